@@ -1,1 +1,19 @@
-//! Placeholder.
+//! The modules: one sound idea per file, each a deterministic function of its inputs, parameters
+//! and gates.
+//!
+//! What holds for every module, and is tested over the whole [`catalog`]:
+//! * rendering a block whole or in pieces gives the same bits, so that commands can split it;
+//! * [`Module::reset`] makes it as new, with the parameters where they are;
+//! * the same calls give the same bits on every machine: no clock, no randomness, no fused
+//!   multiply-add, and no transcendental function but those of [`math`] and of the `libm` crate;
+//! * no allocation after construction, and no NaN from finite inputs.
+
+pub mod catalog;
+pub mod envelope;
+pub mod filter;
+pub mod math;
+pub mod module;
+pub mod oscillator;
+pub mod smooth;
+
+pub use module::{BLOCK_FRAMES, Io, Module, ModuleSpec, ParamSpec, PortBuffer, PortSpec};

@@ -1,1 +1,27 @@
-//! Placeholder.
+//! Patch and commands in, blocks of samples out.
+//!
+//! An [`Engine`] is a deterministic function of its patch, its rate, its [`Controls`] and the
+//! [`Command`]s applied to it, each at a frame. It knows no clock, no file and no other process;
+//! it doesn't allocate after construction. Its state needs no serialiser: a copy is a fork.
+
+pub mod command;
+pub mod controls;
+pub mod directory;
+pub mod engine;
+mod master;
+pub mod names;
+pub mod patch;
+mod schedule;
+
+pub use chronus_dsp::{BLOCK_FRAMES, ModuleSpec, ParamSpec};
+pub use command::{Command, DecodeError, ModuleIndex, ParamIndex};
+pub use controls::{Controls, ControlsError};
+pub use directory::{Directory, LookupError, ModuleEntry};
+pub use engine::{Engine, EngineError};
+pub use patch::{Patch, PatchError};
+
+/// Channels of the output: left and right.
+pub const CHANNELS: usize = 2;
+
+/// What an engine renders at once: [`BLOCK_FRAMES`] frames of left and right, interleaved.
+pub type Block = [f32; BLOCK_FRAMES * CHANNELS];

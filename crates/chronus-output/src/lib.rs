@@ -1,1 +1,164 @@
-//! Placeholder.
+//! Audio devices behind one trait: JACK, PulseAudio and PipeWire, ALSA (feature `cpal`), WAV files and
+//! `null`.
+//!
+//! The caller gives a [`Source`] and the device pulls frames out of it, as many as it likes per audio
+//! callback. No device waits for the source in real time: what the source cannot deliver is the
+//! source's to conceal. Whatever else goes wrong (a full disk, a server that dies, a clock that slips)
+//! is counted and reported and never ends the program.
+
+#[cfg(feature = "cpal")]
+mod alsa;
+mod connect;
+mod error;
+mod feed;
+mod jack;
+mod pace;
+mod paced;
+mod probe;
+mod pulse;
+mod recording;
+mod spec;
+
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+pub use connect::connect;
+pub use error::OutputError;
+pub use probe::{Probe, probe};
+pub use recording::Recording;
+pub use spec::{OutputSpec, ParseOutputError};
+
+/// Channels of every source and every device: left, right.
+pub const CHANNELS: usize = 2;
+
+/// Where a device gets its frames from.
+pub trait Source: Send {
+    /// Fills `interleaved` (left, right, left, …; any number of frames; full scale ±1) completely.
+    ///
+    /// Called on the audio thread: it must not block, allocate or make a system call.
+    fn fill(&mut self, interleaved: &mut [f32]);
+
+    /// Returns when `frames` frames can be had without a gap, or `give_up` is set.
+    ///
+    /// Only a free-running device calls it, right before [`Source::fill`]; here blocking is welcome.
+    fn wait(&mut self, frames: usize, give_up: &AtomicBool) {
+        let _ = (frames, give_up);
+    }
+
+    /// Says that the frames of the last [`Source::fill`] are taken.
+    ///
+    /// Called by devices whose audio thread is ours ([`Device::self_paced`]), so that it may make system
+    /// calls, for example to wake another thread; a foreign audio callback never calls it.
+    fn consumed(&mut self) {}
+}
+
+/// What runs once at the start of every audio thread that is ours, on that thread.
+pub type AudioThreadHook = Arc<dyn Fn() + Send + Sync>;
+
+/// How to open a device. `Options::default()` leaves every choice to the device.
+#[derive(Clone)]
+pub struct Options {
+    /// Sample rate to ask for; without it the rate of the server, else 48000.
+    pub rate_hz: Option<u32>,
+    /// Frames per audio callback to ask for; a JACK server does not let itself be asked.
+    pub period_frames: Option<u32>,
+    /// Pull as fast as the source delivers, without a clock; only with `null` and `wav:FILE`.
+    pub free_run: bool,
+    /// Write what is played to this WAV file too, with any device.
+    pub capture: Option<PathBuf>,
+    /// The name that the server shows.
+    pub client_name: String,
+    /// Called at the start of every audio thread that is ours, for example to raise its priority.
+    pub on_audio_thread: Option<AudioThreadHook>,
+    /// Name of the JACK server; without it the default one (`JACK_DEFAULT_SERVER`).
+    pub jack_server: Option<String>,
+    /// Socket of the PulseAudio server; without it as PulseAudio's environment says.
+    pub pulse_socket: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            rate_hz: None,
+            period_frames: None,
+            free_run: false,
+            capture: None,
+            client_name: "chronus".into(),
+            on_audio_thread: None,
+            jack_server: None,
+            pulse_socket: None,
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("rate_hz", &self.rate_hz)
+            .field("period_frames", &self.period_frames)
+            .field("free_run", &self.free_run)
+            .field("capture", &self.capture)
+            .field("client_name", &self.client_name)
+            .field("on_audio_thread", &self.on_audio_thread.is_some())
+            .field("jack_server", &self.jack_server)
+            .field("pulse_socket", &self.pulse_socket)
+            .finish()
+    }
+}
+
+/// A connected audio device. Dropping it stops it.
+pub trait Device: Send {
+    /// The sample rate at which frames are pulled, Hz; never changes.
+    fn rate_hz(&self) -> u32;
+
+    /// Frames that an audio callback usually asks for, where it is known; single callbacks may differ.
+    fn period_frames(&self) -> Option<u32>;
+
+    /// One line for a person: what this is and how it runs.
+    fn describe(&self) -> String;
+
+    /// True for a device that can be heard, false for `null` and `wav:FILE`.
+    fn is_real(&self) -> bool;
+
+    /// True when the audio thread is ours, so that [`Source::consumed`] is called after each fill.
+    fn self_paced(&self) -> bool;
+
+    /// Something the person should know although it is no error, in a sentence.
+    fn note(&self) -> Option<String>;
+
+    /// Begins to play `source`.
+    ///
+    /// # Errors
+    /// When the device was started before, or refuses the stream.
+    fn start(&mut self, source: Box<dyn Source>) -> Result<(), OutputError>;
+
+    /// The counts so far; cheap enough to be asked several times a second.
+    fn stats(&self) -> DeviceStats;
+
+    /// Stops the sound, joins all threads, drops the source and finishes all WAV files. Idempotent.
+    ///
+    /// # Errors
+    /// When the device could not be closed in order; its threads are gone all the same.
+    fn stop(&mut self) -> Result<StopReport, OutputError>;
+}
+
+/// What a device has counted since its start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeviceStats {
+    /// Times that the device starved or its clock slipped. Gaps of the source are not among them.
+    pub xruns: u64,
+    /// Times that the source was asked for frames.
+    pub periods: u64,
+    /// Frames taken from the source.
+    pub frames: u64,
+    /// Why the device plays no more, in a sentence; set once, for good.
+    pub lost: Option<String>,
+    /// The WAV files being written: first `capture`, then that of `wav:FILE`.
+    pub recordings: Vec<Recording>,
+}
+
+/// The final counts of a stopped device.
+pub type StopReport = DeviceStats;

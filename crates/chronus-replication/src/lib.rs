@@ -1,1 +1,69 @@
-//! Placeholder.
+//! That it never stops: who orders commands, whose block is played, who is suspected, who is
+//! re-created. Decisions only: no I/O, no clock, no unsafe; time is passed in, actions come out.
+//!
+//! The replicated thing and the replication do not know each other: what is replicated is a
+//! [`machine::Machine`], and in the tests it is a ramp whose every sample names its own frame.
+
+#![forbid(unsafe_code)]
+
+pub mod command_sequencer;
+pub mod device_clock;
+pub mod divergence;
+pub mod fault_detector;
+pub mod lockstep;
+pub mod machine;
+pub mod restart;
+pub mod selector;
+pub mod supervision;
+#[cfg(test)]
+mod supervision_tests;
+
+/// Frames in a block, the unit of rendering, ordering and selection.
+pub const BLOCK_FRAMES: usize = 64;
+/// Samples in a frame: left and right.
+pub const CHANNELS: usize = 2;
+/// Samples in a block: `BLOCK_FRAMES` frames of interleaved stereo.
+pub const BLOCK_SAMPLES: usize = BLOCK_FRAMES * CHANNELS;
+/// Replica slots that exist; how many are in use is a setting.
+pub const SLOTS: usize = 4;
+
+/// A block of interleaved stereo samples.
+pub type Block = [f32; BLOCK_SAMPLES];
+/// Number of a block since the start of the performance.
+pub type BlockIndex = u64;
+/// Number of a replica slot, below [`SLOTS`].
+pub type Slot = usize;
+/// What a command carries through the log; its meaning belongs to the machine.
+pub type Payload = [u64; 5];
+
+/// One ordered command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Place in the total order, counted from 0 without gaps.
+    pub sequence: u64,
+    /// The frame at which it applies; entries of a log ascend in it.
+    pub frame: u64,
+    /// The command.
+    pub payload: Payload,
+}
+
+impl Entry {
+    /// The block in which the command applies.
+    pub fn block(&self) -> BlockIndex {
+        self.frame / BLOCK_FRAMES as u64
+    }
+
+    /// The frame within that block, below [`BLOCK_FRAMES`].
+    pub fn offset(&self) -> usize {
+        (self.frame % BLOCK_FRAMES as u64) as usize
+    }
+}
+
+/// A sealed block: which commands belong to it is settled for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seal {
+    /// The block.
+    pub block: BlockIndex,
+    /// How many entries of the log apply up to and including this block.
+    pub log_position: u64,
+}

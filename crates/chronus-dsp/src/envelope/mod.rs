@@ -1,0 +1,3 @@
+//! Shapes over time that follow a gate.
+
+pub mod adsr;

@@ -1,0 +1,3 @@
+//! What takes parts of a spectrum away.
+
+pub mod biquad;

@@ -1,0 +1,3 @@
+//! Sources of pitch and timbre.
+
+pub mod sine;

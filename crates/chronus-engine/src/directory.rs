@@ -1,0 +1,142 @@
+//! What in a patch can be played: module names to indices, and what is wrong with a name that
+//! isn't there.
+
+use chronus_dsp::{ModuleSpec, ParamSpec};
+use thiserror::Error;
+
+use crate::command::{ModuleIndex, ParamIndex};
+use crate::names;
+use crate::patch::Patch;
+
+/// The modules of a patch by name.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    modules: Vec<ModuleEntry>,
+}
+
+/// One module of a patch, as a player sees it.
+#[derive(Clone, Debug)]
+pub struct ModuleEntry {
+    /// Its name in the patch.
+    pub id: String,
+    /// Its place in the patch.
+    pub index: ModuleIndex,
+    /// What it is.
+    pub spec: &'static ModuleSpec,
+}
+
+/// Why a name leads nowhere; each says what would be right.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum LookupError {
+    /// No module has this id.
+    #[error("there is no module `{id}`; {instead}")]
+    UnknownModule {
+        /// What was asked for.
+        id: String,
+        /// What would be right.
+        instead: String,
+    },
+    /// The module has no such parameter.
+    #[error("module `{module}` has no parameter `{param}`; {instead}")]
+    UnknownParam {
+        /// The module.
+        module: String,
+        /// What was asked for.
+        param: String,
+        /// What would be right.
+        instead: String,
+    },
+    /// The module has no gate.
+    #[error("module `{module}` has no gate; {instead}")]
+    NoGate {
+        /// The module.
+        module: String,
+        /// What would be right.
+        instead: String,
+    },
+}
+
+impl Directory {
+    /// The directory of a patch.
+    pub fn of(patch: &Patch) -> Self {
+        let modules = patch
+            .modules()
+            .iter()
+            .enumerate()
+            .map(|(i, module)| ModuleEntry {
+                id: module.id().to_owned(),
+                index: ModuleIndex(i as u16),
+                spec: module.spec(),
+            })
+            .collect();
+        Self { modules }
+    }
+
+    /// All modules in the order of the patch.
+    pub fn modules(&self) -> impl Iterator<Item = &ModuleEntry> + Clone {
+        self.modules.iter()
+    }
+
+    /// The module with this id.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn module(&self, id: &str) -> Result<&ModuleEntry, LookupError> {
+        self.modules().find(|module| module.id == id).ok_or_else(|| LookupError::UnknownModule {
+            id: id.to_owned(),
+            instead: names::instead(id, "modules", self.modules().map(|module| module.id.as_str())),
+        })
+    }
+
+    /// The parameter `param` of the module with this id.
+    ///
+    /// # Errors
+    /// If there is no such module, or it has no such parameter.
+    pub fn param(
+        &self,
+        id: &str,
+        param: &str,
+    ) -> Result<(ModuleIndex, ParamIndex, &'static ParamSpec), LookupError> {
+        let module = self.module(id)?;
+        let (index, spec) = module.param(param)?;
+        Ok((module.index, index, spec))
+    }
+
+    /// The module with this id, which has a gate.
+    ///
+    /// # Errors
+    /// If there is no such module, or it has no gate.
+    pub fn gate(&self, id: &str) -> Result<ModuleIndex, LookupError> {
+        let module = self.module(id)?;
+        if module.has_gate() {
+            return Ok(module.index);
+        }
+        let gated = self.modules().filter(|module| module.has_gate());
+        let gated = names::list(gated.map(|module| module.id.as_str()));
+        let instead = format!("modules with a gate: {gated}");
+        Err(LookupError::NoGate { module: id.to_owned(), instead })
+    }
+}
+
+impl ModuleEntry {
+    /// Its parameter of this name.
+    ///
+    /// # Errors
+    /// If it has none.
+    pub fn param(&self, name: &str) -> Result<(ParamIndex, &'static ParamSpec), LookupError> {
+        let params = self.spec.params;
+        match params.iter().position(|param| param.name == name) {
+            Some(i) => Ok((ParamIndex(i as u16), &params[i])),
+            None => Err(LookupError::UnknownParam {
+                module: self.id.clone(),
+                param: name.to_owned(),
+                instead: names::instead(name, "parameters", params.iter().map(|param| param.name)),
+            }),
+        }
+    }
+
+    /// Whether it has a gate.
+    pub fn has_gate(&self) -> bool {
+        self.spec.gate
+    }
+}

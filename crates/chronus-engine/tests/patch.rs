@@ -1,0 +1,247 @@
+//! A patch file is read as its reference says, and a mistake in it gets a sentence with its place.
+
+use chronus_dsp::catalog::CATALOG;
+use chronus_engine::{Directory, Patch};
+
+const SINE: &str = "[[module]]\nid = \"s\"\nkind = \"sine\"\n";
+const OUTPUT: &str = "[output]\nleft = \"s.out\"\nright = \"s.out\"\n";
+
+fn mistake(text: &str) -> String {
+    Patch::parse(text, "p.toml").expect_err("a mistake").to_string()
+}
+
+#[test]
+fn the_first_patch_is_what_the_field_knows() {
+    let patch = Patch::first();
+    assert_eq!(patch.name(), "first");
+    assert!(patch.text().starts_with("# The first patch"));
+    let modules: Vec<_> =
+        patch.modules().iter().map(|m| (m.id(), m.spec().kind, m.params().to_vec())).collect();
+    let expected = [
+        ("sine", "sine", vec![440.0, 0.5]),
+        ("adsr", "adsr", vec![10.0, 100.0, 0.7, 200.0]),
+        ("filter", "biquad", vec![0.0, 2000.0, 0.707]),
+    ];
+    assert_eq!(modules, expected);
+    assert_eq!(patch.order(), [0, 1, 2]);
+    assert_eq!(patch.cables().len(), 2);
+    // What the file says is what a module has where a patch says nothing.
+    for module in patch.modules() {
+        let defaults: Vec<f32> = module.spec().params.iter().map(|param| param.default).collect();
+        assert_eq!(module.params(), defaults, "{}", module.id());
+    }
+}
+
+#[test]
+fn numbers_choices_and_defaults() {
+    let text = format!(
+        "format = 1\n{SINE}freq = 1_000\n[[module]]\nid = \"f\"\nkind = \"biquad\"\nmode = \"notch\"\n\
+         [[module]]\nid = \"g\"\nkind = \"biquad\"\nmode = 2\nq = 5e-1\n{OUTPUT}"
+    );
+    let patch = Patch::parse(&text, "p.toml").unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(patch.name(), "untitled");
+    assert_eq!(patch.modules()[0].params(), [1000.0, 0.5]);
+    assert_eq!(patch.modules()[1].params(), [3.0, 2000.0, 0.707]);
+    assert_eq!(patch.modules()[2].params(), [2.0, 2000.0, 0.5]);
+}
+
+#[test]
+fn mistakes_in_modules() {
+    let module = |lines: &str| mistake(&format!("format = 1\n[[module]]\n{lines}{OUTPUT}"));
+    let sine = |lines: &str| module(&format!("id = \"s\"\nkind = \"sine\"\n{lines}"));
+    let biquad = |lines: &str| module(&format!("id = \"s\"\nkind = \"biquad\"\n{lines}"));
+    for (found, expected) in [
+        (module("id = \"s\"\nkind = \"sin\"\n"),
+            "p.toml:4:8: there is no kind of module `sin`; did you mean `sine`?"),
+        (module("id = \"s\"\nkind = \"reverb\"\n"),
+            "p.toml:4:8: there is no kind of module `reverb`; kinds: `sine`, `adsr` and `biquad`"),
+        (module("id = \"s\"\n"), "p.toml:2:1: [[module]] without `kind`; add `kind = \"KIND\"`"),
+        (module("kind = \"sine\"\n"), "p.toml:2:1: [[module]] without `id`; add `id = \"NAME\"`"),
+        (module("id = \"a.b\"\nkind = \"sine\"\n"),
+            "p.toml:3:6: the id is \"a.b\"; write 1 to 64 letters a-z, digits, `_` and `-`"),
+        (module("id = 7\nkind = \"sine\"\n"),
+            "p.toml:3:6: the id is 7; write a string in quotes"),
+        (sine(&format!("[[module]]\nid = \"s\"\nkind = \"sine\"\n")),
+            "p.toml:6:6: a second module with the id `s`; give each module its own id"),
+        (sine("frq = 5\n"), "p.toml:5:1: [[module]] has no `frq`; did you mean `freq`?"),
+        (sine("loudness = 5\n"),
+            "p.toml:5:1: [[module]] has no `loudness`; it has: `id`, `kind`, `freq` and `gain`"),
+        (sine("freq = 5\n"), "p.toml:5:8: `freq` is 5; write a number from 20 to 20000 Hz"),
+        (sine("gain = 1.5\n"), "p.toml:5:8: `gain` is 1.5; write a number from 0 to 1"),
+        (sine("gain = nan\n"), "p.toml:5:8: `gain` is nan; write a number from 0 to 1"),
+        (sine("freq = \"a4\"\n"),
+            "p.toml:5:8: `freq` is \"a4\"; write a number from 20 to 20000 Hz"),
+        (biquad("mode = \"lowpass\"\n"),
+            "p.toml:5:8: `mode` is \"lowpass\"; did you mean `low-pass`?"),
+        (biquad("mode = 0.5\n"), "p.toml:5:8: `mode` is 0.5; \
+            choices: `low-pass`, `high-pass`, `band-pass` and `notch`"),
+        (mistake("format = 1\nmodule = 3\n"),
+            "p.toml:2:10: `module` is 3; write [[module]] in double brackets"),
+        (mistake("format = 1\n[module]\nid = \"s\"\n"),
+            "p.toml:2:1: `module` is a table; write [[module]] in double brackets"),
+    ] {
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn mistakes_in_cables_and_output() {
+    let cable = |from: &str, to: &str| format!("[[cable]]\nfrom = \"{from}\"\nto = \"{to}\"\n");
+    let adsr = "[[module]]\nid = \"env\"\nkind = \"adsr\"\n";
+    // The modules take lines 2 to 7, the first cable begins in line 8.
+    let wired = |cables: &str| mistake(&format!("format = 1\n{SINE}{adsr}{cables}{OUTPUT}"));
+    let out = |output: &str| mistake(&format!("format = 1\n{SINE}{output}"));
+    for (found, expected) in [
+        (wired(&cable("sine.out", "env.in")),
+            "p.toml:9:8: there is no module `sine`; modules: `s` and `env`"),
+        (wired(&cable("s.out", "emv.in")),
+            "p.toml:10:6: there is no module `emv`; did you mean `env`?"),
+        (wired(&cable("s.ot", "env.in")),
+            "p.toml:9:8: module `s` has no output `ot`; did you mean `out`?"),
+        (wired(&cable("env.out", "s.in")),
+            "p.toml:10:6: module `s` has no input `in`; inputs: none"),
+        (wired(&cable("env.in", "env.in")),
+            "p.toml:9:8: module `env` has no output `in`; outputs: `out` and `env`"),
+        (wired(&cable("s", "env.in")),
+            "p.toml:9:8: `s` names no port; write MODULE.PORT, as in \"sine.out\""),
+        (wired("[[cable]]\nfrom = \"s.out\"\n"),
+            "p.toml:8:1: [[cable]] without `to`; add `to = \"MODULE.INPUT\"`"),
+        (wired(&(cable("s.out", "env.in") + &cable("s.out", "env.in"))),
+            "p.toml:12:8: this cable is there already; remove one of the two"),
+        (wired(&cable("env.out", "env.in")),
+            "p.toml:8:1: the cables run in a circle: env -> env; remove one of them"),
+        (out(""), "p.toml:1:1: a patch without `output`; add [output]"),
+        (out("[output]\nleft = \"s.out\"\n"),
+            "p.toml:5:1: [output] without `right`; add `right = \"MODULE.OUTPUT\"`"),
+        (out("output = 3\n"), "p.toml:1:1: a patch without `output`; add [output]"),
+        (out("[output]\nleft = 5\nright = \"s.out\"\n"),
+            "p.toml:6:8: a port is 5; write a string in quotes"),
+        (out("[output]\nleft = \"s.out\"\nright = \"s.out\"\nmid = 1\n"),
+            "p.toml:8:1: [output] has no `mid`; it has: `left` and `right`"),
+    ] {
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn a_circle_of_cables_is_named() {
+    let mut text = "format = 1\n".to_owned();
+    for id in ["a", "b", "c"] {
+        text += &format!("[[module]]\nid = \"{id}\"\nkind = \"biquad\"\n");
+    }
+    for (from, to) in [("a", "b"), ("b", "c"), ("c", "a")] {
+        text += &format!("[[cable]]\nfrom = \"{from}.out\"\nto = \"{to}.in\"\n");
+    }
+    text += "[output]\nleft = \"c.out\"\nright = \"c.out\"\n";
+    let expected = "p.toml:11:1: the cables run in a circle: b -> c -> a -> b; remove one of them";
+    assert_eq!(mistake(&text), expected);
+}
+
+#[test]
+fn mistakes_in_the_whole() {
+    for (text, expected) in [
+        ("", "p.toml:1:1: a patch without `format`; add `format = 1`"),
+        ("format = 2\n", "p.toml:1:10: the format is 2; this version reads `format = 1`"),
+        ("format = 1\nnane = 3\n", "p.toml:2:1: a patch has no `nane`; did you mean `name`?"),
+        ("format = 1\nname = 3\n", "p.toml:2:8: the name is 3; write a string in quotes"),
+    ] {
+        assert_eq!(mistake(text), expected);
+    }
+    let not_toml = mistake("format = 1\nname = \"ä\" oops\n");
+    assert!(not_toml.starts_with("p.toml:2:12: not TOML: "), "columns are characters: {not_toml}");
+    assert!(!not_toml.contains('\n'), "one line: {not_toml}");
+}
+
+#[test]
+fn whatever_is_cut_out_of_a_patch_is_read_or_refused() {
+    let text = Patch::first().text().to_owned();
+    for start in 0..text.len() {
+        let shorter = [&text[..start], &text[(start + 7).min(text.len())..]].concat();
+        let _ = Patch::parse(&shorter, "cut.toml");
+        let _ = Patch::parse(&text[..start], "cut.toml");
+    }
+}
+
+#[test]
+fn the_directory_leads_to_modules_and_helps_with_names() {
+    let directory = Directory::of(&Patch::first());
+    let (module, param, spec) = directory.param("filter", "cutoff").unwrap();
+    assert_eq!((module.0, param.0, spec.name, spec.unit), (2, 1, "cutoff", "Hz"));
+    assert_eq!(directory.gate("adsr").unwrap().0, 1);
+    assert_eq!(directory.modules().count(), 3);
+    for (error, expected) in [
+        (directory.module("fliter").unwrap_err(),
+            "there is no module `fliter`; did you mean `filter`?"),
+        (directory.module("reverb").unwrap_err(),
+            "there is no module `reverb`; modules: `sine`, `adsr` and `filter`"),
+        (directory.param("sine", "freak").unwrap_err(),
+            "module `sine` has no parameter `freak`; did you mean `freq`?"),
+        (directory.param("sine", "cutoff").unwrap_err(),
+            "module `sine` has no parameter `cutoff`; parameters: `freq` and `gain`"),
+        (directory.gate("sine").unwrap_err(),
+            "module `sine` has no gate; modules with a gate: `adsr`"),
+        (directory.gate("asdr").unwrap_err(), "there is no module `asdr`; did you mean `adsr`?"),
+    ] {
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+const REFERENCE: &str = include_str!("../../../docs/patch-files.md");
+
+#[test]
+fn the_examples_of_the_reference_are_patches() {
+    let examples: Vec<&str> = REFERENCE
+        .split("```toml\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().expect("the end of the example"))
+        .collect();
+    assert!(examples.len() >= 2);
+    for example in examples {
+        if let Err(error) = Patch::parse(example, "example") {
+            panic!("{error}\n{example}");
+        }
+    }
+}
+
+#[test]
+fn the_reference_shows_a_real_message() {
+    let text = Patch::first().text().replace("\"sine.out\"", "\"sin.out\"");
+    let message = Patch::parse(&text, "my-patch.toml").unwrap_err().to_string();
+    assert!(REFERENCE.contains(&message), "the reference should show:\n{message}");
+}
+
+#[test]
+fn the_reference_lists_every_kind_as_it_is() {
+    let start = REFERENCE.find("### `").expect("the first kind");
+    let found = &REFERENCE[start..];
+    let expected: Vec<String> = CATALOG.iter().map(|entry| reference_of(entry.spec)).collect();
+    let expected = expected.join("\n");
+    assert!(found == expected, "docs/patch-files.md should end with:\n\n{expected}");
+}
+
+/// One kind in Markdown.
+fn reference_of(spec: &chronus_dsp::ModuleSpec) -> String {
+    let mut text = format!("### `{}`\n\n{}", spec.kind, spec.summary);
+    text += if spec.gate { " It has a gate.\n\n" } else { "\n\n" };
+    for (direction, ports) in [("Input", spec.inputs), ("Output", spec.outputs)] {
+        for port in ports {
+            text += &format!("* {direction} `{}`: {}.\n", port.name, port.doc);
+        }
+    }
+    text += "\n| parameter | from | to | default | unit | |\n|---|---|---|---|---|---|\n";
+    for param in spec.params {
+        let value = |value: f32| match param.choices.get(value as usize) {
+            Some(choice) => format!("`\"{choice}\"`"),
+            None => value.to_string(),
+        };
+        let (min, max, default) = (value(param.min), value(param.max), value(param.default));
+        let choices: Vec<_> = param.choices.iter().map(|choice| format!("`\"{choice}\"`")).collect();
+        let choices =
+            if choices.is_empty() { String::new() } else { format!(" ({})", choices.join(", ")) };
+        text += &format!(
+            "| `{}` | {min} | {max} | {default} | {} | {}{choices} |\n",
+            param.name, param.unit, param.doc
+        );
+    }
+    text
+}

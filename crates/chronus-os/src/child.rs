@@ -1,0 +1,230 @@
+//! Children seen from both sides: how a parent watches, signals and reaps one by pidfd, and how a
+//! child ties its life to its parent and dies when it must.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getppid, pidfd_open, pidfd_send_signal,
+    set_parent_process_death_signal, waitid,
+};
+
+/// A child process, held by pidfd: it can't be mistaken for another that got its number later.
+#[derive(Debug)]
+pub struct Child {
+    pid: u32,
+    pidfd: OwnedFd,
+}
+
+/// Why a process is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It ended by itself with this status.
+    Status(i32),
+    /// A signal ended it.
+    Signal(i32),
+}
+
+impl Child {
+    /// Opens a child that has not been reaped yet, running or dead.
+    ///
+    /// # Errors
+    /// `ESRCH` if no such process exists.
+    pub fn open(pid: u32) -> io::Result<Self> {
+        let pidfd = pidfd_open(to_pid(pid)?, PidfdFlags::empty())?;
+        Ok(Self { pid, pidfd })
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Sends signal number `signal`.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a number that is no signal; `ESRCH` if the process is gone.
+    pub fn signal(&self, signal: i32) -> io::Result<()> {
+        let signal = Signal::from_named_raw(signal)
+            .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Ok(pidfd_send_signal(&self.pidfd, signal)?)
+    }
+
+    /// SIGKILL. Ends stopped processes too; a dead one is left alone.
+    pub fn kill(&self) {
+        let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
+    }
+
+    /// Reaps it if it has ended; `None` while it runs.
+    ///
+    /// # Errors
+    /// `ECHILD` if it is not a child of this process or was reaped elsewhere.
+    pub fn try_reap(&self) -> io::Result<Option<Exit>> {
+        self.wait(WaitIdOptions::EXITED | WaitIdOptions::NOHANG)
+    }
+
+    /// Waits until it has ended and reaps it.
+    ///
+    /// # Errors
+    /// `ECHILD` if it is not a child of this process or was reaped elsewhere.
+    pub fn reap(&self) -> io::Result<Exit> {
+        loop {
+            match self.wait(WaitIdOptions::EXITED) {
+                Ok(Some(exit)) => return Ok(exit),
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
+        }
+    }
+
+    fn wait(&self, options: WaitIdOptions) -> io::Result<Option<Exit>> {
+        let status = waitid(WaitId::PidFd(self.pidfd.as_fd()), options)?;
+        Ok(status.map(|status| match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => Exit::Status(code),
+            (None, signal) => Exit::Signal(signal.unwrap_or(0)),
+        }))
+    }
+}
+
+impl AsFd for Child {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Status(code) => write!(f, "ended by itself with status {code}"),
+            Self::Signal(signal) => write!(f, "ended by {}", signal_name(*signal)),
+        }
+    }
+}
+
+/// The name of a signal, as `SIGKILL`, or its number where it has none here.
+pub fn signal_name(signal: i32) -> String {
+    let known = SIGNALS.iter().find(|(number, _)| *number == signal);
+    known.map_or_else(|| format!("signal {signal}"), |(_, name)| format!("SIG{name}"))
+}
+
+/// The number of a signal given by name (`KILL`, `SIGKILL`, any case) or by number.
+pub fn signal_number(text: &str) -> Option<i32> {
+    let upper = text.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let by_name = SIGNALS.iter().find(|(_, known)| *known == name).map(|(number, _)| *number);
+    by_name.or_else(|| name.parse().ok().filter(|number| (1..=31).contains(number)))
+}
+
+const SIGNALS: [(i32, &str); 13] = [
+    (libc::SIGKILL, "KILL"),
+    (libc::SIGSTOP, "STOP"),
+    (libc::SIGCONT, "CONT"),
+    (libc::SIGTERM, "TERM"),
+    (libc::SIGSEGV, "SEGV"),
+    (libc::SIGBUS, "BUS"),
+    (libc::SIGILL, "ILL"),
+    (libc::SIGFPE, "FPE"),
+    (libc::SIGABRT, "ABRT"),
+    (libc::SIGINT, "INT"),
+    (libc::SIGHUP, "HUP"),
+    (libc::SIGXCPU, "XCPU"),
+    (libc::SIGSYS, "SYS"),
+];
+
+/// All children of the calling process, dead ones that are not reaped yet included. One that is not
+/// known by number is a fork whose parent died before it could tell.
+///
+/// # Errors
+/// If `/proc` can't be read.
+pub fn children_of_this_thread() -> io::Result<Vec<u32>> {
+    let path = format!("/proc/self/task/{}/children", rustix::thread::gettid().as_raw_nonzero());
+    let text = std::fs::read_to_string(path)?;
+    Ok(text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect())
+}
+
+/// In a child: be killed when the thread that started this family of processes ends. Not inherited
+/// over a fork, so each child asks anew. If the parent is gone already, ends the process.
+pub fn die_with_parent(parent_pid: u32) {
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    if getppid().map(|pid| pid.as_raw_nonzero().get() as u32) != Some(parent_pid) {
+        exit_now(1);
+    }
+}
+
+/// The parent's process id, or 0 if it lives in another namespace.
+pub fn parent_pid() -> u32 {
+    getppid().map_or(0, |pid| pid.as_raw_nonzero().get() as u32)
+}
+
+/// In a child: leave Ctrl-C, hang-ups and broken pipes to the parent, who decides about the end.
+pub fn leave_terminal_signals_to_parent() {
+    for signal in [libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGPIPE] {
+        // SAFETY: ignoring a signal installs no handler and can't break any code that runs.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+}
+
+/// Gives back the default action of the signals that a crash raises, which the runtime may have taken,
+/// so that a crash is reported to the parent as the signal that it was.
+pub fn crash_by_default_action() {
+    for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT] {
+        // SAFETY: the default action is to end the process; no handler is installed.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
+/// Dies by SIGABRT, sent to the process's real id: after a raw clone the C library's `abort` may hold
+/// the id of another.
+pub fn die_by_abort() -> ! {
+    // SAFETY: plain system calls on the calling process; `_exit` is reached only if SIGABRT is blocked.
+    unsafe {
+        libc::signal(libc::SIGABRT, libc::SIG_DFL);
+        libc::syscall(libc::SYS_kill, libc::syscall(libc::SYS_getpid), libc::SIGABRT);
+        libc::_exit(134)
+    }
+}
+
+/// Dies by a write to an address that is never mapped: a real SIGSEGV, for chaos tests.
+pub fn die_by_segfault() -> ! {
+    // SAFETY: none is claimed: the write is meant to be refused by the kernel, which ends the process.
+    unsafe { std::ptr::without_provenance_mut::<u8>(8).write_volatile(1) };
+    exit_now(139)
+}
+
+/// Ends the process at once, without running anything that was registered for its end.
+pub fn exit_now(status: i32) -> ! {
+    // SAFETY: `_exit` has no preconditions.
+    unsafe { libc::_exit(status) }
+}
+
+fn to_pid(pid: u32) -> io::Result<Pid> {
+    i32::try_from(pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_killed_child_is_reaped_with_its_signal() {
+        let started = std::process::Command::new("sleep").arg("60").spawn().expect("sleep");
+        let child = Child::open(started.id()).expect("pidfd");
+        assert_eq!(child.try_reap().expect("wait"), None);
+        child.kill();
+        assert_eq!(child.reap().expect("wait"), Exit::Signal(libc::SIGKILL));
+        assert!(child.try_reap().is_err(), "a child is reaped once");
+    }
+
+    #[test]
+    fn signals_have_names_and_numbers() {
+        assert_eq!(signal_number("kill"), Some(9));
+        assert_eq!(signal_number("SIGSTOP"), Some(libc::SIGSTOP));
+        assert_eq!(signal_number("11"), Some(11));
+        assert_eq!(signal_number("99"), None);
+        assert_eq!(signal_number("nonsense"), None);
+        assert_eq!(Exit::Signal(9).to_string(), "ended by SIGKILL");
+    }
+}

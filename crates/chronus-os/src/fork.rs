@@ -1,0 +1,76 @@
+//! The fork that makes a standby: `clone3(CLONE_PARENT)`.
+//!
+//! The child is a sibling of the caller, so the process that started the caller also owns the child:
+//! it may watch it by pidfd and must reap it. Only a process with a single thread may call this.
+
+use std::io;
+
+/// Which side of the fork this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The caller; `child_pid` is the new process.
+    Survivor {
+        /// The pid of the new process.
+        child_pid: u32,
+    },
+    /// The new process.
+    Child,
+}
+
+/// Forks a sibling. Nothing that the C library runs around `fork(2)` is run: no handlers, no locks.
+///
+/// The C library keeps the thread's id at an address that the kernel knows (`set_tid_address`); the
+/// kernel is asked to write the child's id there, so that nothing in the child holds a stale one.
+///
+/// # Errors
+/// `EAGAIN` (limit of processes), `ENOMEM`, or another errno of `clone3(2)`.
+pub fn fork_sibling() -> io::Result<Side> {
+    let tid_address = tid_address();
+    let mut flags = libc::CLONE_PARENT as u64;
+    if tid_address != 0 {
+        flags |= (libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID) as u64;
+    }
+    // `exit_signal` stays zero as CLONE_PARENT demands; the kernel then uses the caller's own.
+    let arguments = CloneArguments { flags, child_tid: tid_address, ..CloneArguments::default() };
+    // SAFETY: without CLONE_VM the child runs on a copy of the caller's memory and stack; the argument
+    // block is valid for the call and as long as said; `child_tid` is the address that the C library
+    // itself registered with the kernel for this thread.
+    let result = unsafe {
+        libc::syscall(libc::SYS_clone3, &raw const arguments, size_of::<CloneArguments>())
+    };
+    match result {
+        0 => Ok(Side::Child),
+        pid if pid > 0 => Ok(Side::Survivor { child_pid: pid as u32 }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// `struct clone_args` as of its first version (Linux 5.3).
+#[repr(C, align(8))]
+#[derive(Default)]
+struct CloneArguments {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+}
+
+/// Where the C library caches this thread's id, or 0 if the kernel can't tell.
+fn tid_address() -> u64 {
+    let mut address: u64 = 0;
+    // SAFETY: PR_GET_TID_ADDRESS stores one pointer-sized value through the pointer given.
+    let result = unsafe { libc::prctl(libc::PR_GET_TID_ADDRESS, &raw mut address, 0, 0, 0) };
+    if result == 0 { address } else { 0 }
+}
+
+/// How many threads the calling process has; a worker checks once, at its start, that it is one.
+///
+/// # Errors
+/// If `/proc` can't be read.
+pub fn thread_count() -> io::Result<usize> {
+    Ok(std::fs::read_dir("/proc/self/task")?.count())
+}

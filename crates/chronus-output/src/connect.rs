@@ -1,0 +1,89 @@
+//! From a name to a connected device.
+
+use crate::{
+    Device, Options, OutputError, OutputSpec, jack::Jack, paced::Paced, pulse::Pulse,
+    recording::Recorded,
+};
+
+/// Finds the device that `spec` names and learns its rate; nothing sounds before [`Device::start`].
+///
+/// # Errors
+/// When the device does not answer, refuses the options, or a WAV file cannot be created. `auto` fails only
+/// for options and files: without any device it is `null`, with a note.
+pub fn connect(spec: &OutputSpec, options: &Options) -> Result<Box<dyn Device>, OutputError> {
+    check(spec, options)?;
+    let device: Box<dyn Device> = match spec {
+        OutputSpec::Auto => auto(options),
+        OutputSpec::Jack => Box::new(Jack::connect(options)?),
+        OutputSpec::Pulse => Box::new(Pulse::connect(options)?),
+        OutputSpec::Cpal(name) => alsa(name.as_deref(), options)?,
+        OutputSpec::Null => Box::new(Paced::new(options, None)),
+        OutputSpec::Wav(path) => {
+            let device = Paced::new(options, None);
+            let description = format!("WAV file {}: {}", path.display(), device.manner());
+            Box::new(Recorded::new(Box::new(device), description, path, options.free_run)?)
+        }
+    };
+    let Some(path) = &options.capture else { return Ok(device) };
+    let description = format!("{}; recorded to {}", device.describe(), path.display());
+    Ok(Box::new(Recorded::new(device, description, path, options.free_run)?))
+}
+
+fn check(spec: &OutputSpec, options: &Options) -> Result<(), OutputError> {
+    let bad = |text: String| Err(OutputError::BadOption(text));
+    if let Some(rate_hz) = options.rate_hz.filter(|rate_hz| !(8_000..=384_000).contains(rate_hz)) {
+        return bad(format!("a rate of {rate_hz} Hz is out of range; use 8000 to 384000"));
+    }
+    if let Some(frames) = options.period_frames.filter(|frames| !(1..=16_384).contains(frames)) {
+        return bad(format!("a period of {frames} frames is out of range; use 1 to 16384"));
+    }
+    if let (OutputSpec::Wav(wav), Some(capture)) = (spec, &options.capture)
+        && wav == capture
+    {
+        return bad(format!("{} is the output already; capture to another file", wav.display()));
+    }
+    let has_clock = matches!(spec, OutputSpec::Jack | OutputSpec::Pulse | OutputSpec::Cpal(_));
+    if options.free_run && has_clock {
+        return Err(OutputError::NotFree(spec.to_string()));
+    }
+    Ok(())
+}
+
+/// The first device that answers. One that is not there is passed over in silence; one that is there and refuses
+/// is named in the note, whichever device comes next.
+fn auto(options: &Options) -> Box<dyn Device> {
+    if options.free_run {
+        return Box::new(Paced::new(options, None));
+    }
+    let mut errors = Vec::new();
+    match Jack::connect(options) {
+        Ok(device) => return Box::new(device),
+        Err(error) => errors.push(error),
+    }
+    match Pulse::connect(options) {
+        Ok(device) => return Box::new(device),
+        Err(error) => errors.push(error),
+    }
+    if cfg!(feature = "cpal") {
+        match alsa(None, options) {
+            Ok(device) => return device,
+            Err(error) => errors.push(error),
+        }
+    }
+    for error in &errors {
+        tracing::debug!("{error}");
+    }
+    let tried: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let note = format!("no sound, the output is `null`: {}", tried.join(". "));
+    Box::new(Paced::new(options, Some(note)))
+}
+
+#[cfg(feature = "cpal")]
+fn alsa(name: Option<&str>, options: &Options) -> Result<Box<dyn Device>, OutputError> {
+    Ok(Box::new(crate::alsa::Alsa::connect(name, options)?))
+}
+
+#[cfg(not(feature = "cpal"))]
+fn alsa(_: Option<&str>, _: &Options) -> Result<Box<dyn Device>, OutputError> {
+    Err(OutputError::NotBuiltIn { output: "ALSA", needs: "it needs libasound2-dev" })
+}

@@ -1,0 +1,176 @@
+//! Who is late, who is hopeless, who ran away: judged by block numbers and by the worker's own CPU
+//! clock, never by a worker's word.
+//!
+//! Lateness is measured in *patience*: time as the supervisor lived through it. A supervisor that was
+//! itself not run for 10 ms must not conclude that its workers were late by 10 ms, so each look adds
+//! at most a few milliseconds, however long ago the last one was.
+
+use crate::{BlockIndex, SLOTS, Slot};
+
+/// When patience ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// A worker that owes a block for longer loses its place.
+    pub overdue_ns: u64,
+    /// A worker that owes a block for longer is fenced.
+    pub hard_ns: u64,
+    /// A worker that owes a block and has used this much CPU time since ran away, and is fenced.
+    pub runaway_cpu_ns: u64,
+    /// At most this much patience is used up between two looks.
+    pub most_per_look_ns: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            overdue_ns: 1_500_000,
+            hard_ns: 20_000_000,
+            runaway_cpu_ns: 8_000_000,
+            most_per_look_ns: 2_500_000,
+        }
+    }
+}
+
+/// What is thought of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Suspicion {
+    /// It owes nothing, or not for long.
+    None,
+    /// It owes a block and has lost its place; it may catch up.
+    Overdue,
+    /// It used CPU time and finished nothing: it loops.
+    RanAway,
+    /// It owes a block for too long: stopped, starved or stuck.
+    Hopeless,
+}
+
+/// Watches the progress of each slot.
+#[derive(Clone, Debug)]
+pub struct FaultDetector {
+    limits: Limits,
+    last_look_ns: Option<u64>,
+    patience_ns: u64,
+    watches: [Option<Owing>; SLOTS],
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Owing {
+    block: BlockIndex,
+    since_ns: u64,
+    cpu_at_first_look_ns: Option<u64>,
+}
+
+impl FaultDetector {
+    /// A detector with these limits.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, last_look_ns: None, patience_ns: 0, watches: [None; SLOTS] }
+    }
+
+    /// Begins a look at the workers at `now_ns`.
+    pub fn look(&mut self, now_ns: u64) {
+        let last = self.last_look_ns.replace(now_ns).unwrap_or(now_ns);
+        self.patience_ns += now_ns.saturating_sub(last).min(self.limits.most_per_look_ns);
+    }
+
+    /// The patience clock, in nanoseconds since the first look.
+    pub fn patience_ns(&self) -> u64 {
+        self.patience_ns
+    }
+
+    /// Judges a worker that has finished `rendered` blocks and should have finished `due`. Its CPU
+    /// clock is read only if it owes something for so long that it matters.
+    pub fn judge(
+        &mut self,
+        slot: Slot,
+        rendered: BlockIndex,
+        due: BlockIndex,
+        cpu_ns: impl FnOnce() -> Option<u64>,
+    ) -> Suspicion {
+        if rendered >= due {
+            self.watches[slot] = None;
+            return Suspicion::None;
+        }
+        let owing = match &mut self.watches[slot] {
+            Some(owing) if owing.block == rendered => owing,
+            watch => watch.insert(Owing {
+                block: rendered,
+                since_ns: self.patience_ns,
+                cpu_at_first_look_ns: None,
+            }),
+        };
+        let owed_ns = self.patience_ns - owing.since_ns;
+        if owed_ns < self.limits.overdue_ns {
+            return Suspicion::None;
+        }
+        if let Some(cpu_ns) = cpu_ns() {
+            let first = *owing.cpu_at_first_look_ns.get_or_insert(cpu_ns);
+            if cpu_ns.saturating_sub(first) >= self.limits.runaway_cpu_ns {
+                return Suspicion::RanAway;
+            }
+        }
+        if owed_ns >= self.limits.hard_ns { Suspicion::Hopeless } else { Suspicion::Overdue }
+    }
+
+    /// Forgets what a slot owed: another worker is in it now.
+    pub fn forget(&mut self, slot: Slot) {
+        self.watches[slot] = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits =
+        Limits { overdue_ns: 10, hard_ns: 100, runaway_cpu_ns: 50, most_per_look_ns: 5 };
+
+    fn looks(detector: &mut FaultDetector, from_ns: u64, count: u64) -> u64 {
+        for look in 1..=count {
+            detector.look(from_ns + look * 5);
+        }
+        from_ns + count * 5
+    }
+
+    #[test]
+    fn a_stopped_worker_is_overdue_then_hopeless() {
+        let mut detector = FaultDetector::new(LIMITS);
+        detector.look(0);
+        assert_eq!(detector.judge(0, 3, 4, || Some(7)), Suspicion::None);
+        let now = looks(&mut detector, 0, 2);
+        assert_eq!(detector.judge(0, 3, 4, || Some(7)), Suspicion::Overdue);
+        looks(&mut detector, now, 18);
+        assert_eq!(detector.judge(0, 3, 4, || Some(7)), Suspicion::Hopeless);
+        assert_eq!(detector.judge(0, 4, 4, || Some(7)), Suspicion::None, "it caught up");
+    }
+
+    #[test]
+    fn a_looping_worker_ran_away() {
+        let mut detector = FaultDetector::new(LIMITS);
+        detector.look(0);
+        detector.judge(0, 3, 4, || None);
+        let now = looks(&mut detector, 0, 2);
+        assert_eq!(detector.judge(0, 3, 4, || Some(1000)), Suspicion::Overdue);
+        looks(&mut detector, now, 2);
+        assert_eq!(detector.judge(0, 3, 4, || Some(1050)), Suspicion::RanAway);
+    }
+
+    #[test]
+    fn progress_renews_patience_though_something_is_still_owed() {
+        let mut detector = FaultDetector::new(LIMITS);
+        detector.look(0);
+        detector.judge(0, 3, 9, || None);
+        looks(&mut detector, 0, 2);
+        assert_eq!(detector.judge(0, 4, 9, || None), Suspicion::None);
+    }
+
+    #[test]
+    fn a_supervisor_that_slept_blames_nobody() {
+        let mut detector = FaultDetector::new(LIMITS);
+        detector.look(0);
+        detector.judge(0, 3, 4, || None);
+        detector.look(1_000_000);
+        assert_eq!(detector.judge(0, 3, 4, || None), Suspicion::None);
+        detector.look(0);
+        assert_eq!(detector.judge(0, 3, 4, || None), Suspicion::None, "a clock may jump back");
+    }
+}

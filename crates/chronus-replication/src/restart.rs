@@ -1,0 +1,107 @@
+//! How often a worker is re-created: at once after an honest death, ever more slowly after deaths that
+//! come too quickly. It never gives up, and never loops.
+
+/// Slows down forks that fail and workers that die young.
+#[derive(Clone, Debug, Default)]
+pub struct BackOff {
+    failures: u32,
+    not_before_ns: u64,
+}
+
+/// Deaths in childhood that are forgiven without delay: a burst of kills from outside may hit them.
+const FORGIVEN: u32 = 4;
+const FIRST_DELAY_NS: u64 = 1_000_000;
+const LONGEST_DELAY_NS: u64 = 1_000_000_000;
+
+impl BackOff {
+    /// Notes a failed fork, at `now_ns`; returns the delay before the next attempt.
+    pub fn fork_failed(&mut self, now_ns: u64) -> u64 {
+        self.failures = self.failures.max(FORGIVEN) + 1;
+        self.delay(now_ns)
+    }
+
+    /// Notes the death of a worker that had hardly begun; returns the delay before the next attempt.
+    pub fn died_young(&mut self, now_ns: u64) -> u64 {
+        self.failures += 1;
+        self.delay(now_ns)
+    }
+
+    /// Notes that a worker did its work for a while.
+    pub fn thrived(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Whether an attempt may be made at `now_ns`.
+    pub fn permits(&self, now_ns: u64) -> bool {
+        now_ns >= self.not_before_ns
+    }
+
+    fn delay(&mut self, now_ns: u64) -> u64 {
+        let delay = match self.failures.checked_sub(FORGIVEN + 1) {
+            None => 0,
+            Some(doublings) => (FIRST_DELAY_NS << doublings.min(20)).min(LONGEST_DELAY_NS),
+        };
+        self.not_before_ns = now_ns + delay;
+        delay
+    }
+}
+
+/// Restart intensity of fresh workers: at most `most` in any `window_ns`.
+#[derive(Clone, Debug)]
+pub struct Intensity {
+    most: usize,
+    window_ns: u64,
+    starts_ns: Vec<u64>,
+}
+
+impl Intensity {
+    /// At most `most` (at least 1) starts in any window of `window_ns`.
+    pub fn new(most: usize, window_ns: u64) -> Self {
+        Self { most: most.max(1), window_ns, starts_ns: Vec::with_capacity(most) }
+    }
+
+    /// Asks for a start at `now_ns`.
+    ///
+    /// # Errors
+    /// How many nanoseconds to wait instead.
+    pub fn admit(&mut self, now_ns: u64) -> Result<(), u64> {
+        self.starts_ns.retain(|start| now_ns.saturating_sub(*start) < self.window_ns);
+        if self.starts_ns.len() < self.most {
+            self.starts_ns.push(now_ns);
+            return Ok(());
+        }
+        Err(self.window_ns - now_ns.saturating_sub(self.starts_ns[0]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn young_deaths_are_forgiven_then_delayed_up_to_a_second() {
+        let mut back_off = BackOff::default();
+        let delays: Vec<u64> = (0..16).map(|_| back_off.died_young(0) / 1_000_000).collect();
+        assert_eq!(delays, [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 1000]);
+        assert!(!back_off.permits(999_999_999) && back_off.permits(1_000_000_000));
+        back_off.thrived();
+        assert_eq!(back_off.died_young(5), 0);
+    }
+
+    #[test]
+    fn a_failed_fork_is_tried_again_after_a_millisecond_then_less_often() {
+        let mut back_off = BackOff::default();
+        assert_eq!(back_off.fork_failed(0), 1_000_000);
+        assert_eq!(back_off.fork_failed(0), 2_000_000);
+    }
+
+    #[test]
+    fn fresh_starts_are_bounded_in_any_window() {
+        let mut intensity = Intensity::new(2, 100);
+        assert_eq!(intensity.admit(0), Ok(()));
+        assert_eq!(intensity.admit(10), Ok(()));
+        assert_eq!(intensity.admit(20), Err(80));
+        assert_eq!(intensity.admit(100), Ok(()));
+        assert_eq!(intensity.admit(101), Err(9));
+    }
+}

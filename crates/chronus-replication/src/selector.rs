@@ -1,0 +1,312 @@
+//! The hitless selector: runs in the audio callback and plays each block from whichever replica has
+//! it. No allocation, no lock, no system call, no waiting.
+//!
+//! Only if no replica has the block is it a gap: the selector fades out from the last frame it played,
+//! counts, and fades in with the first block that is there again.
+
+use crate::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, CHANNELS, SLOTS, Slot};
+
+/// Where rendered blocks are found.
+pub trait Slots {
+    /// The slot to look into first.
+    fn primary(&self) -> Slot;
+    /// Copies block `block` of `slot` into `out` if it is there and sound.
+    fn read(&self, slot: Slot, block: BlockIndex, out: &mut Block) -> Read;
+}
+
+/// What was found in a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// The block, whole, from the worker that owns the slot, with finite samples.
+    Taken,
+    /// Not this block.
+    Absent,
+    /// An entry that claims to be this block and is not to be trusted; `out` may hold anything.
+    Refused,
+}
+
+/// Plays blocks in pieces of any size.
+#[derive(Clone, Debug)]
+pub struct Selector {
+    current: Block,
+    /// Frames of `current` that have been handed out.
+    used: usize,
+    next_block: BlockIndex,
+    begun: bool,
+    in_gap: bool,
+    last_frame: [f32; CHANNELS],
+    counts: Counts,
+}
+
+/// What the selector has seen so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Blocks played from a replica.
+    pub played: u64,
+    /// Blocks that no replica had.
+    pub gap_blocks: u64,
+    /// Runs of such blocks.
+    pub gaps: u64,
+    /// For each slot: blocks that it did not have when they were needed. Inaudible.
+    pub misses: [u64; SLOTS],
+    /// For each slot: entries that could not be trusted.
+    pub refused: [u64; SLOTS],
+}
+
+/// What happened to one block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Selected {
+    /// Played from this slot.
+    Played(BlockIndex, Slot),
+    /// No replica had it.
+    Gap(BlockIndex),
+}
+
+impl Default for Selector {
+    fn default() -> Self {
+        Self {
+            current: [0.0; BLOCK_SAMPLES],
+            used: BLOCK_FRAMES,
+            next_block: 0,
+            begun: false,
+            in_gap: false,
+            last_frame: [0.0; CHANNELS],
+            counts: Counts::default(),
+        }
+    }
+}
+
+impl Selector {
+    /// Fills `out` (interleaved frames) with what comes next and tells `seen` of each block begun.
+    ///
+    /// Until the replicas have all that the first call asks for, the performance has not begun: that
+    /// is silence, and no gap. Returns whether it has begun.
+    pub fn fill(
+        &mut self,
+        out: &mut [f32],
+        slots: &impl Slots,
+        mut seen: impl FnMut(Selected),
+    ) -> bool {
+        if !self.begun {
+            self.begun = self.can_begin(out.len() / CHANNELS, slots);
+            if !self.begun {
+                out.fill(0.0);
+                return false;
+            }
+        }
+        let mut rest = out;
+        while !rest.is_empty() {
+            if self.used == BLOCK_FRAMES {
+                seen(self.take_block(slots));
+            }
+            let frames = (BLOCK_FRAMES - self.used).min(rest.len().div_ceil(CHANNELS));
+            let samples = (frames * CHANNELS).min(rest.len());
+            let (now, later) = rest.split_at_mut(samples);
+            let start = self.used * CHANNELS;
+            now.copy_from_slice(&self.current[start..start + samples]);
+            self.used += frames;
+            rest = later;
+        }
+        true
+    }
+
+    /// The block that is taken next; all before it have been taken or were gaps.
+    pub fn next_block(&self) -> BlockIndex {
+        self.next_block
+    }
+
+    /// Frames handed out since the performance began.
+    pub fn frames(&self) -> u64 {
+        if self.begun {
+            self.next_block * BLOCK_FRAMES as u64 - (BLOCK_FRAMES - self.used) as u64
+        } else {
+            0
+        }
+    }
+
+    /// What it has seen so far.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Whether some slot has everything up to the last block that `frames` frames need.
+    fn can_begin(&mut self, frames: usize, slots: &impl Slots) -> bool {
+        let last = (frames.max(1).div_ceil(BLOCK_FRAMES) - 1) as BlockIndex;
+        let mut has = |block| {
+            (0..SLOTS).any(|slot| slots.read(slot, block, &mut self.current) == Read::Taken)
+        };
+        has(last) && has(0)
+    }
+
+    fn take_block(&mut self, slots: &impl Slots) -> Selected {
+        let block = self.next_block;
+        self.next_block += 1;
+        self.used = 0;
+        let found = self.find(block, slots);
+        if let Some(slot) = found {
+            if self.in_gap {
+                fade_in(&mut self.current);
+                self.in_gap = false;
+            }
+            self.counts.played += 1;
+            self.last_frame.copy_from_slice(&self.current[BLOCK_SAMPLES - CHANNELS..]);
+            Selected::Played(block, slot)
+        } else {
+            self.conceal();
+            Selected::Gap(block)
+        }
+    }
+
+    /// The primary is asked first, then the others in the order of their slots.
+    fn find(&mut self, block: BlockIndex, slots: &impl Slots) -> Option<Slot> {
+        let primary = slots.primary().min(SLOTS - 1);
+        for turn in 0..SLOTS {
+            let slot = match turn {
+                0 => primary,
+                turn if turn <= primary => turn - 1,
+                turn => turn,
+            };
+            match slots.read(slot, block, &mut self.current) {
+                Read::Taken => return Some(slot),
+                Read::Absent => self.counts.misses[slot] += 1,
+                Read::Refused => self.counts.refused[slot] += 1,
+            }
+        }
+        None
+    }
+
+    fn conceal(&mut self) {
+        self.counts.gap_blocks += 1;
+        if self.in_gap {
+            self.current.fill(0.0);
+            return;
+        }
+        self.in_gap = true;
+        self.counts.gaps += 1;
+        for (index, frame) in self.current.chunks_exact_mut(CHANNELS).enumerate() {
+            let gain = 1.0 - (index + 1) as f32 / BLOCK_FRAMES as f32;
+            for (sample, last) in frame.iter_mut().zip(self.last_frame) {
+                *sample = last * gain;
+            }
+        }
+    }
+}
+
+fn fade_in(block: &mut Block) {
+    for (index, frame) in block.chunks_exact_mut(CHANNELS).enumerate() {
+        let gain = (index + 1) as f32 / BLOCK_FRAMES as f32;
+        for sample in frame {
+            *sample *= gain;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Slots that hold ramps, except the blocks that are listed as absent.
+    struct TestSlots {
+        primary: Slot,
+        absent: Vec<(Slot, BlockIndex)>,
+        refused: Vec<(Slot, BlockIndex)>,
+    }
+
+    impl Slots for TestSlots {
+        fn primary(&self) -> Slot {
+            self.primary
+        }
+
+        fn read(&self, slot: Slot, block: BlockIndex, out: &mut Block) -> Read {
+            if slot > 1 || self.absent.contains(&(slot, block)) {
+                return Read::Absent;
+            }
+            for (index, sample) in out.iter_mut().enumerate() {
+                *sample = (block * BLOCK_FRAMES as u64) as f32 + (index / CHANNELS) as f32;
+            }
+            if self.refused.contains(&(slot, block)) {
+                out.fill(f32::NAN);
+                return Read::Refused;
+            }
+            Read::Taken
+        }
+    }
+
+    fn whole() -> TestSlots {
+        TestSlots { primary: 0, absent: Vec::new(), refused: Vec::new() }
+    }
+
+    fn play(slots: &TestSlots, pieces: &[usize]) -> (Vec<f32>, Selector) {
+        let mut selector = Selector::default();
+        let mut played = Vec::new();
+        for frames in pieces {
+            let mut out = vec![f32::NAN; frames * CHANNELS];
+            assert!(selector.fill(&mut out, slots, |_| {}));
+            played.extend(out);
+        }
+        (played, selector)
+    }
+
+    #[test]
+    fn blocks_are_handed_out_in_pieces_of_any_size_without_a_seam() {
+        let (played, selector) = play(&whole(), &[1, 63, 64, 65, 200, 7]);
+        for (index, frame) in played.chunks_exact(CHANNELS).enumerate() {
+            assert_eq!(frame, [index as f32; CHANNELS]);
+        }
+        assert_eq!(selector.frames(), 400);
+        assert_eq!(selector.counts().gaps, 0);
+    }
+
+    #[test]
+    fn a_block_that_only_the_other_replica_has_is_played_and_counted_as_a_miss() {
+        let mut slots = whole();
+        slots.absent = vec![(0, 1), (0, 2)];
+        slots.refused = vec![(0, 3)];
+        let (played, selector) = play(&slots, &[256]);
+        assert!((0..256).all(|frame| played[frame * CHANNELS] == frame as f32));
+        assert_eq!(selector.counts().misses[0], 2);
+        assert_eq!(selector.counts().refused[0], 1);
+        assert_eq!(selector.counts().gaps, 0);
+    }
+
+    #[test]
+    fn every_order_of_asking_covers_every_slot() {
+        for primary in 0..2 {
+            let slots = TestSlots { primary, absent: vec![(primary, 0)], refused: Vec::new() };
+            let (_, selector) = play(&whole(), &[64]);
+            assert_eq!(selector.counts().played, 1);
+            let mut selector = Selector::default();
+            let mut out = [0.0; BLOCK_SAMPLES];
+            let mut from = None;
+            selector.fill(&mut out, &slots, |selected| from = Some(selected));
+            assert_eq!(from, Some(Selected::Played(0, 1 - primary)));
+        }
+    }
+
+    #[test]
+    fn a_gap_is_faded_counted_and_left_on_time() {
+        let mut slots = whole();
+        slots.absent = vec![(0, 2), (1, 2), (0, 3), (1, 3)];
+        let (played, selector) = play(&slots, &[320]);
+        let left: Vec<f32> = played.chunks_exact(CHANNELS).map(|frame| frame[0]).collect();
+        let steps = left[127..256].windows(2).map(|pair| (pair[1] - pair[0]).abs());
+        assert!(steps.fold(0.0, f32::max) <= 127.0 / 64.0 + 1e-3, "the fade out has no step");
+        assert!(left[192..256].iter().all(|sample| *sample == 0.0));
+        assert_eq!(left[319], 319.0, "the fade in ends at full level, in time");
+        assert_eq!((selector.counts().gaps, selector.counts().gap_blocks), (1, 2));
+    }
+
+    #[test]
+    fn nothing_begins_before_the_whole_first_period_is_there() {
+        let mut slots = whole();
+        slots.absent = vec![(0, 3), (1, 3)];
+        let mut selector = Selector::default();
+        let mut out = [1.0; 256 * CHANNELS];
+        assert!(!selector.fill(&mut out, &slots, |_| {}));
+        assert!(out.iter().all(|sample| *sample == 0.0));
+        assert_eq!(selector.counts().gaps, 0);
+        slots.absent.clear();
+        assert!(selector.fill(&mut out, &slots, |_| {}));
+        assert_eq!(out[CHANNELS], 1.0);
+    }
+}
