@@ -1,7 +1,9 @@
 //! Commands and controls survive their encoding, and nothing else is taken for them.
 
 use chronus_engine::command::COMMAND_WORDS;
-use chronus_engine::{Command, Controls, ControlsError, DecodeError, ModuleIndex, ParamIndex, Patch};
+use chronus_engine::{
+    Command, Controls, ControlsError, DecodeError, ModuleIndex, ParamIndex, Patch,
+};
 use proptest::prelude::*;
 
 fn finite() -> impl Strategy<Value = f32> {

@@ -4,17 +4,21 @@
 mod common;
 
 use chronus_engine::command::{ModuleIndex, ParamIndex};
-use chronus_engine::{BLOCK_FRAMES, Block, CHANNELS, Command, Controls, Engine, EngineError, Patch};
+use chronus_engine::{
+    BLOCK_FRAMES, Block, CHANNELS, Command, Controls, Engine, EngineError, Patch,
+};
 use common::{RATE_HZ, bits, engine, gate, phrase, play, set};
 
 const SECOND: usize = 48_000;
 
 /// FNV-1a, 64 bits, over the bits of the samples.
 fn hash(samples: &[f32]) -> u64 {
-    samples.iter().flat_map(|sample| sample.to_bits().to_le_bytes()).fold(
-        0xcbf2_9ce4_8422_2325,
-        |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3),
-    )
+    samples
+        .iter()
+        .flat_map(|sample| sample.to_bits().to_le_bytes())
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        })
 }
 
 fn left(samples: &[f32]) -> Vec<f32> {
@@ -48,7 +52,8 @@ fn a_command_takes_effect_at_its_frame() {
     let silent = bits(&play(&mut engine(&patch), 0, 640, &[]));
     assert!(silent.iter().all(|&sample| sample == 0), "a closed gate is silence");
     for frame in [1, 63, 64, 100, 300] {
-        let samples = left(&play(&mut engine(&patch), 0, 640, &[(frame, gate(&patch, "adsr", true))]));
+        let samples =
+            left(&play(&mut engine(&patch), 0, 640, &[(frame, gate(&patch, "adsr", true))]));
         let first = samples.iter().position(|&sample| sample != 0.0);
         assert_eq!(first, Some(frame), "the gate opens at frame {frame}");
     }
@@ -74,7 +79,9 @@ fn a_command_that_comes_too_late_applies_at_the_next_frame() {
 fn a_flood_of_commands_is_applied_to_the_last() {
     let patch = Patch::first();
     let mut flood: Vec<_> = (0..100_000)
-        .map(|i| (i * BLOCK_FRAMES / 100_000, set(&patch, "sine", "freq", 100.0 + (i % 900) as f32)))
+        .map(|i| {
+            (i * BLOCK_FRAMES / 100_000, set(&patch, "sine", "freq", 100.0 + (i % 900) as f32))
+        })
         .collect();
     flood.push((63, gate(&patch, "adsr", true)));
     let mut engine = engine(&patch);
@@ -145,9 +152,12 @@ fn mute_fades_over_ten_milliseconds_and_back() {
 #[test]
 fn a_restart_is_a_fresh_engine_with_the_same_controls() {
     let patch = Patch::first();
-    for (restart_at, muted, open) in
-        [(24_000, false, true), (24_000, true, true), (12_800, false, false), (6_400 + 17, false, true)]
-    {
+    for (restart_at, muted, open) in [
+        (24_000, false, true),
+        (24_000, true, true),
+        (12_800, false, false),
+        (6_400 + 17, false, true),
+    ] {
         let block_start = restart_at / BLOCK_FRAMES * BLOCK_FRAMES;
         let mut before: Vec<_> =
             phrase(&patch).into_iter().filter(|command| command.0 < block_start).collect();

@@ -51,34 +51,54 @@ fn mistakes_in_modules() {
     let sine = |lines: &str| module(&format!("id = \"s\"\nkind = \"sine\"\n{lines}"));
     let biquad = |lines: &str| module(&format!("id = \"s\"\nkind = \"biquad\"\n{lines}"));
     for (found, expected) in [
-        (module("id = \"s\"\nkind = \"sin\"\n"),
-            "p.toml:4:8: there is no kind of module `sin`; did you mean `sine`?"),
-        (module("id = \"s\"\nkind = \"reverb\"\n"),
-            "p.toml:4:8: there is no kind of module `reverb`; kinds: `sine`, `adsr` and `biquad`"),
+        (
+            module("id = \"s\"\nkind = \"sin\"\n"),
+            "p.toml:4:8: there is no kind of module `sin`; did you mean `sine`?",
+        ),
+        (
+            module("id = \"s\"\nkind = \"reverb\"\n"),
+            "p.toml:4:8: there is no kind of module `reverb`; kinds: `sine`, `adsr` and `biquad`",
+        ),
         (module("id = \"s\"\n"), "p.toml:2:1: [[module]] without `kind`; add `kind = \"KIND\"`"),
         (module("kind = \"sine\"\n"), "p.toml:2:1: [[module]] without `id`; add `id = \"NAME\"`"),
-        (module("id = \"a.b\"\nkind = \"sine\"\n"),
-            "p.toml:3:6: the id is \"a.b\"; write 1 to 64 letters a-z, digits, `_` and `-`"),
-        (module("id = 7\nkind = \"sine\"\n"),
-            "p.toml:3:6: the id is 7; write a string in quotes"),
-        (sine(&format!("[[module]]\nid = \"s\"\nkind = \"sine\"\n")),
-            "p.toml:6:6: a second module with the id `s`; give each module its own id"),
+        (
+            module("id = \"a.b\"\nkind = \"sine\"\n"),
+            "p.toml:3:6: the id is \"a.b\"; write 1 to 64 letters a-z, digits, `_` and `-`",
+        ),
+        (module("id = 7\nkind = \"sine\"\n"), "p.toml:3:6: the id is 7; write a string in quotes"),
+        (
+            sine(&format!("[[module]]\nid = \"s\"\nkind = \"sine\"\n")),
+            "p.toml:6:6: a second module with the id `s`; give each module its own id",
+        ),
         (sine("frq = 5\n"), "p.toml:5:1: [[module]] has no `frq`; did you mean `freq`?"),
-        (sine("loudness = 5\n"),
-            "p.toml:5:1: [[module]] has no `loudness`; it has: `id`, `kind`, `freq` and `gain`"),
+        (
+            sine("loudness = 5\n"),
+            "p.toml:5:1: [[module]] has no `loudness`; it has: `id`, `kind`, `freq` and `gain`",
+        ),
         (sine("freq = 5\n"), "p.toml:5:8: `freq` is 5; write a number from 20 to 20000 Hz"),
         (sine("gain = 1.5\n"), "p.toml:5:8: `gain` is 1.5; write a number from 0 to 1"),
         (sine("gain = nan\n"), "p.toml:5:8: `gain` is nan; write a number from 0 to 1"),
-        (sine("freq = \"a4\"\n"),
-            "p.toml:5:8: `freq` is \"a4\"; write a number from 20 to 20000 Hz"),
-        (biquad("mode = \"lowpass\"\n"),
-            "p.toml:5:8: `mode` is \"lowpass\"; did you mean `low-pass`?"),
-        (biquad("mode = 0.5\n"), "p.toml:5:8: `mode` is 0.5; \
-            choices: `low-pass`, `high-pass`, `band-pass` and `notch`"),
-        (mistake("format = 1\nmodule = 3\n"),
-            "p.toml:2:10: `module` is 3; write [[module]] in double brackets"),
-        (mistake("format = 1\n[module]\nid = \"s\"\n"),
-            "p.toml:2:1: `module` is a table; write [[module]] in double brackets"),
+        (
+            sine("freq = \"a4\"\n"),
+            "p.toml:5:8: `freq` is \"a4\"; write a number from 20 to 20000 Hz",
+        ),
+        (
+            biquad("mode = \"lowpass\"\n"),
+            "p.toml:5:8: `mode` is \"lowpass\"; did you mean `low-pass`?",
+        ),
+        (
+            biquad("mode = 0.5\n"),
+            "p.toml:5:8: `mode` is 0.5; \
+            choices: `low-pass`, `high-pass`, `band-pass` and `notch`",
+        ),
+        (
+            mistake("format = 1\nmodule = 3\n"),
+            "p.toml:2:10: `module` is 3; write [[module]] in double brackets",
+        ),
+        (
+            mistake("format = 1\n[module]\nid = \"s\"\n"),
+            "p.toml:2:1: `module` is a table; write [[module]] in double brackets",
+        ),
     ] {
         assert_eq!(found, expected);
     }
@@ -92,32 +112,56 @@ fn mistakes_in_cables_and_output() {
     let wired = |cables: &str| mistake(&format!("format = 1\n{SINE}{adsr}{cables}{OUTPUT}"));
     let out = |output: &str| mistake(&format!("format = 1\n{SINE}{output}"));
     for (found, expected) in [
-        (wired(&cable("sine.out", "env.in")),
-            "p.toml:9:8: there is no module `sine`; modules: `s` and `env`"),
-        (wired(&cable("s.out", "emv.in")),
-            "p.toml:10:6: there is no module `emv`; did you mean `env`?"),
-        (wired(&cable("s.ot", "env.in")),
-            "p.toml:9:8: module `s` has no output `ot`; did you mean `out`?"),
-        (wired(&cable("env.out", "s.in")),
-            "p.toml:10:6: module `s` has no input `in`; inputs: none"),
-        (wired(&cable("env.in", "env.in")),
-            "p.toml:9:8: module `env` has no output `in`; outputs: `out` and `env`"),
-        (wired(&cable("s", "env.in")),
-            "p.toml:9:8: `s` names no port; write MODULE.PORT, as in \"sine.out\""),
-        (wired("[[cable]]\nfrom = \"s.out\"\n"),
-            "p.toml:8:1: [[cable]] without `to`; add `to = \"MODULE.INPUT\"`"),
-        (wired(&(cable("s.out", "env.in") + &cable("s.out", "env.in"))),
-            "p.toml:12:8: this cable is there already; remove one of the two"),
-        (wired(&cable("env.out", "env.in")),
-            "p.toml:8:1: the cables run in a circle: env -> env; remove one of them"),
+        (
+            wired(&cable("sine.out", "env.in")),
+            "p.toml:9:8: there is no module `sine`; modules: `s` and `env`",
+        ),
+        (
+            wired(&cable("s.out", "emv.in")),
+            "p.toml:10:6: there is no module `emv`; did you mean `env`?",
+        ),
+        (
+            wired(&cable("s.ot", "env.in")),
+            "p.toml:9:8: module `s` has no output `ot`; did you mean `out`?",
+        ),
+        (
+            wired(&cable("env.out", "s.in")),
+            "p.toml:10:6: module `s` has no input `in`; inputs: none",
+        ),
+        (
+            wired(&cable("env.in", "env.in")),
+            "p.toml:9:8: module `env` has no output `in`; outputs: `out` and `env`",
+        ),
+        (
+            wired(&cable("s", "env.in")),
+            "p.toml:9:8: `s` names no port; write MODULE.PORT, as in \"sine.out\"",
+        ),
+        (
+            wired("[[cable]]\nfrom = \"s.out\"\n"),
+            "p.toml:8:1: [[cable]] without `to`; add `to = \"MODULE.INPUT\"`",
+        ),
+        (
+            wired(&(cable("s.out", "env.in") + &cable("s.out", "env.in"))),
+            "p.toml:12:8: this cable is there already; remove one of the two",
+        ),
+        (
+            wired(&cable("env.out", "env.in")),
+            "p.toml:8:1: the cables run in a circle: env -> env; remove one of them",
+        ),
         (out(""), "p.toml:1:1: a patch without `output`; add [output]"),
-        (out("[output]\nleft = \"s.out\"\n"),
-            "p.toml:5:1: [output] without `right`; add `right = \"MODULE.OUTPUT\"`"),
+        (
+            out("[output]\nleft = \"s.out\"\n"),
+            "p.toml:5:1: [output] without `right`; add `right = \"MODULE.OUTPUT\"`",
+        ),
         (out("output = 3\n"), "p.toml:1:1: a patch without `output`; add [output]"),
-        (out("[output]\nleft = 5\nright = \"s.out\"\n"),
-            "p.toml:6:8: a port is 5; write a string in quotes"),
-        (out("[output]\nleft = \"s.out\"\nright = \"s.out\"\nmid = 1\n"),
-            "p.toml:8:1: [output] has no `mid`; it has: `left` and `right`"),
+        (
+            out("[output]\nleft = 5\nright = \"s.out\"\n"),
+            "p.toml:6:8: a port is 5; write a string in quotes",
+        ),
+        (
+            out("[output]\nleft = \"s.out\"\nright = \"s.out\"\nmid = 1\n"),
+            "p.toml:8:1: [output] has no `mid`; it has: `left` and `right`",
+        ),
     ] {
         assert_eq!(found, expected);
     }
@@ -170,16 +214,26 @@ fn the_directory_leads_to_modules_and_helps_with_names() {
     assert_eq!(directory.gate("adsr").unwrap().0, 1);
     assert_eq!(directory.modules().count(), 3);
     for (error, expected) in [
-        (directory.module("fliter").unwrap_err(),
-            "there is no module `fliter`; did you mean `filter`?"),
-        (directory.module("reverb").unwrap_err(),
-            "there is no module `reverb`; modules: `sine`, `adsr` and `filter`"),
-        (directory.param("sine", "freak").unwrap_err(),
-            "module `sine` has no parameter `freak`; did you mean `freq`?"),
-        (directory.param("sine", "cutoff").unwrap_err(),
-            "module `sine` has no parameter `cutoff`; parameters: `freq` and `gain`"),
-        (directory.gate("sine").unwrap_err(),
-            "module `sine` has no gate; modules with a gate: `adsr`"),
+        (
+            directory.module("fliter").unwrap_err(),
+            "there is no module `fliter`; did you mean `filter`?",
+        ),
+        (
+            directory.module("reverb").unwrap_err(),
+            "there is no module `reverb`; modules: `sine`, `adsr` and `filter`",
+        ),
+        (
+            directory.param("sine", "freak").unwrap_err(),
+            "module `sine` has no parameter `freak`; did you mean `freq`?",
+        ),
+        (
+            directory.param("sine", "cutoff").unwrap_err(),
+            "module `sine` has no parameter `cutoff`; parameters: `freq` and `gain`",
+        ),
+        (
+            directory.gate("sine").unwrap_err(),
+            "module `sine` has no gate; modules with a gate: `adsr`",
+        ),
         (directory.gate("asdr").unwrap_err(), "there is no module `asdr`; did you mean `adsr`?"),
     ] {
         assert_eq!(error.to_string(), expected);
@@ -235,7 +289,8 @@ fn reference_of(spec: &chronus_dsp::ModuleSpec) -> String {
             None => value.to_string(),
         };
         let (min, max, default) = (value(param.min), value(param.max), value(param.default));
-        let choices: Vec<_> = param.choices.iter().map(|choice| format!("`\"{choice}\"`")).collect();
+        let choices: Vec<_> =
+            param.choices.iter().map(|choice| format!("`\"{choice}\"`")).collect();
         let choices =
             if choices.is_empty() { String::new() } else { format!(" ({})", choices.join(", ")) };
         text += &format!(

@@ -80,11 +80,7 @@ impl Feed {
             return false;
         }
         // A source that panicked is never called again, so its broken state cannot be seen.
-        let source = AssertUnwindSafe(&mut *self.source);
-        let outcome = catch_unwind(move || {
-            let source = source;
-            call(source.0);
-        });
+        let outcome = catch_unwind(AssertUnwindSafe(|| call(&mut *self.source)));
         if outcome.is_err() {
             self.silent = true;
             self.counters.source_panicked.store(true, Relaxed);

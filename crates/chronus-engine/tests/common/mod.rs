@@ -47,10 +47,8 @@ pub fn bits(samples: &[f32]) -> Vec<u32> {
 
 /// One second of music on the first patch: four notes, a sweep, every mode of the filter.
 pub fn phrase(patch: &Patch) -> Vec<(usize, Command)> {
-    let mut commands = vec![
-        (0, set(patch, "adsr", "release", 80.0)),
-        (37, set(patch, "filter", "q", 4.0)),
-    ];
+    let mut commands =
+        vec![(0, set(patch, "adsr", "release", 80.0)), (37, set(patch, "filter", "q", 4.0))];
     for (note, freq_hz) in [220.0, 261.63, 329.63, 440.0].into_iter().enumerate() {
         let start = 100 + note * 11_981;
         commands.push((start, set(patch, "sine", "freq", freq_hz)));

@@ -1,0 +1,120 @@
+//! The control board: what the supervisor tells all workers. Workers can only read it.
+//!
+//! A block is sealed by writing its seal and then raising the count of sealed blocks; a worker that
+//! sees the count sees the seal, and through it every entry of the log that the block needs.
+
+use chronus_replication::lockstep::Order;
+use chronus_replication::{BlockIndex, SLOTS, Seal, Slot};
+
+use crate::command_log::{LOG_ENTRIES, LogEntry};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+
+/// Seals that are kept. A worker further behind than this can't go on.
+pub const SEALS: usize = 1024;
+
+/// The region that only the supervisor writes: the board, the seals, the log.
+#[repr(C, align(4096))]
+#[derive(Debug)]
+pub struct LogRegion {
+    /// The board.
+    pub board: ControlBoard,
+    /// The seals, by block.
+    pub seals: [AtomicU64; SEALS],
+    /// The command log.
+    pub entries: [LogEntry; LOG_ENTRIES],
+}
+
+/// What the supervisor tells all workers.
+#[repr(C, align(64))]
+#[derive(Debug, Default)]
+pub struct ControlBoard {
+    /// Rung whenever there is something new; workers sleep on it.
+    pub bell: AtomicU32,
+    primary: AtomicU32,
+    sealed: AtomicU64,
+    /// How many entries the log has.
+    pub head: AtomicU64,
+    orders: [AtomicU64; SLOTS],
+}
+
+/// The seal of a block is gone: the reader fell too far behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the seal of block {block} is gone")]
+pub struct SealGone {
+    /// The block.
+    pub block: BlockIndex,
+}
+
+impl ControlBoard {
+    /// The slot that goes first.
+    pub fn primary(&self) -> Slot {
+        self.primary.load(Ordering::Acquire) as Slot
+    }
+
+    /// Makes `slot` go first. The supervisor rings the bells afterwards.
+    pub fn promote(&self, slot: Slot) {
+        self.primary.store(slot as u32, Ordering::Release);
+    }
+
+    /// How many blocks are sealed.
+    pub fn sealed(&self) -> BlockIndex {
+        // Pairs with the releasing store in `seal`.
+        self.sealed.load(Ordering::Acquire)
+    }
+
+    /// Seals a block. Only the supervisor may, and in order.
+    pub fn seal(&self, seals: &[AtomicU64], seal: Seal) {
+        let place = &seals[(seal.block % seals.len() as u64) as usize];
+        place.store(encode(seal), Ordering::Relaxed);
+        // Pairs with the acquiring load in `sealed`.
+        self.sealed.store(seal.block + 1, Ordering::Release);
+    }
+
+    /// The order last given to `slot`.
+    pub fn order(&self, slot: Slot) -> Order {
+        Order::decode(self.orders[slot].load(Ordering::Acquire))
+    }
+
+    /// Gives an order. The supervisor rings the bells afterwards.
+    pub fn give_order(&self, slot: Slot, order: Order) {
+        self.orders[slot].store(order.encode(), Ordering::Release);
+    }
+}
+
+/// The log position at which a sealed block was sealed.
+///
+/// # Errors
+/// [`SealGone`] if the seal has been overwritten by that of a later block.
+pub fn seal_of(seals: &[AtomicU64], block: BlockIndex) -> Result<u64, SealGone> {
+    let word = seals[(block % seals.len() as u64) as usize].load(Ordering::Relaxed);
+    if word >> POSITION_BITS == block & BLOCK_MASK {
+        Ok(word & ((1 << POSITION_BITS) - 1))
+    } else {
+        Err(SealGone { block })
+    }
+}
+
+/// 2^40 commands are a thousand a second for 34 years; the block's low bits tell an overwritten seal.
+const POSITION_BITS: u32 = 40;
+const BLOCK_MASK: u64 = (1 << (64 - POSITION_BITS)) - 1;
+
+fn encode(seal: Seal) -> u64 {
+    (seal.block & BLOCK_MASK) << POSITION_BITS | seal.log_position & ((1 << POSITION_BITS) - 1)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_overwritten_seal_is_recognised() {
+        let board = ControlBoard::default();
+        let seals: Vec<AtomicU64> = (0..4).map(|_| AtomicU64::new(0)).collect();
+        for block in 0..6 {
+            board.seal(&seals, Seal { block, log_position: block * 3 });
+        }
+        assert_eq!(board.sealed(), 6);
+        assert_eq!(seal_of(&seals, 5), Ok(15));
+        assert_eq!(seal_of(&seals, 1), Err(SealGone { block: 1 }));
+    }
+}

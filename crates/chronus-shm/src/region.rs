@@ -1,0 +1,147 @@
+//! The two regions in shared memory, as each side may see them.
+//!
+//! The supervisor maps both for writing. A worker maps the log for reading, all slots for reading, and
+//! its own slot for writing; a fork lays its own slot over the old one, at the same address.
+
+use std::io;
+use std::marker::PhantomData;
+use std::mem::offset_of;
+use std::ops::Deref;
+
+use chronus_os::memfd::{Access, Mapping, Memfd};
+use chronus_replication::Slot;
+
+use crate::control_board::LogRegion;
+use crate::status_board::{SlotRegion, SlotsRegion};
+
+/// A type that may lie in memory shared with processes that write what they like.
+///
+/// # Safety
+/// Every bit pattern must be a valid value, and every byte that is ever written while shared must lie
+/// in an atomic.
+pub unsafe trait Shared: Sized {}
+
+// SAFETY: made of atomic integers only, all bit patterns of which are valid.
+unsafe impl Shared for LogRegion {}
+// SAFETY: made of atomic integers only, all bit patterns of which are valid.
+unsafe impl Shared for SlotsRegion {}
+// SAFETY: made of atomic integers only, all bit patterns of which are valid.
+unsafe impl Shared for SlotRegion {}
+
+/// A mapped value. A view mapped for reading must only be read: a write through it is a SIGSEGV.
+#[derive(Debug)]
+pub struct View<T: Shared> {
+    mapping: Mapping,
+    shared: PhantomData<T>,
+}
+
+impl<T: Shared> View<T> {
+    fn map(memory: &Memfd, access: Access, offset: usize) -> io::Result<Self> {
+        let mapping = memory.map(access, offset, size_of::<T>())?;
+        assert!(align_of::<T>() <= 4096, "mappings are aligned to pages");
+        Ok(Self { mapping, shared: PhantomData })
+    }
+}
+
+impl<T: Shared> Deref for View<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: the mapping is as large as T, aligned to a page, and lives as long as self; T is
+        // valid for any bytes, and what others change concurrently lies in atomics (`Shared`).
+        unsafe { &*self.mapping.start().cast::<T>() }
+    }
+}
+
+/// Creates the log's memory, all zero.
+///
+/// # Errors
+/// As the kernel says.
+pub fn create_log() -> io::Result<(Memfd, View<LogRegion>)> {
+    let memory = Memfd::create("chronus-log", size_of::<LogRegion>())?;
+    let view = View::map(&memory, Access::Write, 0)?;
+    Ok((memory, view))
+}
+
+/// Creates the slots' memory, all zero.
+///
+/// # Errors
+/// As the kernel says.
+pub fn create_slots() -> io::Result<(Memfd, View<SlotsRegion>)> {
+    let memory = Memfd::create("chronus-slots", size_of::<SlotsRegion>())?;
+    let view = View::map(&memory, Access::Write, 0)?;
+    Ok((memory, view))
+}
+
+/// What a worker sees.
+#[derive(Debug)]
+pub struct WorkerView {
+    /// The control board, the seals and the log; read only.
+    pub log: View<LogRegion>,
+    /// All slots; read only.
+    pub slots: View<SlotsRegion>,
+    own: View<SlotRegion>,
+    slots_memory: Memfd,
+}
+
+impl WorkerView {
+    /// Maps what the worker of `slot` may see. The log's descriptor is closed afterwards, so the log
+    /// can't be mapped for writing any more.
+    ///
+    /// # Errors
+    /// If the memory does not have the size that this program's regions have, or as the kernel says.
+    pub fn attach(log_memory: Memfd, slots_memory: Memfd, slot: Slot) -> io::Result<Self> {
+        if log_memory.bytes() != size_of::<LogRegion>()
+            || slots_memory.bytes() != size_of::<SlotsRegion>()
+        {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let log = View::map(&log_memory, Access::Read, 0)?;
+        drop(log_memory);
+        let slots = View::map(&slots_memory, Access::Read, 0)?;
+        let own = View::map(&slots_memory, Access::Write, offset_of_slot(slot))?;
+        Ok(Self { log, slots, own, slots_memory })
+    }
+
+    /// The worker's own slot, for writing.
+    pub fn own(&self) -> &SlotRegion {
+        &self.own
+    }
+
+    /// In a fork: takes `slot` instead of the parent's, which can't be written from here on.
+    ///
+    /// # Errors
+    /// As the kernel says; then the parent's slot is still mapped, and the child must not go on.
+    pub fn move_to(&self, slot: Slot) -> io::Result<()> {
+        self.slots_memory.remap(&self.own.mapping, offset_of_slot(slot))
+    }
+}
+
+fn offset_of_slot(slot: Slot) -> usize {
+    offset_of!(SlotsRegion, slots) + slot * size_of::<SlotRegion>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_writes_its_own_slot_and_a_fork_its_new_one() {
+        let (log_memory, log) = create_log().expect("memfd");
+        let (slots_memory, slots) = create_slots().expect("memfd");
+        let hand_over = |memory: &Memfd| {
+            use std::os::fd::AsFd;
+            Memfd::adopt(memory.as_fd().try_clone_to_owned().expect("dup")).expect("adopt")
+        };
+        let worker = WorkerView::attach(hand_over(&log_memory), hand_over(&slots_memory), 1);
+        let worker = worker.expect("attach");
+        log.board.promote(3);
+        assert_eq!(worker.log.board.primary(), 3);
+        worker.own().board.claim(7, 10, 0, 0);
+        assert_eq!(slots.slots[1].board.incarnation(), 7);
+        worker.move_to(2).expect("remap");
+        worker.own().board.claim(8, 10, 0, 0);
+        assert_eq!(slots.slots[1].board.incarnation(), 7, "the old slot is left as it was");
+        assert_eq!(worker.slots.slots[2].board.incarnation(), 8);
+    }
+}

@@ -1,0 +1,128 @@
+//! The status board of a slot: where its worker stands and what it says of itself. Written by the
+//! worker, read by everybody; the supervisor believes only numbers that it can check.
+
+use chronus_replication::{BlockIndex, SLOTS};
+
+use crate::block_ring::{BlockEntry, RING_BLOCKS};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+
+/// The region of all slots; a worker can write only its own.
+#[repr(C, align(4096))]
+#[derive(Debug)]
+pub struct SlotsRegion {
+    /// The slots.
+    pub slots: [SlotRegion; SLOTS],
+}
+
+/// One slot.
+#[repr(C, align(4096))]
+#[derive(Debug)]
+pub struct SlotRegion {
+    /// Where its worker stands.
+    pub board: StatusBoard,
+    /// What it has rendered.
+    pub ring: [BlockEntry; RING_BLOCKS],
+}
+
+/// Where a worker stands.
+#[repr(C, align(64))]
+#[derive(Debug, Default)]
+pub struct StatusBoard {
+    /// Rung by the worker after each block, and by the supervisor when roles change; standbys sleep on
+    /// the bell of the primary.
+    pub bell: AtomicU32,
+    incarnation: AtomicU32,
+    rendered: AtomicU64,
+    log_position: AtomicU64,
+    fork_answer: AtomicU64,
+    /// What the worker is doing: block, and the entry of the log that it takes (0 while rendering).
+    pub breadcrumb: [AtomicU64; 2],
+    /// When the worker claimed the slot, in nanoseconds of the monotonic clock.
+    pub claimed_at_ns: AtomicU64,
+    /// When the worker first was level with the primary.
+    pub level_at_ns: AtomicU64,
+    /// How long the last fork took the forker, in nanoseconds.
+    pub fork_ns: AtomicU64,
+    /// Time spent rendering, in nanoseconds, since the worker claimed the slot.
+    pub busy_ns: AtomicU64,
+}
+
+/// What came of the order to fork.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForkAnswer {
+    /// The child has this pid.
+    Child(u32),
+    /// The call failed with this errno.
+    Failed(i32),
+}
+
+impl StatusBoard {
+    /// The incarnation that has claimed the slot.
+    pub fn incarnation(&self) -> u32 {
+        // Pairs with the releasing store in `claim`.
+        self.incarnation.load(Ordering::Acquire)
+    }
+
+    /// How many blocks the worker has finished.
+    pub fn rendered(&self) -> BlockIndex {
+        self.rendered.load(Ordering::Acquire)
+    }
+
+    /// How many entries of the log it has taken.
+    pub fn log_position(&self) -> u64 {
+        self.log_position.load(Ordering::Acquire)
+    }
+
+    /// A new worker takes the slot; its number is written last.
+    pub fn claim(&self, incarnation: u32, rendered: BlockIndex, log_position: u64, now_ns: u64) {
+        self.level_at_ns.store(0, Ordering::Relaxed);
+        self.busy_ns.store(0, Ordering::Relaxed);
+        self.claimed_at_ns.store(now_ns, Ordering::Relaxed);
+        self.log_position.store(log_position, Ordering::Relaxed);
+        self.rendered.store(rendered, Ordering::Relaxed);
+        self.incarnation.store(incarnation, Ordering::Release);
+    }
+
+    /// The worker has finished a block and taken so many entries of the log.
+    pub fn finish_block(&self, rendered: BlockIndex, log_position: u64) {
+        self.log_position.store(log_position, Ordering::Release);
+        self.rendered.store(rendered, Ordering::Release);
+        self.bell.fetch_add(1, Ordering::Release);
+    }
+
+    /// The worker answers fork order `number`.
+    pub fn answer_fork(&self, number: u32, answer: ForkAnswer) {
+        let (failed, value) = match answer {
+            ForkAnswer::Child(pid) => (0, u64::from(pid)),
+            ForkAnswer::Failed(errno) => (1, u64::from(errno.unsigned_abs())),
+        };
+        let word = u64::from(number) << 32 | failed << 31 | value & 0x7fff_ffff;
+        self.fork_answer.store(word, Ordering::Release);
+    }
+
+    /// The answer to fork order `number`, if it has been given.
+    pub fn fork_answer(&self, number: u32) -> Option<ForkAnswer> {
+        let word = self.fork_answer.load(Ordering::Acquire);
+        if word >> 32 != u64::from(number) {
+            return None;
+        }
+        let value = (word & 0x7fff_ffff) as u32;
+        let failed = word >> 31 & 1 == 1;
+        Some(if failed { ForkAnswer::Failed(value as i32) } else { ForkAnswer::Child(value) })
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fork_answer_belongs_to_its_order() {
+        let board = StatusBoard::default();
+        board.answer_fork(7, ForkAnswer::Child(1234));
+        assert_eq!(board.fork_answer(7), Some(ForkAnswer::Child(1234)));
+        assert_eq!(board.fork_answer(8), None);
+        board.answer_fork(8, ForkAnswer::Failed(11));
+        assert_eq!(board.fork_answer(8), Some(ForkAnswer::Failed(11)));
+    }
+}
