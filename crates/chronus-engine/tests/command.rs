@@ -45,7 +45,7 @@ proptest! {
     #[test]
     fn no_bit_of_padding_passes(command in command(9), word in 0..COMMAND_WORDS, bit in 0..64) {
         let mut words = command.encode();
-        words[word] ^= 1 << bit;
+        words[word] ^= 1_u64 << bit;
         if let Ok(other) = Command::decode(words) {
             prop_assert_ne!(other.encode(), command.encode());
         }

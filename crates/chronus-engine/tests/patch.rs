@@ -153,7 +153,10 @@ fn mistakes_in_cables_and_output() {
             out("[output]\nleft = \"s.out\"\n"),
             "p.toml:5:1: [output] without `right`; add `right = \"MODULE.OUTPUT\"`",
         ),
-        (out("output = 3\n"), "p.toml:1:1: a patch without `output`; add [output]"),
+        (
+            mistake(&format!("format = 1\noutput = 3\n{SINE}")),
+            "p.toml:2:10: [output] is 3; write it as a table under [output]",
+        ),
         (
             out("[output]\nleft = 5\nright = \"s.out\"\n"),
             "p.toml:6:8: a port is 5; write a string in quotes",
@@ -284,19 +287,17 @@ fn reference_of(spec: &chronus_dsp::ModuleSpec) -> String {
     }
     text += "\n| parameter | from | to | default | unit | |\n|---|---|---|---|---|---|\n";
     for param in spec.params {
-        let value = |value: f32| match param.choices.get(value as usize) {
-            Some(choice) => format!("`\"{choice}\"`"),
-            None => value.to_string(),
-        };
-        let (min, max, default) = (value(param.min), value(param.max), value(param.default));
         let choices: Vec<_> =
             param.choices.iter().map(|choice| format!("`\"{choice}\"`")).collect();
-        let choices =
-            if choices.is_empty() { String::new() } else { format!(" ({})", choices.join(", ")) };
-        text += &format!(
-            "| `{}` | {min} | {max} | {default} | {} | {}{choices} |\n",
-            param.name, param.unit, param.doc
-        );
+        let (range, default, choices) = if param.is_enumeration() {
+            let default = choices[param.default as usize].clone();
+            (" | ".to_owned(), default, format!(": {}", choices.join(", ")))
+        } else {
+            let range = format!("{} | {}", param.min, param.max);
+            (range, param.default.to_string(), String::new())
+        };
+        let (name, unit, doc) = (param.name, param.unit, param.doc);
+        text += &format!("| `{name}` | {range} | {default} | {unit} | {doc}{choices} |\n");
     }
     text
 }

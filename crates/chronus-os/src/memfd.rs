@@ -10,6 +10,18 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
+/// An anonymous file that holds `bytes`, to be handed to a child, which reads it from the start.
+///
+/// # Errors
+/// As the kernel says: out of memory or of file descriptors.
+pub fn file_holding(name: &str, bytes: &[u8]) -> io::Result<std::fs::File> {
+    use std::io::{Seek, Write};
+    let mut file = std::fs::File::from(memfd_create(name, MemfdFlags::CLOEXEC)?);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file)
+}
+
 /// Anonymous shared memory of a fixed size, all zero when created.
 #[derive(Debug)]
 pub struct Memfd {

@@ -1,1 +1,79 @@
-//! Placeholder.
+//! OSC packets to requests, and answers to OSC packets. Pure functions over bytes: no socket in here,
+//! and no bytes that can make it panic.
+
+#![forbid(unsafe_code)]
+
+pub mod address;
+mod arguments;
+mod decode;
+mod guard;
+mod reply;
+
+pub use arguments::{encode_arguments, message};
+pub use decode::{Decoded, Failure, Timed, decode};
+pub use reply::{
+    MOST_DATAGRAM_BYTES, Reply, Value, fail, parse_reply, pong, status_reply, version_reply,
+};
+
+use chronus_engine::Command;
+pub use rosc::OscType;
+
+/// What a sender asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// Something for the command log.
+    Command(Command),
+    /// The state of the engine.
+    Status,
+    /// A fault, on purpose.
+    Chaos(Chaos),
+    /// A sign of life; the arguments come back.
+    Ping(Vec<OscType>),
+    /// Name and version.
+    Version,
+}
+
+/// A fault to cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chaos {
+    /// Send a signal to a worker.
+    Kill {
+        /// Whom.
+        target: Target,
+        /// Which signal, by its Linux number.
+        signal: i32,
+    },
+    /// Have a worker crash by itself.
+    Crash {
+        /// Who.
+        target: Target,
+        /// How.
+        how: Crash,
+    },
+}
+
+/// Which worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The one that goes first.
+    Primary,
+    /// One that does not.
+    Standby,
+    /// The one in this slot.
+    Slot(u8),
+}
+
+/// How a worker crashes by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// A write to an address that is not mapped.
+    Segfault,
+    /// A panic.
+    Panic,
+    /// An abort.
+    Abort,
+    /// An endless loop.
+    Loop,
+    /// An endless sleep.
+    Sleep,
+}

@@ -101,6 +101,15 @@ impl CommandSequencer {
         Ok(())
     }
 
+    /// Takes a command of the supervisor itself for the first frame that is still open, however many
+    /// commands wait.
+    pub fn submit_urgent(&mut self, payload: Payload) {
+        let frame = self.first_open_frame();
+        let arrival = self.next_arrival;
+        self.next_arrival += 1;
+        self.waiting.push(Reverse(Waiting { frame, arrival, payload }));
+    }
+
     /// Seals the next block: its commands enter `log`, in order. `sealed` sees each entry that did.
     pub fn seal_next(&mut self, log: &mut impl Log, mut sealed: impl FnMut(&Entry)) -> Seal {
         let block = self.next_block;

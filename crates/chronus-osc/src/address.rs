@@ -1,0 +1,193 @@
+//! The OSC surface in one table. The decoder looks addresses up here, and `docs/osc-reference.md` is
+//! made of it.
+
+use std::fmt::Write as _;
+
+/// One address.
+#[derive(Clone, Copy, Debug)]
+pub struct Address {
+    /// The address; `<name>` stands for one part that varies.
+    pub pattern: &'static str,
+    /// The argument forms.
+    pub arguments: &'static str,
+    /// What comes back when all is well.
+    pub reply: &'static str,
+    /// What it does.
+    pub does: &'static str,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Param,
+    Gate,
+    Freq,
+    Amp,
+    Start,
+    Stop,
+    Status,
+    Kill,
+    Crash,
+    Ping,
+    Version,
+}
+
+/// Every address there is.
+pub const ADDRESSES: &[Address] = &[
+    address(
+        "/mod/<module>/<param>",
+        "NUMBER, or the name of a choice",
+        "",
+        Kind::Param,
+        "Moves a parameter of a module, smoothly. `chronus send /mod/filter/cutoff 800`",
+    ),
+    address(
+        "/gate/<module>",
+        "1, 0, true, false, \"on\" or \"off\"",
+        "",
+        Kind::Gate,
+        "Opens or closes the gate of a module. A gate that is open already is triggered again.",
+    ),
+    address(
+        "/engine/freq",
+        "NUMBER, 20 to 20000 Hz",
+        "",
+        Kind::Freq,
+        "The frequency of the module `sine`, as `/mod/sine/freq`.",
+    ),
+    address(
+        "/engine/amp",
+        "NUMBER, 0 to 1",
+        "",
+        Kind::Amp,
+        "The gain of the module `sine`, as `/mod/sine/gain`.",
+    ),
+    address("/engine/start", "", "", Kind::Start, "Fades the sound in after `/engine/stop`."),
+    address(
+        "/engine/stop",
+        "",
+        "",
+        Kind::Stop,
+        "Fades the sound out. Everything plays on unheard; nothing is shut down.",
+    ),
+    address("/engine/status", "", "/status.reply", Kind::Status, "As `/status`."),
+    address(
+        "/status",
+        "",
+        "/status.reply",
+        Kind::Status,
+        "Tells how the engine is: names and values in turn, at last \"json\" and all of it as JSON.",
+    ),
+    address(
+        "/chaos/kill",
+        "primary, standby or SLOT; then optionally SIGNAL (KILL)",
+        "",
+        Kind::Kill,
+        "Sends a signal to a worker. Only if the engine runs with `--allow-chaos`.",
+    ),
+    address(
+        "/chaos/crash",
+        "primary, standby or SLOT; segfault, panic, abort, loop or sleep",
+        "",
+        Kind::Crash,
+        "Has a worker crash by itself. Only if the engine runs with `--allow-chaos`.",
+    ),
+    address("/ping", "anything", "/pong", Kind::Ping, "Sends the arguments back."),
+    address("/version", "", "/version.reply", Kind::Version, "Tells name and version."),
+];
+
+const fn address(
+    pattern: &'static str,
+    arguments: &'static str,
+    reply: &'static str,
+    kind: Kind,
+    does: &'static str,
+) -> Address {
+    Address { pattern, arguments, reply, does, kind }
+}
+
+/// The parts of `address` that vary, if it is one of this pattern.
+pub(crate) fn parts<'a>(pattern: &str, address: &'a str) -> Option<Vec<&'a str>> {
+    let mut parts = Vec::new();
+    let (mut wanted, mut found) = (pattern.split('/'), address.split('/'));
+    loop {
+        match (wanted.next(), found.next()) {
+            (None, None) => return Some(parts),
+            (Some(wanted), Some(found)) if wanted.starts_with('<') && !found.is_empty() => {
+                parts.push(found);
+            }
+            (Some(wanted), Some(found)) if wanted == found => {}
+            _ => return None,
+        }
+    }
+}
+
+/// The reference of all addresses, as Markdown.
+pub fn reference() -> String {
+    let mut text = String::from(HEAD);
+    for address in ADDRESSES {
+        let or_none = |text: &'static str| if text.is_empty() { "none" } else { text };
+        let _ = write!(
+            text,
+            "### `{}`\n\n{}\n\n* Arguments: {}\n* Reply: {}\n\n",
+            address.pattern,
+            address.does,
+            or_none(address.arguments),
+            or_none(address.reply)
+        );
+    }
+    text.push_str(TAIL);
+    text
+}
+
+const HEAD: &str = "\
+# OSC reference
+
+Chronus listens on UDP, `127.0.0.1:5005` unless `--osc ADDR:PORT` (or `CHRONUS_OSC_HOST` and
+`CHRONUS_OSC_PORT`) says otherwise. This page is made of the table in
+`crates/chronus-osc/src/address.rs`; a test fails when they differ.
+
+## Addresses
+
+";
+
+const TAIL: &str = "\
+## Arguments
+
+A NUMBER may be an OSC int (`i`), float (`f`), double (`d`), long (`h`), `T` or `F` (1 and 0), or a
+string that reads as a number. A value out of range is clamped to the range, and the sender is told.
+NaN and infinity are refused.
+
+In `/mod/<module>/<param>` and `/gate/<module>` the parts that vary may be OSC 1.0 patterns
+(`*`, `?`, `[a-c]`, `{sine,adsr}`): the message goes to all that match.
+
+## Time
+
+A message without a timetag takes effect a constant delay after its arrival, to the frame: the lead
+and the device's period, plus two blocks. A message in a bundle with a timetag takes effect at
+that frame. A timetag that comes too late takes effect at once and is counted (`late_commands`).
+Bundles may hold bundles; the messages of a packet keep their order.
+
+## Answers
+
+Whatever can't be done is answered to its sender with `/fail ADDRESS REASON`, where REASON is a
+sentence that names what would be right; the rest of its bundle is done all the same. A clamped value
+is answered in the same way, and done. The engine plays on in any case.
+";
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_reference_in_docs_is_that_of_the_code() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/osc-reference.md");
+        let expected = super::reference();
+        if std::env::var_os("CHRONUS_BLESS").is_some() {
+            std::fs::write(path, &expected).expect("write the reference");
+        }
+        let found = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            found == expected,
+            "run `CHRONUS_BLESS=1 cargo test -p chronus-osc` and commit docs/"
+        );
+    }
+}

@@ -1,0 +1,305 @@
+//! A packet to requests. What is wrong becomes a failure with a sentence; the rest is taken.
+
+use chronus_engine::names::near_miss;
+use chronus_engine::{Command, Directory, ModuleEntry, ParamSpec};
+use rosc::address::{Matcher, OscAddress};
+use rosc::{OscBundle, OscMessage, OscPacket, OscTime, OscType};
+
+use crate::address::{ADDRESSES, Kind, parts};
+use crate::arguments::{gate, number, single};
+use crate::{Chaos, Crash, Request, Target, guard};
+
+/// What a packet asks for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decoded {
+    /// Requests, in the order of the packet.
+    pub requests: Vec<Timed>,
+    /// What can't be done, and what was clamped; the sender is told.
+    pub failures: Vec<Failure>,
+}
+
+/// A request and when it shall take effect.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Timed {
+    /// The address that it came to.
+    pub address: String,
+    /// What is asked.
+    pub request: Request,
+    /// The timetag in nanoseconds since 1970; `None` for as soon as possible.
+    pub time_wall_ns: Option<u64>,
+}
+
+/// Something to tell the sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The address that it is about.
+    pub address: String,
+    /// A sentence that names what would be right.
+    pub reason: String,
+    /// Whether it was done all the same, clamped.
+    pub clamped: bool,
+}
+
+/// Decodes a packet against the modules that there are. Never panics, whatever the bytes.
+pub fn decode(packet: &[u8], directory: &Directory) -> Decoded {
+    let mut decoded = Decoded::default();
+    if let Err(reason) = guard::check(packet) {
+        decoded.fail("", reason);
+        return decoded;
+    }
+    match rosc::decoder::decode_udp(packet) {
+        Ok((_, OscPacket::Message(message))) => decoded.message(&message, None, directory),
+        Ok((_, OscPacket::Bundle(bundle))) => decoded.bundle(&bundle, directory),
+        Err(error) => {
+            decoded.fail("", format!("this is not an OSC packet ({error}); send the whole of one"));
+        }
+    }
+    decoded
+}
+
+impl Decoded {
+    fn fail(&mut self, address: &str, reason: String) {
+        self.failures.push(Failure { address: address.to_owned(), reason, clamped: false });
+    }
+
+    fn bundle(&mut self, bundle: &OscBundle, directory: &Directory) {
+        let time = wall_ns(bundle.timetag);
+        for element in &bundle.content {
+            match element {
+                OscPacket::Message(message) => self.message(message, time, directory),
+                OscPacket::Bundle(inner) => self.bundle(inner, directory),
+            }
+        }
+    }
+
+    fn message(&mut self, message: &OscMessage, time: Option<u64>, directory: &Directory) {
+        let address = message.addr.as_str();
+        let found =
+            ADDRESSES.iter().find_map(|known| Some((known, parts(known.pattern, address)?)));
+        let Some((known, parts)) = found else {
+            self.fail(address, unknown_address(address));
+            return;
+        };
+        let mut requests = Vec::new();
+        match self.understand(known.kind, &parts, message, directory, &mut requests) {
+            Ok(()) => self.requests.extend(requests.into_iter().map(|request| Timed {
+                address: address.to_owned(),
+                request,
+                time_wall_ns: time,
+            })),
+            Err(reason) => self.fail(address, reason),
+        }
+    }
+
+    fn understand(
+        &mut self,
+        kind: Kind,
+        parts: &[&str],
+        message: &OscMessage,
+        directory: &Directory,
+        requests: &mut Vec<Request>,
+    ) -> Result<(), String> {
+        let args = &message.args;
+        match kind {
+            Kind::Param => return self.params(parts, message, directory, requests),
+            Kind::Freq => return self.params(&["sine", "freq"], message, directory, requests),
+            Kind::Amp => return self.params(&["sine", "gain"], message, directory, requests),
+            Kind::Gate => {
+                let on = gate(single(args, "1, 0, true, false, on or off")?)?;
+                for module in gates(parts[0], directory)? {
+                    requests.push(Request::Command(Command::Gate { module, on }));
+                }
+            }
+            Kind::Start => requests.push(Request::Command(Command::Mute(false))),
+            Kind::Stop => requests.push(Request::Command(Command::Mute(true))),
+            Kind::Status => requests.push(Request::Status),
+            Kind::Kill => requests.push(Request::Chaos(kill(args)?)),
+            Kind::Crash => requests.push(Request::Chaos(crash(args)?)),
+            Kind::Ping => requests.push(Request::Ping(args.clone())),
+            Kind::Version => requests.push(Request::Version),
+        }
+        Ok(())
+    }
+
+    fn params(
+        &mut self,
+        parts: &[&str],
+        message: &OscMessage,
+        directory: &Directory,
+        requests: &mut Vec<Request>,
+    ) -> Result<(), String> {
+        let modules = matching(parts[0], directory)?;
+        let (one, mut any) = (modules.len() == 1, false);
+        for entry in modules {
+            let names: Vec<&str> = if is_pattern(parts[1]) {
+                let matcher = matcher(parts[1])?;
+                let names = entry.spec.params.iter().map(|param| param.name);
+                names.filter(|name| matches(&matcher, name)).collect()
+            } else if one || entry.param(parts[1]).is_ok() {
+                vec![parts[1]]
+            } else {
+                Vec::new()
+            };
+            for name in names {
+                any = true;
+                let (param, spec) = entry.param(name).map_err(|error| error.to_string())?;
+                let wanted = value_of(single(&message.args, &range_of(spec))?, spec)?;
+                let value = wanted.clamp(f64::from(spec.min), f64::from(spec.max));
+                if value != wanted {
+                    self.clamped(&message.addr, spec, wanted, value);
+                }
+                let value = value as f32;
+                let module = entry.index;
+                requests.push(Request::Command(Command::SetParam { module, param, value }));
+            }
+        }
+        if any { Ok(()) } else { Err(format!("no parameter matches `{}`", parts[1])) }
+    }
+
+    fn clamped(&mut self, address: &str, spec: &ParamSpec, wanted: f64, value: f64) {
+        let unit = unit_of(spec);
+        let reason =
+            format!("{wanted}{unit} was clamped to {value}{unit}; the range is {}", range_of(spec));
+        self.failures.push(Failure { address: address.to_owned(), reason, clamped: true });
+    }
+}
+
+fn unit_of(spec: &ParamSpec) -> String {
+    if spec.unit.is_empty() { String::new() } else { format!(" {}", spec.unit) }
+}
+
+fn range_of(spec: &ParamSpec) -> String {
+    let names = if spec.choices.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", spec.choices.join(", "))
+    };
+    format!("{} to {}{}{names}", spec.min, spec.max, unit_of(spec))
+}
+
+/// A number, or the name of a choice.
+fn value_of(arg: &OscType, spec: &ParamSpec) -> Result<f64, String> {
+    if let OscType::String(text) = arg
+        && let Some(choice) = spec.choices.iter().position(|choice| choice == text)
+    {
+        return Ok(choice as f64);
+    }
+    number(arg)
+}
+
+fn is_pattern(part: &str) -> bool {
+    part.contains(['*', '?', '[', '{'])
+}
+
+fn matcher(part: &str) -> Result<Matcher, String> {
+    Matcher::new(&format!("/{part}")).map_err(|_| format!("`{part}` is not an OSC address pattern"))
+}
+
+fn matches(matcher: &Matcher, name: &str) -> bool {
+    OscAddress::new(format!("/{name}")).is_ok_and(|address| matcher.match_address(&address))
+}
+
+/// The modules that a name or a pattern means.
+fn matching<'a>(part: &str, directory: &'a Directory) -> Result<Vec<&'a ModuleEntry>, String> {
+    if !is_pattern(part) {
+        return Ok(vec![directory.module(part).map_err(|error| error.to_string())?]);
+    }
+    let matcher = matcher(part)?;
+    let found: Vec<_> = directory.modules().filter(|entry| matches(&matcher, &entry.id)).collect();
+    if found.is_empty() { Err(format!("no module matches `{part}`")) } else { Ok(found) }
+}
+
+fn gates(part: &str, directory: &Directory) -> Result<Vec<chronus_engine::ModuleIndex>, String> {
+    if !is_pattern(part) {
+        return Ok(vec![directory.gate(part).map_err(|error| error.to_string())?]);
+    }
+    let modules = matching(part, directory)?;
+    let found: Vec<_> = modules.iter().filter(|e| e.has_gate()).map(|e| e.index).collect();
+    if found.is_empty() {
+        Err(format!("no module with a gate matches `{part}`"))
+    } else {
+        Ok(found)
+    }
+}
+
+fn kill(args: &[OscType]) -> Result<Chaos, String> {
+    let (target, signal) = match args {
+        [target] => (target, SIGNALS[0].1),
+        [target, signal] => (target, signal_number(signal)?),
+        _ => return Err("give primary, standby or a slot number, then optionally a signal".into()),
+    };
+    Ok(Chaos::Kill { target: target_of(target)?, signal })
+}
+
+fn crash(args: &[OscType]) -> Result<Chaos, String> {
+    let wanted =
+        "give primary, standby or a slot number, then segfault, panic, abort, loop or sleep";
+    let [target, OscType::String(how)] = args else { return Err(wanted.into()) };
+    let how = match how.as_str() {
+        "segfault" => Crash::Segfault,
+        "panic" => Crash::Panic,
+        "abort" => Crash::Abort,
+        "loop" => Crash::Loop,
+        "sleep" => Crash::Sleep,
+        _ => return Err(wanted.into()),
+    };
+    Ok(Chaos::Crash { target: target_of(target)?, how })
+}
+
+fn target_of(arg: &OscType) -> Result<Target, String> {
+    match arg {
+        OscType::String(text) if text == "primary" => return Ok(Target::Primary),
+        OscType::String(text) if text == "standby" => return Ok(Target::Standby),
+        _ => {}
+    }
+    match number(arg) {
+        Ok(slot) if (0.0..=3.0).contains(&slot) && slot.fract() == 0.0 => {
+            Ok(Target::Slot(slot as u8))
+        }
+        _ => Err("the target must be primary, standby or a slot number from 0 to 3".into()),
+    }
+}
+
+/// The signals that may be sent, by their Linux numbers.
+const SIGNALS: [(&str, i32); 9] = [
+    ("KILL", 9),
+    ("STOP", 19),
+    ("CONT", 18),
+    ("TERM", 15),
+    ("SEGV", 11),
+    ("BUS", 7),
+    ("ILL", 4),
+    ("FPE", 8),
+    ("ABRT", 6),
+];
+
+fn signal_number(arg: &OscType) -> Result<i32, String> {
+    let known = |number: i32| SIGNALS.iter().any(|(_, known)| *known == number).then_some(number);
+    let found = match arg {
+        OscType::String(text) => {
+            let upper = text.to_ascii_uppercase();
+            let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+            let by_name = SIGNALS.iter().find(|(known, _)| *known == name).map(|(_, n)| *n);
+            by_name.or_else(|| name.parse().ok().and_then(known))
+        }
+        other => number(other).ok().and_then(|number| known(number as i32)),
+    };
+    let names = SIGNALS.map(|(name, _)| name).join(", ");
+    found.ok_or_else(|| format!("no such signal; the signals are {names}"))
+}
+
+fn unknown_address(address: &str) -> String {
+    let near = near_miss(address, ADDRESSES.iter().map(|known| known.pattern));
+    match near {
+        Some(near) => format!("there is no such address; did you mean `{near}`?"),
+        None => "there is no such address; docs/osc-reference.md lists them all".into(),
+    }
+}
+
+/// A timetag in nanoseconds since 1970; `None` for "immediately" and for times before 1970.
+fn wall_ns(time: OscTime) -> Option<u64> {
+    const SECONDS_1900_TO_1970: u64 = 2_208_988_800;
+    let seconds = u64::from(time.seconds).checked_sub(SECONDS_1900_TO_1970)?;
+    let fraction_ns = (u64::from(time.fractional) * 1_000_000_000) >> 32;
+    Some(seconds * 1_000_000_000 + fraction_ns)
+}

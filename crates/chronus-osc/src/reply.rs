@@ -1,0 +1,87 @@
+//! Answers, and how a client reads them.
+
+use rosc::{OscMessage, OscPacket, OscType, encoder};
+
+/// The largest UDP payload over IPv4.
+pub const MOST_DATAGRAM_BYTES: usize = 65_507;
+/// What is kept of an address that a sender made up.
+const LONGEST_ADDRESS: usize = 200;
+
+/// A figure of the status.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// A count.
+    Count(u64),
+    /// A measured figure.
+    Figure(f64),
+    /// A word.
+    Text(String),
+}
+
+/// `/status.reply`: names and values in turn, at last "json" and all of it.
+pub fn status_reply(fields: &[(String, Value)], json: &str) -> Vec<u8> {
+    let mut args = Vec::with_capacity(fields.len() * 2 + 2);
+    for (name, value) in fields {
+        args.push(OscType::String(name.clone()));
+        args.push(match value {
+            Value::Count(count) => {
+                i32::try_from(*count).map_or(OscType::Long(*count as i64), OscType::Int)
+            }
+            Value::Figure(figure) => OscType::Float(*figure as f32),
+            Value::Text(text) => OscType::String(text.clone()),
+        });
+    }
+    args.push(OscType::String("json".into()));
+    args.push(OscType::String(json.to_owned()));
+    packet("/status.reply", args)
+}
+
+/// `/fail ADDRESS REASON`.
+pub fn fail(address: &str, reason: &str) -> Vec<u8> {
+    let short: String = address.chars().take(LONGEST_ADDRESS).collect();
+    packet("/fail", vec![OscType::String(short), OscType::String(reason.to_owned())])
+}
+
+/// `/pong`, with the arguments of the ping.
+pub fn pong(args: Vec<OscType>) -> Vec<u8> {
+    packet("/pong", args)
+}
+
+/// `/version.reply NAME VERSION`.
+pub fn version_reply(name: &str, version: &str) -> Vec<u8> {
+    packet("/version.reply", vec![OscType::String(name.into()), OscType::String(version.into())])
+}
+
+fn packet(address: &str, args: Vec<OscType>) -> Vec<u8> {
+    let message = OscMessage { addr: address.to_owned(), args };
+    encoder::encode(&OscPacket::Message(message)).unwrap_or_default()
+}
+
+/// An answer as a client sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// Its address.
+    pub address: String,
+    /// Its arguments.
+    pub args: Vec<OscType>,
+}
+
+impl Reply {
+    /// The string that follows the string `name` among the arguments.
+    pub fn text_after(&self, name: &str) -> Option<&str> {
+        let is_name = |arg: &OscType| matches!(arg, OscType::String(text) if text == name);
+        match self.args.get(self.args.iter().position(is_name)? + 1)? {
+            OscType::String(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// Reads an answer; `None` if it is not one message.
+pub fn parse_reply(packet: &[u8]) -> Option<Reply> {
+    crate::guard::check(packet).ok()?;
+    match rosc::decoder::decode_udp(packet).ok()?.1 {
+        OscPacket::Message(message) => Some(Reply { address: message.addr, args: message.args }),
+        OscPacket::Bundle(_) => None,
+    }
+}

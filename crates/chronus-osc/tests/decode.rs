@@ -1,0 +1,222 @@
+//! Guarantee: every address takes every argument form it promises, every mistake is answered by a
+//! sentence that names what would be right, and no bytes can make the decoder panic.
+
+use chronus_engine::{Command, Directory, ModuleIndex, ParamIndex, Patch};
+use chronus_osc::{Chaos, Crash, OscType, Request, Target, decode, encode_arguments, message};
+use proptest::prelude::*;
+use rosc::{OscBundle, OscMessage, OscPacket, OscTime};
+
+fn directory() -> Directory {
+    Directory::of(&Patch::first())
+}
+
+fn send(address: &str, args: Vec<OscType>) -> (Vec<Request>, Vec<String>) {
+    let packet = message(address, args).expect("encodes");
+    let decoded = decode(&packet, &directory());
+    let requests = decoded.requests.into_iter().map(|timed| timed.request).collect();
+    (requests, decoded.failures.into_iter().map(|failure| failure.reason).collect())
+}
+
+fn text(text: &str) -> OscType {
+    OscType::String(text.to_owned())
+}
+
+fn param(module: u16, param: u16, value: f32) -> Vec<Request> {
+    let (module, param) = (ModuleIndex(module), ParamIndex(param));
+    vec![Request::Command(Command::SetParam { module, param, value })]
+}
+
+fn gate(on: bool) -> Vec<Request> {
+    vec![Request::Command(Command::Gate { module: ModuleIndex(1), on })]
+}
+
+#[test]
+fn a_parameter_takes_every_number_form_of_the_prototype() {
+    let forms = [
+        OscType::Int(880),
+        OscType::Long(880),
+        OscType::Float(880.0),
+        OscType::Double(880.0),
+        text("880"),
+        text(" 880.0 "),
+    ];
+    for form in forms {
+        assert_eq!(
+            send("/mod/sine/freq", vec![form.clone()]),
+            (param(0, 0, 880.0), vec![]),
+            "{form:?}"
+        );
+        assert_eq!(send("/engine/freq", vec![form]).0, param(0, 0, 880.0));
+    }
+    assert_eq!(send("/engine/amp", vec![OscType::Bool(true)]).0, param(0, 1, 1.0));
+}
+
+#[test]
+fn a_gate_takes_every_form_of_the_prototype() {
+    let on = [
+        OscType::Int(1),
+        OscType::Float(1.0),
+        OscType::Bool(true),
+        text("on"),
+        text("1"),
+        text("True"),
+    ];
+    let off = [
+        OscType::Int(0),
+        OscType::Double(0.0),
+        OscType::Bool(false),
+        text("off"),
+        text("0"),
+        text("false"),
+    ];
+    for (forms, expected) in [(on, true), (off, false)] {
+        for form in forms {
+            assert_eq!(
+                send("/gate/adsr", vec![form.clone()]),
+                (gate(expected), vec![]),
+                "{form:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_other_addresses_are_understood() {
+    assert_eq!(send("/engine/stop", vec![]).0, [Request::Command(Command::Mute(true))]);
+    assert_eq!(send("/engine/start", vec![]).0, [Request::Command(Command::Mute(false))]);
+    assert_eq!(send("/status", vec![]).0, [Request::Status]);
+    assert_eq!(send("/engine/status", vec![]).0, [Request::Status]);
+    let kill = Chaos::Kill { target: Target::Standby, signal: 19 };
+    assert_eq!(
+        send("/chaos/kill", vec![text("standby"), text("SIGSTOP")]).0,
+        [Request::Chaos(kill)]
+    );
+    let kill = Chaos::Kill { target: Target::Slot(1), signal: 9 };
+    assert_eq!(send("/chaos/kill", vec![OscType::Int(1)]).0, [Request::Chaos(kill)]);
+    let crash = Chaos::Crash { target: Target::Primary, how: Crash::Loop };
+    assert_eq!(
+        send("/chaos/crash", vec![text("primary"), text("loop")]).0,
+        [Request::Chaos(crash)]
+    );
+    assert_eq!(send("/ping", vec![OscType::Int(3)]).0, [Request::Ping(vec![OscType::Int(3)])]);
+}
+
+#[test]
+fn a_value_out_of_range_is_clamped_and_said() {
+    let (requests, said) = send("/engine/freq", vec![OscType::Int(30_000)]);
+    assert_eq!(requests, param(0, 0, 20_000.0));
+    assert_eq!(said, ["30000 Hz was clamped to 20000 Hz; the range is 20 to 20000 Hz"]);
+}
+
+#[test]
+fn every_mistake_gets_a_sentence() {
+    let mistakes: [(&str, Vec<OscType>, &str); 10] = [
+        ("/mod/sin/freq", vec![OscType::Int(1)], "did you mean `sine`"),
+        ("/mod/sine/frek", vec![OscType::Int(1)], "did you mean `freq`"),
+        ("/mod/sine/freq", vec![], "an argument is missing; give 20 to 20000 Hz"),
+        ("/mod/sine/freq", vec![OscType::Int(1), OscType::Int(2)], "2 arguments are too many"),
+        ("/mod/sine/freq", vec![text("loud")], "\"loud\" is not a number"),
+        ("/mod/sine/freq", vec![OscType::Float(f32::NAN)], "NaN is not finite"),
+        ("/mod/sine/freq", vec![text("1e999")], "inf is not finite"),
+        ("/gate/sine", vec![OscType::Int(1)], "`sine` has no gate"),
+        ("/gate/adsr", vec![text("maybe")], "give 1, 0, true, false, on or off"),
+        ("/engine/stopp", vec![], "did you mean `/engine/stop`?"),
+    ];
+    for (address, args, wanted) in mistakes {
+        let (requests, said) = send(address, args);
+        assert!(requests.is_empty(), "{address}");
+        assert!(
+            said.len() == 1 && said[0].contains(wanted),
+            "{address}: {said:?} lacks {wanted:?}"
+        );
+    }
+}
+
+#[test]
+fn the_rest_of_a_bundle_is_taken_and_keeps_its_order_and_time() {
+    let to =
+        |addr: &str, arg| OscPacket::Message(OscMessage { addr: addr.to_owned(), args: vec![arg] });
+    let bundle = OscPacket::Bundle(OscBundle {
+        timetag: OscTime { seconds: 2_208_988_800 + 10, fractional: 1 << 31 },
+        content: vec![
+            to("/gate/adsr", OscType::Int(1)),
+            to("/mod/none/freq", OscType::Int(1)),
+            to("/mod/sine/freq", OscType::Int(100)),
+        ],
+    });
+    let decoded = decode(&rosc::encoder::encode(&bundle).expect("encodes"), &directory());
+    let times: Vec<_> = decoded.requests.iter().map(|timed| timed.time_wall_ns).collect();
+    assert_eq!(times, [Some(10_500_000_000); 2]);
+    assert_eq!(decoded.requests[0].request, gate(true)[0]);
+    assert_eq!(decoded.failures.len(), 1);
+}
+
+#[test]
+fn patterns_reach_all_that_match() {
+    let (requests, said) = send("/mod/{sine,filter}/*", vec![OscType::Int(1)]);
+    assert!(requests.len() >= 5, "{requests:?}");
+    assert!(said.iter().all(|reason| reason.contains("clamped")), "{said:?}");
+    assert_eq!(send("/gate/*", vec![OscType::Int(1)]).0, gate(true));
+    assert_eq!(send("/gate/x*", vec![OscType::Int(1)]).1, ["no module matches `x*`"]);
+}
+
+#[test]
+fn cut_and_hostile_packets_are_refused() {
+    let whole = message("/mod/sine/freq", vec![OscType::Int(440)]).expect("encodes");
+    for length in 0..whole.len() {
+        let decoded = decode(&whole[..length], &directory());
+        assert!(decoded.requests.is_empty(), "cut to {length} bytes");
+        assert_eq!(decoded.failures.len(), 1, "cut to {length} bytes");
+    }
+    let mut deep = Vec::new();
+    for _ in 0..4000 {
+        let mut outer = b"#bundle\0\0\0\0\0\0\0\0\x01".to_vec();
+        outer.extend((deep.len() as u32).to_be_bytes());
+        outer.extend(&deep);
+        deep = outer;
+        if deep.len() > 60_000 {
+            break;
+        }
+    }
+    assert_eq!(decode(&deep, &directory()).failures.len(), 1);
+}
+
+#[test]
+fn arguments_are_read_as_typed() {
+    let words: Vec<String> =
+        ["1", "0.5", "true", "on", "s:7", "d:1", "h:2"].map(String::from).into();
+    let expected = vec![
+        OscType::Int(1),
+        OscType::Float(0.5),
+        OscType::Bool(true),
+        text("on"),
+        text("7"),
+        OscType::Double(1.0),
+        OscType::Long(2),
+    ];
+    assert_eq!(encode_arguments(&words), Ok(expected));
+    assert!(encode_arguments(&["i:x".to_owned()]).is_err());
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_can_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let _ = decode(&bytes, &directory());
+    }
+
+    #[test]
+    fn no_mutation_of_a_packet_can_make_it_panic(at in 0_usize..24, byte: u8, bundled: bool) {
+        let inner = message("/mod/sine/freq", vec![OscType::Int(440), text("a")]).expect("encodes");
+        let mut packet = if bundled {
+            let mut bundle = b"#bundle\0\0\0\0\0\0\0\0\x01".to_vec();
+            bundle.extend((inner.len() as u32).to_be_bytes());
+            bundle.extend(inner);
+            bundle
+        } else {
+            inner
+        };
+        packet[at] = byte;
+        let decoded = decode(&packet, &directory());
+        prop_assert!(decoded.requests.len() <= 1);
+    }
+}

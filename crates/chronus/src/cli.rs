@@ -1,0 +1,151 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use chronus_output::OutputSpec;
+use clap::{Parser, Subcommand};
+
+use crate::worker::WorkerArgs;
+
+/// A headless modular synthesizer that cannot be stopped, played over OSC.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Action,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Play, until SIGTERM or Ctrl-C
+    Run(RunArgs),
+    /// Play a phrase while its workers are killed, and prove that not a sample differs
+    Demo(DemoArgs),
+    /// Render a journal or a patch to a WAV file, offline, bit for bit what was heard
+    Render(RenderArgs),
+    /// Ask a running engine how it is
+    Status(StatusArgs),
+    /// Send an OSC message to a running engine
+    Send(SendArgs),
+    /// Kill a worker of a running engine that was started with --allow-chaos
+    Kill(KillArgs),
+    /// Find out what this machine lacks, and what to type to mend it
+    Doctor,
+    /// A worker process; started by `chronus run`
+    #[command(hide = true)]
+    Worker(WorkerArgs),
+}
+
+/// How to play.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RunArgs {
+    /// The patch file; without it the built-in patch `first`
+    #[arg(long, value_name = "FILE")]
+    pub patch: Option<PathBuf>,
+    /// auto, jack, pulse (PipeWire too), null, wav:FILE, or alsa where built in
+    #[arg(long, default_value = "auto")]
+    pub output: OutputSpec,
+    /// The sample rate; without it that of the device
+    #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u32).range(8_000..=384_000))]
+    pub rate: Option<u32>,
+    /// Frames per audio callback, where the device lets itself be asked
+    #[arg(long, value_name = "FRAMES", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub period: Option<u32>,
+    /// How many blocks of 64 frames the workers are ahead of the device
+    #[arg(long, value_name = "BLOCKS", default_value_t = 4,
+          value_parser = clap::value_parser!(u64).range(1..=64))]
+    pub lead: u64,
+    /// How many replicas render the sound
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=4))]
+    pub replicas: u8,
+    /// Where to listen for OSC: ADDR:PORT
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub osc: Option<SocketAddr>,
+    /// Write the performance journal to this file
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+    /// Also write what is played to this WAV file, with any output
+    #[arg(long, value_name = "FILE")]
+    pub capture: Option<PathBuf>,
+    /// Pull as fast as the replicas deliver instead of in real time (null and wav only)
+    #[arg(long)]
+    pub free_run: bool,
+    /// End by itself after so many seconds of sound
+    #[arg(long)]
+    pub seconds: Option<f64>,
+    /// Obey /chaos/… messages, which kill workers
+    #[arg(long)]
+    pub allow_chaos: bool,
+}
+
+/// How to demonstrate.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DemoArgs {
+    /// How long to play
+    #[arg(long, default_value_t = 15.0)]
+    pub seconds: f64,
+    /// The folder for demo.wav, demo.journal and demo.svg
+    #[arg(long, value_name = "DIR", default_value = "demo")]
+    pub out: PathBuf,
+    /// The seed of the kills
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Where it is to be heard; `auto` falls back to `null`, and the WAV file is written in any case
+    #[arg(long, default_value = "auto")]
+    pub output: OutputSpec,
+}
+
+/// What to render.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RenderArgs {
+    /// A journal or a patch file
+    pub input: PathBuf,
+    /// The WAV file to write
+    #[arg(short, long, value_name = "FILE.wav")]
+    pub output: PathBuf,
+    /// How much to render; a journal has its own length, a patch without it 10 seconds
+    #[arg(long)]
+    pub seconds: Option<f64>,
+    /// The sample rate of a patch; a journal has its own
+    #[arg(long, value_name = "HZ", default_value_t = 48_000)]
+    pub rate: u32,
+}
+
+/// Which engine, and in which form.
+#[derive(Clone, Debug, clap::Args)]
+pub struct StatusArgs {
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The engine's OSC port
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub osc: Option<SocketAddr>,
+}
+
+/// What to send.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SendArgs {
+    /// An address, such as /mod/sine/freq
+    pub address: String,
+    /// Numbers, true, false, text; i: h: f: d: s: in front forces a type
+    #[arg(allow_negative_numbers = true)]
+    pub arguments: Vec<String>,
+    /// The engine's OSC port
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub osc: Option<SocketAddr>,
+}
+
+/// Whom to kill.
+#[derive(Clone, Debug, clap::Args)]
+pub struct KillArgs {
+    /// primary, standby or a slot number
+    pub target: String,
+    /// KILL, STOP, CONT, TERM, SEGV, BUS, ILL, FPE or ABRT
+    #[arg(long, default_value = "KILL")]
+    pub signal: String,
+    /// The engine's OSC port
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub osc: Option<SocketAddr>,
+}

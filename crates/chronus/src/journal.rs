@@ -1,0 +1,258 @@
+//! The performance journal: the patch and every command with its frame, on disk. Rendering it gives
+//! the same samples as were heard.
+//!
+//! A header, then records of 64 bytes, each with a checksum: entries of the command log as they were
+//! sealed, and marks that say how far the performance had come. A file that ends in the middle of a
+//! record, because the machine lost power, is whole up to there.
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use chronus_engine::Patch;
+use chronus_replication::Entry;
+use chronus_shm::command_log::{from_words, to_words};
+
+const MAGIC: &[u8; 8] = b"CHRONUSJ";
+const VERSION: u32 = 1;
+const RECORD_BYTES: usize = 64;
+/// The sequence number that no command has: the record is a mark.
+const MARK: u64 = u64::MAX;
+const MARK_END: u64 = 1;
+const MARK_REACHED: u64 = 2;
+const MARK_GAP: u64 = 3;
+/// Records that may wait for the disk.
+const QUEUE: usize = 1 << 16;
+
+/// Why a journal can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The file can't be opened or read.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It is something else.
+    #[error("{path} is not a journal of this version; give a file written by `chronus run --journal`", path = .0.display())]
+    NotAJournal(PathBuf),
+    /// Its patch is not valid.
+    #[error("the patch in the journal: {0}")]
+    Patch(#[from] chronus_engine::PatchError),
+}
+
+/// A journal that has been read.
+#[derive(Debug)]
+pub struct Journal {
+    /// The patch that was played.
+    pub patch: Patch,
+    /// The sample rate, in Hz.
+    pub rate_hz: u32,
+    /// The commands, in order.
+    pub entries: Vec<Entry>,
+    /// How many frames were played, as far as the journal says.
+    pub frames: u64,
+    /// Blocks that no replica had when they were needed.
+    pub gaps: Vec<u64>,
+    /// Whether it was closed in order.
+    pub complete: bool,
+}
+
+impl Journal {
+    /// Whether a file begins as a journal does.
+    pub fn is_one(path: &Path) -> bool {
+        let mut magic = [0; 8];
+        File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *MAGIC
+    }
+
+    /// Reads a journal, up to the first record that is damaged or cut short.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub fn read(path: &Path) -> Result<Self, JournalError> {
+        let io_error = |source| JournalError::Io { path: path.to_owned(), source };
+        let mut file = BufReader::new(File::open(path).map_err(io_error)?);
+        let mut head = [0_u8; 20];
+        let not_one = || JournalError::NotAJournal(path.to_owned());
+        file.read_exact(&mut head).map_err(|_| not_one())?;
+        let number = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        if head[..8] != *MAGIC || number(8) != VERSION || number(12) == 0 {
+            return Err(not_one());
+        }
+        let mut text = String::new();
+        let length = u64::from(number(16));
+        file.by_ref().take(length).read_to_string(&mut text).map_err(|_| not_one())?;
+        let patch = Patch::parse(&text, &path.display().to_string())?;
+        let mut journal = Self {
+            patch,
+            rate_hz: number(12),
+            entries: Vec::new(),
+            frames: 0,
+            gaps: Vec::new(),
+            complete: false,
+        };
+        let mut record = [0_u8; RECORD_BYTES];
+        while !journal.complete && file.read_exact(&mut record).is_ok() {
+            let Some(entry) = from_bytes(&record) else { break };
+            journal.take(entry);
+        }
+        Ok(journal)
+    }
+
+    fn take(&mut self, entry: Entry) {
+        if entry.sequence != MARK {
+            self.entries.push(entry);
+            return;
+        }
+        match entry.payload[0] {
+            MARK_GAP => self.gaps.push(entry.payload[1]),
+            kind => {
+                self.frames = entry.frame;
+                self.complete = kind == MARK_END;
+            }
+        }
+    }
+}
+
+/// Writes a journal from a thread of its own. Nothing here can hold up the caller.
+#[derive(Debug)]
+pub struct JournalWriter {
+    records: Option<SyncSender<Entry>>,
+    thread: Option<JoinHandle<()>>,
+    lost: u64,
+}
+
+impl JournalWriter {
+    /// Creates the file and writes its header.
+    ///
+    /// # Errors
+    /// If the file can't be created or written.
+    pub fn create(path: &Path, patch: &Patch, rate_hz: u32) -> io::Result<Self> {
+        let mut file = BufWriter::new(File::create(path)?);
+        let text = patch.text().as_bytes();
+        file.write_all(MAGIC)?;
+        for number in [VERSION, rate_hz, text.len() as u32] {
+            file.write_all(&number.to_le_bytes())?;
+        }
+        file.write_all(text)?;
+        file.flush()?;
+        let (records, queue) = sync_channel(QUEUE);
+        let name = path.display().to_string();
+        let thread = std::thread::Builder::new().name("journal".into()).spawn(move || {
+            if let Err(error) = write_records(&queue, file) {
+                tracing::error!("journal {name}: {error}; the sound goes on without a journal");
+                // The queue is drained, so that the sender never sees it full.
+                while queue.recv().is_ok() {}
+            }
+        })?;
+        Ok(Self { records: Some(records), thread: Some(thread), lost: 0 })
+    }
+
+    /// Notes a command.
+    pub fn command(&mut self, entry: &Entry) {
+        self.push(*entry);
+    }
+
+    /// Notes how many frames have been played.
+    pub fn reached(&mut self, frames: u64) {
+        self.push(mark(MARK_REACHED, frames, 0));
+    }
+
+    /// Notes a block that no replica had.
+    pub fn gap(&mut self, block: u64) {
+        self.push(mark(MARK_GAP, 0, block));
+    }
+
+    /// Records that found the queue full.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Notes the end and closes the file.
+    pub fn finish(mut self, frames: u64) {
+        if let Some(records) = self.records.take() {
+            let _ = records.send(mark(MARK_END, frames, 0));
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+
+    fn push(&mut self, entry: Entry) {
+        let Some(records) = &self.records else { return };
+        if let Err(TrySendError::Full(_)) = records.try_send(entry) {
+            if self.lost == 0 {
+                tracing::error!("the disk is too slow for the journal; it will not replay");
+            }
+            self.lost += 1;
+        }
+    }
+}
+
+fn mark(kind: u64, frames: u64, block: u64) -> Entry {
+    Entry { sequence: MARK, frame: frames, payload: [kind, block, 0, 0, 0] }
+}
+
+fn write_records(queue: &Receiver<Entry>, mut file: BufWriter<File>) -> io::Result<()> {
+    loop {
+        match queue.recv_timeout(Duration::from_millis(200)) {
+            Ok(entry) => {
+                for word in to_words(&entry) {
+                    file.write_all(&word.to_le_bytes())?;
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => file.flush()?,
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    file.flush()?;
+    file.get_ref().sync_data()
+}
+
+fn from_bytes(bytes: &[u8; RECORD_BYTES]) -> Option<Entry> {
+    let (words, _) = bytes.as_chunks::<8>();
+    from_words(&std::array::from_fn(|i| u64::from_le_bytes(words[i])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_is_read_as_written_and_up_to_where_it_was_cut() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("a.journal");
+        let mut writer = JournalWriter::create(&path, &Patch::first(), 44_100).expect("create");
+        let entries: Vec<Entry> =
+            (0..3).map(|n| Entry { sequence: n, frame: n * 7, payload: [n, 1, 2, 3, 4] }).collect();
+        for entry in &entries {
+            writer.command(entry);
+        }
+        writer.reached(640);
+        writer.gap(9);
+        writer.finish(1280);
+        let journal = Journal::read(&path).expect("read");
+        assert_eq!((journal.rate_hz, journal.frames, journal.complete), (44_100, 1280, true));
+        assert_eq!((journal.entries, journal.gaps), (entries.clone(), vec![9]));
+
+        let bytes = std::fs::read(&path).expect("bytes");
+        std::fs::write(&path, &bytes[..bytes.len() - 65]).expect("cut");
+        let journal = Journal::read(&path).expect("read");
+        assert_eq!((journal.frames, journal.complete, journal.entries.len()), (640, false, 3));
+        assert!(Journal::is_one(&path));
+    }
+
+    #[test]
+    fn anything_else_is_refused_with_a_sentence() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("b.journal");
+        std::fs::write(&path, b"RIFF....WAVE").expect("write");
+        let error = Journal::read(&path).expect_err("not a journal").to_string();
+        assert!(error.contains("give a file written by `chronus run --journal`"), "{error}");
+    }
+}

@@ -1,0 +1,142 @@
+//! The OSC port: a thread that receives and decodes packets, tells senders what was wrong, and hands
+//! the rest to the supervisor through a bounded queue.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use chronus_engine::Directory;
+use chronus_os::clock;
+use chronus_os::wake::Kick;
+use chronus_osc::{Decoded, Request, Timed, decode};
+
+use crate::supervisor::status::Status;
+
+/// Messages that may wait for the supervisor.
+const QUEUE: usize = 4096;
+
+/// A message for the supervisor.
+#[derive(Debug)]
+pub struct Incoming {
+    /// What is asked.
+    pub request: Request,
+    /// The address that it came to.
+    pub address: String,
+    /// The sender.
+    pub from: SocketAddr,
+    /// When it arrived, by the monotonic clock.
+    pub arrived_ns: u64,
+    /// Its timetag, in wall-clock time.
+    pub time_wall_ns: Option<u64>,
+}
+
+/// What the port has seen.
+#[derive(Debug, Default)]
+pub struct PortCounts {
+    /// Packets received.
+    pub packets: AtomicU64,
+    /// Messages answered with `/fail` because they could not be understood or taken.
+    pub failed: AtomicU64,
+    /// Values that were clamped.
+    pub clamped: AtomicU64,
+    /// Messages refused because the supervisor had too many already.
+    pub busy: AtomicU64,
+}
+
+/// Answers to senders.
+#[derive(Debug)]
+pub struct Replies {
+    socket: UdpSocket,
+    /// What the port has seen.
+    pub counts: Arc<PortCounts>,
+}
+
+impl Replies {
+    /// Tells a sender why something was not done.
+    pub fn fail(&self, address: &str, reason: &str, to: SocketAddr) {
+        self.counts.failed.fetch_add(1, Ordering::Relaxed);
+        let _ = self.socket.send_to(&chronus_osc::fail(address, reason), to);
+    }
+
+    /// Tells a sender how the engine is.
+    pub fn status(&self, status: &Status, to: SocketAddr) {
+        let json = serde_json::to_string(status).unwrap_or_default();
+        let reply = chronus_osc::status_reply(&status.fields(), &json);
+        let _ = self.socket.send_to(&reply, to);
+    }
+}
+
+/// Opens the port and starts its thread.
+///
+/// # Errors
+/// If the address can't be bound.
+pub fn open(
+    address: SocketAddr,
+    directory: Directory,
+    kick: Kick,
+) -> io::Result<(Receiver<Incoming>, Replies)> {
+    let socket = UdpSocket::bind(address)?;
+    let (queue, incoming) = sync_channel(QUEUE);
+    let counts = Arc::new(PortCounts::default());
+    let replies = Replies { socket: socket.try_clone()?, counts: counts.clone() };
+    let port = Port { socket, directory, queue, kick, counts };
+    std::thread::Builder::new().name("osc".into()).spawn(move || port.serve())?;
+    Ok((incoming, replies))
+}
+
+struct Port {
+    socket: UdpSocket,
+    directory: Directory,
+    queue: SyncSender<Incoming>,
+    kick: Kick,
+    counts: Arc<PortCounts>,
+}
+
+impl Port {
+    fn serve(self) {
+        let mut packet = vec![0_u8; 65_536];
+        loop {
+            // An error is one sender's: an answer that could not be delivered is reported here.
+            let Ok((length, from)) = self.socket.recv_from(&mut packet) else { continue };
+            let arrived_ns = clock::monotonic_ns();
+            self.counts.packets.fetch_add(1, Ordering::Relaxed);
+            self.take(decode(&packet[..length], &self.directory), from, arrived_ns);
+        }
+    }
+
+    fn take(&self, decoded: Decoded, from: SocketAddr, arrived_ns: u64) {
+        for failure in decoded.failures {
+            let count = if failure.clamped { &self.counts.clamped } else { &self.counts.failed };
+            count.fetch_add(1, Ordering::Relaxed);
+            self.answer(&chronus_osc::fail(&failure.address, &failure.reason), from);
+        }
+        for Timed { address, request, time_wall_ns } in decoded.requests {
+            match request {
+                Request::Ping(args) => self.answer(&chronus_osc::pong(args), from),
+                Request::Version => {
+                    let version = env!("CARGO_PKG_VERSION");
+                    self.answer(&chronus_osc::version_reply("chronus", version), from);
+                }
+                request => {
+                    let incoming = Incoming { request, address, from, arrived_ns, time_wall_ns };
+                    self.hand_on(incoming);
+                }
+            }
+        }
+        self.kick.raise();
+    }
+
+    fn hand_on(&self, incoming: Incoming) {
+        if let Err(TrySendError::Full(refused)) = self.queue.try_send(incoming) {
+            self.counts.busy.fetch_add(1, Ordering::Relaxed);
+            let reason = "busy: too many messages at once; send it again later";
+            self.answer(&chronus_osc::fail(&refused.address, reason), refused.from);
+        }
+    }
+
+    fn answer(&self, packet: &[u8], to: SocketAddr) {
+        let _ = self.socket.send_to(packet, to);
+    }
+}

@@ -1,0 +1,411 @@
+//! The supervisor: owns the device, the command sequencer and the workers, and does what the state
+//! machine of `chronus-replication` decides. It runs on the main thread, because workers tie their
+//! lives to the thread that started them, and the main thread lives as long as the program.
+
+mod orders;
+mod processes;
+pub mod status;
+
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use chronus_engine::{Command, Controls, Patch};
+use chronus_os::wake::{Kick, poll_readable, wake_all};
+use chronus_os::{clock, sched};
+use chronus_output::Device;
+use chronus_replication::command_sequencer::CommandSequencer;
+use chronus_replication::device_clock::DeviceClock;
+use chronus_replication::divergence::DivergenceDetector;
+use chronus_replication::supervision::{Action, Event, Settings, Supervision};
+use chronus_replication::{BLOCK_FRAMES, SLOTS, Slot};
+use chronus_shm::block_ring::{RING_BLOCKS, hash_of};
+use chronus_shm::command_log::LogWriter;
+use chronus_shm::control_board::SEALS;
+use chronus_shm::region;
+
+use crate::journal::JournalWriter;
+use crate::osc_server::{Incoming, Replies};
+use crate::playback::{Playback, Regions, Shared};
+use processes::Processes;
+use status::Figures;
+
+/// Commands that may wait for their frame.
+const WAITING_COMMANDS: usize = 8192;
+/// The longest sleep; a look at the workers is due at least this often.
+const LONGEST_SLEEP: Duration = Duration::from_millis(5);
+
+/// How an engine is set up.
+pub struct Setup {
+    /// What is played.
+    pub patch: Patch,
+    /// How many blocks the workers are ahead of the device.
+    pub lead_blocks: u64,
+    /// How many replicas there are.
+    pub replicas: usize,
+    /// Where the journal goes.
+    pub journal: Option<PathBuf>,
+    /// Whether workers may be killed over OSC.
+    pub allow_chaos: bool,
+    /// Whether the device pulls without a clock.
+    pub free_run: bool,
+    /// End by itself after this many frames.
+    pub end_frame: Option<u64>,
+}
+
+/// What the supervisor listens to.
+pub struct Ears {
+    /// What came in over OSC.
+    pub incoming: Receiver<Incoming>,
+    /// Raised by whoever has something for the supervisor.
+    pub kick: Kick,
+    /// Readable once SIGTERM or SIGINT has come.
+    pub end: UnixStream,
+    /// Answers to OSC senders.
+    pub replies: Replies,
+}
+
+/// The supervisor's state.
+pub struct Supervisor {
+    setup: Setup,
+    ears: Ears,
+    device: Box<dyn Device>,
+    rate_hz: u32,
+    realtime: bool,
+    regions: Regions,
+    shared: Arc<Shared>,
+    gaps: rtrb::Consumer<u64>,
+    sequencer: CommandSequencer,
+    controls: Controls,
+    supervision: Supervision,
+    divergence: DivergenceDetector,
+    processes: Processes,
+    device_clock: DeviceClock,
+    journal: Option<JournalWriter>,
+    figures: Figures,
+    journal_mark_ns: u64,
+    device_lost: bool,
+    source: Option<Playback>,
+}
+
+impl Supervisor {
+    /// Sets an engine up; nothing runs yet.
+    ///
+    /// # Errors
+    /// If shared memory or the journal can't be created.
+    pub fn new(setup: Setup, ears: Ears, device: Box<dyn Device>) -> io::Result<Self> {
+        let rate_hz = device.rate_hz();
+        let (log_memory, log) = region::create_log()?;
+        let (slots_memory, slots) = region::create_slots()?;
+        let regions = Regions { log: Arc::new(log), slots: Arc::new(slots) };
+        let shared = Arc::new(Shared::default());
+        let (gaps_in, gaps) = rtrb::RingBuffer::new(4096);
+        let kick = ears.kick.try_clone()?;
+        let source = Playback::new(regions.clone(), shared.clone(), gaps_in, kick);
+        let journal = match &setup.journal {
+            Some(path) => Some(JournalWriter::create(path, &setup.patch, rate_hz)?),
+            None => None,
+        };
+        let realtime = raise_priority();
+        Ok(Self {
+            controls: Controls::of(&setup.patch),
+            supervision: Supervision::new(Settings::for_replicas(setup.replicas)),
+            sequencer: CommandSequencer::new(WAITING_COMMANDS),
+            divergence: DivergenceDetector::default(),
+            processes: Processes::new(log_memory, slots_memory),
+            device_clock: DeviceClock::new(rate_hz),
+            figures: Figures::new(clock::monotonic_ns()),
+            journal_mark_ns: 0,
+            device_lost: false,
+            source: Some(source),
+            setup,
+            ears,
+            device,
+            rate_hz,
+            realtime,
+            regions,
+            shared,
+            gaps,
+            journal,
+        })
+    }
+
+    /// Plays until SIGTERM, SIGINT or the end that was set; then ends everything in order.
+    ///
+    /// # Errors
+    /// If the device can't be started or stopped.
+    pub fn run(&mut self) -> io::Result<()> {
+        self.start_device_when_ready()?;
+        while !self.asked_to_end() {
+            self.sleep();
+            self.turn();
+        }
+        self.fade_out();
+        self.shut_down()
+    }
+
+    /// One turn: everything that is due now.
+    fn turn(&mut self) {
+        let now_ns = clock::monotonic_ns();
+        let (callback_ns, callback_frame) = self.shared.last_callback();
+        if callback_ns != 0 {
+            self.device_clock.observe(callback_ns, callback_frame);
+        }
+        self.take_orders(now_ns);
+        self.seal_due();
+        self.watch(now_ns);
+        self.keep_journal(now_ns);
+        self.watch_device();
+    }
+
+    /// The device starts when all replicas are there, or after two seconds with what there is.
+    fn start_device_when_ready(&mut self) -> io::Result<()> {
+        let give_up_ns = clock::monotonic_ns() + 2_000_000_000;
+        while !self.supervision.is_redundant() && clock::monotonic_ns() < give_up_ns {
+            self.turn();
+            if self.end_signalled() {
+                return Ok(());
+            }
+            self.sleep();
+        }
+        if let Some(source) = self.source.take() {
+            self.device.start(Box::new(source)).map_err(io::Error::other)?;
+        }
+        tracing::info!("playing to {}", self.device.describe());
+        Ok(())
+    }
+
+    fn sleep(&mut self) {
+        let block_ns = BLOCK_FRAMES as u64 * 1_000_000_000 / u64::from(self.rate_hz);
+        let paced = self.device.self_paced() && !self.processes.any_pending();
+        let sleep = if paced { LONGEST_SLEEP } else { Duration::from_nanos(block_ns) };
+        let mut fds = [self.ears.kick.as_fd(); SLOTS + 2];
+        fds[1] = self.ears.end.as_fd();
+        let mut count = 2;
+        for child in self.processes.running() {
+            fds[count] = child.as_fd();
+            count += 1;
+        }
+        let mut ready = [false; SLOTS + 2];
+        poll_readable(&fds[..count], &mut ready, sleep);
+        if ready[0] {
+            self.ears.kick.clear();
+        }
+    }
+
+    /// Seals as many blocks as the workers shall be ahead of the device, and no more than the slowest
+    /// of them can still find.
+    fn seal_due(&mut self) {
+        let period = self.shared.longest_period.load(Ordering::Relaxed);
+        let extra = period.div_ceil(BLOCK_FRAMES as u64).saturating_sub(1);
+        let ahead = (self.setup.lead_blocks + extra).min(RING_BLOCKS as u64 - 16);
+        let (slowest_entry, slowest_block) = self.slowest_reader();
+        let target = (self.shared.next_block.load(Ordering::Acquire) + ahead)
+            .min(slowest_block + SEALS as u64 - 16);
+        let board = &self.regions.log.board;
+        let before = self.sequencer.next_block();
+        while self.sequencer.next_block() < target {
+            let mut log = LogWriter {
+                head: &board.head,
+                entries: &self.regions.log.entries,
+                slowest_reader: slowest_entry,
+            };
+            let (controls, journal) = (&mut self.controls, &mut self.journal);
+            let seal = self.sequencer.seal_next(&mut log, |entry| {
+                if let Ok(command) = Command::decode(entry.payload) {
+                    controls.apply(&command);
+                }
+                if let Some(journal) = journal {
+                    journal.command(entry);
+                }
+            });
+            board.seal(&self.regions.log.seals, seal);
+        }
+        if self.sequencer.next_block() != before {
+            board.bell.fetch_add(1, Ordering::Release);
+            wake_all(&board.bell);
+        }
+    }
+
+    /// The log position and the block before which no worker will ever look back.
+    fn slowest_reader(&self) -> (u64, u64) {
+        let mut slowest = (self.sequencer.log_position(), self.sequencer.next_block());
+        for slot in (0..SLOTS).filter(|slot| self.supervision.is_occupied(*slot)) {
+            let board = &self.regions.slots.slots[slot].board;
+            let reader = if self.supervision.is_live(slot) {
+                (board.log_position(), board.rendered())
+            } else {
+                self.processes.floor(slot)
+            };
+            slowest = (slowest.0.min(reader.0), slowest.1.min(reader.1));
+        }
+        slowest
+    }
+
+    /// Looks at the workers and does what supervision decides.
+    fn watch(&mut self, now_ns: u64) {
+        let mut actions = Vec::new();
+        for event in self.processes.events(&self.regions.slots) {
+            self.figures.note_event(&event, now_ns);
+            self.supervision.handle(event, &mut actions);
+        }
+        if let Some(divergence) = self.compare() {
+            self.figures.divergences += 1;
+            tracing::error!(
+                "block {}: slot {} rendered other bits than slot {}",
+                divergence.block, divergence.differs, divergence.reference
+            );
+            self.supervision.handle(Event::Diverged { slot: divergence.differs }, &mut actions);
+        }
+        let view = self.processes.view(&self.regions);
+        let cpu = |slot: Slot| self.processes.cpu_ns(slot);
+        self.supervision.look(now_ns, &view.with(&cpu), &mut actions);
+        for action in actions {
+            self.act(action, now_ns);
+        }
+    }
+
+    fn compare(&mut self) -> Option<chronus_replication::divergence::Divergence> {
+        let reference = self.supervision.primary()?;
+        let slots = &self.regions.slots.slots;
+        let rendered = std::array::from_fn(|slot| {
+            self.supervision.is_live(slot).then(|| slots[slot].board.rendered())
+        });
+        self.divergence.compare(reference, &rendered, |slot, block| {
+            hash_of(&slots[slot].ring, block, slots[slot].board.incarnation())
+        })
+    }
+
+    fn act(&mut self, action: Action, now_ns: u64) {
+        match action {
+            Action::Promote(slot) => {
+                self.regions.log.board.promote(slot);
+                self.ring_all();
+                self.figures.promoted(clock::monotonic_ns());
+            }
+            Action::Admit { slot, number } => {
+                self.shared.admitted[slot].store(number, Ordering::Release);
+            }
+            Action::Disown(slot) => self.shared.admitted[slot].store(0, Ordering::Release),
+            Action::Fence(slot) => self.processes.fence(slot),
+            Action::Fork { forker, into, number } => {
+                let board = &self.regions.slots.slots[forker].board;
+                let floor = (board.log_position(), board.rendered());
+                self.processes.expect_fork(forker, into, number, floor);
+                let order = chronus_replication::lockstep::Order::Fork { into, number };
+                self.regions.log.board.give_order(forker, order);
+                self.ring_all();
+                self.figures.forks_ordered += 1;
+            }
+            Action::FindChild { number, into } => self.processes.find_child(number, into),
+            Action::Spawn { slot, number, restart } => self.spawn(slot, number, restart),
+            Action::Report(notice) => self.figures.note(&notice, now_ns),
+        }
+    }
+
+    fn spawn(&mut self, slot: Slot, number: u32, restart: bool) {
+        if restart {
+            self.sequencer.submit_urgent(Command::Restart.encode());
+        }
+        let start = (self.sequencer.next_block(), self.sequencer.log_position());
+        let genesis = (&self.setup.patch, &self.controls);
+        let kick = &self.ears.kick;
+        self.processes.spawn(slot, number, start, genesis, (self.rate_hz, self.realtime), kick);
+    }
+
+    /// Rings every bell: whoever sleeps looks around.
+    fn ring_all(&self) {
+        let slots = self.regions.slots.slots.iter().map(|slot| &slot.board.bell);
+        for bell in slots.chain([&self.regions.log.board.bell]) {
+            bell.fetch_add(1, Ordering::Release);
+            wake_all(bell);
+        }
+    }
+
+    fn keep_journal(&mut self, now_ns: u64) {
+        while let Ok(block) = self.gaps.pop() {
+            tracing::warn!("gap: no replica had block {block}");
+            if let Some(journal) = &mut self.journal {
+                journal.gap(block);
+            }
+        }
+        if let Some(journal) = &mut self.journal
+            && now_ns >= self.journal_mark_ns + 1_000_000_000
+        {
+            self.journal_mark_ns = now_ns;
+            journal.reached(self.shared.frames.load(Ordering::Acquire));
+        }
+    }
+
+    fn watch_device(&mut self) {
+        if self.device_lost {
+            return;
+        }
+        if self.figures.time_for_device_check(clock::monotonic_ns())
+            && let Some(why) = self.device.stats().lost
+        {
+            self.device_lost = true;
+            tracing::error!("the audio device is lost: {why}");
+        }
+    }
+
+    fn asked_to_end(&self) -> bool {
+        let reached = self.shared.frames.load(Ordering::Acquire);
+        self.end_signalled() || self.setup.end_frame.is_some_and(|end| reached >= end)
+    }
+
+    fn end_signalled(&self) -> bool {
+        let mut ready = [false];
+        poll_readable(&[self.ears.end.as_fd()], &mut ready, Duration::ZERO);
+        ready[0]
+    }
+
+    /// Fades out by a command like any other, so that a replay fades alike.
+    fn fade_out(&mut self) {
+        self.sequencer.submit_urgent(Command::Mute(true).encode());
+        let fade_frames = u64::from(self.rate_hz) / 50;
+        let end = self.sequencer.first_open_frame() + BLOCK_FRAMES as u64 + fade_frames;
+        let give_up_ns = clock::monotonic_ns() + 500_000_000;
+        while self.shared.frames.load(Ordering::Acquire) < end && clock::monotonic_ns() < give_up_ns
+        {
+            self.sleep();
+            self.turn();
+        }
+    }
+
+    fn shut_down(&mut self) -> io::Result<()> {
+        let stopped = self.device.stop();
+        let frames = self.shared.frames.load(Ordering::Acquire);
+        self.processes.end_all();
+        self.keep_journal(clock::monotonic_ns());
+        if let Some(journal) = self.journal.take() {
+            journal.finish(frames);
+        }
+        let report = stopped.map_err(io::Error::other)?;
+        tracing::info!(
+            "ended after {frames} frames, {} gaps, {} xruns",
+            self.shared.gaps.load(Ordering::Relaxed), report.xruns
+        );
+        Ok(())
+    }
+}
+
+/// Puts the supervisor into the real-time class, and says once what that means if it may not.
+fn raise_priority() -> bool {
+    sched::set_least_timer_slack();
+    match sched::set_fifo(sched::priority::SUPERVISOR) {
+        Ok(()) => true,
+        Err(_) => {
+            tracing::warn!(
+                "no permission for real-time scheduling: other programs may cause gaps; \
+                 `chronus doctor` tells what to type"
+            );
+            false
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What players ask for: commands get their frame here, questions their answer.
+
+
+
+use chronus_engine::Command;
+use chronus_osc::{Chaos, Crash, Request, Target};
+use chronus_os::clock;
+use chronus_replication::lockstep::Order;
+use chronus_replication::{BLOCK_FRAMES, SLOTS, Slot};
+use std::sync::atomic::Ordering;
+
+use super::Supervisor;
+use crate::osc_server::Incoming;
+use crate::worker::crashes;
+
+/// At most this many messages are taken in one turn, so that a flood can't hold up sealing.
+const MOST_IN_A_TURN: usize = 512;
+
+impl Supervisor {
+    /// Takes what has come in over OSC.
+    pub(super) fn take_orders(&mut self, now_ns: u64) {
+        for _ in 0..MOST_IN_A_TURN {
+            let Ok(incoming) = self.ears.incoming.try_recv() else { break };
+            match &incoming.request {
+                Request::Command(command) => self.order(&incoming, command),
+                Request::Status => {
+                    let status = self.status(now_ns);
+                    self.ears.replies.status(&status, incoming.from);
+                }
+                Request::Chaos(chaos) => self.take_chaos(&incoming, chaos, now_ns),
+                _ => {}
+            }
+        }
+    }
+
+    fn order(&mut self, incoming: &Incoming, command: &Command) {
+        let frame = self.frame_of(incoming);
+        if let Err(busy) = self.sequencer.submit(frame, command.encode()) {
+            self.ears.replies.fail(&incoming.address, &busy.to_string(), incoming.from);
+        }
+    }
+
+    /// The frame for a message: that of its timetag, or a constant delay after its arrival.
+    fn frame_of(&self, incoming: &Incoming) -> u64 {
+        let open = self.sequencer.first_open_frame();
+        if self.setup.free_run {
+            return open;
+        }
+        let at = |time_ns| self.device_clock.frame_at(time_ns);
+        if let Some(wall_ns) = incoming.time_wall_ns {
+            let ahead_ns = i128::from(wall_ns) - i128::from(clock::wall_ns());
+            let time_ns = i128::from(clock::monotonic_ns()) + ahead_ns;
+            return at(time_ns.clamp(0, i128::from(u64::MAX / 2)) as u64).unwrap_or(open);
+        }
+        at(incoming.arrived_ns).map_or(open, |frame| frame + self.delay_frames())
+    }
+
+    /// The constant delay from arrival to effect: the lead, the device's period, and one block of
+    /// slack for the supervisor itself.
+    pub(super) fn delay_frames(&self) -> u64 {
+        let period = self.shared.longest_period.load(Ordering::Relaxed).max(BLOCK_FRAMES as u64);
+        (self.setup.lead_blocks + 1) * BLOCK_FRAMES as u64 + 2 * period - BLOCK_FRAMES as u64
+    }
+
+    fn take_chaos(&mut self, incoming: &Incoming, chaos: &Chaos, now_ns: u64) {
+        if let Err(reason) = self.cause_chaos(chaos, now_ns) {
+            self.ears.replies.fail(&incoming.address, &reason, incoming.from);
+        }
+    }
+
+    fn cause_chaos(&mut self, chaos: &Chaos, now_ns: u64) -> Result<(), String> {
+        if !self.setup.allow_chaos {
+            return Err("this engine was not started with --allow-chaos".into());
+        }
+        match chaos {
+            Chaos::Kill { target, signal } => {
+                let slot = self.target(*target)?;
+                self.figures.fault_caused(clock::monotonic_ns());
+                self.processes.signal(slot, *signal).map_err(|error| error.to_string())
+            }
+            Chaos::Crash { target, how } => {
+                let slot = self.target(*target)?;
+                let how = match how {
+                    Crash::Segfault => crashes::SEGFAULT,
+                    Crash::Panic => crashes::PANIC,
+                    Crash::Abort => crashes::ABORT,
+                    Crash::Loop => crashes::LOOP,
+                    Crash::Sleep => crashes::SLEEP,
+                };
+                // A fork that was ordered and not answered yet must not be overwritten.
+                if self.processes.any_pending() {
+                    return Err("a fork is under way; ask again in a moment".into());
+                }
+                let number = self.supervision.take_number();
+                self.figures.fault_caused(now_ns);
+                self.regions.log.board.give_order(slot, Order::Crash { how, number });
+                self.ring_all();
+                Ok(())
+            }
+        }
+    }
+
+    fn target(&self, target: Target) -> Result<Slot, String> {
+        let primary = self.supervision.primary();
+        let slot = match target {
+            Target::Primary => primary,
+            Target::Standby => {
+                (0..SLOTS).find(|slot| self.supervision.is_live(*slot) && primary != Some(*slot))
+            }
+            Target::Slot(slot) => Some(usize::from(slot)),
+        };
+        slot.filter(|slot| *slot < SLOTS && self.processes.child(*slot).is_some())
+            .ok_or_else(|| "no worker is there at the moment".into())
+    }
+}
+

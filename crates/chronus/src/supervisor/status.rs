@@ -1,0 +1,396 @@
+//! How the engine is: counts and times, as the player and the tests ask for them.
+
+use std::sync::atomic::Ordering;
+
+use chronus_os::clock;
+use chronus_osc::Value;
+use chronus_replication::supervision::{Event, Notice};
+use chronus_replication::{SLOTS, Slot};
+use serde::Serialize;
+
+use super::Supervisor;
+
+/// Durations in microseconds: how many, the last, the median and the largest of the recent ones.
+#[derive(Clone, Debug, Default)]
+pub struct Durations {
+    recent_us: Vec<f64>,
+    count: u64,
+    last_us: f64,
+    max_us: f64,
+}
+
+/// Durations of which the median is taken.
+const RECENT: usize = 4096;
+
+impl Durations {
+    fn add(&mut self, from_ns: u64, to_ns: u64) {
+        let us = to_ns.saturating_sub(from_ns) as f64 / 1000.0;
+        if self.recent_us.len() < RECENT {
+            self.recent_us.push(us);
+        } else {
+            self.recent_us[(self.count % RECENT as u64) as usize] = us;
+        }
+        self.count += 1;
+        self.last_us = us;
+        self.max_us = self.max_us.max(us);
+    }
+
+    fn summary(&self) -> Summary {
+        let mut sorted = self.recent_us.clone();
+        sorted.sort_by(f64::total_cmp);
+        let median_us = sorted.get(sorted.len() / 2).copied().unwrap_or(0.0);
+        Summary { count: self.count, last_us: self.last_us, median_us, max_us: self.max_us }
+    }
+}
+
+/// Durations, summed up.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Summary {
+    /// How many.
+    pub count: u64,
+    /// The last, in microseconds.
+    pub last_us: f64,
+    /// The median of the recent ones, in microseconds.
+    pub median_us: f64,
+    /// The largest, in microseconds.
+    pub max_us: f64,
+}
+
+/// What is counted while the engine runs.
+#[derive(Debug)]
+pub struct Figures {
+    started_ns: u64,
+    /// When the fault was caused, if the engine itself caused it.
+    caused_ns: Option<u64>,
+    /// When the present fault was caused or, if that is not known, noticed.
+    fault_ns: Option<u64>,
+    noticed_ns: u64,
+    last_fault_ns: u64,
+    promotion_due: bool,
+    /// From the cause of a fault to its notice.
+    detection: Durations,
+    /// From the notice to the promotion.
+    promotion: Durations,
+    /// From the cause to all replicas level again.
+    redundancy: Durations,
+    /// Times that another worker went first.
+    pub role_changes: u64,
+    /// Workers fenced.
+    pub fences: u64,
+    /// Workers that are gone.
+    pub deaths: u64,
+    /// Workers that lost their place, alive.
+    pub overtaken: u64,
+    /// Forks ordered.
+    pub forks_ordered: u64,
+    /// Forks made.
+    pub forks: u64,
+    /// Forks that failed.
+    pub forks_failed: u64,
+    /// Fresh starts after everything was gone.
+    pub fresh_starts: u64,
+    /// Replicas that rendered other bits.
+    pub divergences: u64,
+    device_checked_ns: u64,
+}
+
+impl Figures {
+    /// Nothing has happened yet.
+    pub fn new(now_ns: u64) -> Self {
+        Self {
+            started_ns: now_ns,
+            caused_ns: None,
+            fault_ns: None,
+            noticed_ns: 0,
+            last_fault_ns: 0,
+            promotion_due: false,
+            detection: Durations::default(),
+            promotion: Durations::default(),
+            redundancy: Durations::default(),
+            role_changes: 0,
+            fences: 0,
+            deaths: 0,
+            overtaken: 0,
+            forks_ordered: 0,
+            forks: 0,
+            forks_failed: 0,
+            fresh_starts: 0,
+            divergences: 0,
+            device_checked_ns: 0,
+        }
+    }
+
+    /// The engine itself causes a fault now.
+    pub fn fault_caused(&mut self, now_ns: u64) {
+        self.caused_ns = Some(now_ns);
+    }
+
+    /// Notes what happened to a process.
+    pub fn note_event(&mut self, event: &Event, now_ns: u64) {
+        match event {
+            Event::Exited { .. } => self.noticed(now_ns),
+            Event::Forked { .. } => self.forks += 1,
+            Event::ForkFailed { .. } | Event::SpawnFailed { .. } => self.forks_failed += 1,
+            Event::NoChild { .. } | Event::Diverged { .. } => {}
+        }
+    }
+
+    fn noticed(&mut self, now_ns: u64) {
+        let caused_ns = self.caused_ns.take();
+        if let Some(caused_ns) = caused_ns {
+            self.detection.add(caused_ns, now_ns);
+        }
+        // A fence after an overdue notice belongs to the same fault.
+        if self.fault_ns.is_none() {
+            self.fault_ns = Some(caused_ns.unwrap_or(now_ns));
+            self.promotion_due = true;
+        }
+        self.noticed_ns = now_ns;
+        self.last_fault_ns = now_ns;
+    }
+
+    /// A worker was promoted.
+    pub fn promoted(&mut self, now_ns: u64) {
+        if std::mem::take(&mut self.promotion_due) {
+            self.promotion.add(self.noticed_ns, now_ns);
+        }
+    }
+
+    /// Notes and says what supervision reports.
+    pub fn note(&mut self, notice: &Notice, now_ns: u64) {
+        match notice {
+            Notice::Overtaken(slot) => {
+                self.overtaken += 1;
+                self.noticed(now_ns);
+                tracing::info!("slot {slot} is overdue and has lost its place");
+            }
+            Notice::CaughtUp(slot) => tracing::info!("slot {slot} has caught up"),
+            Notice::Fenced(slot, reason) => {
+                self.fences += 1;
+                tracing::warn!("slot {slot} is fenced: {reason:?}");
+            }
+            Notice::Died(slot) => {
+                self.deaths += 1;
+                tracing::info!("the worker in slot {slot} is gone");
+            }
+            Notice::RoleChange { from, to } => {
+                self.role_changes += u64::from(from.is_some());
+                tracing::info!("slot {to} goes first");
+            }
+            Notice::Redundant => {
+                self.promotion_due = false;
+                self.caused_ns = None;
+                if let Some(fault_ns) = self.fault_ns.take() {
+                    self.redundancy.add(fault_ns, clock::monotonic_ns());
+                }
+                tracing::info!("all replicas are level");
+            }
+            Notice::Degraded => tracing::info!("a replica is missing or late"),
+            Notice::ForkFailed { errno, retry_ns } => tracing::error!(
+                "a fork failed (errno {errno}); running without a standby, next attempt in {} ms",
+                retry_ns / 1_000_000
+            ),
+            Notice::Slowed { retry_ns } => tracing::error!(
+                "workers die young; the next is made in {} ms",
+                retry_ns / 1_000_000
+            ),
+            Notice::StartedAfresh => {
+                self.fresh_starts += 1;
+                tracing::error!("no worker is left; a fresh one takes over, faded in");
+            }
+            Notice::Intensity { retry_ns } => tracing::error!(
+                "too many fresh starts; the next comes in {} s",
+                retry_ns / 1_000_000_000
+            ),
+        }
+    }
+
+    /// Whether the device should be asked how it is: four times a second.
+    pub fn time_for_device_check(&mut self, now_ns: u64) -> bool {
+        let due = now_ns >= self.device_checked_ns + 250_000_000;
+        if due {
+            self.device_checked_ns = now_ns;
+        }
+        due
+    }
+}
+
+/// One replica.
+#[derive(Clone, Debug, Serialize)]
+pub struct Replica {
+    /// Its slot.
+    pub slot: Slot,
+    /// primary, standby, late, joining, fenced or empty.
+    pub role: &'static str,
+    /// Its process.
+    pub pid: u32,
+    /// Its incarnation.
+    pub incarnation: u32,
+    /// The block that it renders next.
+    pub block: u64,
+    /// Render time over block time, since it joined.
+    pub load: f64,
+    /// Blocks that it lacked when they were needed; inaudible.
+    pub misses: u64,
+    /// Entries that could not be trusted.
+    pub refused: u64,
+    /// How long its last fork took, in microseconds.
+    pub fork_us: f64,
+}
+
+/// How the engine is. The first eleven fields are those of the prototype; times end in their unit.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    pub buffers_processed: u64,
+    pub underruns: u64,
+    pub failover_count: u64,
+    pub failover_time_ms: f64,
+    /// Seconds since the last fault; -1 if there was none.
+    pub last_failure_time: f64,
+    pub heartbeat_misses: u64,
+    pub commands_sent: u64,
+    pub active_worker: u64,
+    pub detection_time_ms: f64,
+    pub switch_time_ms: f64,
+    pub redundant: bool,
+    pub frames: u64,
+    pub rate_hz: u32,
+    pub lead_blocks: u64,
+    pub delay_frames: u64,
+    pub uptime_s: f64,
+    pub output: String,
+    pub realtime: bool,
+    pub gaps: u64,
+    pub gap_blocks: u64,
+    pub xruns: u64,
+    pub misses: u64,
+    pub role_changes: u64,
+    pub fences: u64,
+    pub respawns: u64,
+    pub forks_failed: u64,
+    pub fresh_starts: u64,
+    pub overtaken: u64,
+    pub divergences: u64,
+    pub blocks_compared: u64,
+    pub late_commands: u64,
+    pub refused_commands: u64,
+    pub put_off_commands: u64,
+    pub osc_packets: u64,
+    pub osc_failed: u64,
+    pub osc_clamped: u64,
+    pub osc_busy: u64,
+    pub journal_lost: u64,
+    pub detection: Summary,
+    pub promotion: Summary,
+    pub redundancy: Summary,
+    pub replicas: Vec<Replica>,
+}
+
+impl Status {
+    /// Names and values, flat, for the OSC reply.
+    pub fn fields(&self) -> Vec<(String, Value)> {
+        let mut fields = Vec::new();
+        if let Ok(serde_json::Value::Object(object)) = serde_json::to_value(self) {
+            flatten("", &object, &mut fields);
+        }
+        fields
+    }
+}
+
+fn flatten(
+    prefix: &str,
+    object: &serde_json::Map<String, serde_json::Value>,
+    fields: &mut Vec<(String, Value)>,
+) {
+    for (name, value) in object {
+        let name = format!("{prefix}{name}");
+        match value {
+            serde_json::Value::Object(inner) => flatten(&format!("{name}."), inner, fields),
+            serde_json::Value::Number(number) => fields.push(match number.as_u64() {
+                Some(count) => (name, Value::Count(count)),
+                None => (name, Value::Figure(number.as_f64().unwrap_or(0.0))),
+            }),
+            serde_json::Value::Bool(truth) => fields.push((name, Value::Count(u64::from(*truth)))),
+            serde_json::Value::String(text) => fields.push((name, Value::Text(text.clone()))),
+            // The replicas are in the JSON.
+            _ => {}
+        }
+    }
+}
+
+impl Supervisor {
+    /// How the engine is now.
+    pub(super) fn status(&self, now_ns: u64) -> Status {
+        let (figures, shared) = (&self.figures, &self.shared);
+        let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let port = &self.ears.replies.counts;
+        let (commands, device) = (self.sequencer.counts(), self.device.stats());
+        let redundancy = figures.redundancy.summary();
+        let detection = figures.detection.summary();
+        let promotion = figures.promotion.summary();
+        let misses: u64 = shared.misses.iter().map(load).sum();
+        let since_fault_s = now_ns.saturating_sub(figures.last_fault_ns) as f64 / 1e9;
+        Status {
+            buffers_processed: load(&shared.next_block),
+            underruns: load(&shared.gaps),
+            failover_count: figures.role_changes,
+            failover_time_ms: redundancy.last_us / 1e3,
+            last_failure_time: if figures.last_fault_ns == 0 { -1.0 } else { since_fault_s },
+            heartbeat_misses: figures.overtaken,
+            commands_sent: self.sequencer.log_position(),
+            active_worker: self.supervision.primary().unwrap_or(0) as u64,
+            detection_time_ms: detection.last_us / 1e3,
+            switch_time_ms: promotion.last_us / 1e3,
+            redundant: self.supervision.is_redundant(),
+            frames: load(&shared.frames),
+            rate_hz: self.rate_hz,
+            lead_blocks: self.setup.lead_blocks,
+            delay_frames: self.delay_frames(),
+            uptime_s: now_ns.saturating_sub(figures.started_ns) as f64 / 1e9,
+            output: self.device.describe(),
+            realtime: self.realtime,
+            gaps: load(&shared.gaps),
+            gap_blocks: load(&shared.gap_blocks),
+            xruns: device.xruns,
+            misses,
+            role_changes: figures.role_changes,
+            fences: figures.fences,
+            respawns: figures.deaths,
+            forks_failed: figures.forks_failed,
+            fresh_starts: figures.fresh_starts,
+            overtaken: figures.overtaken,
+            divergences: figures.divergences,
+            blocks_compared: self.divergence.blocks_compared(),
+            late_commands: commands.late,
+            refused_commands: commands.refused,
+            put_off_commands: commands.put_off,
+            osc_packets: load(&port.packets),
+            osc_failed: load(&port.failed),
+            osc_clamped: load(&port.clamped),
+            osc_busy: load(&port.busy),
+            journal_lost: self.journal.as_ref().map_or(0, crate::journal::JournalWriter::lost),
+            detection,
+            promotion,
+            redundancy,
+            replicas: (0..SLOTS).filter_map(|slot| self.replica(slot, now_ns)).collect(),
+        }
+    }
+
+    fn replica(&self, slot: Slot, now_ns: u64) -> Option<Replica> {
+        let child = self.processes.child(slot)?;
+        let board = &self.regions.slots.slots[slot].board;
+        let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let lived_ns = now_ns.saturating_sub(get(&board.claimed_at_ns)).max(1);
+        Some(Replica {
+            slot,
+            role: self.supervision.role(slot),
+            pid: child.pid(),
+            incarnation: board.incarnation(),
+            block: board.rendered(),
+            load: get(&board.busy_ns) as f64 / lived_ns as f64,
+            misses: get(&self.shared.misses[slot]),
+            refused: get(&self.shared.refused[slot]),
+            fork_us: get(&board.fork_ns) as f64 / 1e3,
+        })
+    }
+}

@@ -1,0 +1,351 @@
+//! A worker: one process, one thread, pure rendering. It reads the log and its boards, writes its own
+//! slot, and after its start neither allocates nor opens anything.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::time::Duration;
+
+use chronus_engine::{Controls, Engine, Patch};
+use chronus_os::memfd::Memfd;
+use chronus_os::sched::priority;
+use chronus_os::wake::{Kick, wait_on, wake_all};
+use chronus_os::{alloc_guard, child, clock, float, fork, process_title, sched, spawn};
+use chronus_replication::lockstep::{Board, Order, Position, Step};
+use chronus_replication::machine::Machine;
+use chronus_replication::{BLOCK_SAMPLES, Block, BlockIndex, Slot};
+use chronus_shm::control_board::LogRegion;
+use chronus_shm::region::WorkerView;
+use chronus_shm::status_board::{ForkAnswer, SlotsRegion};
+use chronus_shm::sync::Ordering;
+use chronus_shm::{block_ring, command_log, control_board};
+
+use crate::machine::Instrument;
+
+/// What a fresh worker is told on its command line; its descriptors are the log, the slots, the
+/// supervisor's kick, and its [`Genesis`].
+#[derive(Clone, Debug, clap::Args)]
+pub struct WorkerArgs {
+    #[arg(long)]
+    slot: Slot,
+    #[arg(long)]
+    incarnation: u32,
+    #[arg(long)]
+    start_block: BlockIndex,
+    #[arg(long)]
+    log_position: u64,
+    #[arg(long)]
+    rate: u32,
+    #[arg(long)]
+    parent: u32,
+    #[arg(long)]
+    realtime: bool,
+}
+
+impl WorkerArgs {
+    /// The command line for a fresh worker. Its length leaves room for the titles of its forks.
+    pub fn command_line(
+        slot: Slot,
+        incarnation: u32,
+        start: (BlockIndex, u64),
+        rate_hz: u32,
+        realtime: bool,
+    ) -> Vec<String> {
+        let (start_block, log_position) = start;
+        let parent = std::process::id();
+        let mut line = vec![
+            "worker".to_owned(),
+            format!("--slot={slot}"),
+            format!("--incarnation={incarnation}"),
+            format!("--start-block={start_block}"),
+            format!("--log-position={log_position}"),
+            format!("--rate={rate_hz}"),
+            format!("--parent={parent}"),
+        ];
+        if realtime {
+            line.push("--realtime".to_owned());
+        }
+        line
+    }
+}
+
+/// The sound that a fresh worker begins with: a patch and where its controls stand.
+pub struct Genesis {
+    patch: Patch,
+    controls: Controls,
+}
+
+impl Genesis {
+    /// As a file to hand over.
+    ///
+    /// # Errors
+    /// As the kernel says.
+    pub fn to_file(patch: &Patch, controls: &Controls) -> io::Result<File> {
+        let text = patch.text().as_bytes();
+        let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(text);
+        bytes.extend_from_slice(&controls.encode());
+        chronus_os::memfd::file_holding("chronus-genesis", &bytes)
+    }
+
+    fn read(mut file: File) -> io::Result<Self> {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let invalid = || io::Error::from(io::ErrorKind::InvalidData);
+        let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(invalid)?;
+        let length = u64::from_le_bytes(*length) as usize;
+        let (text, controls) = rest.split_at_checked(length).ok_or_else(invalid)?;
+        let text = std::str::from_utf8(text).map_err(io::Error::other)?;
+        let patch = Patch::parse(text, "patch").map_err(io::Error::other)?;
+        let controls = Controls::decode(controls, &patch).map_err(io::Error::other)?;
+        Ok(Self { patch, controls })
+    }
+}
+
+/// Runs a fresh worker until it is killed.
+///
+/// # Errors
+/// If it can't begin. Once it renders, it never returns.
+pub fn run(args: &WorkerArgs) -> io::Result<()> {
+    child::die_with_parent(args.parent);
+    child::leave_terminal_signals_to_parent();
+    process_title::locate();
+    let missing = || io::Error::other("workers are started by `chronus run`, not by hand");
+    let take = |position| spawn::take_handed_over(position).ok_or_else(missing);
+    let log_memory = Memfd::adopt(take(0)?)?;
+    let slots_memory = Memfd::adopt(take(1)?)?;
+    let kick = Kick::adopt(take(2)?);
+    let genesis = Genesis::read(File::from(take(3)?))?;
+    let view = WorkerView::attach(log_memory, slots_memory, args.slot)?;
+    let engine =
+        Engine::new(&genesis.patch, args.rate, &genesis.controls).map_err(io::Error::other)?;
+    drop(genesis);
+    if fork::thread_count()? != 1 {
+        return Err(io::Error::other("a worker must have a single thread"));
+    }
+    let position = Position {
+        slot: args.slot,
+        incarnation: args.incarnation,
+        next_block: args.start_block,
+        log_position: args.log_position,
+        obeyed: view.log.board.order(args.slot).number(),
+        blocks_since_order: 0,
+    };
+    let mut worker = Worker {
+        instrument: Instrument(engine),
+        block: [0.0; BLOCK_SAMPLES],
+        position,
+        view,
+        kick,
+        parent: args.parent,
+        level: false,
+    };
+    if args.realtime {
+        // Whether it is permitted was found out and said by the supervisor.
+        let _ = sched::set_fifo(priority::WORKER);
+        let _ = sched::limit_unbroken_cpu(500_000);
+    }
+    std::panic::set_hook(Box::new(|panic| {
+        alloc_guard::permit_allocation();
+        eprintln!("chronus worker: {panic}");
+        child::die_by_abort();
+    }));
+    child::crash_by_default_action();
+    float::flush_denormals();
+    alloc_guard::forbid_allocation();
+    worker.take_slot();
+    worker.work()
+}
+
+struct Worker {
+    instrument: Instrument,
+    block: Block,
+    position: Position,
+    view: WorkerView,
+    kick: Kick,
+    parent: u32,
+    /// Whether it has been level with the primary since it took its slot.
+    level: bool,
+}
+
+/// What the boards say, read from shared memory.
+struct Boards<'a> {
+    log: &'a LogRegion,
+    slots: &'a SlotsRegion,
+}
+
+impl Board for Boards<'_> {
+    fn primary(&self) -> Slot {
+        self.log.board.primary().min(self.slots.slots.len() - 1)
+    }
+
+    fn sealed(&self) -> BlockIndex {
+        self.log.board.sealed()
+    }
+
+    fn rendered(&self, slot: Slot) -> BlockIndex {
+        self.slots.slots[slot].board.rendered()
+    }
+
+    fn order(&self, slot: Slot) -> Order {
+        self.log.board.order(slot)
+    }
+}
+
+/// A worker that sleeps looks around this often, in case a bell was rung by nobody.
+const LOOK_AROUND: Duration = Duration::from_millis(100);
+
+impl Worker {
+    fn boards(&self) -> Boards<'_> {
+        Boards { log: &self.view.log, slots: &self.view.slots }
+    }
+
+    /// Takes possession of its slot, at its start as after a fork.
+    fn take_slot(&mut self) {
+        let slot = self.position.slot;
+        let (name, title) = TITLES[slot.min(TITLES.len() - 1)];
+        process_title::set(name, title);
+        let _ = sched::lock_memory();
+        self.level = false;
+        let Position { incarnation, next_block, log_position, .. } = self.position;
+        let now_ns = clock::monotonic_ns();
+        self.view.own().board.claim(incarnation, next_block, log_position, now_ns);
+        self.note_level();
+        self.kick.raise();
+    }
+
+    fn work(&mut self) -> ! {
+        loop {
+            // The bells are read before looking, so that one rung after the look is not slept over.
+            let primary = self.boards().primary();
+            let primary_bell = &self.view.slots.slots[primary].board.bell;
+            let seal_bell = &self.view.log.board.bell;
+            let heard = (primary_bell.load(Ordering::Acquire), seal_bell.load(Ordering::Acquire));
+            match self.position.next_step(&self.boards()) {
+                Step::Render(block) => self.render(block),
+                Step::Obey(order) => self.obey(order),
+                Step::WaitForSeal => wait_on(seal_bell, heard.1, Some(LOOK_AROUND)),
+                Step::WaitForPrimary(slot) if slot == primary => {
+                    wait_on(primary_bell, heard.0, Some(LOOK_AROUND));
+                }
+                Step::WaitForPrimary(_) => {}
+            }
+        }
+    }
+
+    fn render(&mut self, block: BlockIndex) {
+        let started_ns = clock::monotonic_ns();
+        let log = &*self.view.log;
+        let own = self.view.own();
+        own.board.breadcrumb[0].store(block, Ordering::Relaxed);
+        let seal = match control_board::seal_of(&log.seals, block) {
+            Ok(seal) => seal,
+            Err(gone) => panic!("{gone}"),
+        };
+        let mut taken = self.position.log_position;
+        while taken < seal {
+            own.board.breadcrumb[1].store(taken + 1, Ordering::Relaxed);
+            let entry = match command_log::read(&log.board.head, &log.entries, taken) {
+                Ok(entry) => entry,
+                Err(damaged) => panic!("{damaged}"),
+            };
+            assert_eq!(entry.block(), block, "entry {taken} is not of the block that seals it");
+            self.instrument.apply(entry.offset(), &entry.payload);
+            taken += 1;
+        }
+        own.board.breadcrumb[1].store(0, Ordering::Relaxed);
+        self.instrument.render(&mut self.block);
+        block_ring::publish(&own.ring, block, seal, self.position.incarnation, &self.block);
+        own.board.finish_block(block + 1, seal);
+        let boards = Boards { log, slots: &self.view.slots };
+        self.position.finish_block(seal, &boards);
+        if boards.primary() == self.position.slot {
+            wake_all(&own.board.bell);
+        }
+        let busy_ns = clock::monotonic_ns().saturating_sub(started_ns);
+        own.board.busy_ns.fetch_add(busy_ns, Ordering::Relaxed);
+        self.note_level();
+    }
+
+    /// Tells the supervisor, once, when the worker is level with the primary.
+    fn note_level(&mut self) {
+        if self.level {
+            return;
+        }
+        let boards = self.boards();
+        if self.position.next_block + 1 >= boards.rendered(boards.primary()) {
+            self.level = true;
+            self.view.own().board.level_at_ns.store(clock::monotonic_ns(), Ordering::Release);
+            self.kick.raise();
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::None => {}
+            Order::Fork { into, number } => return self.fork(into, number, order),
+            Order::Crash { how, .. } => crash(how),
+        }
+        self.position.obeyed(order);
+    }
+
+    fn fork(&mut self, into: Slot, number: u32, order: Order) {
+        let started_ns = clock::monotonic_ns();
+        let answer = match fork::fork_sibling() {
+            Ok(fork::Side::Child) => return self.become_standby(into, number),
+            Ok(fork::Side::Survivor { child_pid }) => ForkAnswer::Child(child_pid),
+            Err(error) => ForkAnswer::Failed(error.raw_os_error().unwrap_or(0)),
+        };
+        self.position.obeyed(order);
+        let board = &self.view.own().board;
+        board.fork_ns.store(clock::monotonic_ns() - started_ns, Ordering::Relaxed);
+        board.answer_fork(number, answer);
+        self.kick.raise();
+    }
+
+    /// The child's side: the same state, in another slot, under another number.
+    fn become_standby(&mut self, slot: Slot, incarnation: u32) {
+        child::die_with_parent(self.parent);
+        if self.view.move_to(slot).is_err() {
+            child::exit_now(1);
+        }
+        self.position = self.position.of_child(slot, incarnation, &self.boards());
+        self.take_slot();
+    }
+}
+
+/// Short name and title of the worker of each slot, as `ps` shows them.
+const TITLES: [(&str, &str); 4] = [
+    ("chronus-w0", "chronus: worker in slot 0"),
+    ("chronus-w1", "chronus: worker in slot 1"),
+    ("chronus-w2", "chronus: worker in slot 2"),
+    ("chronus-w3", "chronus: worker in slot 3"),
+];
+
+/// The ways to crash that a chaos test may order, by their number in [`Order::Crash`].
+pub mod crashes {
+    /// Writes to an address that is not mapped.
+    pub const SEGFAULT: u8 = 0;
+    /// Panics.
+    pub const PANIC: u8 = 1;
+    /// Aborts.
+    pub const ABORT: u8 = 2;
+    /// Computes for ever.
+    pub const LOOP: u8 = 3;
+    /// Sleeps for ever.
+    pub const SLEEP: u8 = 4;
+}
+
+fn crash(how: u8) {
+    match how {
+        crashes::SEGFAULT => child::die_by_segfault(),
+        crashes::PANIC => panic!("ordered to panic"),
+        crashes::ABORT => child::die_by_abort(),
+        crashes::LOOP => loop {
+            std::hint::spin_loop();
+        },
+        crashes::SLEEP => loop {
+            std::thread::sleep(Duration::from_secs(3600));
+        },
+        _ => {}
+    }
+}
