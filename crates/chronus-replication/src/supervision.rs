@@ -278,6 +278,11 @@ impl Supervision {
         self.redundant
     }
 
+    /// Whether the first worker has been asked for.
+    pub fn has_begun(&self) -> bool {
+        self.begun
+    }
+
     /// A number that no process and no order has had.
     pub fn take_number(&mut self) -> u32 {
         self.last_number += 1;

@@ -80,7 +80,8 @@ impl Journal {
         let mut head = [0_u8; 20];
         let not_one = || JournalError::NotAJournal(path.to_owned());
         file.read_exact(&mut head).map_err(|_| not_one())?;
-        let number = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let number =
+            |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
         if head[..8] != *MAGIC || number(8) != VERSION || number(12) == 0 {
             return Err(not_one());
         }

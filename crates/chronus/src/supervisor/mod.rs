@@ -201,6 +201,10 @@ impl Supervisor {
     /// Seals as many blocks as the workers shall be ahead of the device, and no more than the slowest
     /// of them can still find.
     fn seal_due(&mut self) {
+        // The first worker begins at the first block, so none is sealed before there is one.
+        if !self.supervision.has_begun() {
+            return;
+        }
         let period = self.shared.longest_period.load(Ordering::Relaxed);
         let extra = period.div_ceil(BLOCK_FRAMES as u64).saturating_sub(1);
         let ahead = (self.setup.lead_blocks + extra).min(RING_BLOCKS as u64 - 16);
@@ -258,7 +262,9 @@ impl Supervisor {
             self.figures.divergences += 1;
             tracing::error!(
                 "block {}: slot {} rendered other bits than slot {}",
-                divergence.block, divergence.differs, divergence.reference
+                divergence.block,
+                divergence.differs,
+                divergence.reference
             );
             self.supervision.handle(Event::Diverged { slot: divergence.differs }, &mut actions);
         }
@@ -389,7 +395,8 @@ impl Supervisor {
         let report = stopped.map_err(io::Error::other)?;
         tracing::info!(
             "ended after {frames} frames, {} gaps, {} xruns",
-            self.shared.gaps.load(Ordering::Relaxed), report.xruns
+            self.shared.gaps.load(Ordering::Relaxed),
+            report.xruns
         );
         Ok(())
     }

@@ -1,10 +1,8 @@
 //! What players ask for: commands get their frame here, questions their answer.
 
-
-
 use chronus_engine::Command;
-use chronus_osc::{Chaos, Crash, Request, Target};
 use chronus_os::clock;
+use chronus_osc::{Chaos, Crash, Request, Target};
 use chronus_replication::lockstep::Order;
 use chronus_replication::{BLOCK_FRAMES, SLOTS, Slot};
 use std::sync::atomic::Ordering;
@@ -113,4 +111,3 @@ impl Supervisor {
             .ok_or_else(|| "no worker is there at the moment".into())
     }
 }
-

@@ -145,11 +145,8 @@ impl Processes {
             .into_iter()
             .filter(|pid| !known.contains(pid))
             .find_map(|pid| Child::open(pid).ok());
-        let event = if unknown.is_some() {
-            Event::Forked { number }
-        } else {
-            Event::NoChild { number }
-        };
+        let event =
+            if unknown.is_some() { Event::Forked { number } } else { Event::NoChild { number } };
         self.children[into] = unknown;
         self.events.push_back(event);
     }
@@ -167,12 +164,8 @@ impl Processes {
         self.floors[slot] = (start.1, start.0);
         let line = WorkerArgs::command_line(slot, number, start, rate.0, rate.1);
         let started = Genesis::to_file(genesis.0, genesis.1).and_then(|genesis| {
-            let hand_over = [
-                self.log_memory.as_fd(),
-                self.slots_memory.as_fd(),
-                kick.as_fd(),
-                genesis.as_fd(),
-            ];
+            let hand_over =
+                [self.log_memory.as_fd(), self.slots_memory.as_fd(), kick.as_fd(), genesis.as_fd()];
             spawn::spawn_self(&line, &hand_over)
         });
         match started {
