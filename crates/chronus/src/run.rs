@@ -26,7 +26,7 @@ use crate::{osc_server, render};
 pub fn run(args: RunArgs) -> Result<ExitCode, Box<dyn Error>> {
     process_title::name_thread("chronus");
     let patch = read_patch(args.patch.as_deref())?;
-    let mut device = chronus_output::connect(&args.output, &device_options(&args))?;
+    let device = chronus_output::connect(&args.output, &device_options(&args))?;
     if let Some(note) = device.note() {
         tracing::warn!("{note}");
     }
