@@ -105,7 +105,7 @@ fn through_change(params: &[(&str, f32)], event: &[Event]) -> f32 {
 fn parameters_move_without_a_step() {
     let spec = Bench::new("biquad", 48_000).module.spec();
     let set = |name, value| Event::Set(param(spec, name), value);
-    let jumps: [(&str, Vec<(&str, f32)>, Event); 7] = [
+    let jumps = [
         ("cutoff up", vec![("cutoff", 100.0)], set("cutoff", 10_000.0)),
         ("cutoff down", vec![("cutoff", 10_000.0)], set("cutoff", 100.0)),
         ("q up", vec![("cutoff", 300.0), ("q", 0.2)], set("q", 5.0)),

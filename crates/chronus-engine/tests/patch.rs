@@ -67,10 +67,7 @@ fn mistakes_in_modules() {
             "p.toml:3:6: the id is \"a.b\"; write 1 to 64 letters a-z, digits, `_` and `-`",
         ),
         (module("id = 7\nkind = \"sine\"\n"), "p.toml:3:6: the id is 7; write a string in quotes"),
-        (
-            sine(&format!("[[module]]\nid = \"s\"\nkind = \"sine\"\n")),
-            "p.toml:6:6: a second module with the id `s`; give each module its own id",
-        ),
+        (sine(SINE), "p.toml:6:6: a second module with the id `s`; give each module its own id"),
         (sine("frq = 5\n"), "p.toml:5:1: [[module]] has no `frq`; did you mean `freq`?"),
         (
             sine("loudness = 5\n"),

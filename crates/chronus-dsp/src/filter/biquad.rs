@@ -132,6 +132,26 @@ impl Biquad {
             }
         }
     }
+
+    /// Filters a piece of a cell.
+    fn filter(&mut self, input: &[f32], out: &mut [f32]) {
+        // Held in registers, and stored once.
+        let (mut coefficients, per_frame) = (self.coefficients, self.per_frame);
+        let [mut s1, mut s2] = self.state;
+        for (x, y) in input.iter().zip(out) {
+            for (coefficient, step) in coefficients.iter_mut().zip(per_frame) {
+                *coefficient += step;
+            }
+            let [b0, b1, b2, a1, a2] = coefficients;
+            let x = f64::from(*x);
+            let sum = b0 * x + s1;
+            s1 = b1 * x - a1 * sum + s2;
+            s2 = b2 * x - a2 * sum;
+            *y = sum as f32;
+        }
+        self.coefficients = coefficients;
+        self.state = [s1, s2];
+    }
 }
 
 impl Module for Biquad {
@@ -164,19 +184,14 @@ impl Module for Biquad {
     fn process(&mut self, io: Io<'_>) {
         let ([input], [out], frames) = io.ports();
         let ends_block = frames.end == BLOCK_FRAMES;
-        for frame in frames {
-            if frame.is_multiple_of(CELL_FRAMES) {
+        let mut start = frames.start;
+        while start < frames.end {
+            if start.is_multiple_of(CELL_FRAMES) {
                 self.begin_cell();
             }
-            for (coefficient, step) in self.coefficients.iter_mut().zip(&self.per_frame) {
-                *coefficient += step;
-            }
-            let [b0, b1, b2, a1, a2] = self.coefficients;
-            let [s1, s2] = self.state;
-            let x = f64::from(input[frame]);
-            let y = b0 * x + s1;
-            self.state = [b1 * x - a1 * y + s2, b2 * x - a2 * y];
-            out[frame] = y as f32;
+            let end = (start + 1).next_multiple_of(CELL_FRAMES).min(frames.end);
+            self.filter(&input[start..end], &mut out[start..end]);
+            start = end;
         }
         if ends_block {
             for state in &mut self.state {

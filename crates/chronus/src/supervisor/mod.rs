@@ -111,7 +111,8 @@ impl Supervisor {
             Some(path) => Some(JournalWriter::create(path, &setup.patch, rate_hz)?),
             None => None,
         };
-        let realtime = raise_priority();
+        // Without a clock there is no deadline, and a real-time class would only starve others.
+        let realtime = !setup.free_run && raise_priority();
         Ok(Self {
             controls: Controls::of(&setup.patch),
             supervision: Supervision::new(Settings::for_replicas(setup.replicas)),
@@ -334,8 +335,11 @@ impl Supervisor {
     }
 
     fn keep_journal(&mut self, now_ns: u64) {
+        let gap_blocks = self.shared.gap_blocks.load(Ordering::Relaxed);
+        if self.figures.time_to_tell_gaps(gap_blocks, now_ns) {
+            tracing::warn!("gap: no replica had a block in time; {gap_blocks} blocks so far");
+        }
         while let Ok(block) = self.gaps.pop() {
-            tracing::warn!("gap: no replica had block {block}");
             if let Some(journal) = &mut self.journal {
                 journal.gap(block);
             }

@@ -92,6 +92,7 @@ pub struct Figures {
     /// Replicas that rendered other bits.
     pub divergences: u64,
     device_checked_ns: u64,
+    gaps_told: (u64, u64),
 }
 
 impl Figures {
@@ -117,6 +118,7 @@ impl Figures {
             fresh_starts: 0,
             divergences: 0,
             device_checked_ns: 0,
+            gaps_told: (0, 0),
         }
     }
 
@@ -203,6 +205,16 @@ impl Figures {
                 retry_ns / 1_000_000_000
             ),
         }
+    }
+
+    /// Whether there are gaps to tell of: at once, then at most once a second.
+    pub fn time_to_tell_gaps(&mut self, gap_blocks: u64, now_ns: u64) -> bool {
+        let (told, at_ns) = self.gaps_told;
+        let due = gap_blocks > told && (at_ns == 0 || now_ns >= at_ns + 1_000_000_000);
+        if due {
+            self.gaps_told = (gap_blocks, now_ns);
+        }
+        due
     }
 
     /// Whether the device should be asked how it is: four times a second.

@@ -1,0 +1,65 @@
+//! Guarantee: an engine that nobody disturbs runs for a minute without a respawn or a fence, ends by
+//! SIGTERM with its files whole, and leaves nothing behind.
+
+mod support;
+
+use std::time::Duration;
+use support::{Engine, is_alive};
+
+#[test]
+fn a_minute_undisturbed_then_a_clean_end() {
+    let before = shared_memory();
+    let mut engine = Engine::start(&[]);
+    engine.send("/gate/adsr", &["on"]);
+    std::thread::sleep(Duration::from_secs(60));
+    let status = engine.status();
+    eprintln!(
+        "gaps {}, xruns {}, overtaken {}",
+        status["gaps"], status["xruns"], status["overtaken"]
+    );
+    for counter in ["respawns", "fences", "divergences", "fresh_starts", "forks_failed"] {
+        assert_eq!(status[counter], 0, "{counter}; log:\n{}", engine.log());
+    }
+    let workers = [engine.pid_of("primary"), engine.pid_of("standby")];
+    let titles =
+        workers.map(|pid| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).expect("title"));
+    assert!(titles[0].starts_with("chronus: worker in slot 0"), "{titles:?}");
+    assert!(titles[1].starts_with("chronus: worker in slot 1"), "{titles:?}");
+    assert!(engine.end().success());
+    assert!(workers.iter().all(|pid| !is_alive(*pid)), "no worker is left");
+    assert_eq!(shared_memory(), before, "no shared memory is left");
+    let wav = hound::WavReader::open(engine.folder.path().join("a.wav")).expect("a whole WAV file");
+    assert!(wav.duration() > 48_000 * 55, "{} frames", wav.duration());
+}
+
+#[test]
+fn ctrl_c_ends_it_as_cleanly() {
+    let mut engine = Engine::start(&[]);
+    let workers = [engine.pid_of("primary"), engine.pid_of("standby")];
+    Engine::signal(engine.process.id(), "INT");
+    assert!(engine.process.wait().expect("it ends").success());
+    assert!(workers.iter().all(|pid| !is_alive(*pid)), "no worker is left");
+}
+
+#[test]
+fn workers_do_not_outlive_a_killed_supervisor() {
+    let mut engine = Engine::start(&[]);
+    let workers = [engine.pid_of("primary"), engine.pid_of("standby")];
+    engine.process.kill().expect("kill");
+    engine.process.wait().expect("it ends");
+    let start = std::time::Instant::now();
+    while workers.iter().any(|pid| is_alive(*pid)) {
+        assert!(start.elapsed() < Duration::from_secs(5), "a worker outlives its supervisor");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Named shared memory, of which Chronus uses none.
+fn shared_memory() -> Vec<String> {
+    let names = std::fs::read_dir("/dev/shm").into_iter().flatten().flatten();
+    let mut names: Vec<String> =
+        names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.retain(|name| name.contains("chronus"));
+    names.sort();
+    names
+}
