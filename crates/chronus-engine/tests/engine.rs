@@ -197,6 +197,15 @@ fn a_restart_fades_in_over_twenty_milliseconds() {
 }
 
 #[test]
+fn a_restart_does_not_unmute() {
+    let patch = Patch::first();
+    let commands =
+        [(0, gate(&patch, "adsr", true)), (64, Command::Mute(true)), (6400, Command::Restart)];
+    let samples = left(&play(&mut engine(&patch), 0, 12_800, &commands));
+    assert!(samples[640..].iter().all(|&sample| sample == 0.0));
+}
+
+#[test]
 fn a_fresh_engine_takes_parameters_at_once_and_triggers_open_gates() {
     let patch = Patch::first();
     let mut controls = Controls::of(&patch);
@@ -237,6 +246,20 @@ fn cables_into_one_input_are_summed_and_modules_render_in_the_order_of_cables() 
         assert!((both[CHANNELS * frame] - sum).abs() < 1e-6, "frame {frame}");
         assert_eq!(both[CHANNELS * frame + 1], only_a[CHANNELS * frame + 1], "a alone, right");
     }
+}
+
+#[test]
+fn an_input_without_a_cable_is_silent() {
+    let text = "format = 1\n\
+        [[module]]\nid = \"tone\"\nkind = \"sine\"\n\
+        [[module]]\nid = \"wired\"\nkind = \"biquad\"\n\
+        [[module]]\nid = \"alone\"\nkind = \"biquad\"\n\
+        [[cable]]\nfrom = \"tone.out\"\nto = \"wired.in\"\n\
+        [output]\nleft = \"wired.out\"\nright = \"alone.out\"\n";
+    let patch = Patch::parse(text, "alone.toml").unwrap_or_else(|error| panic!("{error}"));
+    let samples = play(&mut engine(&patch), 0, 640, &[]);
+    assert!(samples.chunks(CHANNELS).any(|frame| frame[0] != 0.0));
+    assert!(samples.chunks(CHANNELS).all(|frame| frame[1] == 0.0));
 }
 
 #[test]

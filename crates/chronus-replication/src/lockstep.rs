@@ -137,6 +137,7 @@ impl Position {
     }
 
     /// The position of a child forked here into `slot`. Orders given to that slot before are not its.
+    #[must_use]
     pub fn of_child(&self, slot: Slot, incarnation: u32, board: &impl Board) -> Self {
         let obeyed = board.order(slot).number();
         Self { slot, incarnation, obeyed, blocks_since_order: 0, ..*self }

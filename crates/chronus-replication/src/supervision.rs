@@ -225,7 +225,7 @@ pub struct Supervision {
 }
 
 /// A worker that has finished this many blocks since it joined did not die young.
-const CHILDHOOD_BLOCKS: u64 = 4;
+const CHILDHOOD_BLOCKS: u64 = 1;
 
 impl Supervision {
     /// Supervision of slots that are all empty.

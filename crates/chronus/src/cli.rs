@@ -44,7 +44,7 @@ pub struct RunArgs {
     /// The patch file; without it the built-in patch `first`
     #[arg(long, value_name = "FILE")]
     pub patch: Option<PathBuf>,
-    /// auto, jack, pulse (PipeWire too), null, wav:FILE, or alsa where built in
+    /// auto, jack, pulse (`PipeWire` too), null, wav:FILE, or alsa where built in
     #[arg(long, default_value = "auto")]
     pub output: OutputSpec,
     /// The sample rate; without it that of the device

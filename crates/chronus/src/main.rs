@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         start_log();
     }
     let result: Result<ExitCode, Box<dyn Error>> = match cli.command {
-        Action::Run(args) => run::run(args),
+        Action::Run(args) => run::run(&args),
         Action::Demo(args) => demo::run(&args),
         Action::Render(args) => run::render(&args),
         Action::Status(args) => client::status(&args),

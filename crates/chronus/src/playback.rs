@@ -1,6 +1,7 @@
 //! The audio callback's side: the hitless selector over the slots in shared memory, and what it tells
 //! the supervisor, through atomics only.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,8 +20,11 @@ use chronus_shm::status_board::SlotsRegion;
 /// What the audio callback and the supervisor tell each other.
 #[derive(Debug, Default)]
 pub struct Shared {
-    /// The incarnation whose blocks may be played from each slot; 0 for none.
-    pub admitted: [AtomicU32; SLOTS],
+    /// The newest incarnation whose blocks may be played from each slot; 0 for none.
+    admitted: [AtomicU32; SLOTS],
+    /// The oldest such incarnation. Workers that died leave good blocks behind, which are played though
+    /// the slot has a new worker; one that rendered wrong bits does not.
+    trusted_from: [AtomicU32; SLOTS],
     /// The block that the callback takes next.
     pub next_block: AtomicU64,
     /// Frames handed out.
@@ -40,6 +44,22 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// What the worker with this number writes into `slot` may be played.
+    pub fn admit(&self, slot: Slot, number: u32) {
+        self.admitted[slot].store(number, Ordering::Release);
+    }
+
+    /// Nothing that workers have written into `slot` so far may be played any more.
+    pub fn disown(&self, slot: Slot) {
+        let newest = self.admitted[slot].load(Ordering::Acquire);
+        self.trusted_from[slot].store(newest + 1, Ordering::Release);
+    }
+
+    fn trusted(&self, slot: Slot) -> RangeInclusive<u32> {
+        let oldest = self.trusted_from[slot].load(Ordering::Acquire);
+        oldest.max(1)..=self.admitted[slot].load(Ordering::Acquire)
+    }
+
     /// When the last callback began, in nanoseconds, and how many frames had been handed out before.
     pub fn last_callback(&self) -> (u64, u64) {
         loop {
@@ -82,12 +102,14 @@ impl Slots for Admitted<'_> {
     }
 
     fn read(&self, slot: Slot, block: BlockIndex, out: &mut Block) -> Read {
-        let incarnation = self.shared.admitted[slot].load(Ordering::Acquire);
-        if incarnation == 0 {
-            return Read::Absent;
-        }
         let Ok(seal) = seal_of(&self.regions.log.seals, block) else { return Read::Absent };
-        block_ring::read(&self.regions.slots.slots[slot].ring, block, seal, incarnation, out)
+        block_ring::read(
+            &self.regions.slots.slots[slot].ring,
+            block,
+            seal,
+            self.shared.trusted(slot),
+            out,
+        )
     }
 }
 

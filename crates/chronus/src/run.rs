@@ -23,10 +23,10 @@ use crate::{osc_server, render};
 ///
 /// # Errors
 /// Whatever keeps it from starting, as a sentence.
-pub fn run(args: RunArgs) -> Result<ExitCode, Box<dyn Error>> {
+pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
     process_title::name_thread("chronus");
     let patch = read_patch(args.patch.as_deref())?;
-    let device = chronus_output::connect(&args.output, &device_options(&args))?;
+    let device = chronus_output::connect(&args.output, &device_options(args))?;
     if let Some(note) = device.note() {
         tracing::warn!("{note}");
     }

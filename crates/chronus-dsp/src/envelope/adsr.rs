@@ -155,15 +155,6 @@ impl Module for Adsr {
 
     fn process(&mut self, io: Io<'_>) {
         let ([input], [out, env], frames) = io.ports();
-        if !self.level.is_moving() {
-            // It sustains or is at rest: nothing to arrive at.
-            let level = self.level.value();
-            for frame in frames {
-                env[frame] = level;
-                out[frame] = input[frame] * level;
-            }
-            return;
-        }
         for frame in frames {
             let level = self.level.step();
             env[frame] = level;

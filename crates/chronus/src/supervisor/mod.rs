@@ -90,6 +90,10 @@ pub struct Supervisor {
     figures: Figures,
     journal_mark_ns: u64,
     device_lost: bool,
+    /// SIGTERM or SIGINT has come.
+    end_asked: bool,
+    /// The last sleep ended with the death of a worker.
+    someone_died: bool,
     source: Option<Playback>,
 }
 
@@ -123,6 +127,8 @@ impl Supervisor {
             figures: Figures::new(clock::monotonic_ns()),
             journal_mark_ns: 0,
             device_lost: false,
+            end_asked: false,
+            someone_died: false,
             source: Some(source),
             setup,
             ears,
@@ -169,10 +175,10 @@ impl Supervisor {
         let give_up_ns = clock::monotonic_ns() + 2_000_000_000;
         while !self.supervision.is_redundant() && clock::monotonic_ns() < give_up_ns {
             self.turn();
-            if self.end_signalled() {
+            self.sleep();
+            if self.end_asked {
                 return Ok(());
             }
-            self.sleep();
         }
         if let Some(source) = self.source.take() {
             self.device.start(Box::new(source)).map_err(io::Error::other)?;
@@ -194,6 +200,8 @@ impl Supervisor {
         }
         let mut ready = [false; SLOTS + 2];
         poll_readable(&fds[..count], &mut ready, sleep);
+        self.end_asked |= ready[1];
+        self.someone_died = ready[2..].contains(&true);
         if ready[0] {
             self.ears.kick.clear();
         }
@@ -255,7 +263,7 @@ impl Supervisor {
     /// Looks at the workers and does what supervision decides.
     fn watch(&mut self, now_ns: u64) {
         let mut actions = Vec::new();
-        for event in self.processes.events(&self.regions.slots) {
+        for event in self.processes.events(&self.regions.slots, self.someone_died) {
             self.figures.note_event(&event, now_ns);
             self.supervision.handle(event, &mut actions);
         }
@@ -269,7 +277,7 @@ impl Supervisor {
             );
             self.supervision.handle(Event::Diverged { slot: divergence.differs }, &mut actions);
         }
-        let view = self.processes.view(&self.regions);
+        let view = Processes::view(&self.regions);
         let cpu = |slot: Slot| self.processes.cpu_ns(slot);
         self.supervision.look(now_ns, &view.with(&cpu), &mut actions);
         for action in actions {
@@ -295,10 +303,8 @@ impl Supervisor {
                 self.ring_all();
                 self.figures.promoted(clock::monotonic_ns());
             }
-            Action::Admit { slot, number } => {
-                self.shared.admitted[slot].store(number, Ordering::Release);
-            }
-            Action::Disown(slot) => self.shared.admitted[slot].store(0, Ordering::Release),
+            Action::Admit { slot, number } => self.shared.admit(slot, number),
+            Action::Disown(slot) => self.shared.disown(slot),
             Action::Fence(slot) => self.processes.fence(slot),
             Action::Fork { forker, into, number } => {
                 let board = &self.regions.slots.slots[forker].board;
@@ -366,13 +372,7 @@ impl Supervisor {
 
     fn asked_to_end(&self) -> bool {
         let reached = self.shared.frames.load(Ordering::Acquire);
-        self.end_signalled() || self.setup.end_frame.is_some_and(|end| reached >= end)
-    }
-
-    fn end_signalled(&self) -> bool {
-        let mut ready = [false];
-        poll_readable(&[self.ears.end.as_fd()], &mut ready, Duration::ZERO);
-        ready[0]
+        self.end_asked || self.setup.end_frame.is_some_and(|end| reached >= end)
     }
 
     /// Fades out by a command like any other, so that a replay fades alike.
@@ -409,14 +409,12 @@ impl Supervisor {
 /// Puts the supervisor into the real-time class, and says once what that means if it may not.
 fn raise_priority() -> bool {
     sched::set_least_timer_slack();
-    match sched::set_fifo(sched::priority::SUPERVISOR) {
-        Ok(()) => true,
-        Err(_) => {
-            tracing::warn!(
-                "no permission for real-time scheduling: other programs may cause gaps; \
-                 `chronus doctor` tells what to type"
-            );
-            false
-        }
+    let permitted = sched::set_fifo(sched::priority::SUPERVISOR).is_ok();
+    if !permitted {
+        tracing::warn!(
+            "no permission for real-time scheduling: other programs may cause gaps; \
+             `chronus doctor` tells what to type"
+        );
     }
+    permitted
 }

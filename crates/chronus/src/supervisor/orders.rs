@@ -25,7 +25,7 @@ impl Supervisor {
                     let status = self.status(now_ns);
                     self.ears.replies.status(&status, incoming.from);
                 }
-                Request::Chaos(chaos) => self.take_chaos(&incoming, chaos, now_ns),
+                Request::Chaos(chaos) => self.take_chaos(&incoming, *chaos, now_ns),
                 _ => {}
             }
         }
@@ -60,24 +60,24 @@ impl Supervisor {
         (self.setup.lead_blocks + 1) * BLOCK_FRAMES as u64 + 2 * period - BLOCK_FRAMES as u64
     }
 
-    fn take_chaos(&mut self, incoming: &Incoming, chaos: &Chaos, now_ns: u64) {
+    fn take_chaos(&mut self, incoming: &Incoming, chaos: Chaos, now_ns: u64) {
         if let Err(reason) = self.cause_chaos(chaos, now_ns) {
             self.ears.replies.fail(&incoming.address, &reason, incoming.from);
         }
     }
 
-    fn cause_chaos(&mut self, chaos: &Chaos, now_ns: u64) -> Result<(), String> {
+    fn cause_chaos(&mut self, chaos: Chaos, now_ns: u64) -> Result<(), String> {
         if !self.setup.allow_chaos {
             return Err("this engine was not started with --allow-chaos".into());
         }
         match chaos {
             Chaos::Kill { target, signal } => {
-                let slot = self.target(*target)?;
+                let slot = self.target(target)?;
                 self.figures.fault_caused(clock::monotonic_ns());
-                self.processes.signal(slot, *signal).map_err(|error| error.to_string())
+                self.processes.signal(slot, signal).map_err(|error| error.to_string())
             }
             Chaos::Crash { target, how } => {
-                let slot = self.target(*target)?;
+                let slot = self.target(target)?;
                 let how = match how {
                     Crash::Segfault => crashes::SEGFAULT,
                     Crash::Panic => crashes::PANIC,

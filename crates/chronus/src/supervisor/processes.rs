@@ -83,7 +83,7 @@ impl Processes {
     }
 
     /// What the boards say.
-    pub fn view(&self, regions: &Regions) -> Seen {
+    pub fn view(regions: &Regions) -> Seen {
         let boards = |slot: Slot| &regions.slots.slots[slot].board;
         Seen {
             sealed: regions.log.board.sealed(),
@@ -100,7 +100,7 @@ impl Processes {
 
     /// What has happened since the last call. Answers come before deaths: a forker may have answered
     /// and died.
-    pub fn events(&mut self, slots: &SlotsRegion) -> Vec<Event> {
+    pub fn events(&mut self, slots: &SlotsRegion, someone_died: bool) -> Vec<Event> {
         let mut events: Vec<Event> = self.events.drain(..).collect();
         if let Some((forker, into, number)) = self.pending
             && let Some(answer) = slots.slots[forker].board.fork_answer(number)
@@ -109,7 +109,8 @@ impl Processes {
             events.push(self.take_answer(into, number, answer));
         }
         for slot in 0..SLOTS {
-            if let Some(child) = &self.children[slot]
+            if someone_died
+                && let Some(child) = &self.children[slot]
                 && let Ok(Some(exit)) = child.try_reap()
             {
                 tracing::debug!("worker {} in slot {slot} {exit}", child.pid());

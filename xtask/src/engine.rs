@@ -1,0 +1,180 @@
+//! A real engine in a folder of its own, driven over OSC.
+
+use std::error::Error;
+use std::fs::File;
+use std::net::UdpSocket;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use chronus_os::clock;
+use chronus_osc::{encode_arguments, message, parse_reply};
+use serde_json::Value;
+
+const PROGRAM: &str = "target/release/chronus";
+
+/// A running engine; killed if it is dropped before its end.
+pub struct Engine {
+    process: Child,
+    folder: tempfile::TempDir,
+    socket: UdpSocket,
+    last_was_kill: bool,
+}
+
+/// What a run came to.
+pub struct Outcome {
+    pub faults: u64,
+    pub compared: u64,
+    pub different: u64,
+    pub status: Value,
+    pub kill_median_us: f64,
+    pub took: Duration,
+}
+
+impl Engine {
+    /// Starts an engine that records and journals, and waits for its first sound.
+    pub fn start(arguments: &[&str]) -> Result<Self, Box<dyn Error>> {
+        let folder = tempfile::tempdir()?;
+        let address = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
+        let program = std::fs::canonicalize(PROGRAM)?;
+        let process = Command::new(program)
+            .current_dir(folder.path())
+            .env("CHRONUS_LOG", "error")
+            .args(["run", "--output", "wav:a.wav", "--journal", "a.journal", "--allow-chaos"])
+            .args(["--osc", &address.to_string()])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stderr(File::create(folder.path().join("log"))?)
+            .spawn()?;
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        socket.connect(address)?;
+        socket.set_read_timeout(Some(Duration::from_millis(500)))?;
+        let engine = Self { process, folder, socket, last_was_kill: false };
+        engine.wait_for(|status| status["frames"].as_u64() > Some(0))?;
+        Ok(engine)
+    }
+
+    /// Sends a message.
+    pub fn send(&self, address: &str, arguments: &[&str]) -> Result<(), Box<dyn Error>> {
+        let words: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
+        // Before the engine listens, the system may refuse; the caller asks again.
+        let _ = self.socket.send(&message(address, encode_arguments(&words)?)?);
+        Ok(())
+    }
+
+    /// Causes a fault.
+    pub fn cause(&mut self, address: &str, arguments: &[&str]) -> Result<(), Box<dyn Error>> {
+        self.last_was_kill = arguments.last() == Some(&"KILL");
+        self.send(address, arguments)
+    }
+
+    /// From the last fault to full redundancy, in microseconds, if that fault was a SIGKILL.
+    pub fn kill_took(&self, status: &Value) -> Option<f64> {
+        self.last_was_kill.then(|| status["redundancy"]["last_us"].as_f64()).flatten()
+    }
+
+    /// Asks how it is.
+    pub fn status(&self) -> Result<Value, Box<dyn Error>> {
+        self.wait_for(|_| true)
+    }
+
+    /// Waits until all replicas are level after so many deaths.
+    pub fn wait_redundant(&self, deaths: u64) -> Result<Value, Box<dyn Error>> {
+        self.wait_for(|status| {
+            status["redundant"] == true && status["respawns"].as_u64() >= Some(deaths)
+        })
+    }
+
+    fn wait_for(&self, wanted: impl Fn(&Value) -> bool) -> Result<Value, Box<dyn Error>> {
+        let start = Instant::now();
+        let mut packet = vec![0; chronus_osc::MOST_DATAGRAM_BYTES];
+        while start.elapsed() < Duration::from_secs(30) {
+            self.send("/status", &[])?;
+            let Ok(length) = self.socket.recv(&mut packet) else { continue };
+            let reply = parse_reply(&packet[..length]);
+            let json = reply.as_ref().and_then(|reply| reply.text_after("json"));
+            if let Some(json) = json {
+                let status: Value = serde_json::from_str(json)?;
+                if wanted(&status) {
+                    return Ok(status);
+                }
+                std::thread::sleep(Duration::from_micros(500));
+            }
+        }
+        let log = std::fs::read_to_string(self.folder.path().join("log"))?;
+        Err(format!("waited in vain; the engine's log:\n{log}").into())
+    }
+
+    /// Per cent of a core used by the supervisor and by all workers, over `length`.
+    pub fn cpu_share(&self, length: Duration) -> Result<(f64, f64), Box<dyn Error>> {
+        let status = self.status()?;
+        let replicas = status["replicas"].as_array().ok_or("no replicas")?;
+        let workers: Vec<u32> =
+            replicas.iter().filter_map(|replica| Some(replica["pid"].as_u64()? as u32)).collect();
+        let used = || {
+            let supervisor = clock::process_cpu_ns(self.process.id()).unwrap_or(0);
+            let workers = workers.iter().filter_map(|pid| clock::process_cpu_ns(*pid)).sum::<u64>();
+            (supervisor, workers)
+        };
+        let (before, start) = (used(), Instant::now());
+        std::thread::sleep(length);
+        let (after, ns) = (used(), start.elapsed().as_nanos() as f64);
+        let share = |after: u64, before: u64| (after - before) as f64 / ns * 100.0;
+        Ok((share(after.0, before.0), share(after.1, before.1)))
+    }
+
+    /// Ends it by SIGTERM, renders its journal, and compares every frame.
+    pub fn end(
+        &mut self,
+        faults: u64,
+        status: Value,
+        kill_median_us: f64,
+        took: Duration,
+    ) -> Result<Outcome, Box<dyn Error>> {
+        let terminate = chronus_os::child::signal_number("TERM").ok_or("no SIGTERM")?;
+        chronus_os::child::Child::open(self.process.id())?.signal(terminate)?;
+        self.process.wait()?;
+        let program = std::fs::canonicalize(PROGRAM)?;
+        let rendered = Command::new(program)
+            .current_dir(self.folder.path())
+            .args(["render", "a.journal", "-o", "b.wav"])
+            .output()?;
+        if !rendered.status.success() {
+            return Err(String::from_utf8_lossy(&rendered.stderr).into_owned().into());
+        }
+        let (compared, different) = self.compare()?;
+        Ok(Outcome { faults, compared, different, status, kill_median_us, took })
+    }
+
+    /// Frame by frame and in pieces, because a free-running campaign plays for an hour.
+    fn compare(&self) -> Result<(u64, u64), Box<dyn Error>> {
+        let open = |name: &str| hound::WavReader::open(self.folder.path().join(name));
+        let (mut played, mut expected) = (open("a.wav")?, open("b.wav")?);
+        let frames = u64::from(expected.duration());
+        if u64::from(played.duration()) != frames {
+            return Err("the recording is not as long as the journal".into());
+        }
+        let (mut a, mut b) = (played.samples::<f32>(), expected.samples::<f32>());
+        let (mut different, mut loud) = (0, 0_u64);
+        for _ in 0..frames {
+            let mut differs = false;
+            for _ in 0..2 {
+                let (a, b) = (a.next().ok_or("cut short")??, b.next().ok_or("cut short")??);
+                differs |= a.to_bits() != b.to_bits();
+                loud += u64::from(a.abs() > 0.05);
+            }
+            different += u64::from(differs);
+        }
+        if loud == 0 {
+            return Err("silence proves nothing".into());
+        }
+        Ok((frames, different))
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // After an orderly end there is nothing left to kill.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
