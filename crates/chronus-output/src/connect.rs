@@ -16,7 +16,7 @@ pub fn connect(spec: &OutputSpec, options: &Options) -> Result<Box<dyn Device>, 
         OutputSpec::Auto => auto(options),
         OutputSpec::Jack => Box::new(Jack::connect(options)?),
         OutputSpec::Pulse => Box::new(Pulse::connect(options)?),
-        OutputSpec::Cpal(name) => alsa(name.as_deref(), options)?,
+        OutputSpec::Alsa(_) => return Err(OutputError::NotBuiltIn { output: "ALSA" }),
         OutputSpec::Null => Box::new(Paced::new(options, None)),
         OutputSpec::Wav(path) => {
             let device = Paced::new(options, None);
@@ -42,7 +42,7 @@ fn check(spec: &OutputSpec, options: &Options) -> Result<(), OutputError> {
     {
         return bad(format!("{} is the output already; capture to another file", wav.display()));
     }
-    let has_clock = matches!(spec, OutputSpec::Jack | OutputSpec::Pulse | OutputSpec::Cpal(_));
+    let has_clock = matches!(spec, OutputSpec::Jack | OutputSpec::Pulse | OutputSpec::Alsa(_));
     if options.free_run && has_clock {
         return Err(OutputError::NotFree(spec.to_string()));
     }
@@ -64,26 +64,10 @@ fn auto(options: &Options) -> Box<dyn Device> {
         Ok(device) => return Box::new(device),
         Err(error) => errors.push(error),
     }
-    if cfg!(feature = "cpal") {
-        match alsa(None, options) {
-            Ok(device) => return device,
-            Err(error) => errors.push(error),
-        }
-    }
     for error in &errors {
         tracing::debug!("{error}");
     }
     let tried: Vec<String> = errors.iter().map(ToString::to_string).collect();
     let note = format!("no sound, the output is `null`: {}", tried.join(". "));
     Box::new(Paced::new(options, Some(note)))
-}
-
-#[cfg(feature = "cpal")]
-fn alsa(name: Option<&str>, options: &Options) -> Result<Box<dyn Device>, OutputError> {
-    Ok(Box::new(crate::alsa::Alsa::connect(name, options)?))
-}
-
-#[cfg(not(feature = "cpal"))]
-fn alsa(_: Option<&str>, _: &Options) -> Result<Box<dyn Device>, OutputError> {
-    Err(OutputError::NotBuiltIn { output: "ALSA", needs: "it needs libasound2-dev" })
 }

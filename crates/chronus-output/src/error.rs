@@ -28,12 +28,10 @@ pub enum OutputError {
     #[error("{0}")]
     BadOption(String),
     /// A back end that this program was built without.
-    #[error("{output} is not built in; build with `cargo build --release --features cpal` ({needs})")]
+    #[error("{output} is not built in yet; use wav:FILE or null")]
     NotBuiltIn {
-        /// Its name.
+        /// The output.
         output: &'static str,
-        /// What the build needs.
-        needs: &'static str,
     },
     /// A WAV file that cannot be written.
     #[error("cannot write {}: {source}; choose a file in a folder that exists and is writable", path.display())]

@@ -27,10 +27,6 @@ impl Counters {
         let _ = self.lost.set(reason.into());
     }
 
-    pub fn is_lost(&self) -> bool {
-        self.lost.get().is_some()
-    }
-
     pub fn stats(&self) -> DeviceStats {
         if self.source_panicked.load(Relaxed) {
             self.set_lost("the source of the sound panicked; the device plays silence");

@@ -177,7 +177,7 @@ impl AudioThread {
     }
 }
 
-/// CLOCK_MONOTONIC, which neither jumps nor stops.
+/// `CLOCK_MONOTONIC`, which neither jumps nor stops.
 pub(crate) fn monotonic_ns() -> u64 {
     let now = clock_gettime(rustix::time::ClockId::Monotonic);
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64

@@ -1,22 +1,44 @@
-//! PulseAudio, not yet connected.
+//! `PulseAudio`, not yet connected.
 use crate::{Device, DeviceStats, Options, OutputError, Source, StopReport};
 
 pub(crate) struct Pulse;
 
 impl Pulse {
     pub fn connect(_: &Options) -> Result<Self, OutputError> {
-        Err(OutputError::Absent { output: "PulseAudio", reason: "not built yet".into(), mend: String::new() })
+        Err(OutputError::Absent {
+            output: "PulseAudio",
+            reason: "not built in yet; use wav:FILE or null".into(),
+            mend: String::new(),
+        })
     }
 }
 
 impl Device for Pulse {
-    fn rate_hz(&self) -> u32 { 0 }
-    fn period_frames(&self) -> Option<u32> { None }
-    fn describe(&self) -> String { String::new() }
-    fn is_real(&self) -> bool { true }
-    fn self_paced(&self) -> bool { false }
-    fn note(&self) -> Option<String> { None }
-    fn start(&mut self, _: Box<dyn Source>) -> Result<(), OutputError> { Err(OutputError::AlreadyStarted) }
-    fn stats(&self) -> DeviceStats { DeviceStats::default() }
-    fn stop(&mut self) -> Result<StopReport, OutputError> { Ok(self.stats()) }
+    fn rate_hz(&self) -> u32 {
+        0
+    }
+    fn period_frames(&self) -> Option<u32> {
+        None
+    }
+    fn describe(&self) -> String {
+        String::new()
+    }
+    fn is_real(&self) -> bool {
+        true
+    }
+    fn self_paced(&self) -> bool {
+        false
+    }
+    fn note(&self) -> Option<String> {
+        None
+    }
+    fn start(&mut self, _: Box<dyn Source>) -> Result<(), OutputError> {
+        Err(OutputError::AlreadyStarted)
+    }
+    fn stats(&self) -> DeviceStats {
+        DeviceStats::default()
+    }
+    fn stop(&mut self) -> Result<StopReport, OutputError> {
+        Ok(self.stats())
+    }
 }

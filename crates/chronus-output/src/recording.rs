@@ -251,7 +251,8 @@ fn record<W: Write + Seek + Send + 'static>(
     };
     let spawned = thread::Builder::new().name("chronus-wav".into()).spawn(move || file.run());
     let thread = spawned.map_err(|source| OutputError::Thread { what: "recording", source })?;
-    let tap = Tap { ring: producer, shared: shared.clone(), writer: thread.thread().clone(), lossless };
+    let tap =
+        Tap { ring: producer, shared: shared.clone(), writer: thread.thread().clone(), lossless };
     Ok((Recorder { path: path.into(), shared, thread: Some(thread) }, tap))
 }
 
@@ -311,7 +312,8 @@ impl<W: Write + Seek> WavFile<W> {
             }
         };
         chunk.commit_all();
-        let count = if outcome.is_ok() { &self.shared.frames_written } else { &self.shared.frames_lost };
+        let count =
+            if outcome.is_ok() { &self.shared.frames_written } else { &self.shared.frames_lost };
         count.fetch_add(frames, Relaxed);
         outcome.or_else(|error| error.map_or(Ok(()), Err))
     }

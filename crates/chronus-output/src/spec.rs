@@ -17,8 +17,8 @@ pub enum OutputSpec {
     Null,
     /// A WAV file, written at the pace of a sound card.
     Wav(PathBuf),
-    /// ALSA by the crate `cpal`: the named device, or the default one.
-    Cpal(Option<String>),
+    /// ALSA: the named device, or the default one.
+    Alsa(Option<String>),
 }
 
 /// A name that is no output.
@@ -47,8 +47,8 @@ impl FromStr for OutputSpec {
             ("null", None) => Ok(Self::Null),
             ("wav", None | Some("")) => Err(ParseOutputError::NoFile),
             ("wav", Some(file)) => Ok(Self::Wav(file.into())),
-            ("alsa", None) => Ok(Self::Cpal(None)),
-            ("alsa", Some(device)) if !device.is_empty() => Ok(Self::Cpal(Some(device.into()))),
+            ("alsa", None) => Ok(Self::Alsa(None)),
+            ("alsa", Some(device)) if !device.is_empty() => Ok(Self::Alsa(Some(device.into()))),
             _ => Err(ParseOutputError::Unknown(text.into())),
         }
     }
@@ -62,8 +62,8 @@ impl fmt::Display for OutputSpec {
             Self::Pulse => f.write_str("pulse"),
             Self::Null => f.write_str("null"),
             Self::Wav(path) => write!(f, "wav:{}", path.display()),
-            Self::Cpal(None) => f.write_str("alsa"),
-            Self::Cpal(Some(device)) => write!(f, "alsa:{device}"),
+            Self::Alsa(None) => f.write_str("alsa"),
+            Self::Alsa(Some(device)) => write!(f, "alsa:{device}"),
         }
     }
 }

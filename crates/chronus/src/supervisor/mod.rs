@@ -71,6 +71,7 @@ pub struct Ears {
 }
 
 /// The supervisor's state.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, not a state")]
 pub struct Supervisor {
     setup: Setup,
     ears: Ears,
