@@ -209,6 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::zombie_processes, reason = "it is reaped by its pidfd")]
     fn a_killed_child_is_reaped_with_its_signal() {
         let started = std::process::Command::new("sleep").arg("60").spawn().expect("sleep");
         let child = Child::open(started.id()).expect("pidfd");

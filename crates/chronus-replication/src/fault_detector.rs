@@ -87,7 +87,11 @@ impl FaultDetector {
         cpu_ns: impl FnOnce() -> Option<u64>,
     ) -> Suspicion {
         if rendered >= due {
-            self.watches[slot] = None;
+            // Only progress clears a watch: a stuck worker that lost its place to another stuck one
+            // owes nothing for the moment, and must not look well for it.
+            if self.watches[slot].is_some_and(|owing| owing.block != rendered) {
+                self.watches[slot] = None;
+            }
             return Suspicion::None;
         }
         let owing = match &mut self.watches[slot] {
@@ -109,6 +113,11 @@ impl FaultDetector {
             }
         }
         if owed_ns >= self.limits.hard_ns { Suspicion::Hopeless } else { Suspicion::Overdue }
+    }
+
+    /// Whether a worker has not made progress since it last owed a block.
+    pub fn is_watched(&self, slot: Slot) -> bool {
+        self.watches[slot].is_some()
     }
 
     /// Forgets what a slot owed: another worker is in it now.

@@ -407,8 +407,9 @@ impl Supervision {
         due: BlockIndex,
         actions: &mut Vec<Action>,
     ) {
+        let watched = self.detector.is_watched(slot);
         let State::Live { joined_at, late, thrived } = &mut self.states[slot] else { return };
-        if *late && rendered >= due {
+        if *late && rendered >= due && !watched {
             *late = false;
             actions.push(Action::Report(Notice::CaughtUp(slot)));
         }
@@ -437,7 +438,6 @@ impl Supervision {
             .max_by_key(|other| (self.rendered[*other], SLOTS - other));
         if let Some(to) = best {
             self.primary = Some(to);
-            self.detector.forget(to);
             actions.push(Action::Promote(to));
             actions.push(Action::Report(Notice::RoleChange { from: Some(slot), to }));
         }

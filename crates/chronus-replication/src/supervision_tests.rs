@@ -148,6 +148,18 @@ fn a_stopped_primary_is_overtaken_first_and_fenced_later() {
 }
 
 #[test]
+fn two_stuck_workers_are_both_fenced_and_a_fresh_one_starts() {
+    let mut world = World::new(2);
+    world.stuck[0] = true;
+    world.stuck[1] = true;
+    let actions = world.run(60);
+    for slot in 0..2 {
+        assert!(notices(&actions).contains(&Notice::Fenced(slot, Reason::Hopeless)), "slot {slot}");
+    }
+    assert!(actions.iter().any(|a| matches!(a, Action::Spawn { restart: true, .. })));
+}
+
+#[test]
 fn a_late_worker_that_catches_up_is_left_alive() {
     let mut world = World::new(2);
     world.stuck[0] = true;

@@ -1,0 +1,214 @@
+//! What the real engine keeps in shared memory: control board, seals, command log, status boards and
+//! block rings, with the rules by which their readers trust them.
+
+use chronus_replication::command_sequencer::{Log, LogFull};
+use chronus_replication::lockstep::{Board, Order};
+use chronus_replication::machine::block_hash;
+use chronus_replication::selector::{Read, Slots};
+use chronus_replication::{BLOCK_SAMPLES, Block, BlockIndex, Entry, SLOTS, Seal, Slot};
+
+/// Blocks that a slot keeps.
+pub(crate) const RING_BLOCKS: usize = 128;
+/// Seals that are kept.
+pub(crate) const SEALS: usize = 256;
+/// Entries that the log holds; few, so that it fills up.
+pub(crate) const LOG_ENTRIES: usize = 64;
+
+pub(crate) struct RingEntry {
+    pub(crate) block: Option<BlockIndex>,
+    pub(crate) incarnation: u32,
+    seal: u64,
+    hash: u64,
+    samples: Block,
+    /// Known to the world only: wrong bits were injected.
+    pub(crate) tainted: bool,
+}
+
+/// What came of the order to fork.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Answer {
+    Child(u64),
+    Failed(i32),
+}
+
+pub(crate) struct SlotBoard {
+    pub(crate) claimed: u32,
+    pub(crate) rendered: BlockIndex,
+    pub(crate) log_position: u64,
+    pub(crate) answer: Option<(u32, Answer)>,
+    /// The number that the selector accepts; 0 for none.
+    pub(crate) admitted: u32,
+    order: u64,
+    ring: Vec<RingEntry>,
+}
+
+pub(crate) struct Boards {
+    pub(crate) primary: Slot,
+    pub(crate) sealed: BlockIndex,
+    seals: Vec<Seal>,
+    pub(crate) log: LogRing,
+    pub(crate) slots: [SlotBoard; SLOTS],
+    /// Planted bug.
+    pub(crate) any_incarnation: bool,
+}
+
+pub(crate) struct LogRing {
+    entries: Vec<Option<Entry>>,
+    pub(crate) head: u64,
+    pub(crate) slowest_reader: u64,
+    /// Planted bugs.
+    pub(crate) overwrites: bool,
+    pub(crate) loses: bool,
+}
+
+impl Boards {
+    pub(crate) fn new() -> Self {
+        let log = LogRing {
+            entries: vec![None; LOG_ENTRIES],
+            head: 0,
+            slowest_reader: 0,
+            overwrites: false,
+            loses: false,
+        };
+        Self {
+            primary: 0,
+            sealed: 0,
+            seals: vec![Seal { block: u64::MAX, log_position: 0 }; SEALS],
+            log,
+            slots: std::array::from_fn(|_| SlotBoard::new()),
+            any_incarnation: false,
+        }
+    }
+
+    pub(crate) fn seal(&mut self, seal: Seal) {
+        self.seals[(seal.block % SEALS as u64) as usize] = seal;
+        self.sealed = seal.block + 1;
+    }
+
+    pub(crate) fn seal_of(&self, block: BlockIndex) -> Option<u64> {
+        let seal = self.seals[(block % SEALS as u64) as usize];
+        (seal.block == block).then_some(seal.log_position)
+    }
+
+    pub(crate) fn give_order(&mut self, slot: Slot, order: Order) {
+        self.slots[slot].order = order.encode();
+    }
+
+    pub(crate) fn hash_of(&self, slot: Slot, block: BlockIndex) -> Option<u64> {
+        let entry = self.slots[slot].entry(block)?;
+        (entry.incarnation == self.slots[slot].claimed).then_some(entry.hash)
+    }
+}
+
+impl Board for Boards {
+    fn primary(&self) -> Slot {
+        self.primary
+    }
+
+    fn sealed(&self) -> BlockIndex {
+        self.sealed
+    }
+
+    fn rendered(&self, slot: Slot) -> BlockIndex {
+        self.slots[slot].rendered
+    }
+
+    fn order(&self, slot: Slot) -> Order {
+        Order::decode(self.slots[slot].order)
+    }
+}
+
+impl Slots for Boards {
+    fn primary(&self) -> Slot {
+        self.primary
+    }
+
+    fn read(&self, slot: Slot, block: BlockIndex, out: &mut Block) -> Read {
+        let board = &self.slots[slot];
+        if board.admitted == 0 {
+            return Read::Absent;
+        }
+        let Some(seal) = self.seal_of(block) else { return Read::Absent };
+        let Some(entry) = board.entry(block) else { return Read::Absent };
+        out.copy_from_slice(&entry.samples);
+        let sound = (entry.incarnation == board.admitted || self.any_incarnation)
+            && entry.seal == seal
+            && entry.hash == block_hash(block, out)
+            && out.iter().all(|sample| sample.is_finite());
+        if sound { Read::Taken } else { Read::Refused }
+    }
+}
+
+impl SlotBoard {
+    fn new() -> Self {
+        let nothing = || RingEntry {
+            block: None,
+            incarnation: 0,
+            seal: 0,
+            hash: 0,
+            samples: [0.0; BLOCK_SAMPLES],
+            tainted: false,
+        };
+        Self {
+            claimed: 0,
+            rendered: 0,
+            log_position: 0,
+            answer: None,
+            admitted: 0,
+            order: 0,
+            ring: (0..RING_BLOCKS).map(|_| nothing()).collect(),
+        }
+    }
+
+    pub(crate) fn entry(&self, block: BlockIndex) -> Option<&RingEntry> {
+        let entry = &self.ring[(block % RING_BLOCKS as u64) as usize];
+        (entry.block == Some(block)).then_some(entry)
+    }
+
+    /// Publishes a block; returns its hash.
+    pub(crate) fn publish(
+        &mut self,
+        block: BlockIndex,
+        seal: u64,
+        incarnation: u32,
+        samples: &Block,
+        tainted: bool,
+    ) -> u64 {
+        let hash = block_hash(block, samples);
+        let entry = &mut self.ring[(block % RING_BLOCKS as u64) as usize];
+        *entry =
+            RingEntry { block: Some(block), incarnation, seal, hash, samples: *samples, tainted };
+        hash
+    }
+
+    /// Leaves an entry as a worker does that is killed or goes wild while it writes.
+    pub(crate) fn tear(&mut self, block: BlockIndex, incarnation: u32, seal: u64, poison: bool) {
+        let entry = &mut self.ring[(block % RING_BLOCKS as u64) as usize];
+        entry.block = Some(block);
+        entry.incarnation = incarnation;
+        entry.seal = seal;
+        entry.samples[7] = if poison { f32::NAN } else { entry.samples[7] + 1.0 };
+        entry.hash = if poison { block_hash(block, &entry.samples) } else { entry.hash ^ 1 };
+        entry.tainted = true;
+    }
+}
+
+impl LogRing {
+    pub(crate) fn read(&self, sequence: u64) -> Option<Entry> {
+        let entry = self.entries[(sequence % LOG_ENTRIES as u64) as usize]?;
+        (sequence < self.head && entry.sequence == sequence).then_some(entry)
+    }
+}
+
+impl Log for LogRing {
+    fn append(&mut self, entry: &Entry) -> Result<(), LogFull> {
+        if entry.sequence >= self.slowest_reader + LOG_ENTRIES as u64 && !self.overwrites {
+            return Err(LogFull);
+        }
+        if !(self.loses && entry.sequence % 97 == 96) {
+            self.entries[(entry.sequence % LOG_ENTRIES as u64) as usize] = Some(*entry);
+        }
+        self.head = entry.sequence + 1;
+        Ok(())
+    }
+}

@@ -1,0 +1,25 @@
+//! The oracles: each watches one promise and objects when it is broken. They believe only what
+//! they are told by the world, never the code that they watch.
+
+pub mod admitted;
+pub mod liveness;
+pub mod lockstep;
+pub mod no_gap;
+pub mod one_process;
+pub mod restart_bounds;
+pub mod single_primary;
+pub mod total_order;
+
+/// An objection, in words.
+pub type Verdict = Result<(), String>;
+
+/// All of them.
+#[derive(Debug)]
+pub(crate) struct Oracles {
+    pub(crate) admitted: admitted::Admitted,
+    pub(crate) liveness: liveness::Liveness,
+    pub(crate) lockstep: lockstep::Lockstep,
+    pub(crate) no_gap: no_gap::NoGap,
+    pub(crate) restart_bounds: restart_bounds::RestartBounds,
+    pub(crate) total_order: total_order::TotalOrder,
+}

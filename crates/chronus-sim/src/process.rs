@@ -1,0 +1,330 @@
+//! A worker process of the world: renders, forks, waits, and suffers.
+
+use chronus_replication::lockstep::{Board, Order, Position, Step};
+use chronus_replication::machine::{Machine, Ramp};
+use chronus_replication::{BLOCK_SAMPLES, BlockIndex, Slot};
+
+use crate::Mutation;
+use crate::boards::{Answer, Boards};
+use crate::oracle::{lockstep::Lockstep, one_process, total_order::TotalOrder};
+use crate::world::World;
+
+/// Out of memory for processes, as the kernel says it.
+pub(crate) const EAGAIN: i32 = 11;
+
+/// A divergence is found within this time, even by a supervisor that is not run for a while.
+pub(crate) const DOOMED_NS: u64 = 30_000_000;
+
+#[allow(clippy::struct_excessive_bools)] // Independent facts, not one state.
+pub(crate) struct Process {
+    pub(crate) pid: u64,
+    pub(crate) position: Position,
+    ramp: Ramp,
+    pub(crate) doing: Doing,
+    /// When it does what comes next.
+    pub(crate) ready_ns: u64,
+    pub(crate) kill_at_ns: Option<u64>,
+    pub(crate) alive: bool,
+    pub(crate) stopped_until_ns: u64,
+    pub(crate) runaway_since_ns: Option<u64>,
+    cpu_ns: u64,
+    pub(crate) born_ns: u64,
+    /// The first block that it rendered under its own number.
+    pub(crate) first_block: BlockIndex,
+    pub(crate) claimed: bool,
+    /// Since when its state has been wrong, by injection.
+    pub(crate) tainted_since_ns: Option<u64>,
+    /// The block rendered next gets wrong bits, its state stays right.
+    pub(crate) slip: bool,
+    /// Bits that differ were rendered, so until then it may be fenced, as soon as they are compared.
+    pub(crate) doomed_until_ns: u64,
+    /// When it will be able to work again after an injected delay.
+    pub(crate) hindered_until_ns: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doing {
+    /// Starting up; claims its slot next.
+    Starting,
+    /// Decides next.
+    Deciding,
+    /// Finishes this block next.
+    Rendering(BlockIndex),
+    /// The fork takes effect next.
+    Forking { into: Slot, number: u32, order: Order },
+}
+
+/// What a standby sees that does not wait for the primary (a planted bug).
+struct Hasty<'a>(&'a Boards);
+
+impl Board for Hasty<'_> {
+    fn primary(&self) -> Slot {
+        self.0.primary
+    }
+    fn sealed(&self) -> BlockIndex {
+        self.0.sealed
+    }
+    fn rendered(&self, _: Slot) -> BlockIndex {
+        self.0.sealed
+    }
+    fn order(&self, slot: Slot) -> Order {
+        self.0.order(slot)
+    }
+}
+
+impl Process {
+    /// A process that is starting up and claims its slot at `ready_ns`.
+    pub(crate) fn new(pid: u64, position: Position, ramp: Ramp, now: u64, ready_ns: u64) -> Self {
+        Self {
+            pid,
+            position,
+            ramp,
+            doing: Doing::Starting,
+            ready_ns,
+            kill_at_ns: None,
+            alive: true,
+            stopped_until_ns: 0,
+            runaway_since_ns: None,
+            cpu_ns: 0,
+            born_ns: now,
+            first_block: position.next_block,
+            claimed: false,
+            tainted_since_ns: None,
+            slip: false,
+            doomed_until_ns: 0,
+            hindered_until_ns: 0,
+        }
+    }
+
+    /// When something happens to it next.
+    pub(crate) fn next_ns(&self) -> u64 {
+        if !self.alive {
+            return u64::MAX;
+        }
+        let works = if self.runaway_since_ns.is_some() {
+            u64::MAX
+        } else {
+            self.ready_ns.max(self.stopped_until_ns)
+        };
+        works.min(self.kill_at_ns.unwrap_or(u64::MAX))
+    }
+
+    /// Makes its state wrong for good.
+    pub(crate) fn corrupt_state(&mut self) {
+        self.ramp.apply(0, &[1, 0, 0, 0, 0]);
+    }
+
+    /// What its CPU clock says.
+    pub(crate) fn cpu_ns(&self, now: u64) -> u64 {
+        self.cpu_ns + self.runaway_since_ns.map_or(0, |since| now - since)
+    }
+
+    /// Whether it has wrong bits, or bits that differ from those of one that has.
+    pub(crate) fn is_corrupt(&self, now: u64) -> bool {
+        self.alive && (self.tainted_since_ns.is_some() || self.slip || self.doomed_until_ns > now)
+    }
+
+    /// Whether it lives and makes no progress at `now`.
+    pub(crate) fn is_stuck(&self, now: u64) -> bool {
+        self.alive
+            && (self.runaway_since_ns.is_some()
+                || self.stopped_until_ns > now
+                || self.hindered_until_ns > now)
+    }
+
+    /// Whether it works at `now`, unhindered by any injected fault.
+    pub(crate) fn is_healthy(&self, now: u64) -> bool {
+        self.alive
+            && self.claimed
+            && self.kill_at_ns.is_none()
+            && !self.is_corrupt(now)
+            && !self.is_stuck(now)
+    }
+}
+
+impl World {
+    /// Lets process `index` do what is due at `now`.
+    pub(crate) fn step_process(&mut self, index: usize) {
+        let now = self.now;
+        if self.processes[index].kill_at_ns.is_some_and(|at| at <= now) {
+            self.die(index);
+            return;
+        }
+        match self.processes[index].doing {
+            Doing::Starting => self.claim(index),
+            Doing::Deciding => self.decide(index),
+            Doing::Rendering(block) => self.finish_block(index, block),
+            Doing::Forking { into, number, order } => self.finish_fork(index, into, number, order),
+        }
+    }
+
+    fn claim(&mut self, index: usize) {
+        let process = &mut self.processes[index];
+        process.claimed = true;
+        process.first_block = process.position.next_block;
+        process.doing = Doing::Deciding;
+        let Position { slot, incarnation, next_block, log_position, .. } = process.position;
+        let board = &mut self.boards.slots[slot];
+        board.log_position = log_position;
+        board.rendered = next_block;
+        board.claimed = incarnation;
+        self.oracles.restart_bounds.joined();
+        self.note(&("claim", slot, incarnation, next_block));
+        self.kick();
+    }
+
+    fn decide(&mut self, index: usize) {
+        let hasty = self.is_mutant(Mutation::StandbyDoesNotWait);
+        let position = self.processes[index].position;
+        let step = if hasty {
+            position.next_step(&Hasty(&self.boards))
+        } else {
+            position.next_step(&self.boards)
+        };
+        let (doing, takes_ns) = match step {
+            Step::Render(block) => {
+                let primary = self.boards.primary;
+                if primary != position.slot {
+                    let end = self.boards.slots[primary].rendered;
+                    let verdict = Lockstep::standby_begins(position.slot, block, end);
+                    self.object("lockstep", verdict);
+                }
+                (Doing::Rendering(block), self.rng.between(80_000, 250_000))
+            }
+            Step::Obey(order @ Order::Fork { into, number }) => {
+                let mut slow = std::mem::take(&mut self.armed.fork_slow_ns);
+                let pid = self.processes[index].pid;
+                if slow > 0 && !self.may_strike(Some(pid), true) {
+                    slow = 0;
+                }
+                if slow > 0 {
+                    self.hinder(index, slow);
+                }
+                let takes_ns = slow + self.rng.between(100_000, 400_000);
+                (Doing::Forking { into, number, order }, takes_ns)
+            }
+            Step::Obey(order) => {
+                self.processes[index].position.obeyed(order);
+                (Doing::Deciding, 1_000)
+            }
+            Step::WaitForSeal | Step::WaitForPrimary(_) => {
+                (Doing::Deciding, self.rng.between(30_000, 150_000))
+            }
+        };
+        let now = self.now;
+        let process = &mut self.processes[index];
+        process.doing = doing;
+        process.ready_ns = now + takes_ns;
+        if doing != Doing::Deciding {
+            process.cpu_ns += takes_ns;
+        }
+    }
+
+    fn finish_block(&mut self, index: usize, block: BlockIndex) {
+        let slot = self.processes[index].position.slot;
+        let Some(seal) = self.boards.seal_of(block) else {
+            self.object("total order", Err(format!("the seal of block {block} is gone")));
+            return;
+        };
+        let mut taken = self.processes[index].position.log_position;
+        while taken < seal {
+            let entry = self.boards.log.read(taken);
+            self.object("total order", TotalOrder::read(taken, block, entry.as_ref()));
+            let Some(entry) = entry else { return };
+            let skips = self.is_mutant(Mutation::WorkerSkipsCommand) && self.rng.one_in(200);
+            if !skips {
+                self.processes[index].ramp.apply(entry.offset(), &entry.payload);
+            }
+            taken += 1;
+        }
+        let mut samples = [0.0; BLOCK_SAMPLES];
+        let process = &mut self.processes[index];
+        process.ramp.render(&mut samples);
+        let slipped = std::mem::take(&mut process.slip);
+        if slipped {
+            process.doomed_until_ns = self.now + DOOMED_NS;
+            samples[5] += 1.0;
+        }
+        let tainted = slipped || process.tainted_since_ns.is_some();
+        let incarnation = process.position.incarnation;
+        let board = &mut self.boards.slots[slot];
+        let hash = board.publish(block, seal, incarnation, &samples, tainted);
+        board.log_position = seal;
+        board.rendered = block + 1;
+        process.position.finish_block(seal, &self.boards);
+        process.doing = Doing::Deciding;
+        process.ready_ns = self.now + 1_000;
+        if !tainted {
+            let verdict = self.oracles.lockstep.rendered(slot, block, hash);
+            self.object("lockstep", verdict);
+        }
+        self.trace(hash ^ self.now ^ slot as u64);
+    }
+
+    fn finish_fork(&mut self, index: usize, into: Slot, number: u32, order: Order) {
+        let slot = self.processes[index].position.slot;
+        let answer = if self.now < self.armed.forks_fail_until_ns {
+            Answer::Failed(EAGAIN)
+        } else {
+            Answer::Child(self.fork(index, into, number))
+        };
+        self.processes[index].doing = Doing::Deciding;
+        if matches!(answer, Answer::Child(_)) && std::mem::take(&mut self.armed.forker_dies) {
+            let pid = self.processes[index].pid;
+            if self.may_strike(Some(pid), true) {
+                self.die(index);
+                return;
+            }
+        }
+        let process = &mut self.processes[index];
+        process.position.obeyed(order);
+        process.ready_ns = self.now + 1_000;
+        self.boards.slots[slot].answer = Some((number, answer));
+        self.kick();
+    }
+
+    fn fork(&mut self, index: usize, into: Slot, number: u32) -> u64 {
+        let others = self.processes.iter().filter(|other| other.position.slot == into).count();
+        self.object("one process", one_process::born(into, others));
+        let now = self.now;
+        let ready_ns = now + self.rng.between(100_000, 400_000);
+        let pid = self.take_pid();
+        let parent = &self.processes[index];
+        let position = parent.position.of_child(into, number, &self.boards);
+        let mut child = Process::new(pid, position, parent.ramp.clone(), now, ready_ns);
+        child.tainted_since_ns = parent.tainted_since_ns.map(|_| now);
+        if self.is_mutant(Mutation::ChildForgetsState) {
+            child.ramp = Ramp::default();
+        }
+        if self.is_mutant(Mutation::ChildSkipsBlock) {
+            child.position.next_block += 1;
+        }
+        if std::mem::take(&mut self.armed.child_dies) {
+            child.kill_at_ns = Some(now + self.rng.between(1_000, 500_000));
+        }
+        self.report.forks += 1;
+        self.note(&("fork", into, number, position.next_block));
+        self.processes.push(child);
+        pid
+    }
+
+    /// The process dies; what it was writing may be left torn, a fork it was in may have happened.
+    pub(crate) fn die(&mut self, index: usize) {
+        let Process { position, doing, .. } = self.processes[index];
+        match doing {
+            Doing::Rendering(block) if self.rng.one_in(2) => {
+                let seal = self.boards.seal_of(block).unwrap_or(0);
+                let poison = self.rng.one_in(2);
+                let incarnation = position.incarnation;
+                self.boards.slots[position.slot].tear(block, incarnation, seal, poison);
+            }
+            Doing::Forking { into, number, .. } if self.rng.one_in(2) => {
+                self.fork(index, into, number);
+            }
+            _ => {}
+        }
+        self.processes[index].alive = false;
+        self.note(&("death", position.slot, position.incarnation));
+        self.kick();
+    }
+}
