@@ -36,8 +36,10 @@ pub(crate) struct SlotBoard {
     pub(crate) rendered: BlockIndex,
     pub(crate) log_position: u64,
     pub(crate) answer: Option<(u32, Answer)>,
-    /// The number that the selector accepts; 0 for none.
+    /// The newest number that the selector accepts; 0 for none.
     pub(crate) admitted: u32,
+    /// The oldest: what dead workers left behind is played, what disowned ones wrote is not.
+    pub(crate) trusted_from: u32,
     order: u64,
     ring: Vec<RingEntry>,
 }
@@ -131,7 +133,8 @@ impl Slots for Boards {
         let Some(seal) = self.seal_of(block) else { return Read::Absent };
         let Some(entry) = board.entry(block) else { return Read::Absent };
         out.copy_from_slice(&entry.samples);
-        let sound = (entry.incarnation == board.admitted || self.any_incarnation)
+        let sound = ((board.trusted_from..=board.admitted).contains(&entry.incarnation)
+            || self.any_incarnation)
             && entry.seal == seal
             && entry.hash == block_hash(block, out)
             && out.iter().all(|sample| sample.is_finite());
@@ -155,6 +158,7 @@ impl SlotBoard {
             log_position: 0,
             answer: None,
             admitted: 0,
+            trusted_from: 1,
             order: 0,
             ring: (0..RING_BLOCKS).map(|_| nothing()).collect(),
         }

@@ -161,7 +161,8 @@ impl World {
                 self.oracles.admitted.admit(slot, number);
             }
             Action::Disown(slot) => {
-                self.boards.slots[slot].admitted = 0;
+                let board = &mut self.boards.slots[slot];
+                board.trusted_from = board.admitted + 1;
                 self.oracles.admitted.admit(slot, 0);
             }
             Action::Fence(slot) => self.fence(slot),
