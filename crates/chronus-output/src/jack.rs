@@ -134,6 +134,7 @@ impl Process for Player {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` passes")]
 fn to_output_error(error: JackError) -> OutputError {
     let reason = error.to_string();
     let mend = match error {
