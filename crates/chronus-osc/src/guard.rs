@@ -1,7 +1,7 @@
 //! Looks at a packet's structure before it is parsed, so that no packet can make the parser recurse
 //! deeply or reserve more than the packet holds.
 
-/// Bundles within bundles that are taken.
+/// Bundles within bundles, and arrays within arrays, that are taken.
 const MOST_DEPTH: usize = 8;
 /// Messages in one packet that are taken.
 const MOST_MESSAGES: usize = 1024;
@@ -25,11 +25,29 @@ fn check_element(element: &[u8], depth: usize, messages: &mut usize) -> Result<(
                     "a packet may hold {MOST_MESSAGES} messages; send more packets"
                 ));
             }
-            Ok(())
+            check_arrays(element)
         }
         Some(b'#') => check_bundle(element, depth, messages),
         Some(_) => Err("an OSC packet begins with `/` (a message) or `#bundle`".into()),
     }
+}
+
+/// The parser calls itself for each array within an array, so a message of nothing but opening
+/// brackets would exhaust the stack. The type tags follow the address, from the first `,` after its end.
+fn check_arrays(message: &[u8]) -> Result<(), String> {
+    let tags = message.iter().skip_while(|byte| **byte != 0).skip_while(|byte| **byte == 0);
+    let mut depth = 0_usize;
+    for tag in tags.take_while(|tag| **tag != 0) {
+        match tag {
+            b'[' => depth += 1,
+            b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MOST_DEPTH {
+            return Err(format!("arrays may be nested {MOST_DEPTH} deep; send fewer brackets"));
+        }
+    }
+    Ok(())
 }
 
 fn check_bundle(bundle: &[u8], depth: usize, messages: &mut usize) -> Result<(), String> {

@@ -182,6 +182,19 @@ fn cut_and_hostile_packets_are_refused() {
 }
 
 #[test]
+fn arrays_within_arrays_can_not_exhaust_the_stack() {
+    let mut packet = b"/mod/sine/freq\0\0,".to_vec();
+    packet.resize(60_000, b'[');
+    packet.extend([0; 4]);
+    let decoded = decode(&packet, &directory());
+    assert!(decoded.failures[0].reason.contains("nested"), "{decoded:?}");
+    let mut bundle = b"#bundle\0\0\0\0\0\0\0\0\x01".to_vec();
+    bundle.extend((packet.len() as u32).to_be_bytes());
+    bundle.extend(packet);
+    assert_eq!(decode(&bundle, &directory()).failures.len(), 1);
+}
+
+#[test]
 fn arguments_are_read_as_typed() {
     let words: Vec<String> =
         ["1", "0.5", "true", "on", "s:7", "d:1", "h:2"].map(String::from).into();
