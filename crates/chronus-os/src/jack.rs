@@ -1,7 +1,8 @@
 //! A thin, safe binding of the few functions of libjack that a player needs, loaded at run time.
 //!
 //! The library is the one of JACK 1, JACK 2 or PipeWire, whichever the system has as `libjack.so.0`; without
-//! it everything else still works. It is loaded once and stays, since it keeps threads of its own.
+//! it everything else still works. It is loaded once and stays, since it keeps threads of its own. Its globals
+//! are those of one server: a process can talk to one at a time.
 
 use std::{
     ffi::{CStr, CString, c_char, c_int, c_ulong, c_void},

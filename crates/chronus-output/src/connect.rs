@@ -16,7 +16,7 @@ pub fn connect(spec: &OutputSpec, options: &Options) -> Result<Box<dyn Device>, 
         OutputSpec::Auto => auto(options),
         OutputSpec::Jack => Box::new(Jack::connect(options)?),
         OutputSpec::Pulse => Box::new(Pulse::connect(options)?),
-        OutputSpec::Alsa(_) => return Err(OutputError::NotBuiltIn { output: "ALSA" }),
+        OutputSpec::Alsa(name) => alsa(name.as_deref(), options)?,
         OutputSpec::Null => Box::new(Paced::new(options, None)),
         OutputSpec::Wav(path) => {
             let device = Paced::new(options, None);
@@ -64,10 +64,28 @@ fn auto(options: &Options) -> Box<dyn Device> {
         Ok(device) => return Box::new(device),
         Err(error) => errors.push(error),
     }
+    if cfg!(feature = "cpal") {
+        match alsa(None, options) {
+            Ok(device) => return device,
+            Err(error) => errors.push(error),
+        }
+    }
     for error in &errors {
         tracing::debug!("{error}");
     }
     let tried: Vec<String> = errors.iter().map(ToString::to_string).collect();
     let note = format!("no sound, the output is `null`: {}", tried.join(". "));
     Box::new(Paced::new(options, Some(note)))
+}
+
+/// ALSA, if it is built in.
+#[cfg(feature = "cpal")]
+pub(crate) fn alsa(name: Option<&str>, options: &Options) -> Result<Box<dyn Device>, OutputError> {
+    Ok(Box::new(crate::alsa::Alsa::connect(name, options)?))
+}
+
+/// ALSA, if it is built in.
+#[cfg(not(feature = "cpal"))]
+pub(crate) fn alsa(_: Option<&str>, _: &Options) -> Result<Box<dyn Device>, OutputError> {
+    Err(OutputError::NotBuiltIn { output: "ALSA" })
 }

@@ -28,7 +28,10 @@ pub enum OutputError {
     #[error("{0}")]
     BadOption(String),
     /// A back end that this program was built without.
-    #[error("{output} is not built in yet; use wav:FILE or null")]
+    #[error(
+        "{output} is not built in; build with `cargo build --release --features \
+         chronus-output/cpal`, which needs libasound2-dev"
+    )]
     NotBuiltIn {
         /// The output.
         output: &'static str,

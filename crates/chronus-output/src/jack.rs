@@ -28,8 +28,7 @@ pub(crate) struct Jack {
 impl Jack {
     /// Opens a client; the server's rate must be the one asked for, if any is.
     pub fn connect(options: &Options) -> Result<Self, OutputError> {
-        let client = Client::open(&options.client_name, options.jack_server.as_deref())
-            .map_err(to_output_error)?;
+        let client = Client::open(&options.client_name, options.jack_server.as_deref())?;
         let (rate_hz, period_frames) = (client.rate_hz(), client.period_frames());
         if let Some(wanted_hz) = options.rate_hz.filter(|&wanted_hz| wanted_hz != rate_hz) {
             return Err(OutputError::Refused {
@@ -87,7 +86,7 @@ impl Device for Jack {
             feed: Feed::new(source, self.counters.clone()),
             scratch: vec![0.0; SCRATCH_FRAMES * CHANNELS],
         };
-        let connected = client.play(Box::new(player)).map_err(to_output_error)?;
+        let connected = client.play(Box::new(player))?;
         if connected < CHANNELS {
             self.note = Some(format!(
                 "JACK has {connected} free physical playback ports for our {CHANNELS}; connect {}:left and \
@@ -134,20 +133,21 @@ impl Process for Player {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` passes")]
-fn to_output_error(error: JackError) -> OutputError {
-    let reason = error.to_string();
-    let mend = match error {
-        JackError::Library(_) => {
-            "install it (Debian, Ubuntu: apt install libjack-jackd2-0; with PipeWire: apt install \
-             pipewire-jack, then run under pw-jack)"
-        }
-        JackError::NoServer => {
-            "start one, for example `jackd -d alsa`; with PipeWire run under pw-jack"
-        }
-        _ => return OutputError::Refused { output: "JACK", reason },
-    };
-    OutputError::Absent { output: "JACK", reason, mend: mend.into() }
+impl From<JackError> for OutputError {
+    fn from(error: JackError) -> Self {
+        let reason = error.to_string();
+        let mend = match error {
+            JackError::Library(_) => {
+                "install it (Debian, Ubuntu: apt install libjack-jackd2-0; with PipeWire: apt \
+                 install pipewire-jack, then run under pw-jack)"
+            }
+            JackError::NoServer => {
+                "start one, for example `jackd -d alsa`; with PipeWire run under pw-jack"
+            }
+            _ => return Self::Refused { output: "JACK", reason },
+        };
+        Self::Absent { output: "JACK", reason, mend: mend.into() }
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Audio devices behind one trait: JACK, PulseAudio and PipeWire, WAV files and
+//! Audio devices behind one trait: JACK, PulseAudio and PipeWire, ALSA (feature `cpal`), WAV files and
 //! `null`.
 //!
 //! The caller gives a [`Source`] and the device pulls frames out of it, as many as it likes per audio
@@ -6,6 +6,8 @@
 //! source's to conceal. Whatever else goes wrong (a full disk, a server that dies, a clock that slips)
 //! is counted and reported and never ends the program.
 
+#[cfg(feature = "cpal")]
+mod alsa;
 mod connect;
 mod error;
 mod feed;

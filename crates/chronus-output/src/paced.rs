@@ -12,10 +12,10 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use chronus_os::clock::monotonic_ns;
 use rustix::{
     io::Errno,
     thread::{ClockId, Timespec, clock_nanosleep_absolute},
-    time::clock_gettime,
 };
 
 use crate::{
@@ -175,12 +175,6 @@ impl AudioThread {
             self.feed.consumed();
         }
     }
-}
-
-/// `CLOCK_MONOTONIC`, which neither jumps nor stops.
-pub(crate) fn monotonic_ns() -> u64 {
-    let now = clock_gettime(rustix::time::ClockId::Monotonic);
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
 /// Sleeps until the monotonic clock shows `deadline_ns`; returns at once if it is past. Absolute, so that being

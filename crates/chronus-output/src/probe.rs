@@ -1,6 +1,6 @@
 //! Which outputs this machine has, for `chronus doctor`.
 
-use crate::{Device, Options, OutputError, jack::Jack, pulse::Pulse};
+use crate::{Device, Options, OutputError, connect::alsa, jack::Jack, pulse::Pulse};
 
 /// One output and whether it can be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,13 +18,12 @@ pub struct Probe {
 /// Tries every output for a moment, in the order of `auto`. Nothing sounds.
 pub fn probe() -> Vec<Probe> {
     let options = Options::default();
-    let mut probes = vec![
+    vec![
         result("jack", Jack::connect(&options).map(|device| device.describe())),
         result("pulse", Pulse::connect(&options).map(|device| device.describe())),
-    ];
-    probes.push(result("alsa", Err(OutputError::NotBuiltIn { output: "ALSA" })));
-    probes.push(result("null", Ok("always there; no sound".into())));
-    probes
+        result("alsa", alsa(None, &options).map(|device| device.describe())),
+        result("null", Ok("always there; no sound".into())),
+    ]
 }
 
 fn result(name: &'static str, found: Result<String, OutputError>) -> Probe {

@@ -8,6 +8,7 @@
 use std::{
     fs::File,
     io::{BufWriter, Seek, Write},
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::{
         Arc, OnceLock,
@@ -39,7 +40,7 @@ const MAX_FRAMES: u64 = (u32::MAX as u64 - 4096) / (CHANNELS as u64 * 4);
 pub struct Recording {
     /// The file.
     pub path: PathBuf,
-    /// Frames written.
+    /// Frames handed to the file; after an error the last of them may not be in it.
     pub frames_written: u64,
     /// Frames that were played but are not in the file.
     pub frames_lost: u64,
@@ -322,6 +323,8 @@ impl<W: Write + Seek> WavFile<W> {
     fn note(&mut self, outcome: hound::Result<()>) {
         let Err(error) = outcome else { return };
         self.writer = None;
+        // Nothing more can be done if this fails too; the last good header stays.
+        let _ = mend_header(&self.path);
         let path = self.path.display();
         let sentence = format!("cannot write on to {path}: {error}; the sound goes on unrecorded");
         tracing::error!("{sentence}");
@@ -329,6 +332,155 @@ impl<W: Write + Seek> WavFile<W> {
     }
 }
 
+/// Makes the header count the whole frames that did reach the disk: on a full disk there is no new room, but
+/// what is there can still be overwritten. The offsets are those of the header that hound writes for floats.
+fn mend_header(path: &Path) -> std::io::Result<()> {
+    const HEADER_BYTES: u64 = 68;
+    let file = File::options().write(true).open(path)?;
+    let frames = file.metadata()?.len().saturating_sub(HEADER_BYTES) / (CHANNELS as u64 * 4);
+    let data_bytes = frames.min(MAX_FRAMES) * (CHANNELS as u64 * 4);
+    file.set_len(HEADER_BYTES + data_bytes)?;
+    file.write_all_at(&(data_bytes as u32 + HEADER_BYTES as u32 - 8).to_le_bytes(), 4)?;
+    file.write_all_at(&(data_bytes as u32).to_le_bytes(), HEADER_BYTES - 4)
+}
+
 fn too_long() -> hound::Error {
     std::io::Error::other("a WAV file holds at most 4 GiB").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{self, SeekFrom},
+        sync::atomic::Ordering::SeqCst,
+    };
+
+    use super::*;
+    use crate::{Options, paced::Paced};
+
+    /// A disk that is full after so many bytes.
+    struct SmallDisk {
+        cursor: io::Cursor<Vec<u8>>,
+        size_bytes: u64,
+    }
+
+    impl Write for SmallDisk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.cursor.position() + bytes.len() as u64 > self.size_bytes {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.cursor.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Seek for SmallDisk {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            self.cursor.seek(to)
+        }
+    }
+
+    fn small_disk(size_bytes: u64) -> WavWriter<SmallDisk> {
+        let disk = SmallDisk { cursor: io::Cursor::default(), size_bytes };
+        WavWriter::new(disk, wav_spec(48_000)).unwrap()
+    }
+
+    #[derive(Clone, Default)]
+    struct Counted(Arc<AtomicU64>);
+
+    impl Source for Counted {
+        fn fill(&mut self, interleaved: &mut [f32]) {
+            interleaved.fill(0.25);
+            self.0.fetch_add((interleaved.len() / CHANNELS) as u64, SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_reported_at_once_and_the_sound_goes_on() {
+        // Lossless or not: a recording that has failed must not hold up the audio thread.
+        for free_run in [false, true] {
+            let options = Options { free_run, ..Options::default() };
+            let device = Box::new(Paced::new(&options, None));
+            let path = Path::new("small-disk.wav");
+            let writer = small_disk(68 + 8 * 1000);
+            let mut device =
+                Recorded::with_writer(device, String::new(), path, writer, free_run).unwrap();
+            let source = Counted::default();
+            device.start(Box::new(source.clone())).unwrap();
+            while device.stats().recordings[0].error.is_none() {
+                thread::yield_now();
+            }
+            let then = source.0.load(SeqCst);
+            while source.0.load(SeqCst) <= then + 640 {
+                thread::yield_now();
+            }
+            let report = device.stop().unwrap();
+            assert_eq!(report.lost, None);
+            let recording = &report.recordings[0];
+            assert!(recording.frames_written <= 1000);
+            assert_eq!(recording.frames_written + recording.frames_lost, report.frames);
+            let error = recording.error.as_ref().unwrap();
+            assert!(error.contains("small-disk.wav"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_cut_short_is_mended_to_its_last_whole_frame() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cut.wav");
+        let mut writer = open(&path, 48_000).unwrap();
+        (0..200).for_each(|sample| writer.write_sample(sample as f32).unwrap());
+        writer.finalize().unwrap();
+        let full = std::fs::read(&path).unwrap();
+        // As a full disk leaves it: the header of the beginning, and half a frame at the end.
+        let mut cut = full[..68 + 99 * 8 + 4].to_vec();
+        cut[4..8].fill(0);
+        cut[64..68].fill(0);
+        std::fs::write(&path, cut).unwrap();
+        mend_header(&path).unwrap();
+        let reader = hound::WavReader::open(&path).unwrap();
+        assert_eq!(reader.duration(), 99);
+        let samples = reader.into_samples::<f32>().map(Result::unwrap);
+        assert!(samples.eq((0..198).map(|sample| sample as f32)));
+        let lengths = std::fs::read(&path).unwrap();
+        assert_eq!(lengths[4..8], (68_u32 - 8 + 99 * 8).to_le_bytes());
+    }
+
+    #[test]
+    fn what_does_not_fit_into_the_ring_is_counted_and_does_not_block() {
+        let (mut producer, consumer) = RingBuffer::new(8);
+        producer.push_entire_slice(&[0.0; 4]).unwrap();
+        let shared = Arc::new(Shared::default());
+        let mut tap = Tap {
+            ring: producer,
+            shared: shared.clone(),
+            writer: thread::current(),
+            lossless: false,
+        };
+        tap.record(&[1.0; 10]);
+        assert_eq!(shared.frames_lost.load(Relaxed), 3);
+        assert_eq!(consumer.slots(), 8);
+    }
+
+    #[test]
+    fn a_file_ends_before_its_length_overflows() {
+        let (mut producer, consumer) = RingBuffer::new(8);
+        producer.push_entire_slice(&[0.5; 8]).unwrap();
+        let shared = Arc::new(Shared::default());
+        shared.frames_written.store(MAX_FRAMES - 3, Relaxed);
+        let mut file = WavFile {
+            writer: Some(small_disk(1 << 20)),
+            path: "long.wav".into(),
+            ring: consumer,
+            shared: shared.clone(),
+            header_at: Instant::now(),
+        };
+        let drained = file.drain();
+        file.note(drained);
+        assert_eq!(shared.frames_lost.load(Relaxed), 4);
+        assert!(shared.error.get().unwrap().contains("4 GiB"));
+    }
 }

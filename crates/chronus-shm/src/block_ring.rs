@@ -17,10 +17,7 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 pub const RING_BLOCKS: usize = 128;
 
 /// Samples that an entry stores. The model checker can follow the first two, not a whole block.
-#[cfg(not(loom))]
-const STORED_SAMPLES: usize = BLOCK_SAMPLES;
-#[cfg(loom)]
-const STORED_SAMPLES: usize = 2;
+const STORED_SAMPLES: usize = if cfg!(loom) { 2 } else { BLOCK_SAMPLES };
 
 /// One rendered block.
 #[repr(C, align(32))]

@@ -87,7 +87,8 @@ impl StatusBoard {
     pub fn finish_block(&self, rendered: BlockIndex, log_position: u64) {
         self.log_position.store(log_position, Ordering::Release);
         self.rendered.store(rendered, Ordering::Release);
-        self.bell.fetch_add(1, Ordering::Release);
+        // Acquiring too: a worker that was promoted just now must see it, or it would not wake its standby.
+        self.bell.fetch_add(1, Ordering::AcqRel);
     }
 
     /// The worker answers fork order `number`.

@@ -1,0 +1,82 @@
+//! Guarantee: what the source gives is what a JACK server plays, frame by frame and in order, connected to the
+//! sound card without asking; a server that goes away is reported, and stopping then still works.
+
+mod support;
+
+use std::{process::Stdio, sync::atomic::Ordering::SeqCst};
+
+use chronus_output::{Options, OutputError, OutputSpec, connect};
+use support::{JackServer, Process, Ramp, assert_is_ramp, ramp_number, read_wav, wait_for};
+
+#[test]
+fn a_server_plays_the_frames_of_the_source_in_order() {
+    let Some(server) = JackServer::start("order", 48_000, 128) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let capture = folder.path().join("capture.wav");
+    let options = Options { capture: Some(capture.clone()), ..server.options() };
+    let mut device = connect(&OutputSpec::Jack, &options).unwrap();
+    assert_eq!((device.rate_hz(), device.period_frames()), (48_000, Some(128)));
+    let ramp = Ramp::default();
+    device.start(Box::new(ramp.clone())).unwrap();
+    assert_eq!(device.note(), None, "both playback ports of the dummy driver are connected");
+
+    let heard = folder.path().join("heard.wav");
+    record(&server, &heard);
+    let report = device.stop().unwrap();
+    assert_eq!(report.lost, None);
+    assert_eq!(report.frames, ramp.frames.load(SeqCst));
+    assert_eq!(report.frames, report.periods * 128);
+    assert_eq!(ramp.consumed.load(SeqCst), 0, "the callback of libjack must not make system calls");
+
+    let captured = read_wav(&capture);
+    assert_eq!(captured.len() as u64, report.frames);
+    assert_is_ramp(&captured);
+    assert_in_order(&heard);
+}
+
+/// Has JACK's own recorder listen to our ports for a second.
+fn record(server: &JackServer, file: &std::path::Path) {
+    let mut command = server.client("jack_rec");
+    command.arg("-f").arg(file).args(["-d", "1", "-b", "32", "chronus:left", "chronus:right"]);
+    if let Some(mut recorder) = Process::start(command.stdout(Stdio::null())) {
+        wait_for("jack_rec has recorded", || matches!(recorder.0.try_wait(), Ok(Some(_))));
+    }
+}
+
+/// Asserts that the recording, 32-bit integers, holds an unbroken piece of the ramp.
+fn assert_in_order(file: &std::path::Path) {
+    let Ok(mut reader) = hound::WavReader::open(file) else {
+        return eprintln!("skipped in part: jack_rec is not installed or has recorded nothing");
+    };
+    let samples: Vec<f32> =
+        reader.samples::<i32>().map(|sample| sample.unwrap() as f32 / 2_147_483_648.0).collect();
+    let numbers = samples.as_chunks().0.iter().map(|&frame| ramp_number(frame));
+    let numbers: Vec<u64> = numbers.filter(|&number| number != 0).collect();
+    assert!(numbers.len() > 24_000, "{} frames heard", numbers.len());
+    for (&number, expected) in numbers.iter().zip(numbers[0]..) {
+        assert_eq!(number, expected);
+    }
+}
+
+#[test]
+fn another_rate_than_the_server_s_is_refused_with_a_reason() {
+    let Some(server) = JackServer::start("rate", 44_100, 256) else { return };
+    let options = Options { rate_hz: Some(48_000), ..server.options() };
+    let error = connect(&OutputSpec::Jack, &options).err().unwrap();
+    assert!(matches!(error, OutputError::Refused { .. }), "{error}");
+    assert!(error.to_string().contains("44100"), "{error}");
+}
+
+#[test]
+fn a_server_that_goes_away_is_reported() {
+    let Some(mut server) = JackServer::start("loss", 48_000, 128) else { return };
+    let mut device = connect(&OutputSpec::Jack, &server.options()).unwrap();
+    let ramp = Ramp::default();
+    device.start(Box::new(ramp.clone())).unwrap();
+    wait_for("frames are pulled", || ramp.frames.load(SeqCst) > 0);
+    server.process.end();
+    wait_for("the loss is noticed", || device.stats().lost.is_some());
+    let report = device.stop().unwrap();
+    assert!(report.lost.as_ref().unwrap().contains("JACK"), "{:?}", report.lost);
+    assert_eq!(device.stop().unwrap(), report, "stopping twice is stopping once");
+}
