@@ -2,11 +2,11 @@
 
 use chronus_engine::names::near_miss;
 use chronus_engine::{Command, Directory, ModuleEntry, ParamSpec};
-use rosc::address::{Matcher, OscAddress};
-use rosc::{OscBundle, OscMessage, OscPacket, OscTime, OscType};
+use rosc::{OscMessage, OscPacket, OscType};
 
 use crate::address::{ADDRESSES, Kind, parts};
 use crate::arguments::{gate, number, single};
+use crate::pattern::{is_pattern, matches};
 use crate::{Chaos, Crash, Request, Target, guard};
 
 /// What a packet asks for.
@@ -47,13 +47,7 @@ pub fn decode(packet: &[u8], directory: &Directory) -> Decoded {
         decoded.fail("", reason);
         return decoded;
     }
-    match rosc::decoder::decode_udp(packet) {
-        Ok((_, OscPacket::Message(message))) => decoded.message(&message, None, directory),
-        Ok((_, OscPacket::Bundle(bundle))) => decoded.bundle(&bundle, directory),
-        Err(error) => {
-            decoded.fail("", format!("this is not an OSC packet ({error}); send the whole of one"));
-        }
-    }
+    decoded.element(packet, None, directory);
     decoded
 }
 
@@ -62,12 +56,28 @@ impl Decoded {
         self.failures.push(Failure { address: address.to_owned(), reason, clamped: false });
     }
 
-    fn bundle(&mut self, bundle: &OscBundle, directory: &Directory) {
-        let time = wall_ns(bundle.timetag);
-        for element in &bundle.content {
-            match element {
-                OscPacket::Message(message) => self.message(message, time, directory),
-                OscPacket::Bundle(inner) => self.bundle(inner, directory),
+    /// Takes a message, or a bundle element by element, so that one that is broken costs only itself.
+    /// The nesting and the sizes have been checked.
+    fn element(&mut self, element: &[u8], time: Option<u64>, directory: &Directory) {
+        if let Some(content) = element.strip_prefix(b"#bundle\0") {
+            let Some((time, mut rest)) = content.split_first_chunk::<8>() else { return };
+            let time = wall_ns(u64::from_be_bytes(*time));
+            while let Some((size, after)) = rest.split_first_chunk::<4>() {
+                let size = u32::from_be_bytes(*size) as usize;
+                let Some((inner, after)) = after.split_at_checked(size) else { return };
+                self.element(inner, time, directory);
+                rest = after;
+            }
+            return;
+        }
+        match rosc::decoder::decode_udp(element) {
+            Ok((_, OscPacket::Message(message))) => self.message(&message, time, directory),
+            Ok((_, OscPacket::Bundle(_))) => {}
+            Err(error) => {
+                self.fail(
+                    "",
+                    format!("this is not an OSC message ({error}); send the whole of one"),
+                );
             }
         }
     }
@@ -132,9 +142,8 @@ impl Decoded {
         let (one, mut any) = (modules.len() == 1, false);
         for entry in modules {
             let names: Vec<&str> = if is_pattern(parts[1]) {
-                let matcher = matcher(parts[1])?;
                 let names = entry.spec.params.iter().map(|param| param.name);
-                names.filter(|name| matches(&matcher, name)).collect()
+                names.filter(|name| matches(parts[1], name)).collect()
             } else if one || entry.param(parts[1]).is_ok() {
                 vec![parts[1]]
             } else {
@@ -187,25 +196,12 @@ fn value_of(arg: &OscType, spec: &ParamSpec) -> Result<f64, String> {
     number(arg)
 }
 
-fn is_pattern(part: &str) -> bool {
-    part.contains(['*', '?', '[', '{'])
-}
-
-fn matcher(part: &str) -> Result<Matcher, String> {
-    Matcher::new(&format!("/{part}")).map_err(|_| format!("`{part}` is not an OSC address pattern"))
-}
-
-fn matches(matcher: &Matcher, name: &str) -> bool {
-    OscAddress::new(format!("/{name}")).is_ok_and(|address| matcher.match_address(&address))
-}
-
 /// The modules that a name or a pattern means.
 fn matching<'a>(part: &str, directory: &'a Directory) -> Result<Vec<&'a ModuleEntry>, String> {
     if !is_pattern(part) {
         return Ok(vec![directory.module(part).map_err(|error| error.to_string())?]);
     }
-    let matcher = matcher(part)?;
-    let found: Vec<_> = directory.modules().filter(|entry| matches(&matcher, &entry.id)).collect();
+    let found: Vec<_> = directory.modules().filter(|entry| matches(part, &entry.id)).collect();
     if found.is_empty() { Err(format!("no module matches `{part}`")) } else { Ok(found) }
 }
 
@@ -297,9 +293,9 @@ fn unknown_address(address: &str) -> String {
 }
 
 /// A timetag in nanoseconds since 1970; `None` for "immediately" and for times before 1970.
-fn wall_ns(time: OscTime) -> Option<u64> {
+fn wall_ns(timetag: u64) -> Option<u64> {
     const SECONDS_1900_TO_1970: u64 = 2_208_988_800;
-    let seconds = u64::from(time.seconds).checked_sub(SECONDS_1900_TO_1970)?;
-    let fraction_ns = (u64::from(time.fractional) * 1_000_000_000) >> 32;
+    let seconds = (timetag >> 32).checked_sub(SECONDS_1900_TO_1970)?;
+    let fraction_ns = ((timetag & 0xffff_ffff) * 1_000_000_000) >> 32;
     Some(seconds * 1_000_000_000 + fraction_ns)
 }

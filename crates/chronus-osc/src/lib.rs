@@ -7,6 +7,7 @@ pub mod address;
 mod arguments;
 mod decode;
 mod guard;
+mod pattern;
 mod reply;
 
 pub use arguments::{encode_arguments, message};

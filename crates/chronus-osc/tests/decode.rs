@@ -152,10 +152,26 @@ fn the_rest_of_a_bundle_is_taken_and_keeps_its_order_and_time() {
 }
 
 #[test]
+fn a_broken_element_costs_only_itself() {
+    let good = message("/gate/adsr", vec![OscType::Int(1)]).expect("encodes");
+    let mut bundle = b"#bundle\0\0\0\0\0\0\0\0\x01".to_vec();
+    for element in [&b"/mod/sine/freq\0\0,f\0\0"[..], &good] {
+        bundle.extend((element.len() as u32).to_be_bytes());
+        bundle.extend(element);
+    }
+    let decoded = decode(&bundle, &directory());
+    assert_eq!((decoded.requests.len(), decoded.failures.len()), (1, 1), "{decoded:?}");
+}
+
+#[test]
 fn patterns_reach_all_that_match() {
     let (requests, said) = send("/mod/{sine,filter}/*", vec![OscType::Int(1)]);
     assert!(requests.len() >= 5, "{requests:?}");
     assert!(said.iter().all(|reason| reason.contains("clamped")), "{said:?}");
+    for pattern in ["sine*", "s[a-z]ne", "{sine,saw}", "s?ne"] {
+        let address = format!("/mod/{pattern}/freq");
+        assert_eq!(send(&address, vec![OscType::Int(880)]).0, param(0, 0, 880.0), "{pattern}");
+    }
     assert_eq!(send("/gate/*", vec![OscType::Int(1)]).0, gate(true));
     assert_eq!(send("/gate/x*", vec![OscType::Int(1)]).1, ["no module matches `x*`"]);
 }
