@@ -1,5 +1,6 @@
 //! A real engine in a folder of its own, driven over OSC.
 
+use std::cell::Cell;
 use std::error::Error;
 use std::fs::File;
 use std::net::UdpSocket;
@@ -18,6 +19,7 @@ pub struct Engine {
     folder: tempfile::TempDir,
     socket: UdpSocket,
     last_was_kill: bool,
+    extra_deaths: Cell<u64>,
 }
 
 /// What a run came to.
@@ -28,6 +30,8 @@ pub struct Outcome {
     pub status: Value,
     pub kill_median_us: f64,
     pub took: Duration,
+    /// Deaths beyond one for each fault.
+    pub extra_deaths: u64,
 }
 
 impl Engine {
@@ -48,7 +52,8 @@ impl Engine {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         socket.connect(address)?;
         socket.set_read_timeout(Some(Duration::from_millis(500)))?;
-        let engine = Self { process, folder, socket, last_was_kill: false };
+        let engine =
+            Self { process, folder, socket, last_was_kill: false, extra_deaths: Cell::new(0) };
         engine.wait_for(|status| status["frames"].as_u64() > Some(0))?;
         Ok(engine)
     }
@@ -61,10 +66,19 @@ impl Engine {
         Ok(())
     }
 
-    /// Causes a fault.
-    pub fn cause(&mut self, address: &str, arguments: &[&str]) -> Result<(), Box<dyn Error>> {
+    /// Causes a fault and waits until it has cost a worker its life and all replicas are level again.
+    /// Counted from the deaths before it, so that no two faults are ever under way at once.
+    pub fn cause(&mut self, address: &str, arguments: &[&str]) -> Result<Value, Box<dyn Error>> {
         self.last_was_kill = arguments.last() == Some(&"KILL");
-        self.send(address, arguments)
+        let before = self.wait_for(|status| status["redundant"] == true)?;
+        let deaths = before["respawns"].as_u64().unwrap_or(0) + 1;
+        self.send(address, arguments)?;
+        let done = self.wait_redundant(deaths)?;
+        // More than one death for one fault would be a fault of the engine's own making.
+        self.extra_deaths.set(
+            self.extra_deaths.get() + done["respawns"].as_u64().unwrap_or(0).saturating_sub(deaths),
+        );
+        Ok(done)
     }
 
     /// From the last fault to full redundancy, in microseconds, if that fault was a SIGKILL.
@@ -142,7 +156,15 @@ impl Engine {
             return Err(String::from_utf8_lossy(&rendered.stderr).into_owned().into());
         }
         let (compared, different) = self.compare()?;
-        Ok(Outcome { faults, compared, different, status, kill_median_us, took })
+        Ok(Outcome {
+            faults,
+            compared,
+            different,
+            status,
+            kill_median_us,
+            took,
+            extra_deaths: self.extra_deaths.get(),
+        })
     }
 
     /// Frame by frame and in pieces, because a free-running campaign plays for an hour.
