@@ -6,7 +6,10 @@ mod support;
 use std::{process::Stdio, sync::atomic::Ordering::SeqCst};
 
 use chronus_output::{Options, OutputError, OutputSpec, connect};
-use support::{JackServer, Process, Ramp, assert_is_ramp, ramp_number, read_wav, wait_for};
+use support::{
+    JackServer, Process, Ramp, assert_is_ramp, assert_loss_is_reported, ramp_number, read_wav,
+    wait_for,
+};
 
 #[test]
 fn a_server_plays_the_frames_of_the_source_in_order() {
@@ -70,13 +73,6 @@ fn another_rate_than_the_server_s_is_refused_with_a_reason() {
 #[test]
 fn a_server_that_goes_away_is_reported() {
     let Some(mut server) = JackServer::start("loss", 48_000, 128) else { return };
-    let mut device = connect(&OutputSpec::Jack, &server.options()).unwrap();
-    let ramp = Ramp::default();
-    device.start(Box::new(ramp.clone())).unwrap();
-    wait_for("frames are pulled", || ramp.frames.load(SeqCst) > 0);
-    server.process.end();
-    wait_for("the loss is noticed", || device.stats().lost.is_some());
-    let report = device.stop().unwrap();
-    assert!(report.lost.as_ref().unwrap().contains("JACK"), "{:?}", report.lost);
-    assert_eq!(device.stop().unwrap(), report, "stopping twice is stopping once");
+    let options = server.options();
+    assert_loss_is_reported(&OutputSpec::Jack, &options, &mut server.process, "JACK");
 }

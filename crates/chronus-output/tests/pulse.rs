@@ -11,7 +11,7 @@ use std::{
 };
 
 use chronus_output::{Options, OutputError, OutputSpec, connect};
-use support::{Process, PulseServer, Ramp, ramp_number, wait_for};
+use support::{Process, PulseServer, Ramp, assert_loss_is_reported, ramp_number, wait_for};
 
 const RATE_HZ: u32 = 48_000;
 
@@ -90,15 +90,8 @@ fn another_rate_than_the_sink_s_can_be_had() {
 #[test]
 fn a_server_that_goes_away_is_reported() {
     let Some(mut server) = PulseServer::start(RATE_HZ) else { return };
-    let mut device = connect(&OutputSpec::Pulse, &server.options()).unwrap();
-    let ramp = Ramp::default();
-    device.start(Box::new(ramp.clone())).unwrap();
-    wait_for("frames are pulled", || ramp.frames.load(SeqCst) > 0);
-    server.process.end();
-    wait_for("the loss is noticed", || device.stats().lost.is_some());
-    let report = device.stop().unwrap();
-    assert!(report.lost.as_ref().unwrap().contains("PulseAudio"), "{:?}", report.lost);
-    assert_eq!(device.stop().unwrap(), report, "stopping twice is stopping once");
+    let options = server.options();
+    assert_loss_is_reported(&OutputSpec::Pulse, &options, &mut server.process, "PulseAudio");
 }
 
 #[test]

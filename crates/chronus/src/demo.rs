@@ -174,7 +174,7 @@ fn perform(engine: &Engine, args: &DemoArgs) -> Result<Performance, Box<dyn Erro
         ProgressStyle::with_template("{elapsed} [{wide_bar}] {msg}")?.progress_chars("=> "),
     );
     let (start, mut note_ends, mut next_note) = (Instant::now(), Duration::ZERO, 0);
-    let mut random = Random(args.seed);
+    let mut random = fastrand::Rng::with_seed(args.seed);
     let mut next_fault = Duration::from_millis(300);
     let mut faults = Vec::new();
     let mut gate_open = false;
@@ -195,10 +195,10 @@ fn perform(engine: &Engine, args: &DemoArgs) -> Result<Performance, Box<dyn Erro
         if now >= next_fault {
             let status = engine.client.status()?;
             if status["redundant"] == Value::Bool(true) {
-                let kind = random.below(3) as usize;
+                let kind = random.usize(..3);
                 cause(engine, kind, &mut random)?;
                 faults.push(Fault { kind, frame: status["frames"].as_u64().unwrap_or(0) });
-                next_fault = now + Duration::from_millis(60 + random.below(180));
+                next_fault = now + Duration::from_millis(60 + random.u64(..180));
                 let gaps = &status["gaps"];
                 bar.set_message(format!("{} faults, {gaps} gaps", faults.len()));
             }
@@ -213,11 +213,11 @@ fn perform(engine: &Engine, args: &DemoArgs) -> Result<Performance, Box<dyn Erro
     Ok(Performance { faults, status, output })
 }
 
-fn cause(engine: &Engine, kind: usize, random: &mut Random) -> Result<(), Box<dyn Error>> {
+fn cause(engine: &Engine, kind: usize, random: &mut fastrand::Rng) -> Result<(), Box<dyn Error>> {
     let (target, signal) = match kind {
         0 => ("primary", "KILL"),
         1 => ("standby", "KILL"),
-        _ => (["primary", "standby"][random.below(2) as usize], "STOP"),
+        _ => (["primary", "standby"][random.usize(..2)], "STOP"),
     };
     let words = [target, signal].map(|word| OscType::String(word.into()));
     engine.client.send("/chaos/kill", words.to_vec())
@@ -276,17 +276,4 @@ fn print_table(performance: &Performance, verdict: &Verdict) {
     row("frames compared", verdict.compared.to_string());
     row("frames different", verdict.different.to_string());
     println!("{table}");
-}
-
-/// SplitMix64 (S. Vigna), so that a seed gives the same faults everywhere.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ mixed >> 31) % end
-    }
 }

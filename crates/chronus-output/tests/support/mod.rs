@@ -77,6 +77,24 @@ pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Plays to `spec`, ends its server, and checks that the loss is reported under the server's name, once.
+pub fn assert_loss_is_reported(
+    spec: &OutputSpec,
+    options: &Options,
+    server: &mut Process,
+    server_name: &str,
+) {
+    let mut device = connect(spec, options).unwrap();
+    let ramp = Ramp::default();
+    device.start(Box::new(ramp.clone())).unwrap();
+    wait_for("frames are pulled", || ramp.frames.load(SeqCst) > 0);
+    server.end();
+    wait_for("the loss is noticed", || device.stats().lost.is_some());
+    let report = device.stop().unwrap();
+    assert!(report.lost.as_ref().unwrap().contains(server_name), "{:?}", report.lost);
+    assert_eq!(device.stop().unwrap(), report, "stopping twice is stopping once");
+}
+
 /// A process that is killed and reaped at the end of its scope.
 pub struct Process(pub Child);
 
