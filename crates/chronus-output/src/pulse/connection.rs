@@ -186,7 +186,14 @@ fn try_paths(paths: impl IntoIterator<Item = PathBuf>) -> Result<(UnixStream, Pa
     let mut tried = Vec::new();
     for path in paths {
         match UnixStream::connect(&path) {
-            Ok(socket) => return Ok((socket, path)),
+            Ok(socket) => {
+                // The server knows its user by the credentials that the kernel adds to our messages,
+                // once either side has asked for them. If only the server asks, just after accepting,
+                // a message that came before goes without, and the server refuses access.
+                rustix::net::sockopt::set_socket_passcred(&socket, true)
+                    .map_err(io::Error::from)?;
+                return Ok((socket, path));
+            }
             Err(error) => tried.push(format!("{} ({error})", path.display())),
         }
     }
