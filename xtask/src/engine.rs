@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::error::Error;
 use std::fs::File;
 use std::net::UdpSocket;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,12 @@ use chronus_os::clock;
 use chronus_osc::{encode_arguments, message, parse_reply};
 use serde_json::Value;
 
-const PROGRAM: &str = "target/release/chronus";
+/// The program as `cargo build --release` left it, in the target folder that this program is in too.
+fn program() -> std::io::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let target = own.ancestors().nth(2).unwrap_or(&own);
+    std::fs::canonicalize(target.join("release/chronus"))
+}
 
 /// A running engine; killed if it is dropped before its end.
 pub struct Engine {
@@ -39,10 +45,10 @@ impl Engine {
     pub fn start(arguments: &[&str]) -> Result<Self, Box<dyn Error>> {
         let folder = tempfile::tempdir()?;
         let address = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
-        let program = std::fs::canonicalize(PROGRAM)?;
+        let program = program()?;
         let process = Command::new(program)
             .current_dir(folder.path())
-            .env("CHRONUS_LOG", "error")
+            .env("CHRONUS_LOG", "info")
             .args(["run", "--output", "wav:a.wav", "--journal", "a.journal", "--allow-chaos"])
             .args(["--osc", &address.to_string()])
             .args(arguments)
@@ -147,7 +153,8 @@ impl Engine {
         let terminate = chronus_os::child::signal_number("TERM").ok_or("no SIGTERM")?;
         chronus_os::child::Child::open(self.process.id())?.signal(terminate)?;
         self.process.wait()?;
-        let program = std::fs::canonicalize(PROGRAM)?;
+        self.tell_of_gaps()?;
+        let program = program()?;
         let rendered = Command::new(program)
             .current_dir(self.folder.path())
             .args(["render", "a.journal", "-o", "b.wav"])
@@ -165,6 +172,19 @@ impl Engine {
             took,
             extra_deaths: self.extra_deaths.get(),
         })
+    }
+
+    /// What the engine said shortly before and after each gap that it told of.
+    fn tell_of_gaps(&self) -> Result<(), Box<dyn Error>> {
+        let log = std::fs::read_to_string(self.folder.path().join("log"))?;
+        let lines: Vec<&str> = log.lines().collect();
+        for (index, _) in lines.iter().enumerate().filter(|(_, line)| line.contains("gap:")) {
+            for line in &lines[index.saturating_sub(25)..(index + 8).min(lines.len())] {
+                eprintln!("{line}");
+            }
+            eprintln!();
+        }
+        Ok(())
     }
 
     /// Frame by frame and in pieces, because a free-running campaign plays for an hour.

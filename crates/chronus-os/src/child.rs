@@ -92,6 +92,14 @@ impl AsFd for Child {
     }
 }
 
+impl Exit {
+    /// Whether the process brought it about: it ended by itself or did what the kernel punishes. The
+    /// signals with which people and the kernel end an innocent process blame nobody.
+    pub fn is_own_doing(self) -> bool {
+        !matches!(self, Self::Signal(libc::SIGKILL | libc::SIGTERM | libc::SIGINT | libc::SIGHUP))
+    }
+}
+
 impl std::fmt::Display for Exit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -1,14 +1,24 @@
-//! How often a worker is re-created: at once after an honest death, ever more slowly after deaths that
-//! come too quickly. It never gives up, and never loops.
+//! How often a worker is re-created: at once after an honest death, ever more slowly after deaths of
+//! their own doing that come too quickly. It never gives up, and never loops.
+
+/// How a worker came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Death {
+    /// Somebody ended it. That says nothing about the next one.
+    Killed,
+    /// It crashed or ended by itself: the next one may do the same.
+    OfItself,
+}
 
 /// Slows down forks that fail and workers that die young.
 #[derive(Clone, Debug, Default)]
 pub struct BackOff {
     failures: u32,
+    kills: u32,
     not_before_ns: u64,
 }
 
-/// Deaths in childhood that are forgiven without delay: a burst of kills from outside may hit them.
+/// Deaths in childhood that are forgiven without delay: chance may hit a few.
 const FORGIVEN: u32 = 4;
 const FIRST_DELAY_NS: u64 = 1_000_000;
 const LONGEST_DELAY_NS: u64 = 1_000_000_000;
@@ -21,9 +31,16 @@ impl BackOff {
     }
 
     /// Notes the death of a worker that had hardly begun; returns the delay before the next attempt.
-    pub fn died_young(&mut self, now_ns: u64) -> u64 {
-        self.failures += 1;
-        self.delay(now_ns)
+    /// Whoever kills one child after another costs at most a thousand forks a second.
+    pub fn died_young(&mut self, now_ns: u64, death: Death) -> u64 {
+        if death == Death::OfItself {
+            self.failures += 1;
+            return self.delay(now_ns);
+        }
+        self.kills += 1;
+        let delay = if self.kills > FORGIVEN { FIRST_DELAY_NS } else { 0 };
+        self.not_before_ns = self.not_before_ns.max(now_ns + delay);
+        delay
     }
 
     /// Notes that a worker did its work for a while.
@@ -81,11 +98,21 @@ mod tests {
     #[test]
     fn young_deaths_are_forgiven_then_delayed_up_to_a_second() {
         let mut back_off = BackOff::default();
-        let delays: Vec<u64> = (0..16).map(|_| back_off.died_young(0) / 1_000_000).collect();
+        let delays: Vec<u64> = (0..16)
+            .map(|_| back_off.died_young(0, Death::OfItself) / 1_000_000)
+            .collect();
         assert_eq!(delays, [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 1000]);
         assert!(!back_off.permits(999_999_999) && back_off.permits(1_000_000_000));
         back_off.thrived();
-        assert_eq!(back_off.died_young(5), 0);
+        assert_eq!(back_off.died_young(5, Death::OfItself), 0);
+    }
+
+    #[test]
+    fn being_killed_young_never_delays_for_long() {
+        let mut back_off = BackOff::default();
+        let delays: Vec<u64> = (0..50).map(|_| back_off.died_young(0, Death::Killed)).collect();
+        assert_eq!(delays[..4], [0; 4]);
+        assert!(delays[4..].iter().all(|delay| *delay == 1_000_000));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! is a worker known to live, or there is none.
 
 use crate::fault_detector::{FaultDetector, Limits, Suspicion};
-use crate::restart::{BackOff, Intensity};
+use crate::restart::{BackOff, Death, Intensity};
 use crate::{BlockIndex, SLOTS, Slot};
 
 /// What supervision is told to keep up.
@@ -83,6 +83,8 @@ pub enum Event {
     Exited {
         /// Its slot.
         slot: Slot,
+        /// How it came to its end.
+        death: Death,
     },
     /// The replica in this slot rendered other bits than the primary.
     Diverged {
@@ -315,10 +317,11 @@ impl Supervision {
                 if let Some(slot) = self.states.iter().position(failed) {
                     self.states[slot] = State::Empty;
                     let retry_ns = self.forks.fork_failed(self.now_ns);
+                    self.fresh_not_before_ns = self.now_ns + retry_ns;
                     actions.push(Action::Report(Notice::ForkFailed { errno, retry_ns }));
                 }
             }
-            Event::Exited { slot } => self.bury(slot, actions),
+            Event::Exited { slot, death } => self.bury(slot, death, actions),
             Event::Diverged { slot } => {
                 if self.is_live(slot) && self.primary != Some(slot) {
                     actions.push(Action::Disown(slot));
@@ -453,7 +456,7 @@ impl Supervision {
     }
 
     /// The process of `slot` is gone for good.
-    fn bury(&mut self, slot: Slot, actions: &mut Vec<Action>) {
+    fn bury(&mut self, slot: Slot, death: Death, actions: &mut Vec<Action>) {
         let died_young = match self.states[slot] {
             State::Empty | State::Ordered { .. } => return,
             State::Fenced => false,
@@ -466,7 +469,7 @@ impl Supervision {
         self.detector.forget(slot);
         actions.push(Action::Report(Notice::Died(slot)));
         if died_young {
-            let retry_ns = self.forks.died_young(self.now_ns);
+            let retry_ns = self.forks.died_young(self.now_ns, death);
             if retry_ns > 0 {
                 actions.push(Action::Report(Notice::Slowed { retry_ns }));
             }
@@ -545,8 +548,9 @@ impl Supervision {
         actions.push(Action::Fork { forker, into, number });
     }
 
+    /// Nobody sounds any more, so children that died young are no reason to wait.
     fn start_afresh(&mut self, slot: Slot, actions: &mut Vec<Action>) {
-        if self.now_ns < self.fresh_not_before_ns || !self.forks.permits(self.now_ns) {
+        if self.now_ns < self.fresh_not_before_ns {
             return;
         }
         if let Err(retry_ns) = self.fresh.admit(self.now_ns) {

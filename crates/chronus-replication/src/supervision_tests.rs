@@ -1,5 +1,6 @@
 //! Tests of supervision, fault by fault, against a hand-driven world.
 
+use crate::restart::Death;
 use crate::supervision::{Action, Event, Notice, Reason, Settings, Supervision, View};
 use crate::{BlockIndex, SLOTS, Slot};
 
@@ -86,7 +87,7 @@ impl World {
                 }
                 Action::Fence(slot) => {
                     self.stuck[slot] = false;
-                    self.send(Event::Exited { slot });
+                    self.send(Event::Exited { slot, death: Death::Killed });
                 }
                 _ => {}
             }
@@ -126,7 +127,7 @@ fn an_undisturbed_run_does_nothing() {
 #[test]
 fn a_dead_primary_is_succeeded_at_once_and_replaced_by_a_fork_of_the_survivor() {
     let mut world = World::new(2);
-    let actions = world.send(Event::Exited { slot: 0 });
+    let actions = world.send(Event::Exited { slot: 0, death: Death::Killed });
     assert_eq!(actions[0], Action::Report(Notice::Died(0)));
     assert_eq!(actions[1], Action::Promote(1));
     let later = world.run(5);
@@ -198,7 +199,7 @@ fn a_supervisor_that_was_not_run_blames_nobody() {
 #[test]
 fn a_fork_that_fails_is_retried_with_back_off_and_said() {
     let mut world = World::new(2);
-    world.send(Event::Exited { slot: 1 });
+    world.send(Event::Exited { slot: 1, death: Death::Killed });
     let mut retries = Vec::new();
     for _ in 0..400 {
         for action in world.run_with(1, false) {
@@ -216,12 +217,12 @@ fn a_fork_that_fails_is_retried_with_back_off_and_said() {
 #[test]
 fn a_forker_that_dies_leaves_its_child_to_be_found() {
     let mut world = World::new(2);
-    world.send(Event::Exited { slot: 1 });
+    world.send(Event::Exited { slot: 1, death: Death::Killed });
     let ordered = world.run_with(1, false);
     let Some(Action::Fork { forker: 0, into: 1, number }) = ordered.last().copied() else {
         panic!("{ordered:?}")
     };
-    let actions = world.send(Event::Exited { slot: 0 });
+    let actions = world.send(Event::Exited { slot: 0, death: Death::Killed });
     assert!(actions.contains(&Action::FindChild { number, into: 1 }));
     world.run_with(3, false);
     assert_eq!(world.count(|a| matches!(a, Action::Spawn { restart: true, .. })), 0, "it may live");
@@ -241,7 +242,7 @@ fn when_all_are_dead_a_fresh_worker_starts_but_never_in_a_loop() {
             actions.iter().filter(|a| matches!(a, Action::Spawn { restart: true, .. })).count();
         for slot in 0..2 {
             if world.supervision.is_occupied(slot) {
-                world.send(Event::Exited { slot });
+                world.send(Event::Exited { slot, death: Death::Killed });
             }
         }
     }
@@ -268,6 +269,6 @@ fn a_slot_is_not_given_away_before_its_process_is_reaped() {
     let free: Vec<Action> = world.run(50);
     assert!(!free.iter().any(|a| matches!(a, Action::Fork { .. })), "{free:?}");
     let slot: Slot = 1;
-    world.send(Event::Exited { slot });
+    world.send(Event::Exited { slot, death: Death::Killed });
     assert!(world.run(5).iter().any(|a| matches!(a, Action::Fork { into: 1, .. })));
 }

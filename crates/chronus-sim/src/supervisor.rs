@@ -2,6 +2,7 @@
 
 use chronus_replication::lockstep::{Order, Position};
 use chronus_replication::machine::Ramp;
+use chronus_replication::restart::Death;
 use chronus_replication::supervision::{Action, Event, Notice, View};
 use chronus_replication::{BLOCK_FRAMES, Entry, SLOTS, Slot};
 
@@ -111,7 +112,7 @@ impl World {
                 self.processes.retain(|process| process.pid != pid);
                 self.children[slot] = None;
                 if !self.is_mutant(Mutation::DeathsUntold) {
-                    events.push(Event::Exited { slot });
+                    events.push(Event::Exited { slot, death: Death::Killed });
                 }
             }
         }
@@ -199,7 +200,7 @@ impl World {
         let mut at = self.now + self.rng.between(10_000, 300_000);
         if self.is_mutant(Mutation::FreeBeforeReaped) {
             at += 30_000_000;
-            self.events.push(Event::Exited { slot });
+            self.events.push(Event::Exited { slot, death: Death::Killed });
         }
         let pid = self.children[slot];
         if let Some(process) = self.processes.iter_mut().find(|found| Some(found.pid) == pid) {

@@ -9,6 +9,7 @@ use chronus_os::child::{Child, children_of_this_thread};
 use chronus_os::memfd::Memfd;
 use chronus_os::wake::Kick;
 use chronus_os::{clock, spawn};
+use chronus_replication::restart::Death;
 use chronus_replication::supervision::{Event, View};
 use chronus_replication::{SLOTS, Slot};
 use chronus_shm::status_board::{ForkAnswer, SlotsRegion};
@@ -115,7 +116,8 @@ impl Processes {
             {
                 tracing::debug!("worker {} in slot {slot} {exit}", child.pid());
                 self.children[slot] = None;
-                events.push(Event::Exited { slot });
+                let death = if exit.is_own_doing() { Death::OfItself } else { Death::Killed };
+                events.push(Event::Exited { slot, death });
             }
         }
         events
