@@ -8,13 +8,13 @@
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use chronus_engine::Patch;
 use chronus_replication::Entry;
 use chronus_shm::command_log::{from_words, to_words};
+use rtrb::{Consumer, Producer, RingBuffer};
 
 const MAGIC: &[u8; 8] = b"CHRONUSJ";
 const VERSION: u32 = 1;
@@ -26,6 +26,8 @@ const MARK_REACHED: u64 = 2;
 const MARK_GAP: u64 = 3;
 /// Records that may wait for the disk.
 const QUEUE: usize = 1 << 16;
+/// The writing thread looks for records this often.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Why a journal can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -120,10 +122,11 @@ impl Journal {
     }
 }
 
-/// Writes a journal from a thread of its own. Nothing here can hold up the caller.
+/// Writes a journal from a thread of its own. Nothing here can hold up the caller: the queue is
+/// wait-free, and the thread looks into it by itself.
 #[derive(Debug)]
 pub struct JournalWriter {
-    records: Option<SyncSender<Entry>>,
+    records: Option<Producer<Entry>>,
     thread: Option<JoinHandle<()>>,
     lost: u64,
 }
@@ -142,13 +145,15 @@ impl JournalWriter {
         }
         file.write_all(text)?;
         file.flush()?;
-        let (records, queue) = sync_channel(QUEUE);
+        let (records, mut queue) = RingBuffer::new(QUEUE);
         let name = path.display().to_string();
         let thread = std::thread::Builder::new().name("journal".into()).spawn(move || {
-            if let Err(error) = write_records(&queue, file) {
+            if let Err(error) = write_records(&mut queue, file) {
                 tracing::error!("journal {name}: {error}; the sound goes on without a journal");
                 // The queue is drained, so that the sender never sees it full.
-                while queue.recv().is_ok() {}
+                while wait_for_records(&mut queue) {
+                    while queue.pop().is_ok() {}
+                }
             }
         })?;
         Ok(Self { records: Some(records), thread: Some(thread), lost: 0 })
@@ -176,17 +181,22 @@ impl JournalWriter {
 
     /// Notes the end and closes the file.
     pub fn finish(mut self, frames: u64) {
-        if let Some(records) = self.records.take() {
-            let _ = records.send(mark(MARK_END, frames, 0));
+        let Some(thread) = self.thread.take() else { return };
+        let end = mark(MARK_END, frames, 0);
+        // The end is worth waiting for, unless the thread itself has ended.
+        while let Some(records) = &mut self.records
+            && records.push(end).is_err()
+            && !records.is_abandoned()
+        {
+            std::thread::sleep(LOOK);
         }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.records = None;
+        let _ = thread.join();
     }
 
     fn push(&mut self, entry: Entry) {
-        let Some(records) = &self.records else { return };
-        if let Err(TrySendError::Full(_)) = records.try_send(entry) {
+        let Some(records) = &mut self.records else { return };
+        if records.push(entry).is_err() {
             if self.lost == 0 {
                 tracing::error!("the disk is too slow for the journal; it will not replay");
             }
@@ -199,19 +209,27 @@ fn mark(kind: u64, frames: u64, block: u64) -> Entry {
     Entry { sequence: MARK, frame: frames, payload: [kind, block, 0, 0, 0] }
 }
 
-fn write_records(queue: &Receiver<Entry>, mut file: BufWriter<File>) -> io::Result<()> {
-    loop {
-        match queue.recv_timeout(Duration::from_millis(200)) {
-            Ok(entry) => {
-                for word in to_words(&entry) {
-                    file.write_all(&word.to_le_bytes())?;
-                }
-            }
-            Err(RecvTimeoutError::Timeout) => file.flush()?,
-            Err(RecvTimeoutError::Disconnected) => break,
+/// Sleeps until there are records; false once there will be none any more.
+fn wait_for_records(queue: &mut Consumer<Entry>) -> bool {
+    while queue.is_empty() {
+        // Whoever abandons the queue has pushed all that it ever will.
+        if queue.is_abandoned() {
+            return !queue.is_empty();
         }
+        std::thread::sleep(LOOK);
     }
-    file.flush()?;
+    true
+}
+
+fn write_records(queue: &mut Consumer<Entry>, mut file: BufWriter<File>) -> io::Result<()> {
+    while wait_for_records(queue) {
+        while let Ok(entry) = queue.pop() {
+            for word in to_words(&entry) {
+                file.write_all(&word.to_le_bytes())?;
+            }
+        }
+        file.flush()?;
+    }
     file.get_ref().sync_data()
 }
 

@@ -1,16 +1,19 @@
 //! The OSC port: a thread that receives and decodes packets, tells senders what was wrong, and hands
 //! the rest to the supervisor through a bounded queue.
+//!
+//! The queue is wait-free: the supervisor may have interrupted this thread in the middle of a push, on
+//! the same core and at a higher priority, so it must never wait for the push to end.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use chronus_engine::Directory;
 use chronus_os::clock;
 use chronus_os::wake::Kick;
 use chronus_osc::{Decoded, Request, Timed, decode};
+use rtrb::{Consumer, Producer, PushError, RingBuffer};
 
 use crate::supervisor::status::Status;
 
@@ -76,12 +79,12 @@ pub fn open(
     address: SocketAddr,
     directory: Directory,
     kick: Kick,
-) -> io::Result<(Receiver<Incoming>, Replies)> {
+) -> io::Result<(Consumer<Incoming>, Replies)> {
     let socket = UdpSocket::bind(address)?;
-    let (queue, incoming) = sync_channel(QUEUE);
+    let (queue, incoming) = RingBuffer::new(QUEUE);
     let counts = Arc::new(PortCounts::default());
     let replies = Replies { socket: socket.try_clone()?, counts: counts.clone() };
-    let port = Port { socket, directory, queue, kick, counts };
+    let mut port = Port { socket, directory, queue, kick, counts };
     std::thread::Builder::new().name("osc".into()).spawn(move || port.serve())?;
     Ok((incoming, replies))
 }
@@ -89,13 +92,13 @@ pub fn open(
 struct Port {
     socket: UdpSocket,
     directory: Directory,
-    queue: SyncSender<Incoming>,
+    queue: Producer<Incoming>,
     kick: Kick,
     counts: Arc<PortCounts>,
 }
 
 impl Port {
-    fn serve(self) {
+    fn serve(&mut self) {
         let mut packet = vec![0_u8; 65_536];
         loop {
             // An error is one sender's: an answer that could not be delivered is reported here.
@@ -106,7 +109,7 @@ impl Port {
         }
     }
 
-    fn take(&self, decoded: Decoded, from: SocketAddr, arrived_ns: u64) {
+    fn take(&mut self, decoded: Decoded, from: SocketAddr, arrived_ns: u64) {
         for failure in decoded.failures {
             let count = if failure.clamped { &self.counts.clamped } else { &self.counts.failed };
             count.fetch_add(1, Ordering::Relaxed);
@@ -128,8 +131,8 @@ impl Port {
         self.kick.raise();
     }
 
-    fn hand_on(&self, incoming: Incoming) {
-        if let Err(TrySendError::Full(refused)) = self.queue.try_send(incoming) {
+    fn hand_on(&mut self, incoming: Incoming) {
+        if let Err(PushError::Full(refused)) = self.queue.push(incoming) {
             self.counts.busy.fetch_add(1, Ordering::Relaxed);
             let reason = "busy: too many messages at once; send it again later";
             self.answer(&chronus_osc::fail(&refused.address, reason), refused.from);

@@ -12,7 +12,6 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use chronus_engine::{Command, Controls, Patch};
@@ -61,7 +60,7 @@ pub struct Setup {
 /// What the supervisor listens to.
 pub struct Ears {
     /// What came in over OSC.
-    pub incoming: Receiver<Incoming>,
+    pub incoming: rtrb::Consumer<Incoming>,
     /// Raised by whoever has something for the supervisor.
     pub kick: Kick,
     /// Readable once SIGTERM or SIGINT has come.

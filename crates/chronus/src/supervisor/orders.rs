@@ -18,7 +18,7 @@ impl Supervisor {
     /// Takes what has come in over OSC.
     pub(super) fn take_orders(&mut self, now_ns: u64) {
         for _ in 0..MOST_IN_A_TURN {
-            let Ok(incoming) = self.ears.incoming.try_recv() else { break };
+            let Ok(incoming) = self.ears.incoming.pop() else { break };
             match &incoming.request {
                 Request::Command(command) => self.order(&incoming, command),
                 Request::Status => {
