@@ -41,15 +41,15 @@ pub struct Outcome {
 }
 
 impl Engine {
-    /// Starts an engine that records and journals, and waits for its first sound.
-    pub fn start(arguments: &[&str]) -> Result<Self, Box<dyn Error>> {
+    /// Starts an engine that keeps a journal, and waits for its first sound.
+    pub fn start(output: &str, arguments: &[&str]) -> Result<Self, Box<dyn Error>> {
         let folder = tempfile::tempdir()?;
         let address = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
         let program = program()?;
         let process = Command::new(program)
             .current_dir(folder.path())
             .env("CHRONUS_LOG", "info")
-            .args(["run", "--output", "wav:a.wav", "--journal", "a.journal", "--allow-chaos"])
+            .args(["run", "--output", output, "--journal", "a.journal", "--allow-chaos"])
             .args(["--osc", &address.to_string()])
             .args(arguments)
             .stdin(Stdio::null())

@@ -92,9 +92,12 @@ fn bench(free_running: u64, real_time: u64, seed: u64) -> Result<bool, Box<dyn E
     Ok(free.different == 0 && only_gaps_differ(&calm) && real_is_well)
 }
 
+/// Where engines play whose every frame is compared.
+const RECORDED: &str = "wav:a.wav";
+
 /// Causes `faults` faults, one at a time, at random moments of an engine that plays a gated tone.
 fn campaign(arguments: &[&str], faults: u64, seed: u64) -> Result<Outcome, Box<dyn Error>> {
-    let mut engine = Engine::start(arguments)?;
+    let mut engine = Engine::start(RECORDED, arguments)?;
     let started = Instant::now();
     let mut random = fastrand::Rng::with_seed(seed);
     engine.send("/gate/adsr", &["on"])?;
@@ -123,27 +126,44 @@ fn campaign(arguments: &[&str], faults: u64, seed: u64) -> Result<Outcome, Box<d
 }
 
 fn undisturbed(length: Duration) -> Result<Outcome, Box<dyn Error>> {
-    let mut engine = Engine::start(&[])?;
+    let mut engine = Engine::start(RECORDED, &[])?;
     engine.send("/gate/adsr", &["on"])?;
     std::thread::sleep(length);
     let status = engine.status()?;
     engine.end(0, status, 0.0, length)
 }
 
-/// CPU time of the supervisor and of its workers, idle, with one replica and with two.
+/// CPU time of the supervisor, its audio thread included, and of its workers, while a gate is held.
 fn cpu() -> Result<(), Box<dyn Error>> {
     let mut table = Table::new();
     table.load_preset(presets::ASCII_MARKDOWN);
-    table.set_header(["replicas", "supervisor, % of a core", "workers, % of a core"]);
-    let mut workers = Vec::new();
-    for replicas in ["1", "2"] {
-        let engine = Engine::start(&["--replicas", replicas])?;
-        engine.send("/gate/adsr", &["on"])?;
-        let (supervisor, all) = engine.cpu_share(Duration::from_secs(10))?;
-        workers.push(all);
-        table.add_row([replicas.into(), format!("{supervisor:.2}"), format!("{all:.2}")]);
+    table.set_header([
+        "frames per period",
+        "supervisor, 1 replica",
+        "supervisor, 2 replicas",
+        "1 worker",
+        "2 workers",
+        "2 workers over 1",
+    ]);
+    for period in ["64", "128", "256"] {
+        let mut shares = Vec::new();
+        for replicas in ["1", "2"] {
+            let arguments = ["--replicas", replicas, "--period", period];
+            let engine = Engine::start("null", &arguments)?;
+            engine.send("/gate/adsr", &["on"])?;
+            shares.push(engine.cpu_share(Duration::from_secs(10))?);
+        }
+        let percent = |share: f64| format!("{share:.2} %");
+        table.add_row([
+            period.to_owned(),
+            percent(shares[0].0),
+            percent(shares[1].0),
+            percent(shares[0].1),
+            percent(shares[1].1),
+            format!("{:.2}", shares[1].1 / shares[0].1),
+        ]);
     }
-    println!("{table}\n\ntwo replicas cost {:.2} times the CPU of one", workers[1] / workers[0]);
+    println!("CPU time, in per cent of a core\n\n{table}");
     Ok(())
 }
 

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::thread::futex;
-use rustix::time::Timespec;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
 
 /// Sleeps while `*word == expected`, until woken or `timeout` has passed. May return early; the caller
 /// looks at the world again. Works on a mapping that is readable only.
@@ -65,12 +68,44 @@ impl AsFd for Kick {
     }
 }
 
-/// Sleeps until one of `fds` is readable or `timeout` has passed. `ready[i]` says whether `fds[i]` is
+/// A clock that can be polled for and costs nothing between two ticks, unlike a timeout, which is set up
+/// and taken down with every sleep.
+#[derive(Debug)]
+pub struct Ticker(OwnedFd);
+
+impl Ticker {
+    /// Ticks every `period` from now on.
+    ///
+    /// # Errors
+    /// Out of file descriptors or memory.
+    pub fn new(period: Duration) -> io::Result<Self> {
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        let period = to_timespec(period);
+        let times = Itimerspec { it_interval: period, it_value: period };
+        timerfd_settime(&timer, TimerfdTimerFlags::empty(), &times)?;
+        Ok(Self(timer))
+    }
+
+    /// Forgets the ticks so far.
+    pub fn clear(&self) {
+        let mut count = [0_u8; 8];
+        let _ = rustix::io::read(&self.0, &mut count);
+    }
+}
+
+impl AsFd for Ticker {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Sleeps until one of `fds` is readable or `timeout`, if there is one, has passed. `ready[i]` says whether `fds[i]` is
 /// readable (or in error, which a read will tell). An interrupted sleep returns with nothing ready.
 ///
 /// # Panics
 /// If there are more than 16 descriptors or `ready` is shorter than `fds`.
-pub fn poll_readable(fds: &[BorrowedFd<'_>], ready: &mut [bool], timeout: Duration) {
+pub fn poll_readable(fds: &[BorrowedFd<'_>], ready: &mut [bool], timeout: Option<Duration>) {
     const MOST: usize = 16;
     assert!(fds.len() <= MOST && ready.len() >= fds.len());
     let Some(first) = fds.first() else { return };
@@ -79,7 +114,7 @@ pub fn poll_readable(fds: &[BorrowedFd<'_>], ready: &mut [bool], timeout: Durati
     });
     let polled = &mut polled[..fds.len()];
     ready.fill(false);
-    if poll(polled, Some(&to_timespec(timeout))).is_ok() {
+    if poll(polled, timeout.map(to_timespec).as_ref()).is_ok() {
         for (ready, polled) in ready.iter_mut().zip(polled) {
             *ready = !polled.revents().is_empty();
         }
@@ -99,7 +134,7 @@ mod tests {
         let kick = Kick::new().expect("eventfd");
         let readable = |kick: &Kick| {
             let mut ready = [false];
-            poll_readable(&[kick.as_fd()], &mut ready, Duration::ZERO);
+            poll_readable(&[kick.as_fd()], &mut ready, Some(Duration::ZERO));
             ready[0]
         };
         assert!(!readable(&kick));
@@ -108,6 +143,17 @@ mod tests {
         assert!(readable(&kick));
         kick.clear();
         assert!(!readable(&kick));
+    }
+
+    #[test]
+    fn a_ticker_wakes_a_sleep_without_a_timeout() {
+        let ticker = Ticker::new(Duration::from_millis(5)).expect("timerfd");
+        for _ in 0..2 {
+            let mut ready = [false];
+            poll_readable(&[ticker.as_fd()], &mut ready, None);
+            assert!(ready[0]);
+            ticker.clear();
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::{
 };
 
 const DEFAULT_RATE_HZ: u32 = 48_000;
-const DEFAULT_PERIOD_FRAMES: u32 = 64;
+const DEFAULT_PERIOD_FRAMES: u32 = 128;
 
 /// See the file's head.
 pub(crate) struct Paced {

@@ -36,7 +36,7 @@ fn null_pulls_at_the_pace_of_a_sound_card() {
     let options =
         Options { rate_hz: Some(48_000), on_audio_thread: Some(hook), ..Options::default() };
     let mut device = open("null", &options);
-    assert_eq!((device.rate_hz(), device.period_frames()), (48_000, Some(64)));
+    assert_eq!((device.rate_hz(), device.period_frames()), (48_000, Some(128)));
     assert!(!device.is_real() && device.self_paced());
     let ramp = Ramp::default();
     let began = Instant::now();
@@ -45,10 +45,10 @@ fn null_pulls_at_the_pace_of_a_sound_card() {
     let elapsed = began.elapsed();
     let report = device.stop().unwrap();
     // Never faster than the clock, apart from the period that begins at once; slower only by counted slips.
-    let by_the_clock = (began.elapsed().as_secs_f64() * 48_000.0) as u64 + 64;
+    let by_the_clock = (began.elapsed().as_secs_f64() * 48_000.0) as u64 + 128;
     assert!(report.frames <= by_the_clock, "{} frames in {by_the_clock}", report.frames);
     assert!(report.xruns > 0 || elapsed < Duration::from_millis(200), "{elapsed:?}, no xrun");
-    assert_eq!(report.frames, report.periods * 64);
+    assert_eq!(report.frames, report.periods * 128);
     assert_eq!(report.periods, ramp.consumed.load(SeqCst));
     assert_eq!(threads.load(SeqCst), 1, "the hook runs once per audio thread");
     assert_eq!(device.stop().unwrap(), report, "stopping twice is stopping once");

@@ -68,6 +68,15 @@ impl DeviceClock {
     }
 }
 
+impl DeviceClock {
+    /// When the device will be at `frame`, in nanoseconds. `None` before the first callback.
+    pub fn time_of(&self, frame: u64) -> Option<u64> {
+        let locked = self.state?;
+        let frames = frame as f64 - locked.frame as f64;
+        Some((locked.time_ns + frames * locked.frame_ns).max(0.0) as u64)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -115,11 +115,6 @@ impl FaultDetector {
         if owed_ns >= self.limits.hard_ns { Suspicion::Hopeless } else { Suspicion::Overdue }
     }
 
-    /// Whether a worker has not made progress since it last owed a block.
-    pub fn is_watched(&self, slot: Slot) -> bool {
-        self.watches[slot].is_some()
-    }
-
     /// Forgets what a slot owed: another worker is in it now.
     pub fn forget(&mut self, slot: Slot) {
         self.watches[slot] = None;

@@ -1,7 +1,9 @@
 //! How a worker stays in lockstep: what it does next, given what the shared boards say.
 //!
-//! The primary renders a block when it is sealed; a standby when the primary has finished it. A worker
-//! forks only between two blocks, and only when nothing more urgent is due.
+//! The primary renders a block when it is sealed; a standby when it is released: the supervisor releases,
+//! each time it rings, what the primary had finished by then. So a standby is one step behind, does even
+//! work, and no worker has to wake another. A worker forks only between two blocks, and only when nothing
+//! more urgent is due.
 
 use crate::{BlockIndex, Slot};
 
@@ -79,8 +81,8 @@ pub trait Board {
     fn primary(&self) -> Slot;
     /// How many blocks are sealed.
     fn sealed(&self) -> BlockIndex;
-    /// How many blocks the worker of a slot has finished.
-    fn rendered(&self, slot: Slot) -> BlockIndex;
+    /// How many blocks are released to the standbys.
+    fn released(&self) -> BlockIndex;
     /// The last order given to a slot.
     fn order(&self, slot: Slot) -> Order;
 }
@@ -92,10 +94,8 @@ pub enum Step {
     Render(BlockIndex),
     /// Do as the supervisor asks.
     Obey(Order),
-    /// Wait until the supervisor seals a block or gives an order.
-    WaitForSeal,
-    /// Wait until the worker of this slot finishes a block, or the supervisor rings its bell.
-    WaitForPrimary(Slot),
+    /// Wait until the supervisor rings: it has sealed a block, promoted somebody, or given an order.
+    Wait,
 }
 
 /// An order waits for at most this many due blocks, so that a worker that is kept busy obeys too.
@@ -107,7 +107,7 @@ impl Position {
         let primary = board.primary();
         let leads = primary == self.slot;
         let sealed = board.sealed();
-        let due = if leads { sealed } else { sealed.min(board.rendered(primary)) };
+        let due = if leads { sealed } else { sealed.min(board.released()) };
         let order = self.waiting_order(board);
         if self.next_block < due && self.blocks_since_order < MOST_BLOCKS_BEFORE_ORDER {
             Step::Render(self.next_block)
@@ -115,10 +115,8 @@ impl Position {
             Step::Obey(order)
         } else if self.next_block < due {
             Step::Render(self.next_block)
-        } else if leads {
-            Step::WaitForSeal
         } else {
-            Step::WaitForPrimary(primary)
+            Step::Wait
         }
     }
 
@@ -156,7 +154,7 @@ mod tests {
     struct TestBoard {
         primary: Slot,
         sealed: BlockIndex,
-        rendered: BlockIndex,
+        released: BlockIndex,
         order: Order,
     }
 
@@ -167,8 +165,8 @@ mod tests {
         fn sealed(&self) -> BlockIndex {
             self.sealed
         }
-        fn rendered(&self, _: Slot) -> BlockIndex {
-            self.rendered
+        fn released(&self) -> BlockIndex {
+            self.released
         }
         fn order(&self, _: Slot) -> Order {
             self.order
@@ -187,26 +185,26 @@ mod tests {
     }
 
     #[test]
-    fn the_primary_goes_as_far_as_is_sealed_and_a_standby_as_far_as_the_primary() {
-        let mut board = TestBoard { primary: 1, sealed: 5, rendered: 0, order: Order::None };
+    fn the_primary_goes_as_far_as_is_sealed_and_a_standby_as_far_as_is_released() {
+        let mut board = TestBoard { primary: 1, sealed: 5, released: 0, order: Order::None };
         assert_eq!(position(4).next_step(&board), Step::Render(4));
-        assert_eq!(position(5).next_step(&board), Step::WaitForSeal);
+        assert_eq!(position(5).next_step(&board), Step::Wait);
         board.primary = 0;
-        board.rendered = 4;
+        board.released = 4;
         assert_eq!(position(3).next_step(&board), Step::Render(3));
-        assert_eq!(position(4).next_step(&board), Step::WaitForPrimary(0));
+        assert_eq!(position(4).next_step(&board), Step::Wait);
     }
 
     #[test]
-    fn garbage_on_another_board_can_not_lead_past_the_seal() {
-        let board = TestBoard { primary: 0, sealed: 5, rendered: u64::MAX, order: Order::None };
-        assert_eq!(position(5).next_step(&board), Step::WaitForPrimary(0));
+    fn nothing_leads_a_standby_past_the_seal() {
+        let board = TestBoard { primary: 0, sealed: 5, released: u64::MAX, order: Order::None };
+        assert_eq!(position(5).next_step(&board), Step::Wait);
     }
 
     #[test]
     fn due_blocks_go_before_an_order_but_not_for_ever() {
         let order = Order::Fork { into: 0, number: 9 };
-        let board = TestBoard { primary: 1, sealed: 100, rendered: 0, order };
+        let board = TestBoard { primary: 1, sealed: 100, released: 0, order };
         let mut position = position(0);
         let mut rendered = 0;
         while let Step::Render(_) = position.next_step(&board) {

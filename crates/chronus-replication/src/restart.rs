@@ -16,6 +16,7 @@ pub struct BackOff {
     failures: u32,
     kills: u32,
     not_before_ns: u64,
+    last_failure_ns: u64,
 }
 
 /// Deaths in childhood that are forgiven without delay: chance may hit a few.
@@ -43,9 +44,12 @@ impl BackOff {
         delay
     }
 
-    /// Notes that a worker did its work for a while.
-    pub fn thrived(&mut self) {
-        *self = Self::default();
+    /// Notes that a worker that joined at `joined_ns` did its work for a while. That says nothing about
+    /// attempts that have failed since.
+    pub fn thrived(&mut self, joined_ns: u64) {
+        if joined_ns >= self.last_failure_ns {
+            *self = Self::default();
+        }
     }
 
     /// Whether an attempt may be made at `now_ns`.
@@ -54,6 +58,7 @@ impl BackOff {
     }
 
     fn delay(&mut self, now_ns: u64) -> u64 {
+        self.last_failure_ns = now_ns;
         let delay = match self.failures.checked_sub(FORGIVEN + 1) {
             None => 0,
             Some(doublings) => (FIRST_DELAY_NS << doublings.min(20)).min(LONGEST_DELAY_NS),
@@ -98,12 +103,11 @@ mod tests {
     #[test]
     fn young_deaths_are_forgiven_then_delayed_up_to_a_second() {
         let mut back_off = BackOff::default();
-        let delays: Vec<u64> = (0..16)
-            .map(|_| back_off.died_young(0, Death::OfItself) / 1_000_000)
-            .collect();
+        let delays: Vec<u64> =
+            (0..16).map(|_| back_off.died_young(0, Death::OfItself) / 1_000_000).collect();
         assert_eq!(delays, [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 1000]);
         assert!(!back_off.permits(999_999_999) && back_off.permits(1_000_000_000));
-        back_off.thrived();
+        back_off.thrived(5);
         assert_eq!(back_off.died_young(5, Death::OfItself), 0);
     }
 
@@ -118,8 +122,11 @@ mod tests {
     #[test]
     fn a_failed_fork_is_tried_again_after_a_millisecond_then_less_often() {
         let mut back_off = BackOff::default();
-        assert_eq!(back_off.fork_failed(0), 1_000_000);
-        assert_eq!(back_off.fork_failed(0), 2_000_000);
+        assert_eq!(back_off.fork_failed(7), 1_000_000);
+        back_off.thrived(6);
+        assert_eq!(back_off.fork_failed(7), 2_000_000, "an older worker's success is no news");
+        back_off.thrived(8);
+        assert_eq!(back_off.fork_failed(9), 1_000_000);
     }
 
     #[test]

@@ -44,6 +44,8 @@ impl Settings {
 pub struct View<'a> {
     /// How many blocks are sealed.
     pub sealed: BlockIndex,
+    /// How many are released to the standbys.
+    pub released: BlockIndex,
     /// The incarnation that has claimed each slot.
     pub claimed: [u32; SLOTS],
     /// How many blocks the worker of each slot has finished.
@@ -202,10 +204,17 @@ enum State {
     Ordered { forker: Slot, number: u32, since_ns: u64 },
     /// The process is known; it has not claimed the slot yet.
     Joining { number: u32, until_ns: u64 },
-    /// At work.
-    Live { joined_at: BlockIndex, late: bool, thrived: bool },
+    /// At work; late since it had finished so many blocks, if it is.
+    Live { joined: Joined, late: Option<BlockIndex>, thrived: bool },
     /// Killed; not reaped yet.
     Fenced,
+}
+
+/// Where and when a worker began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Joined {
+    block: BlockIndex,
+    at_ns: u64,
 }
 
 /// The state machine.
@@ -224,6 +233,8 @@ pub struct Supervision {
     begun: bool,
     now_ns: u64,
     rendered: [BlockIndex; SLOTS],
+    /// What was due to a standby at the look before, so that it has had the time to do it.
+    was_due: BlockIndex,
 }
 
 /// A worker that has finished this many blocks since it joined did not die young.
@@ -244,6 +255,7 @@ impl Supervision {
             begun: false,
             now_ns: 0,
             rendered: [0; SLOTS],
+            was_due: 0,
             settings,
         }
     }
@@ -270,7 +282,7 @@ impl Supervision {
             State::Ordered { .. } | State::Joining { .. } => "joining",
             State::Fenced => "fenced",
             State::Live { .. } if self.primary == Some(slot) => "primary",
-            State::Live { late: true, .. } => "late",
+            State::Live { late: Some(_), .. } => "late",
             State::Live { .. } => "standby",
         }
     }
@@ -342,7 +354,8 @@ impl Supervision {
             self.promote_best(None, actions);
         }
         self.judge_all(view, actions);
-        self.judge_redundancy(view, actions);
+        self.judge_redundancy(actions);
+        self.was_due = self.due_to_standby(view);
         self.restore(actions);
     }
 
@@ -361,8 +374,8 @@ impl Supervision {
             let State::Joining { number, until_ns } = self.states[slot] else { continue };
             if view.claimed[slot] == number {
                 self.detector.forget(slot);
-                let joined_at = view.rendered[slot];
-                self.states[slot] = State::Live { joined_at, late: false, thrived: false };
+                let joined = Joined { block: view.rendered[slot], at_ns: self.now_ns };
+                self.states[slot] = State::Live { joined, late: None, thrived: false };
                 actions.push(Action::Admit { slot, number });
             } else if self.detector.patience_ns() >= until_ns {
                 self.fence(slot, Reason::NeverJoined, actions);
@@ -376,7 +389,7 @@ impl Supervision {
         self.primary = best;
         if let Some(to) = best {
             if let State::Live { late, .. } = &mut self.states[to] {
-                *late = false;
+                *late = None;
             }
             actions.push(Action::Promote(to));
             actions.push(Action::Report(Notice::RoleChange { from, to }));
@@ -384,17 +397,16 @@ impl Supervision {
     }
 
     fn judge_all(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
-        let leads_until = self.primary.map_or(0, |primary| view.rendered[primary]);
         for slot in 0..SLOTS {
             if !self.is_live(slot) {
                 continue;
             }
             let is_primary = self.primary == Some(slot);
-            let due = if is_primary { view.sealed } else { view.sealed.min(leads_until) };
+            let due = if is_primary { view.sealed } else { self.due_to_standby(view) };
             let rendered = view.rendered[slot];
             let suspicion = self.detector.judge(slot, rendered, due, || (view.cpu_ns)(slot));
             match suspicion {
-                Suspicion::None => self.note_progress(slot, rendered, due, actions),
+                Suspicion::None => self.note_progress(slot, rendered, actions),
                 Suspicion::Overdue if is_primary => self.overtake(slot, actions),
                 Suspicion::Overdue => self.mark_late(slot),
                 Suspicion::RanAway => self.fence(slot, Reason::RanAway, actions),
@@ -403,34 +415,37 @@ impl Supervision {
         }
     }
 
-    fn note_progress(
-        &mut self,
-        slot: Slot,
-        rendered: BlockIndex,
-        due: BlockIndex,
-        actions: &mut Vec<Action>,
-    ) {
-        let watched = self.detector.is_watched(slot);
-        let State::Live { joined_at, late, thrived } = &mut self.states[slot] else { return };
-        if *late && rendered >= due && !watched {
-            *late = false;
+    /// How many blocks a standby should have finished. A new primary may be behind what was released.
+    fn due_to_standby(&self, view: &View<'_>) -> BlockIndex {
+        let leads_until = self.primary.map_or(0, |primary| view.rendered[primary]);
+        view.released.min(leads_until).min(view.sealed)
+    }
+
+    /// Only progress shows that a late worker is well again: one that is stuck may owe nothing for the
+    /// moment.
+    fn note_progress(&mut self, slot: Slot, rendered: BlockIndex, actions: &mut Vec<Action>) {
+        let was_due = self.was_due;
+        let State::Live { joined, late, thrived } = &mut self.states[slot] else { return };
+        if late.is_some_and(|since| rendered > since && rendered >= was_due) {
+            *late = None;
             actions.push(Action::Report(Notice::CaughtUp(slot)));
         }
-        if !*thrived && rendered >= *joined_at + CHILDHOOD_BLOCKS {
+        if !*thrived && rendered >= joined.block + CHILDHOOD_BLOCKS {
             *thrived = true;
-            self.forks.thrived();
+            self.forks.thrived(joined.at_ns);
         }
     }
 
     fn mark_late(&mut self, slot: Slot) {
+        let rendered = self.rendered[slot];
         if let State::Live { late, .. } = &mut self.states[slot] {
-            *late = true;
+            late.get_or_insert(rendered);
         }
     }
 
     /// An overdue primary loses its place, if there is anybody who is not late to take it.
     fn overtake(&mut self, slot: Slot, actions: &mut Vec<Action>) {
-        let in_time = |state: &State| matches!(state, State::Live { late: false, .. });
+        let in_time = |state: &State| matches!(state, State::Live { late: None, .. });
         if !(0..SLOTS).any(|other| other != slot && in_time(&self.states[other])) {
             return;
         }
@@ -461,8 +476,8 @@ impl Supervision {
             State::Empty | State::Ordered { .. } => return,
             State::Fenced => false,
             State::Joining { .. } => true,
-            State::Live { thrived, joined_at, .. } => {
-                !thrived && self.rendered[slot] < joined_at + CHILDHOOD_BLOCKS
+            State::Live { thrived, joined, .. } => {
+                !thrived && self.rendered[slot] < joined.block + CHILDHOOD_BLOCKS
             }
         };
         self.states[slot] = State::Empty;
@@ -486,15 +501,14 @@ impl Supervision {
         }
     }
 
-    fn judge_redundancy(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
-        let Some(primary) = self.primary else {
+    fn judge_redundancy(&mut self, actions: &mut Vec<Action>) {
+        if self.primary.is_none() {
             self.set_redundant(false, actions);
             return;
-        };
-        let lead = view.rendered[primary];
+        }
         let level = (0..SLOTS)
-            .filter(|slot| matches!(self.states[*slot], State::Live { late: false, .. }))
-            .filter(|slot| view.rendered[*slot] + 1 >= lead)
+            .filter(|slot| matches!(self.states[*slot], State::Live { late: None, .. }))
+            .filter(|slot| self.rendered[*slot] >= self.was_due)
             .count();
         // A standby that is a few blocks behind for a moment does not end redundancy once there.
         let there = self.live().filter(|slot| self.role(*slot) != "late").count();
@@ -539,7 +553,7 @@ impl Supervision {
         if !self.forks.permits(self.now_ns) {
             return;
         }
-        let in_time = |slot: &Slot| matches!(self.states[*slot], State::Live { late: false, .. });
+        let in_time = |slot: &Slot| matches!(self.states[*slot], State::Live { late: None, .. });
         let forker = self.live().filter(in_time).max_by_key(|slot| self.primary != Some(*slot));
         let Some(forker) = forker else { return };
         let number = self.take_number();

@@ -57,6 +57,7 @@ impl World {
         let cpu = self.cpu_ns;
         let view = View {
             sealed: self.sealed,
+            released: self.sealed,
             claimed: self.claimed,
             rendered: self.rendered,
             cpu_ns: &|slot| Some(cpu[slot]),

@@ -32,6 +32,7 @@ pub struct ControlBoard {
     pub bell: AtomicU32,
     primary: AtomicU32,
     sealed: AtomicU64,
+    released: AtomicU64,
     /// How many entries the log has.
     pub head: AtomicU64,
     orders: [AtomicU64; SLOTS],
@@ -68,6 +69,17 @@ impl ControlBoard {
         place.store(encode(seal), Ordering::Relaxed);
         // Pairs with the acquiring load in `sealed`.
         self.sealed.store(seal.block + 1, Ordering::Release);
+    }
+
+    /// How many blocks are released to the standbys.
+    pub fn released(&self) -> BlockIndex {
+        self.released.load(Ordering::Acquire)
+    }
+
+    /// Releases blocks to the standbys: those that the primary has finished. Only the supervisor may,
+    /// before it rings.
+    pub fn release(&self, blocks: BlockIndex) {
+        self.released.store(blocks, Ordering::Release);
     }
 
     /// The order last given to `slot`.

@@ -28,8 +28,8 @@ pub struct SlotRegion {
 #[repr(C, align(64))]
 #[derive(Debug, Default)]
 pub struct StatusBoard {
-    /// Rung by the worker after each block, and by the supervisor when roles change; standbys sleep on
-    /// the bell of the primary.
+    /// Rung by the worker after each block, and by the supervisor when roles change; a device without a
+    /// clock sleeps on the bell of the primary.
     pub bell: AtomicU32,
     incarnation: AtomicU32,
     rendered: AtomicU64,
@@ -39,8 +39,6 @@ pub struct StatusBoard {
     pub breadcrumb: [AtomicU64; 2],
     /// When the worker claimed the slot, in nanoseconds of the monotonic clock.
     pub claimed_at_ns: AtomicU64,
-    /// When the worker first was level with the primary.
-    pub level_at_ns: AtomicU64,
     /// How long the last fork took the forker, in nanoseconds.
     pub fork_ns: AtomicU64,
     /// Time spent rendering, in nanoseconds, since the worker claimed the slot.
@@ -75,7 +73,6 @@ impl StatusBoard {
 
     /// A new worker takes the slot; its number is written last.
     pub fn claim(&self, incarnation: u32, rendered: BlockIndex, log_position: u64, now_ns: u64) {
-        self.level_at_ns.store(0, Ordering::Relaxed);
         self.busy_ns.store(0, Ordering::Relaxed);
         self.claimed_at_ns.store(now_ns, Ordering::Relaxed);
         self.log_position.store(log_position, Ordering::Relaxed);
@@ -87,7 +84,7 @@ impl StatusBoard {
     pub fn finish_block(&self, rendered: BlockIndex, log_position: u64) {
         self.log_position.store(log_position, Ordering::Release);
         self.rendered.store(rendered, Ordering::Release);
-        // Acquiring too: a worker that was promoted just now must see it, or it would not wake its standby.
+        // Acquiring too: a worker that was promoted just now must see it, or it would not wake who waits for it.
         self.bell.fetch_add(1, Ordering::AcqRel);
     }
 

@@ -313,8 +313,8 @@ impl Sleepers {
     }
 }
 
-/// A standby waits for block 0 of the primary. It goes round once: one that wakes, or is not let
-/// sleep, begins afresh, as one that comes later would.
+/// A device without a clock waits for block 0 of the primary. It goes round once: one that wakes, or is
+/// not let sleep, begins afresh, as one that comes later would.
 fn follow_the_primary(looks_before_it_listens: bool) {
     loom::model(move || {
         let shared = Arc::new((StatusBoard::default(), Sleepers::default()));
@@ -344,24 +344,22 @@ fn a_look_before_listening_would_be_found() {
     follow_the_primary(true);
 }
 
-/// Who sleeps on the bell of the old primary is woken when there is a new one.
+/// A standby sleeps on the bell of the control board, and is woken when it is to go first.
 #[test]
 fn no_promotion_is_slept_over() {
     loom::model(|| {
-        let shared =
-            Arc::new((ControlBoard::default(), StatusBoard::default(), Sleepers::default()));
+        let shared = Arc::new((ControlBoard::default(), Sleepers::default()));
         let ringer = shared.clone();
         let supervisor = thread::spawn(move || {
-            let (control, old, sleepers) = &*ringer;
+            let (control, sleepers) = &*ringer;
             control.promote(1);
-            old.bell.fetch_add(1, Ordering::Release);
+            control.bell.fetch_add(1, Ordering::Release);
             sleepers.wake_all();
         });
-        let (control, old, sleepers) = &*shared;
-        let primary = control.primary();
-        let heard = old.bell.load(Ordering::Acquire);
-        let waits = primary == 0 && control.primary() == 0;
-        let asleep_since = if waits { sleepers.wait_on(&old.bell, heard) } else { None };
+        let (control, sleepers) = &*shared;
+        let heard = control.bell.load(Ordering::Acquire);
+        let waits = control.primary() == 0;
+        let asleep_since = if waits { sleepers.wait_on(&control.bell, heard) } else { None };
         supervisor.join().expect("joins");
         sleepers.wake_after(asleep_since);
     });

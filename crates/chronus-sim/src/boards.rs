@@ -47,6 +47,7 @@ pub(crate) struct SlotBoard {
 pub(crate) struct Boards {
     pub(crate) primary: Slot,
     pub(crate) sealed: BlockIndex,
+    pub(crate) released: BlockIndex,
     seals: Vec<Seal>,
     pub(crate) log: LogRing,
     pub(crate) slots: [SlotBoard; SLOTS],
@@ -75,6 +76,7 @@ impl Boards {
         Self {
             primary: 0,
             sealed: 0,
+            released: 0,
             seals: vec![Seal { block: u64::MAX, log_position: 0 }; SEALS],
             log,
             slots: std::array::from_fn(|_| SlotBoard::new()),
@@ -111,8 +113,8 @@ impl Board for Boards {
         self.sealed
     }
 
-    fn rendered(&self, slot: Slot) -> BlockIndex {
-        self.slots[slot].rendered
+    fn released(&self) -> BlockIndex {
+        self.released
     }
 
     fn order(&self, slot: Slot) -> Order {

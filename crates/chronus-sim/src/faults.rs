@@ -1,12 +1,15 @@
 //! What goes wrong in the world, and whether it may.
 
-use chronus_replication::Slot;
 use chronus_replication::lockstep::Board;
+use chronus_replication::{BLOCK_FRAMES, Slot};
 
 use crate::process::{DOOMED_NS, Process};
 use crate::supervisor::LEAD_BLOCKS;
 use crate::world::World;
 use crate::{FAULT_NAMES, Spacing};
+
+/// The first of the kinds of faults are kills: of the primary, of a standby, of anybody.
+const KILLS: u64 = 3;
 
 /// Faults that strike when their occasion comes.
 #[derive(Debug, Default)]
@@ -31,7 +34,11 @@ impl World {
             self.armed = Armed::default();
             return;
         }
-        let kind = self.rng.between(0, FAULT_NAMES.len() as u64) as usize;
+        let kinds = match self.scenario.mix.spacing {
+            Spacing::WhenRedundant => KILLS,
+            _ => FAULT_NAMES.len() as u64,
+        };
+        let kind = self.rng.between(0, kinds) as usize;
         // Fresh starts are bounded, so a world in which all die often is silent and tests little.
         let too_often = matches!(kind, 14..=16) && !self.rng.one_in(60);
         let somebody = self.processes.iter().any(|process| process.alive && process.claimed);
@@ -41,7 +48,7 @@ impl World {
             self.oracles.liveness.excuse_until(self.now);
             self.note(&("fault", FAULT_NAMES[kind]));
         } else {
-            self.fault_ns = self.now + 300_000;
+            self.fault_ns = self.now + mean.min(300_000);
         }
     }
 
@@ -150,7 +157,7 @@ impl World {
                 let most = if kind == 4 { 25_000_000 } else { 4_000_000 };
                 let delay = self.rng.between(1_000_000, most);
                 let process = &mut self.processes[index];
-                process.ready_ns = process.ready_ns.max(now) + delay;
+                process.held_until_ns = now + delay;
                 self.hinder(index, delay);
             }
             _ => {
@@ -235,7 +242,7 @@ impl World {
     /// nobody else is stuck at the same time (two that are stuck cost twice the patience), and no wrong
     /// bits may cost others their lives.
     fn is_survivable(&self, victim: Option<u64>) -> bool {
-        let sealed = self.boards.sealed;
+        let level = self.selector.next_block() + LEAD_BLOCKS - 1;
         let trouble = self.processes.iter().any(|process| {
             let another_is_stuck = Some(process.pid) != victim && process.is_stuck(self.now);
             another_is_stuck || process.is_corrupt(self.now)
@@ -247,14 +254,17 @@ impl World {
                 Some(process.pid) != victim
                     && process.is_healthy(self.now)
                     && board.admitted == process.position.incarnation
-                    && board.rendered + 2 >= sealed
+                    && board.rendered >= level
                     && process.first_block <= self.selector.next_block()
             })
     }
 
     /// Ends the time in which a gap is legitimate, once somebody is healthy, level and complete.
     pub(crate) fn note_safety(&mut self) {
-        let ahead = self.boards.sealed >= self.selector.next_block() + LEAD_BLOCKS;
+        let next_block = self.selector.next_block();
+        let period = self.period_frames.div_ceil(BLOCK_FRAMES) as u64;
+        let ahead = self.boards.sealed >= next_block + LEAD_BLOCKS
+            && self.boards.slots[self.boards.primary].rendered > next_block + period;
         if self.oracles.no_gap.is_at_risk()
             && ahead
             && self.now >= self.supervisor_not_before_ns

@@ -48,7 +48,7 @@ pub enum Spacing {
     Wild,
     /// Only while another healthy replica is level and holds every block that is not played yet.
     Survivable,
-    /// Only while supervision says that it is redundant.
+    /// Only kills, and only while supervision says that it is redundant.
     WhenRedundant,
 }
 

@@ -26,6 +26,8 @@ pub(crate) struct Process {
     pub(crate) kill_at_ns: Option<u64>,
     pub(crate) alive: bool,
     pub(crate) stopped_until_ns: u64,
+    /// Not run by the machine before.
+    pub(crate) held_until_ns: u64,
     pub(crate) runaway_since_ns: Option<u64>,
     cpu_ns: u64,
     pub(crate) born_ns: u64,
@@ -52,6 +54,8 @@ pub(crate) enum Doing {
     Rendering(BlockIndex),
     /// The fork takes effect next.
     Forking { into: Slot, number: u32, order: Order },
+    /// Sleeps until the supervisor rings.
+    Sleeping,
 }
 
 /// What a standby sees that does not wait for the primary (a planted bug).
@@ -64,7 +68,8 @@ impl Board for Hasty<'_> {
     fn sealed(&self) -> BlockIndex {
         self.0.sealed
     }
-    fn rendered(&self, _: Slot) -> BlockIndex {
+    #[expect(clippy::misnamed_getters, reason = "that is the bug")]
+    fn released(&self) -> BlockIndex {
         self.0.sealed
     }
     fn order(&self, slot: Slot) -> Order {
@@ -84,6 +89,7 @@ impl Process {
             kill_at_ns: None,
             alive: true,
             stopped_until_ns: 0,
+            held_until_ns: 0,
             runaway_since_ns: None,
             cpu_ns: 0,
             born_ns: now,
@@ -101,10 +107,10 @@ impl Process {
         if !self.alive {
             return u64::MAX;
         }
-        let works = if self.runaway_since_ns.is_some() {
+        let works = if self.runaway_since_ns.is_some() || self.doing == Doing::Sleeping {
             u64::MAX
         } else {
-            self.ready_ns.max(self.stopped_until_ns)
+            self.ready_ns.max(self.stopped_until_ns).max(self.held_until_ns)
         };
         works.min(self.kill_at_ns.unwrap_or(u64::MAX))
     }
@@ -152,7 +158,7 @@ impl World {
         }
         match self.processes[index].doing {
             Doing::Starting => self.claim(index),
-            Doing::Deciding => self.decide(index),
+            Doing::Deciding | Doing::Sleeping => self.decide(index),
             Doing::Rendering(block) => self.finish_block(index, block),
             Doing::Forking { into, number, order } => self.finish_fork(index, into, number, order),
         }
@@ -207,16 +213,28 @@ impl World {
                 self.processes[index].position.obeyed(order);
                 (Doing::Deciding, 1_000)
             }
-            Step::WaitForSeal | Step::WaitForPrimary(_) => {
-                (Doing::Deciding, self.rng.between(30_000, 150_000))
-            }
+            Step::Wait => (Doing::Sleeping, 0),
         };
         let now = self.now;
         let process = &mut self.processes[index];
         process.doing = doing;
         process.ready_ns = now + takes_ns;
-        if doing != Doing::Deciding {
+        if !matches!(doing, Doing::Deciding | Doing::Sleeping) {
             process.cpu_ns += takes_ns;
+        }
+    }
+
+    /// Releases what the primary has finished and rings: whoever sleeps looks around, each when the
+    /// machine runs it.
+    pub(crate) fn ring(&mut self) {
+        self.boards.released = self.boards.slots[self.boards.primary].rendered;
+        for index in 0..self.processes.len() {
+            let wakes_ns = self.now + self.rng.between(30_000, 150_000);
+            let process = &mut self.processes[index];
+            if process.alive && process.doing == Doing::Sleeping {
+                process.doing = Doing::Deciding;
+                process.ready_ns = wakes_ns;
+            }
         }
     }
 

@@ -54,6 +54,7 @@ impl World {
         let ahead = (LEAD_BLOCKS + extra).min(RING_BLOCKS as u64 - 16);
         let (slowest_entry, slowest_block) = self.slowest_reader();
         let target = (self.selector.next_block() + ahead).min(slowest_block + SEALS as u64 - 16);
+        let before = self.sequencer.next_block();
         while self.sequencer.next_block() < target {
             self.boards.log.slowest_reader = slowest_entry;
             let mut entries: Vec<Entry> = Vec::new();
@@ -67,6 +68,9 @@ impl World {
             self.oracles.lockstep.sealed(seal.block, &entries);
             self.boards.seal(seal);
             self.trace(seal.log_position);
+        }
+        if self.sequencer.next_block() != before {
+            self.ring();
         }
     }
 
@@ -145,6 +149,7 @@ impl World {
         };
         let view = View {
             sealed: self.boards.sealed,
+            released: self.boards.released,
             claimed: std::array::from_fn(|slot| self.boards.slots[slot].claimed),
             rendered: std::array::from_fn(|slot| self.boards.slots[slot].rendered),
             cpu_ns: &cpu,
@@ -156,7 +161,10 @@ impl World {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Promote(slot) => self.promote(slot),
+            Action::Promote(slot) => {
+                self.promote(slot);
+                self.ring();
+            }
             Action::Admit { slot, number } => {
                 self.boards.slots[slot].admitted = number;
                 self.oracles.admitted.admit(slot, number);
@@ -172,6 +180,7 @@ impl World {
                 self.floors[into] = (board.log_position, board.rendered);
                 self.pending = Some((forker, into, number));
                 self.boards.give_order(forker, Order::Fork { into, number });
+                self.ring();
             }
             Action::FindChild { number, into } => self.find_child(number, into),
             Action::Spawn { slot, number, restart } => self.spawn(slot, number, restart),

@@ -163,7 +163,7 @@ struct Worker {
     view: WorkerView,
     kick: Kick,
     parent: u32,
-    /// Whether it has been level with the primary since it took its slot.
+    /// Whether it has caught up since it took its slot.
     level: bool,
 }
 
@@ -182,17 +182,14 @@ impl Board for Boards<'_> {
         self.log.board.sealed()
     }
 
-    fn rendered(&self, slot: Slot) -> BlockIndex {
-        self.slots.slots[slot].board.rendered()
+    fn released(&self) -> BlockIndex {
+        self.log.board.released()
     }
 
     fn order(&self, slot: Slot) -> Order {
         self.log.board.order(slot)
     }
 }
-
-/// A worker that sleeps looks around this often, in case a bell was rung by nobody.
-const LOOK_AROUND: Duration = Duration::from_millis(100);
 
 impl Worker {
     fn boards(&self) -> Boards<'_> {
@@ -209,25 +206,21 @@ impl Worker {
         let Position { incarnation, next_block, log_position, .. } = self.position;
         let now_ns = clock::monotonic_ns();
         self.view.own().board.claim(incarnation, next_block, log_position, now_ns);
-        self.note_level();
         self.kick.raise();
     }
 
     fn work(&mut self) -> ! {
         loop {
-            // The bells are read before looking, so that one rung after the look is not slept over.
-            let primary = self.boards().primary();
-            let primary_bell = &self.view.slots.slots[primary].board.bell;
-            let seal_bell = &self.view.log.board.bell;
-            let heard = (primary_bell.load(Ordering::Acquire), seal_bell.load(Ordering::Acquire));
+            // The bell is read before looking, so that one rung after the look is not slept over.
+            let heard = self.view.log.board.bell.load(Ordering::Acquire);
             match self.position.next_step(&self.boards()) {
                 Step::Render(block) => self.render(block),
                 Step::Obey(order) => self.obey(order),
-                Step::WaitForSeal => wait_on(seal_bell, heard.1, Some(LOOK_AROUND)),
-                Step::WaitForPrimary(slot) if slot == primary => {
-                    wait_on(primary_bell, heard.0, Some(LOOK_AROUND));
+                Step::Wait => {
+                    self.note_level();
+                    // No timeout, which would cost a timer each time: the supervisor rings now and then.
+                    wait_on(&self.view.log.board.bell, heard, None);
                 }
-                Step::WaitForPrimary(_) => {}
             }
         }
     }
@@ -263,18 +256,12 @@ impl Worker {
         }
         let busy_ns = clock::monotonic_ns().saturating_sub(started_ns);
         own.board.busy_ns.fetch_add(busy_ns, Ordering::Relaxed);
-        self.note_level();
     }
 
-    /// Tells the supervisor, once, when the worker is level with the primary.
+    /// Tells the supervisor, once, when there is nothing left to catch up with.
     fn note_level(&mut self) {
-        if self.level {
-            return;
-        }
-        let boards = self.boards();
-        if self.position.next_block + 1 >= boards.rendered(boards.primary()) {
+        if !self.level {
             self.level = true;
-            self.view.own().board.level_at_ns.store(clock::monotonic_ns(), Ordering::Release);
             self.kick.raise();
         }
     }

@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chronus_engine::{Command, Controls, Patch};
-use chronus_os::wake::{Kick, poll_readable, wake_all};
+use chronus_os::wake::{Kick, Ticker, poll_readable, wake_all};
 use chronus_os::{clock, sched};
 use chronus_output::Device;
 use chronus_replication::command_sequencer::CommandSequencer;
@@ -36,8 +36,12 @@ use status::Figures;
 
 /// Commands that may wait for their frame.
 const WAITING_COMMANDS: usize = 8192;
-/// The longest sleep; a look at the workers is due at least this often.
-const LONGEST_SLEEP: Duration = Duration::from_millis(5);
+/// While something may be owed, a look at the workers is due at least this often.
+const LONGEST_SLEEP: Duration = Duration::from_millis(2);
+/// Everybody looks around this often, whether or not there seems to be anything to do.
+const TICK: Duration = Duration::from_millis(100);
+/// A callback is looked for this long after it is expected.
+const CALLBACK_SLACK_NS: u64 = 50_000;
 
 /// How an engine is set up.
 pub struct Setup {
@@ -88,6 +92,7 @@ pub struct Supervisor {
     device_clock: DeviceClock,
     journal: Option<JournalWriter>,
     figures: Figures,
+    ticker: Ticker,
     journal_mark_ns: u64,
     device_lost: bool,
     /// SIGTERM or SIGINT has come.
@@ -125,6 +130,7 @@ impl Supervisor {
             processes: Processes::new(log_memory, slots_memory),
             device_clock: DeviceClock::new(rate_hz),
             figures: Figures::new(clock::monotonic_ns()),
+            ticker: Ticker::new(TICK)?,
             journal_mark_ns: 0,
             device_lost: false,
             end_asked: false,
@@ -188,23 +194,42 @@ impl Supervisor {
     }
 
     fn sleep(&mut self) {
-        let block_ns = BLOCK_FRAMES as u64 * 1_000_000_000 / u64::from(self.rate_hz);
-        let paced = self.device.self_paced() && !self.processes.any_pending();
-        let sleep = if paced { LONGEST_SLEEP } else { Duration::from_nanos(block_ns) };
-        let mut fds = [self.ears.kick.as_fd(); SLOTS + 2];
+        let mut fds = [self.ears.kick.as_fd(); SLOTS + 3];
         fds[1] = self.ears.end.as_fd();
-        let mut count = 2;
+        fds[2] = self.ticker.as_fd();
+        let mut count = 3;
         for child in self.processes.running() {
             fds[count] = child.as_fd();
             count += 1;
         }
-        let mut ready = [false; SLOTS + 2];
-        poll_readable(&fds[..count], &mut ready, sleep);
+        let mut ready = [false; SLOTS + 3];
+        poll_readable(&fds[..count], &mut ready, self.time_to_sleep());
         self.end_asked |= ready[1];
-        self.someone_died = ready[2..].contains(&true);
+        self.someone_died = ready[3..].contains(&true);
         if ready[0] {
             self.ears.kick.clear();
         }
+        if ready[2] {
+            self.ticker.clear();
+            self.ring();
+        }
+    }
+
+    /// How long to sleep if nothing happens; `None` for until something does, which saves a timer. A
+    /// device that does not say when it has played is looked for when its next callback is expected.
+    fn time_to_sleep(&self) -> Option<Duration> {
+        let frame_ns = 1_000_000_000 / u64::from(self.rate_hz);
+        if self.processes.any_pending() {
+            return Some(Duration::from_nanos(BLOCK_FRAMES as u64 * frame_ns));
+        }
+        if self.device.self_paced() {
+            let period_ns = self.shared.longest_period.load(Ordering::Relaxed) * frame_ns;
+            let often = !self.setup.free_run && period_ns <= 3_000_000;
+            return (!often).then_some(LONGEST_SLEEP);
+        }
+        let next = self.device_clock.time_of(self.shared.frames.load(Ordering::Acquire));
+        let ahead_ns = next.map_or(0, |next_ns| next_ns.saturating_sub(clock::monotonic_ns()));
+        Some(Duration::from_nanos(ahead_ns + CALLBACK_SLACK_NS).min(LONGEST_SLEEP))
     }
 
     /// Seals as many blocks as the workers shall be ahead of the device, and no more than the slowest
@@ -240,8 +265,7 @@ impl Supervisor {
             board.seal(&self.regions.log.seals, seal);
         }
         if self.sequencer.next_block() != before {
-            board.bell.fetch_add(1, Ordering::Release);
-            wake_all(&board.bell);
+            self.ring();
         }
     }
 
@@ -299,8 +323,16 @@ impl Supervisor {
     fn act(&mut self, action: Action, now_ns: u64) {
         match action {
             Action::Promote(slot) => {
+                let slots = &self.regions.slots.slots;
+                // Released first, so that no standby runs ahead of a new primary that is behind.
+                self.regions.log.board.release(slots[slot].board.rendered());
                 self.regions.log.board.promote(slot);
-                self.ring_all();
+                self.ring();
+                // A device without a clock may sleep on the bell of the slot that went first.
+                for slot in slots {
+                    slot.board.bell.fetch_add(1, Ordering::Release);
+                    wake_all(&slot.board.bell);
+                }
                 self.figures.promoted(clock::monotonic_ns());
             }
             Action::Admit { slot, number } => self.shared.admit(slot, number),
@@ -312,7 +344,7 @@ impl Supervisor {
                 self.processes.expect_fork(forker, into, number, floor);
                 let order = chronus_replication::lockstep::Order::Fork { into, number };
                 self.regions.log.board.give_order(forker, order);
-                self.ring_all();
+                self.ring();
                 self.figures.forks_ordered += 1;
             }
             Action::FindChild { number, into } => self.processes.find_child(number, into),
@@ -331,13 +363,12 @@ impl Supervisor {
         self.processes.spawn(slot, number, start, genesis, (self.rate_hz, self.realtime), kick);
     }
 
-    /// Rings every bell: whoever sleeps looks around.
-    fn ring_all(&self) {
-        let slots = self.regions.slots.slots.iter().map(|slot| &slot.board.bell);
-        for bell in slots.chain([&self.regions.log.board.bell]) {
-            bell.fetch_add(1, Ordering::Release);
-            wake_all(bell);
-        }
+    /// Releases to the standbys what the primary has finished, and wakes the workers.
+    fn ring(&self) {
+        let board = &self.regions.log.board;
+        board.release(self.regions.slots.slots[board.primary()].board.rendered());
+        board.bell.fetch_add(1, Ordering::Release);
+        wake_all(&board.bell);
     }
 
     fn keep_journal(&mut self, now_ns: u64) {

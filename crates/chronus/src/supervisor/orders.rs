@@ -92,7 +92,7 @@ impl Supervisor {
                 let number = self.supervision.take_number();
                 self.figures.fault_caused(now_ns);
                 self.regions.log.board.give_order(slot, Order::Crash { how, number });
-                self.ring_all();
+                self.ring();
                 Ok(())
             }
         }

@@ -33,6 +33,7 @@ pub struct Processes {
 /// Numbers read from the boards, to be looked at by supervision.
 pub struct Seen {
     sealed: u64,
+    released: u64,
     claimed: [u32; SLOTS],
     rendered: [u64; SLOTS],
 }
@@ -40,8 +41,8 @@ pub struct Seen {
 impl Seen {
     /// As supervision wants it.
     pub fn with<'a>(&self, cpu_ns: &'a dyn Fn(Slot) -> Option<u64>) -> View<'a> {
-        let Self { sealed, claimed, rendered } = *self;
-        View { sealed, claimed, rendered, cpu_ns }
+        let Self { sealed, released, claimed, rendered } = *self;
+        View { sealed, released, claimed, rendered, cpu_ns }
     }
 }
 
@@ -88,6 +89,7 @@ impl Processes {
         let boards = |slot: Slot| &regions.slots.slots[slot].board;
         Seen {
             sealed: regions.log.board.sealed(),
+            released: regions.log.board.released(),
             claimed: std::array::from_fn(|slot| boards(slot).incarnation()),
             rendered: std::array::from_fn(|slot| boards(slot).rendered()),
         }
