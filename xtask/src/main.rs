@@ -31,6 +31,9 @@ enum Task {
         /// Faults in real time
         #[arg(long, default_value_t = 1_000)]
         real_time: u64,
+        /// Blocks that the workers are ahead of the device
+        #[arg(long, default_value = "4")]
+        lead: String,
         /// The seed of the faults
         #[arg(long, default_value_t = 1)]
         seed: u64,
@@ -38,8 +41,8 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    let Task::Bench { free_running, real_time, seed } = Cli::parse().task;
-    match bench(free_running, real_time, seed) {
+    let Task::Bench { free_running, real_time, lead, seed } = Cli::parse().task;
+    match bench(free_running, real_time, &lead, seed) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -49,16 +52,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn bench(free_running: u64, real_time: u64, seed: u64) -> Result<bool, Box<dyn Error>> {
+fn bench(free_running: u64, real_time: u64, lead: &str, seed: u64) -> Result<bool, Box<dyn Error>> {
     let built =
         Command::new("cargo").args(["build", "--release", "--package", "chronus"]).status()?;
     if !built.success() {
         return Err("the engine does not build".into());
     }
     println!("{}, commit {}\n", machine(), commit());
-    let free = campaign(&["--free-run"], free_running, seed)?;
-    let real = campaign(&[], real_time, seed)?;
-    let calm = undisturbed(real.took)?;
+    let free = campaign(&["--free-run", "--lead", lead], free_running, seed)?;
+    let real = campaign(&["--lead", lead], real_time, seed)?;
+    let calm = undisturbed(lead, real.took)?;
     let mut table = Table::new();
     table.load_preset(presets::ASCII_MARKDOWN);
     table.set_header(["", "free-running", "real time", "undisturbed, as long"]);
@@ -125,8 +128,8 @@ fn campaign(arguments: &[&str], faults: u64, seed: u64) -> Result<Outcome, Box<d
     engine.end(faults, status, kill_median_us, started.elapsed())
 }
 
-fn undisturbed(length: Duration) -> Result<Outcome, Box<dyn Error>> {
-    let mut engine = Engine::start(RECORDED, &[])?;
+fn undisturbed(lead: &str, length: Duration) -> Result<Outcome, Box<dyn Error>> {
+    let mut engine = Engine::start(RECORDED, &["--lead", lead])?;
     engine.send("/gate/adsr", &["on"])?;
     std::thread::sleep(length);
     let status = engine.status()?;
