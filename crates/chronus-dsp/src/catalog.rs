@@ -1,16 +1,29 @@
 //! The one table of all kinds of module. A new module is one file and one line here.
 
 use crate::module::{Module, ModuleSpec};
-use crate::{envelope::adsr, filter::biquad, oscillator::sine};
+
+/// A line of the table: the spec of a kind and its type, which is generic over the channels.
+macro_rules! kind {
+    ($file:path, $kind:ident) => {{
+        use $file::{$kind, SPEC};
+        CatalogEntry {
+            spec: &SPEC,
+            construct: |rate_hz, channels| match channels {
+                1 => Box::new($kind::<1>::new(rate_hz)),
+                4 => Box::new($kind::<4>::new(rate_hz)),
+                8 => Box::new($kind::<8>::new(rate_hz)),
+                16 => Box::new($kind::<16>::new(rate_hz)),
+                _ => panic!("a module has 1, 4, 8 or 16 channels, not {channels}"),
+            },
+        }
+    }};
+}
 
 /// All kinds, in the order of the reference.
 pub static CATALOG: &[CatalogEntry] = &[
-    CatalogEntry { spec: &sine::SPEC, construct: |rate_hz| Box::new(sine::Sine::new(rate_hz)) },
-    CatalogEntry { spec: &adsr::SPEC, construct: |rate_hz| Box::new(adsr::Adsr::new(rate_hz)) },
-    CatalogEntry {
-        spec: &biquad::SPEC,
-        construct: |rate_hz| Box::new(biquad::Biquad::new(rate_hz)),
-    },
+    kind!(crate::oscillator::sine, Sine),
+    kind!(crate::envelope::adsr, Adsr),
+    kind!(crate::filter::biquad, Biquad),
 ];
 
 /// A kind of module and how to make one.
@@ -18,13 +31,16 @@ pub static CATALOG: &[CatalogEntry] = &[
 pub struct CatalogEntry {
     /// What it is.
     pub spec: &'static ModuleSpec,
-    construct: fn(u32) -> Box<dyn Module>,
+    construct: fn(u32, usize) -> Box<dyn Module>,
 }
 
 impl CatalogEntry {
-    /// A new module at its default parameters. `rate_hz` is frames per second, at least 1.
-    pub fn construct(&self, rate_hz: u32) -> Box<dyn Module> {
-        (self.construct)(rate_hz)
+    /// A new module. `rate_hz` is frames per second, at least 1.
+    ///
+    /// # Panics
+    /// If `channels` is none of [`CHANNEL_COUNTS`](crate::module::CHANNEL_COUNTS).
+    pub fn construct(&self, rate_hz: u32, channels: usize) -> Box<dyn Module> {
+        (self.construct)(rate_hz, channels)
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! What holds for every module, and is tested over the whole [`catalog`]:
 //! * rendering a block whole or in pieces gives the same bits, so that commands can split it;
-//! * [`Module::reset`] makes it as new, with the parameters where they are;
+//! * [`Instance::reset`] makes it as new, with the parameters where they are;
 //! * the same calls give the same bits on every machine: no clock, no randomness, no fused
 //!   multiply-add, and no transcendental function but those of [`math`] and of the `libm` crate;
 //! * no allocation after construction, and no NaN from finite inputs.
@@ -11,9 +11,14 @@
 pub mod catalog;
 pub mod envelope;
 pub mod filter;
+pub mod instance;
 pub mod math;
 pub mod module;
 pub mod oscillator;
 pub mod smooth;
 
-pub use module::{BLOCK_FRAMES, Io, Module, ModuleSpec, ParamSpec, PortBuffer, PortSpec};
+pub use instance::{Drive, Instance};
+pub use module::{
+    BLOCK_FRAMES, Buffer, CHANNEL_COUNTS, CHANNELS_MAX, Curve, Io, Module, ModuleSpec, ParamSpec,
+    PortSpec, silent_buffer,
+};

@@ -6,66 +6,128 @@ use core::ops::Range;
 /// Frames in a block, the unit of rendering.
 pub const BLOCK_FRAMES: usize = 64;
 
-/// The signal at one port for one block: one `f32` per frame, nominally within -1..1.
-///
-/// Mono for now. Cables of many channels change this type and the modules' inner loops, and
-/// nothing else.
-pub type PortBuffer = [f32; BLOCK_FRAMES];
+/// The numbers of channels that a cable may have. A module on a cable of 16 channels is 16 voices.
+pub const CHANNEL_COUNTS: [usize; 4] = [1, 4, 8, 16];
+
+/// The most channels that a cable may have.
+pub const CHANNELS_MAX: usize = 16;
+
+/// The signal at one port for one block, frame after frame, each with all channels of its cable:
+/// `BLOCK_FRAMES * channels` values, nominally within -1..1.
+pub type Buffer = Box<[f32]>;
+
+/// A silent buffer.
+pub fn silent_buffer(channels: usize) -> Buffer {
+    vec![0.0; BLOCK_FRAMES * channels].into_boxed_slice()
+}
+
+static SILENCE: [f32; BLOCK_FRAMES * CHANNELS_MAX] = [0.0; BLOCK_FRAMES * CHANNELS_MAX];
 
 /// A sound unit: it turns the signals at its inputs into signals at its outputs.
 ///
-/// Its life: built by the [catalog](crate::catalog) for one rate, then `set_param`, `set_gate` and
-/// `process` in any order, and `reset` whenever the sound starts afresh. Only construction may
-/// allocate.
+/// Its life: built by the [catalog](crate::catalog) for one rate and one number of channels, then
+/// `set_gate` and `process` in any order, and `reset` whenever the sound starts afresh. Only
+/// construction may allocate. Smoothing and modulation of parameters are not its business: it gets
+/// their values frame by frame ([`Instance`](crate::Instance)).
 pub trait Module: Send {
     /// What this module is, the same for every instance.
     fn spec(&self) -> &'static ModuleSpec;
 
-    /// Makes the module as new, with its gate closed and its parameters at once (without
-    /// smoothing) where they were last set.
+    /// Makes the module as new, with its gate closed.
     fn reset(&mut self);
 
-    /// Sets the target of parameter `param` (its position in [`ModuleSpec::params`]); the module
-    /// moves there smoothly. `value` is one that [`ParamSpec::accept`] returned.
-    ///
-    /// # Panics
-    /// If the spec has no such parameter.
-    fn set_param(&mut self, param: usize, value: f32);
-
-    /// Opens or closes the gate. Opening an open gate triggers again; closing a closed one does
-    /// nothing. Modules whose spec has no gate ignore it.
+    /// Opens or closes the gate of all channels. Opening an open gate triggers again; closing a
+    /// closed one does nothing. Modules whose spec has no gate ignore it.
     fn set_gate(&mut self, open: bool) {
         let _ = open;
     }
 
     /// Renders the frames `io.frames` of the current block. The ranges of successive calls follow
-    /// one another without a hole and end at [`BLOCK_FRAMES`], where the next block begins.
+    /// one another without a hole and end at [`BLOCK_FRAMES`], where the next block begins. How a
+    /// block is divided changes no sample.
     fn process(&mut self, io: Io<'_>);
 }
 
 /// The buffers that a module renders from and into.
 pub struct Io<'a> {
-    /// One buffer per input of the spec; silent where no cable ends.
-    pub inputs: &'a [PortBuffer],
+    /// One buffer per input of the spec; `None` where no cable ends.
+    pub inputs: &'a [Option<&'a [f32]>],
+    /// One signal per parameter of the spec.
+    pub params: &'a [ParamSignal<'a>],
     /// One buffer per output of the spec.
-    pub outputs: &'a mut [PortBuffer],
+    pub outputs: &'a mut [Buffer],
     /// The frames of the block to read and write; the others are not to be touched.
     pub frames: Range<usize>,
 }
 
+/// What a parameter is in this block.
+#[derive(Clone, Copy, Debug)]
+pub enum ParamSignal<'a> {
+    /// One value in all channels and all frames to be rendered.
+    Steady(f32),
+    /// A value per frame of the block and channel.
+    Moving(&'a [f32]),
+}
+
+/// A parameter in the frames to be rendered, counted from the first of them.
+#[derive(Clone, Copy)]
+pub struct Param<'a, const C: usize> {
+    steady: [f32; C],
+    moving: &'a [[f32; C]],
+}
+
+impl<const C: usize> Param<'_, C> {
+    /// The values of all channels in frame `n`.
+    #[inline(always)]
+    pub fn at(&self, n: usize) -> [f32; C] {
+        if self.moving.is_empty() { self.steady } else { self.moving[n] }
+    }
+
+    /// Whether it may differ from frame to frame.
+    #[inline(always)]
+    pub fn is_moving(&self) -> bool {
+        !self.moving.is_empty()
+    }
+}
+
 impl<'a> Io<'a> {
-    /// The ports by position, and the frames to render.
+    /// The frames to be rendered of all ports, by position, with `C` channels.
     ///
     /// # Panics
-    /// If the spec does not have exactly `INPUTS` inputs and `OUTPUTS` outputs.
-    #[inline]
-    pub fn ports<const INPUTS: usize, const OUTPUTS: usize>(
-        self,
-    ) -> (&'a [PortBuffer; INPUTS], &'a mut [PortBuffer; OUTPUTS], Range<usize>) {
-        assert!(self.frames.start <= self.frames.end && self.frames.end <= BLOCK_FRAMES);
-        let inputs = self.inputs.try_into().expect("one buffer per input of the spec");
-        let outputs = self.outputs.try_into().expect("one buffer per output of the spec");
-        (inputs, outputs, self.frames)
+    /// If the spec does not have exactly `INPUTS` inputs and `OUTPUTS` outputs, or the buffers do
+    /// not have `C` channels.
+    #[inline(always)]
+    #[expect(clippy::type_complexity, reason = "two arrays of slices")]
+    pub fn ports<const C: usize, const INPUTS: usize, const OUTPUTS: usize>(
+        &mut self,
+    ) -> ([&'a [[f32; C]]; INPUTS], [&mut [[f32; C]]; OUTPUTS]) {
+        let frames = self.frames.clone();
+        let inputs: &[Option<&'a [f32]>; INPUTS] =
+            self.inputs.try_into().expect("one buffer per input of the spec");
+        let outputs: &mut [Buffer; OUTPUTS] =
+            (&mut *self.outputs).try_into().expect("one buffer per output of the spec");
+        let cut = |buffer: &'a [f32]| &buffer.as_chunks::<C>().0[frames.clone()];
+        (
+            inputs.map(|input| cut(input.unwrap_or(&SILENCE[..BLOCK_FRAMES * C]))),
+            outputs.each_mut().map(|output| &mut output.as_chunks_mut::<C>().0[frames.clone()]),
+        )
+    }
+
+    /// Parameter `index` in the frames to be rendered.
+    #[inline(always)]
+    pub fn param<const C: usize>(&self, index: usize) -> Param<'a, C> {
+        match self.params[index] {
+            ParamSignal::Steady(value) => Param { steady: [value; C], moving: &[] },
+            ParamSignal::Moving(signal) => Param {
+                steady: [0.0; C],
+                moving: &signal.as_chunks::<C>().0[self.frames.clone()],
+            },
+        }
+    }
+
+    /// Whether a cable ends at input `index`.
+    pub fn is_connected(&self, index: usize) -> bool {
+        self.inputs[index].is_some()
     }
 }
 
@@ -112,10 +174,24 @@ pub struct ParamSpec {
     pub max: f32,
     /// The value where a patch says nothing.
     pub default: f32,
+    /// How long it takes to move to a new value, in ms; 0 jumps.
+    pub smoothing_ms: f32,
+    /// How a cable drives it.
+    pub curve: Curve,
     /// For an enumeration the names of the values 0, 1, 2, ...; else empty.
     pub choices: &'static [&'static str],
     /// What it does.
     pub doc: &'static str,
+}
+
+/// How a cable drives a parameter, given its depth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Curve {
+    /// It adds: depth times signal, in the unit of the parameter.
+    Linear,
+    /// It multiplies: depth times signal, in octaves. A pitch of 1 per octave drives a frequency with
+    /// depth 1.
+    Exponential,
 }
 
 impl ParamSpec {

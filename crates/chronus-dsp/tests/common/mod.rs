@@ -1,7 +1,7 @@
 //! A bench for one module: its buffers, events at frames, and a seeded source of chance.
 #![allow(dead_code)] // Not every test file needs all of it.
 
-use chronus_dsp::{BLOCK_FRAMES, Io, Module, ModuleSpec, PortBuffer, catalog};
+use chronus_dsp::{BLOCK_FRAMES, Buffer, Instance, ModuleSpec, catalog, silent_buffer};
 
 /// The rates that every guarantee is tested at.
 pub const RATES_HZ: [u32; 5] = [22_050, 44_100, 48_000, 96_000, 192_000];
@@ -14,19 +14,28 @@ pub enum Event {
 }
 
 pub struct Bench {
-    pub module: Box<dyn Module>,
-    inputs: Vec<PortBuffer>,
-    outputs: Vec<PortBuffer>,
+    pub module: Instance,
+    /// Channels of all ports; what is played and heard is the last one.
+    channels: usize,
+    inputs: Vec<Buffer>,
+    outputs: Vec<Buffer>,
 }
 
 impl Bench {
     pub fn new(kind: &str, rate_hz: u32) -> Self {
-        let module = catalog::find(kind).expect("a kind of the catalog").construct(rate_hz);
+        Self::poly(kind, rate_hz, 1)
+    }
+
+    /// A module of so many channels, which all get the same input.
+    pub fn poly(kind: &str, rate_hz: u32, channels: usize) -> Self {
+        let entry = catalog::find(kind).expect("a kind of the catalog");
+        let module = Instance::new(entry, rate_hz, channels);
         let spec = module.spec();
         Self {
-            inputs: vec![[0.0; BLOCK_FRAMES]; spec.inputs.len()],
-            outputs: vec![[0.0; BLOCK_FRAMES]; spec.outputs.len()],
+            inputs: vec![silent_buffer(channels); spec.inputs.len()],
+            outputs: vec![silent_buffer(channels); spec.outputs.len()],
             module,
+            channels,
         }
     }
 
@@ -62,8 +71,8 @@ impl Bench {
         for block_start in (0..frames).step_by(BLOCK_FRAMES) {
             let block_end = block_start + BLOCK_FRAMES;
             for buffer in &mut self.inputs {
-                for (i, sample) in buffer.iter_mut().enumerate() {
-                    *sample = input(block_start + i);
+                for (i, frame) in buffer.chunks_exact_mut(self.channels).enumerate() {
+                    frame.fill(input(block_start + i));
                 }
             }
             let in_block = |frame: &usize| (block_start..block_end).contains(frame);
@@ -81,7 +90,7 @@ impl Bench {
                 at = cut;
             }
             for (all, block) in played.iter_mut().zip(&self.outputs) {
-                all.extend_from_slice(block);
+                all.extend(block.chunks_exact(self.channels).map(|frame| frame[self.channels - 1]));
             }
         }
         played
@@ -93,7 +102,11 @@ impl Bench {
     }
 
     fn process(&mut self, frames: core::ops::Range<usize>) {
-        self.module.process(Io { inputs: &self.inputs, outputs: &mut self.outputs, frames });
+        // A signal at a gate would be another matter; it is left without a cable.
+        let ports = self.module.spec().inputs.iter().zip(&self.inputs);
+        let inputs: Vec<_> =
+            ports.map(|(port, buffer)| (port.name != "gate").then_some(&buffer[..])).collect();
+        self.module.process(&inputs, &[], &mut self.outputs, frames);
     }
 }
 
