@@ -5,7 +5,7 @@ use crate::module::{Module, ModuleSpec};
 /// A line of the table: the spec of a kind and its type, which is generic over the channels.
 macro_rules! kind {
     ($file:path, $kind:ident) => {{
-        use $file::{$kind, SPEC};
+        use $file::{SPEC, $kind};
         CatalogEntry {
             spec: &SPEC,
             construct: |rate_hz, channels| match channels {

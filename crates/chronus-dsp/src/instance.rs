@@ -147,7 +147,9 @@ impl Moving {
         let values = &mut self.values[frames.start * channels..frames.end * channels];
         if drive.signal.len() == BLOCK_FRAMES {
             for (frame, signal) in values.chunks_exact_mut(channels).zip(&drive.signal[frames]) {
-                frame.iter_mut().for_each(|value| *value += drive.depth * signal);
+                for value in frame {
+                    *value += drive.depth * signal;
+                }
             }
         } else {
             let signal = &drive.signal[frames.start * channels..frames.end * channels];
@@ -168,7 +170,9 @@ impl Moving {
         for frame in self.values.chunks_exact_mut(channels).take(frames.end).skip(frames.start) {
             if spec.curve == Curve::Exponential {
                 let base = self.ramp.step();
-                frame.iter_mut().for_each(|octaves| *octaves = base * exp2(*octaves));
+                for octaves in &mut *frame {
+                    *octaves = base * exp2(*octaves);
+                }
             }
             for value in frame {
                 // NaN, which a cable may bring, becomes the least value.

@@ -8,6 +8,12 @@
 //!   multiply-add, and no transcendental function but those of [`math`] and of the `libm` crate;
 //! * no allocation after construction, and no NaN from finite inputs.
 
+#![allow(
+    clippy::needless_range_loop,
+    clippy::inline_always,
+    reason = "inner loops count channels across several arrays and must be inlined to become SIMD"
+)]
+
 pub mod catalog;
 pub mod envelope;
 pub mod filter;

@@ -118,10 +118,9 @@ impl<'a> Io<'a> {
     pub fn param<const C: usize>(&self, index: usize) -> Param<'a, C> {
         match self.params[index] {
             ParamSignal::Steady(value) => Param { steady: [value; C], moving: &[] },
-            ParamSignal::Moving(signal) => Param {
-                steady: [0.0; C],
-                moving: &signal.as_chunks::<C>().0[self.frames.clone()],
-            },
+            ParamSignal::Moving(signal) => {
+                Param { steady: [0.0; C], moving: &signal.as_chunks::<C>().0[self.frames.clone()] }
+            }
         }
     }
 

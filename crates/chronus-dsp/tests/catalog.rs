@@ -136,3 +136,27 @@ fn extreme_parameters_give_finite_samples() {
         }
     }
 }
+
+#[test]
+fn every_channel_is_the_module_of_one_channel() {
+    for entry in CATALOG {
+        for channels in [4, 8, 16] {
+            let events = Chance(7).events(entry.spec, FRAMES, 200);
+            let play = |mut bench: Bench| bench.play(FRAMES, Chance::noise, &events, &[]);
+            let mono = play(Bench::new(entry.spec.kind, 48_000));
+            let poly = play(Bench::poly(entry.spec.kind, 48_000, channels));
+            assert_eq!(bits(&mono), bits(&poly), "{}, {channels} channels", entry.spec.kind);
+        }
+    }
+}
+
+#[test]
+fn inputs_and_parameters_of_a_module_have_different_names() {
+    // A cable may end at either, by name alone.
+    for entry in CATALOG {
+        for input in entry.spec.inputs {
+            let is_param = entry.spec.params.iter().any(|param| param.name == input.name);
+            assert!(!is_param, "{}: {}", entry.spec.kind, input.name);
+        }
+    }
+}

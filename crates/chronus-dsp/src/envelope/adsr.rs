@@ -11,7 +11,10 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     summary: "An envelope of straight lines, and the amplifier that it opens and closes.",
     inputs: &[
         PortSpec { name: "in", doc: "the signal to be shaped" },
-        PortSpec { name: "gate", doc: "opens each channel while above 0.5, as the gate does for all" },
+        PortSpec {
+            name: "gate",
+            doc: "opens each channel while above 0.5, as the gate does for all",
+        },
     ],
     outputs: &[
         PortSpec { name: "out", doc: "the input times the envelope" },
@@ -210,7 +213,7 @@ impl<const C: usize> Module for Adsr<C> {
     fn process(&mut self, mut io: Io<'_>) {
         let rate_hz = self.rate_hz;
         let params = [ATTACK, DECAY, SUSTAIN, RELEASE].map(|param| io.param::<C>(param));
-        let any_moving = params.iter().any(|param| param.is_moving());
+        let any_moving = params.iter().any(super::super::module::Param::is_moving);
         let has_gate = io.is_connected(1);
         let ([input, gate], [out, env]) = io.ports::<C, 2, 2>();
         for n in 0..out.len() {

@@ -134,8 +134,7 @@ impl<const C: usize> Biquad<C> {
     /// What is to be heard, from the parameters in the first frame of a cell. The first channel says
     /// the mode for all.
     fn next_design(&mut self, mode: f32, cutoff_hz: [f32; C], q: [f32; C]) -> Design<C> {
-        let cells =
-            crate::math::frames_of_ms(MODE_MS, self.rate_hz).div_ceil(CELL_FRAMES as u32);
+        let cells = crate::math::frames_of_ms(MODE_MS, self.rate_hz).div_ceil(CELL_FRAMES as u32);
         let mut mix = [0.0; MODES];
         for (index, (ramp, mix)) in self.mode_mix.iter_mut().zip(&mut mix).enumerate() {
             let target = if index == mode as usize { 1.0 } else { 0.0 };
@@ -159,8 +158,7 @@ impl<const C: usize> Biquad<C> {
             }
             for (i, end) in self.cell_end.iter().enumerate() {
                 for c in 0..C {
-                    self.per_frame[i][c] =
-                        (end[c] - self.coefficients[i][c]) / CELL_FRAMES as f64;
+                    self.per_frame[i][c] = (end[c] - self.coefficients[i][c]) / CELL_FRAMES as f64;
                 }
             }
             self.designed = Some(design);

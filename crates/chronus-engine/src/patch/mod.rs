@@ -6,7 +6,7 @@ mod order;
 mod read;
 
 use chronus_dsp::catalog::CatalogEntry;
-use chronus_dsp::{Module, ModuleSpec};
+use chronus_dsp::{Instance, ModuleSpec};
 
 pub use error::PatchError;
 
@@ -16,8 +16,11 @@ pub const FORMAT: i64 = 1;
 /// As many modules as a patch may have.
 pub const MODULES_MAX: usize = 1024;
 
+/// As many cables as may end at the parameters of one module.
+pub const DRIVES_MAX: usize = 32;
+
 /// A patch that was read and found right: every name leads somewhere, every value is in its range,
-/// and the cables run in no circle.
+/// and every cable fits where it ends.
 #[derive(Clone, Debug)]
 pub struct Patch {
     text: String,
@@ -35,6 +38,7 @@ pub struct PatchModule {
     id: String,
     entry: &'static CatalogEntry,
     params: Vec<f32>,
+    channels: usize,
 }
 
 /// An output of a module.
@@ -46,22 +50,34 @@ pub struct OutputPort {
     pub output: usize,
 }
 
-/// An input of a module.
+/// Where a cable may end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InputPort {
+pub struct Target {
     /// The position of the module in the patch.
     pub module: usize,
-    /// The position of the input in its spec.
-    pub input: usize,
+    /// Its input or parameter.
+    pub port: TargetPort,
 }
 
-/// A cable. Several may leave an output, and several that end at one input are summed.
+/// An input or a parameter of a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetPort {
+    /// The input at this position of the spec.
+    Input(usize),
+    /// The parameter at this position of the spec.
+    Param(usize),
+}
+
+/// A cable. Several may leave an output, and several that end at one place are summed.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cable {
     /// Where the signal comes from.
     pub from: OutputPort,
     /// Where it goes.
-    pub to: InputPort,
+    pub to: Target,
+    /// What the signal is multiplied by. At a parameter in its unit, or in octaves if its curve is
+    /// exponential.
+    pub depth: f32,
 }
 
 impl Patch {
@@ -136,8 +152,13 @@ impl PatchModule {
         &self.params
     }
 
+    /// How many channels its ports have.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
     /// A new module of this kind, at the default parameters of the kind.
-    pub(crate) fn construct(&self, rate_hz: u32) -> Box<dyn Module> {
-        self.entry.construct(rate_hz)
+    pub(crate) fn construct(&self, rate_hz: u32) -> Instance {
+        Instance::new(self.entry, rate_hz, self.channels)
     }
 }

@@ -3,12 +3,15 @@
 use core::ops::Range;
 
 use chronus_dsp::catalog::{self, CATALOG, CatalogEntry};
-use chronus_dsp::{ModuleSpec, ParamSpec, PortSpec};
+use chronus_dsp::{CHANNEL_COUNTS, ModuleSpec, ParamSpec};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{PatchError, Source};
-use super::{Cable, FORMAT, InputPort, MODULES_MAX, OutputPort, Patch, PatchModule, order};
+use super::{
+    Cable, DRIVES_MAX, FORMAT, MODULES_MAX, OutputPort, Patch, PatchModule, Target, TargetPort,
+    order,
+};
 use crate::names;
 
 type Result<T> = core::result::Result<T, PatchError>;
@@ -25,8 +28,8 @@ pub(super) fn read(text: &str, file_name: &str) -> Result<Patch> {
         Some(name) => root.string(name, "the name")?.to_owned(),
         None => "untitled".to_owned(),
     };
-    let modules = read_modules(&root)?;
-    let (cables, order) = read_cables(&root, &modules)?;
+    let (mut modules, asked) = read_modules(&root)?;
+    let (cables, order) = read_cables(&root, &mut modules, &asked)?;
     let output = root.section(root.required("output", "[output]")?, "[output]")?;
     output.allow(&["left", "right"])?;
     let heard = |side| output.output_port(output.required(side, "\"MODULE.OUTPUT\"")?, &modules);
@@ -34,45 +37,81 @@ pub(super) fn read(text: &str, file_name: &str) -> Result<Patch> {
     Ok(Patch { text: text.to_owned(), name, modules, cables, left, right, order })
 }
 
-fn read_modules(root: &Section) -> Result<Vec<PatchModule>> {
+/// The modules, and the channels that the text asks for.
+fn read_modules(root: &Section) -> Result<(Vec<PatchModule>, Vec<Option<usize>>)> {
     let mut modules: Vec<PatchModule> = Vec::new();
+    let mut channels = Vec::new();
     for section in root.sections("module", "[[module]]")? {
         if modules.len() == MODULES_MAX {
             let found = format!("more than {MODULES_MAX} modules");
             return Err(section.error(&section.at, found, "a patch has no more"));
         }
         modules.push(section.read_module(&modules)?);
+        channels.push(section.read_channels()?);
     }
-    Ok(modules)
+    Ok((modules, channels))
 }
 
 /// The cables, and the order of the modules that follows from them.
-fn read_cables(root: &Section, modules: &[PatchModule]) -> Result<(Vec<Cable>, Vec<usize>)> {
+fn read_cables(
+    root: &Section,
+    modules: &mut [PatchModule],
+    asked: &[Option<usize>],
+) -> Result<(Vec<Cable>, Vec<usize>)> {
     let mut cables: Vec<Cable> = Vec::new();
     let sections = root.sections("cable", "[[cable]]")?;
     for section in &sections {
-        section.allow(&["from", "to"])?;
+        section.allow(&["from", "to", "depth"])?;
         let from = section.required("from", "\"MODULE.OUTPUT\"")?;
         let to = section.required("to", "\"MODULE.INPUT\"")?;
         let cable = Cable {
             from: section.output_port(from, modules)?,
-            to: section.input_port(to, modules)?,
+            to: section.target(to, modules)?,
+            depth: section.read_depth()?,
         };
-        if cables.contains(&cable) {
+        if cables.iter().any(|other| (other.from, other.to) == (cable.from, cable.to)) {
             let found = "this cable is there already";
             return Err(section.error(&from.span(), found, "remove one of the two"));
+        }
+        let drives = |other: &&Cable| {
+            other.to.module == cable.to.module && matches!(other.to.port, TargetPort::Param(_))
+        };
+        if drives(&&cable) && cables.iter().filter(drives).count() == DRIVES_MAX {
+            let id = modules[cable.to.module].id();
+            let found = format!("more than {DRIVES_MAX} cables to parameters of `{id}`");
+            return Err(section.error(&to.span(), found, "a module takes no more"));
         }
         cables.push(cable);
     }
     let pairs: Vec<_> = cables.iter().map(|cable| (cable.from.module, cable.to.module)).collect();
-    let order = order::order(modules.len(), &pairs).map_err(|circle| {
-        let closing = (circle[circle.len() - 1], circle[0]);
-        let cable = pairs.iter().position(|&pair| pair == closing).unwrap_or_default();
-        let way: Vec<_> = circle.iter().chain(&circle[..1]).map(|&i| modules[i].id()).collect();
-        let found = format!("the cables run in a circle: {}", way.join(" -> "));
-        root.error(&sections[cable].at, found, "remove one of them")
-    })?;
+    let order = order::order(modules.len(), &pairs);
+    settle_channels(modules, asked, &cables, &order);
+    for (cable, section) in cables.iter().zip(&sections) {
+        let [from, to] = [cable.from.module, cable.to.module].map(|module| &modules[module]);
+        if from.channels != to.channels && from.channels != 1 && to.channels != 1 {
+            let found = format!(
+                "a cable of {} channels to `{}`, which has {}",
+                from.channels, to.id, to.channels
+            );
+            let right = "a cable joins equal numbers of channels, or 1 and any";
+            return Err(section.error(&section.at, found, right));
+        }
+    }
     Ok((cables, order))
+}
+
+/// A module that the text gives no channels has as many as the widest cable that leads to it.
+fn settle_channels(
+    modules: &mut [PatchModule],
+    asked: &[Option<usize>],
+    cables: &[Cable],
+    order: &[usize],
+) {
+    for &index in order {
+        let heard = cables.iter().filter(|cable| cable.to.module == index);
+        let widest = heard.map(|cable| modules[cable.from.module].channels).max().unwrap_or(1);
+        modules[index].channels = asked[index].unwrap_or(widest);
+    }
 }
 
 /// A table of the text, where it is, and what it describes.
@@ -162,7 +201,7 @@ impl<'a> Section<'a> {
         let id = self.read_id(others)?;
         let entry = self.read_kind()?;
         let params = entry.spec.params;
-        let mut keys = vec!["id", "kind"];
+        let mut keys = vec!["id", "kind", "channels"];
         keys.extend(params.iter().map(|param| param.name));
         self.allow(&keys)?;
         let params = params
@@ -172,7 +211,26 @@ impl<'a> Section<'a> {
                 None => Ok(spec.default),
             })
             .collect::<Result<_>>()?;
-        Ok(PatchModule { id, entry, params })
+        Ok(PatchModule { id, entry, params, channels: 1 })
+    }
+
+    fn read_channels(&self) -> Result<Option<usize>> {
+        let Some(value) = self.table.get("channels") else { return Ok(None) };
+        let asked = number(value.get_ref());
+        let fits = |count: &usize| asked == Some(*count as f64);
+        CHANNEL_COUNTS.into_iter().find(fits).map(Some).ok_or_else(|| {
+            let found = format!("`channels` is {}", described(value.get_ref()));
+            self.error(&value.span(), found, "write 1, 4, 8 or 16")
+        })
+    }
+
+    fn read_depth(&self) -> Result<f32> {
+        let Some(value) = self.table.get("depth") else { return Ok(1.0) };
+        let depth = number(value.get_ref()).map(|depth| depth as f32);
+        depth.filter(|depth| depth.is_finite()).ok_or_else(|| {
+            let found = format!("`depth` is {}", described(value.get_ref()));
+            self.error(&value.span(), found, "write a number")
+        })
     }
 
     fn read_id(&self, others: &[PatchModule]) -> Result<String> {
@@ -214,15 +272,24 @@ impl<'a> Section<'a> {
     }
 
     fn output_port(&self, value: &'a Value<'a>, modules: &[PatchModule]) -> Result<OutputPort> {
-        let outputs = |spec: &'static ModuleSpec| (spec.outputs, "output");
-        let (module, output) = self.port(value, modules, outputs)?;
+        let names = |spec: &'static ModuleSpec| spec.outputs.iter().map(|port| port.name).collect();
+        let (module, output) = self.port(value, modules, "output", names)?;
         Ok(OutputPort { module, output })
     }
 
-    fn input_port(&self, value: &'a Value<'a>, modules: &[PatchModule]) -> Result<InputPort> {
-        let inputs = |spec: &'static ModuleSpec| (spec.inputs, "input");
-        let (module, input) = self.port(value, modules, inputs)?;
-        Ok(InputPort { module, input })
+    /// An input or a parameter; the inputs are counted first.
+    fn target(&self, value: &'a Value<'a>, modules: &[PatchModule]) -> Result<Target> {
+        let names = |spec: &'static ModuleSpec| {
+            let params = spec.params.iter().map(|param| param.name);
+            spec.inputs.iter().map(|port| port.name).chain(params).collect()
+        };
+        let (module, index) = self.port(value, modules, "input", names)?;
+        let inputs = modules[module].spec().inputs.len();
+        let port = match index.checked_sub(inputs) {
+            None => TargetPort::Input(index),
+            Some(param) => TargetPort::Param(param),
+        };
+        Ok(Target { module, port })
     }
 
     /// The positions of module and port that "MODULE.PORT" names.
@@ -230,7 +297,8 @@ impl<'a> Section<'a> {
         &self,
         value: &'a Value<'a>,
         modules: &[PatchModule],
-        ports_of: impl Fn(&'static ModuleSpec) -> (&'static [PortSpec], &'static str),
+        direction: &str,
+        names_of: impl Fn(&'static ModuleSpec) -> Vec<&'static str>,
     ) -> Result<(usize, usize)> {
         let name = self.string(value, "a port")?;
         let Some((id, port_name)) = name.split_once('.') else {
@@ -242,10 +310,10 @@ impl<'a> Section<'a> {
             let found = format!("there is no module `{id}`");
             return Err(self.error(&value.span(), found, names::instead(id, "modules", ids)));
         };
-        let (ports, direction) = ports_of(modules[module].spec());
-        let port = ports.iter().position(|port| port.name == port_name).ok_or_else(|| {
+        let ports = names_of(modules[module].spec());
+        let port = ports.iter().position(|port| *port == port_name).ok_or_else(|| {
             let found = format!("module `{id}` has no {direction} `{port_name}`");
-            let all = ports.iter().map(|port| port.name);
+            let all = ports.iter().copied();
             let right = names::instead(port_name, &format!("{direction}s"), all);
             self.error(&value.span(), found, right)
         })?;
