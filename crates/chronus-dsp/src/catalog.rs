@@ -21,6 +21,7 @@ macro_rules! kind {
 
 /// All kinds, in the order of the reference.
 pub static CATALOG: &[CatalogEntry] = &[
+    kind!(crate::control::voices, Voices),
     kind!(crate::oscillator::sine, Sine),
     kind!(crate::envelope::adsr, Adsr),
     kind!(crate::filter::biquad, Biquad),

@@ -6,7 +6,7 @@ use core::ops::Range;
 use crate::catalog::CatalogEntry;
 use crate::math::{exp2, frames_of_ms};
 use crate::module::{
-    BLOCK_FRAMES, Buffer, Curve, Io, Module, ModuleSpec, ParamSignal, ParamSpec, silent_buffer,
+    BLOCK_FRAMES, Buffer, Curve, Io, Module, ModuleSpec, Note, ParamSignal, ParamSpec, silent_buffer,
 };
 use crate::smooth::Ramp;
 
@@ -92,6 +92,11 @@ impl Instance {
     /// Opens or closes the gate: [`Module::set_gate`].
     pub fn set_gate(&mut self, open: bool) {
         self.module.set_gate(open);
+    }
+
+    /// Begins or ends a note: [`Module::note`].
+    pub fn note(&mut self, note: Note) {
+        self.module.note(note);
     }
 
     /// As new, with the parameters at once where they were last set.

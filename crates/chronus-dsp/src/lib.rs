@@ -15,6 +15,7 @@
 )]
 
 pub mod catalog;
+pub mod control;
 pub mod envelope;
 pub mod filter;
 pub mod instance;
@@ -25,6 +26,6 @@ pub mod smooth;
 
 pub use instance::{Drive, Instance};
 pub use module::{
-    BLOCK_FRAMES, Buffer, CHANNEL_COUNTS, CHANNELS_MAX, Curve, Io, Module, ModuleSpec, ParamSpec,
-    PortSpec, silent_buffer,
+    BLOCK_FRAMES, Buffer, CHANNEL_COUNTS, CHANNELS_MAX, Curve, Io, Module, ModuleSpec, Note,
+    ParamSpec,    PortSpec, silent_buffer,
 };

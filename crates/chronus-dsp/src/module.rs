@@ -42,10 +42,35 @@ pub trait Module: Send {
         let _ = open;
     }
 
+    /// Begins or ends a note. Modules whose spec takes no notes ignore it.
+    fn note(&mut self, note: Note) {
+        let _ = note;
+    }
+
     /// Renders the frames `io.frames` of the current block. The ranges of successive calls follow
     /// one another without a hole and end at [`BLOCK_FRAMES`], where the next block begins. How a
     /// block is divided changes no sample.
     fn process(&mut self, io: Io<'_>);
+}
+
+/// What is to become of a note.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Note {
+    /// Whether it begins or ends.
+    pub on: bool,
+    /// Its pitch as a MIDI note number; 60 is middle C, and fractions are microtones.
+    pub key: f32,
+    /// How hard it is played, 0 to 1.
+    pub velocity: f32,
+    /// Which note this is, if several may sound at one pitch; 0 if the key says it.
+    pub id: u32,
+}
+
+impl Note {
+    /// Whether both are about the same note.
+    pub fn is_same(&self, other: &Self) -> bool {
+        if self.id == 0 { other.id == 0 && self.key == other.key } else { self.id == other.id }
+    }
 }
 
 /// The buffers that a module renders from and into.
@@ -146,6 +171,8 @@ pub struct ModuleSpec {
     pub params: &'static [ParamSpec],
     /// Whether it has a gate.
     pub gate: bool,
+    /// Whether it takes notes.
+    pub notes: bool,
     /// If the module is bypassed: which input (first) is heard at which output (second), by
     /// position. Outputs that are not named are silent.
     pub bypass: &'static [(usize, usize)],

@@ -17,8 +17,11 @@ pub struct Ramp {
 }
 
 impl Ramp {
+    /// A ramp that rests at 0.
+    pub const REST: Self = Self::at(0.0);
+
     /// A ramp that rests at `value`.
-    pub fn at(value: f32) -> Self {
+    pub const fn at(value: f32) -> Self {
         Self { target: value, span: 0.0, remaining: 0, length: 1, per_step: 1.0 }
     }
 

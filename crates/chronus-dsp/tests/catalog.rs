@@ -139,7 +139,8 @@ fn extreme_parameters_give_finite_samples() {
 
 #[test]
 fn every_channel_is_the_module_of_one_channel() {
-    for entry in CATALOG {
+    // A module that takes notes gives each channel another.
+    for entry in CATALOG.iter().filter(|entry| !entry.spec.notes) {
         for channels in [4, 8, 16] {
             let events = Chance(7).events(entry.spec, FRAMES, 200);
             let play = |mut bench: Bench| bench.play(FRAMES, Chance::noise, &events, &[]);

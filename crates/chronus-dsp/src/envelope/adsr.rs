@@ -37,6 +37,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         time("release", 200.0, "from wherever it is to silence, once the gate closes"),
     ],
     gate: true,
+    notes: false,
     bypass: &[(0, 0)],
 };
 

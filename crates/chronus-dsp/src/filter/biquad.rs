@@ -50,6 +50,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         },
     ],
     gate: false,
+    notes: false,
     bypass: &[(0, 0)],
 };
 

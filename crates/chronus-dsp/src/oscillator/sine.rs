@@ -34,6 +34,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         },
     ],
     gate: false,
+    notes: false,
     bypass: &[],
 };
 

@@ -1,7 +1,7 @@
 //! A bench for one module: its buffers, events at frames, and a seeded source of chance.
 #![allow(dead_code)] // Not every test file needs all of it.
 
-use chronus_dsp::{BLOCK_FRAMES, Buffer, Instance, ModuleSpec, catalog, silent_buffer};
+use chronus_dsp::{BLOCK_FRAMES, Buffer, Instance, ModuleSpec, Note, catalog, silent_buffer};
 
 /// The rates that every guarantee is tested at.
 pub const RATES_HZ: [u32; 5] = [22_050, 44_100, 48_000, 96_000, 192_000];
@@ -10,6 +10,7 @@ pub const RATES_HZ: [u32; 5] = [22_050, 44_100, 48_000, 96_000, 192_000];
 pub enum Event {
     Set(usize, f32),
     Gate(bool),
+    Note(Note),
     Reset,
 }
 
@@ -53,6 +54,7 @@ impl Bench {
         match event {
             Event::Set(param, value) => self.module.set_param(param, value),
             Event::Gate(open) => self.module.set_gate(open),
+            Event::Note(note) => self.module.note(note),
             Event::Reset => self.module.reset(),
         }
     }
@@ -80,6 +82,7 @@ impl Bench {
                 events.iter().map(|event| event.0).filter(in_block).collect();
             cuts.extend(splits.iter().copied().filter(in_block));
             cuts.sort_unstable();
+            cuts.dedup();
             let mut at = block_start;
             for cut in cuts.into_iter().chain([block_end]) {
                 self.process(at - block_start..cut - block_start);
@@ -163,6 +166,10 @@ impl Chance {
     fn event(&mut self, spec: &ModuleSpec) -> Event {
         let choice = self.below(spec.params.len() + 1);
         let Some(param) = spec.params.get(choice) else {
+            if spec.notes {
+                let (key, on) = (60.0 + self.below(5) as f32, self.below(3) > 0);
+                return Event::Note(Note { on, key, velocity: self.unit(), id: 0 });
+            }
             return Event::Gate(self.below(2) == 0);
         };
         let value = match self.below(4) {

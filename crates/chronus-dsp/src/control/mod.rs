@@ -1,0 +1,3 @@
+//! What tells other modules what to do.
+
+pub mod voices;

@@ -1,0 +1,129 @@
+//! Notes become voices: each note gets a channel, and with it everything that its cables lead to.
+
+use crate::math::frames_of_ms;
+use crate::module::{Curve, Io, Module, ModuleSpec, Note, ParamSpec, PortSpec};
+use crate::smooth::Ramp;
+
+/// The kind `voices`.
+pub static SPEC: ModuleSpec = ModuleSpec {
+    kind: "voices",
+    summary: "Gives each note a channel; with none left, the note that has sounded longest makes way.",
+    inputs: &[],
+    outputs: &[
+        PortSpec { name: "pitch", doc: "octaves above middle C; drives a frequency of 261.63 Hz" },
+        PortSpec { name: "gate", doc: "1 while the note is held, 0 after" },
+        PortSpec { name: "velocity", doc: "how hard the note was played, from 0 to 1" },
+    ],
+    params: &[ParamSpec {
+        name: "glide",
+        unit: "ms",
+        min: 0.0,
+        max: 5_000.0,
+        default: 0.0,
+        smoothing_ms: 0.0,
+        curve: Curve::Linear,
+        choices: &[],
+        doc: "how long a voice takes from the pitch of its last note to the next",
+    }],
+    gate: false,
+    notes: true,
+    bypass: &[],
+};
+
+const GLIDE: usize = 0;
+const MIDDLE_C: f32 = 60.0;
+
+/// See [`SPEC`].
+pub struct Voices<const C: usize> {
+    rate_hz: u32,
+    voices: [Voice; C],
+    /// Counts notes begun and ended, to tell which came first.
+    clock: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Voice {
+    note: Note,
+    /// When the note began or, if it is over, ended.
+    since: u64,
+    pitch: Ramp,
+    /// It begins in the next frame, and glides there unless this is the first note of the voice.
+    begins: bool,
+    /// The gate is closed for one frame first, so that a note that follows another is heard as a new one.
+    is_interrupted: bool,
+    has_sounded: bool,
+}
+
+const REST: Voice = Voice {
+    note: Note { on: false, key: MIDDLE_C, velocity: 0.0, id: 0 },
+    since: 0,
+    pitch: Ramp::REST,
+    begins: false,
+    is_interrupted: false,
+    has_sounded: false,
+};
+
+impl<const C: usize> Voices<C> {
+    /// No note yet.
+    pub fn new(rate_hz: u32) -> Self {
+        Self { rate_hz, voices: [REST; C], clock: 0 }
+    }
+
+    /// The channel for a new note: that of the same note, or of the note that is over for longest, or
+    /// of the one that has been held for longest.
+    fn channel_for(&self, note: &Note) -> usize {
+        let same = self.voices.iter().position(|voice| voice.note.on && voice.note.is_same(note));
+        let order = |c: &usize| (self.voices[*c].note.on, self.voices[*c].since);
+        same.or_else(|| (0..C).min_by_key(order)).unwrap_or(0)
+    }
+}
+
+impl<const C: usize> Module for Voices<C> {
+    fn spec(&self) -> &'static ModuleSpec {
+        &SPEC
+    }
+
+    fn reset(&mut self) {
+        *self = Self::new(self.rate_hz);
+    }
+
+    fn note(&mut self, note: Note) {
+        self.clock += 1;
+        if note.on {
+            let voice = &mut self.voices[self.channel_for(&note)];
+            voice.is_interrupted |= voice.note.on && !voice.begins;
+            (voice.note, voice.since, voice.begins) = (note, self.clock, true);
+            return;
+        }
+        for voice in &mut self.voices {
+            if voice.note.on && voice.note.is_same(&note) {
+                voice.note.on = false;
+                voice.since = self.clock;
+            }
+        }
+    }
+
+    fn process(&mut self, mut io: Io<'_>) {
+        let glide = io.param::<C>(GLIDE);
+        let ([], [pitch, gate, velocity]) = io.ports::<C, 0, 3>();
+        for n in 0..pitch.len() {
+            for (c, voice) in self.voices.iter_mut().enumerate() {
+                if std::mem::take(&mut voice.begins) {
+                    let octaves = (voice.note.key - MIDDLE_C) / 12.0;
+                    let glide_ms = glide.at(n)[c];
+                    if voice.has_sounded && glide_ms > 0.0 {
+                        voice.pitch.go_to(octaves, frames_of_ms(glide_ms, self.rate_hz));
+                    } else {
+                        voice.pitch.snap_to(octaves);
+                    }
+                    voice.has_sounded = true;
+                }
+                let was_interrupted = std::mem::take(&mut voice.is_interrupted);
+                let is_open = voice.note.on && !was_interrupted;
+                pitch[n][c] = voice.pitch.step();
+                gate[n][c] = if is_open { 1.0 } else { 0.0 };
+                velocity[n][c] = voice.note.velocity;
+            }
+        }
+    }
+}
