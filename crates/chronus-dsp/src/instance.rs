@@ -6,7 +6,8 @@ use core::ops::Range;
 use crate::catalog::CatalogEntry;
 use crate::math::{exp2, frames_of_ms};
 use crate::module::{
-    BLOCK_FRAMES, Buffer, Curve, Io, Module, ModuleSpec, Note, ParamSignal, ParamSpec, silent_buffer,
+    BLOCK_FRAMES, Buffer, Curve, Io, Module, ModuleSpec, Note, ParamSignal, ParamSpec,
+    silent_buffer,
 };
 use crate::smooth::Ramp;
 

@@ -26,6 +26,6 @@ pub mod smooth;
 
 pub use instance::{Drive, Instance};
 pub use module::{
-    BLOCK_FRAMES, Buffer, CHANNEL_COUNTS, CHANNELS_MAX, Curve, Io, Module, ModuleSpec, Note,
-    ParamSpec,    PortSpec, silent_buffer,
+    ALL_NOTES, BLOCK_FRAMES, Buffer, CHANNEL_COUNTS, CHANNELS_MAX, Curve, Io, Module, ModuleSpec,
+    Note, ParamSpec, PortSpec, silent_buffer,
 };

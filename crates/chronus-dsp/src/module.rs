@@ -66,9 +66,15 @@ pub struct Note {
     pub id: u32,
 }
 
+/// The id that means every note that is held, where a note ends.
+pub const ALL_NOTES: u32 = u32::MAX;
+
 impl Note {
     /// Whether both are about the same note.
     pub fn is_same(&self, other: &Self) -> bool {
+        if other.id == ALL_NOTES || self.id == ALL_NOTES {
+            return true;
+        }
         if self.id == 0 { other.id == 0 && self.key == other.key } else { self.id == other.id }
     }
 }

@@ -49,7 +49,11 @@ fn each_note_gets_a_voice_and_leaves_it() {
     stage.note(false, 64.0, 0);
     stage.note(true, 72.0, 0);
     stage.render();
-    assert_eq!(stage.keys(), [60.0, 0.0, 67.0, 72.0], "the voice that rests longest is taken first");
+    assert_eq!(
+        stage.keys(),
+        [60.0, 0.0, 67.0, 72.0],
+        "the voice that rests longest is taken first"
+    );
     stage.note(true, 48.0, 0);
     stage.render();
     assert_eq!(stage.keys(), [60.0, 48.0, 67.0, 72.0]);

@@ -1,5 +1,6 @@
 //! What may be applied to an engine, and its form of five words in the command log.
 
+use chronus_dsp::Note;
 use thiserror::Error;
 
 /// A module by its position in the patch.
@@ -29,6 +30,13 @@ pub enum Command {
         /// Whether it is open from now on.
         on: bool,
     },
+    /// Begins or ends a note of a module that takes notes.
+    Note {
+        /// Who plays it.
+        module: ModuleIndex,
+        /// What to play.
+        note: Note,
+    },
     /// Fades the output out (`true`) or in again; the modules play on.
     Mute(bool),
     /// Starts the sound afresh: all modules as new with the present controls, open gates
@@ -44,15 +52,16 @@ const SET_PARAM: u64 = 1;
 const GATE: u64 = 2;
 const MUTE: u64 = 3;
 const RESTART: u64 = 4;
+const NOTE: u64 = 5;
 
 /// Why words are not a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum DecodeError {
     /// The first word names no kind.
-    #[error("{0} is not a kind of command; 1 to 4 are")]
+    #[error("{0} is not a kind of command; 1 to 5 are")]
     UnknownKind(u64),
-    /// A parameter would become NaN or infinite.
-    #[error("a parameter can't be set to a value that is not finite")]
+    /// A value is NaN or infinite.
+    #[error("a value must be finite")]
     NotFinite,
     /// A word holds more than its field may.
     #[error("word {0} of the command holds more than its field")]
@@ -70,6 +79,13 @@ impl Command {
                 [SET_PARAM, u64::from(module.0), u64::from(param.0), u64::from(value.to_bits()), 0]
             }
             Self::Gate { module, on } => [GATE, u64::from(module.0), u64::from(on), 0, 0],
+            Self::Note { module, note } => [
+                NOTE,
+                u64::from(module.0),
+                u64::from(note.on) | u64::from(note.id) << 32,
+                u64::from(note.key.to_bits()),
+                u64::from(note.velocity.to_bits()),
+            ],
             Self::Mute(muted) => [MUTE, u64::from(muted), 0, 0, 0],
             Self::Restart => [RESTART, 0, 0, 0, 0],
         }
@@ -87,17 +103,26 @@ impl Command {
             1 => Ok(true),
             _ => Err(DecodeError::OutOfRange(word)),
         };
+        let finite = |word: usize| {
+            let bits = u32::try_from(words[word]).map_err(|_| DecodeError::OutOfRange(word))?;
+            Some(f32::from_bits(bits))
+                .filter(|value| value.is_finite())
+                .ok_or(DecodeError::NotFinite)
+        };
         let (command, used) = match words[0] {
             SET_PARAM => {
-                let bits = u32::try_from(words[3]).map_err(|_| DecodeError::OutOfRange(3))?;
-                let value = f32::from_bits(bits);
-                if !value.is_finite() {
-                    return Err(DecodeError::NotFinite);
-                }
                 let (module, param) = (ModuleIndex(index(1)?), ParamIndex(index(2)?));
-                (Self::SetParam { module, param, value }, 4)
+                (Self::SetParam { module, param, value: finite(3)? }, 4)
             }
             GATE => (Self::Gate { module: ModuleIndex(index(1)?), on: flag(2)? }, 3),
+            NOTE => {
+                let (on, id) = (words[2] & 0xffff_ffff, (words[2] >> 32) as u32);
+                if on > 1 {
+                    return Err(DecodeError::OutOfRange(2));
+                }
+                let note = Note { on: on == 1, key: finite(3)?, velocity: finite(4)?, id };
+                (Self::Note { module: ModuleIndex(index(1)?), note }, 5)
+            }
             MUTE => (Self::Mute(flag(1)?), 2),
             RESTART => (Self::Restart, 1),
             kind => return Err(DecodeError::UnknownKind(kind)),

@@ -1,7 +1,8 @@
 //! Where all controls stand: parameter targets, gates, mute. Together with the patch this is all
 //! that a fresh engine needs to play on.
 
-use chronus_dsp::ModuleSpec;
+use arrayvec::ArrayVec;
+use chronus_dsp::{CHANNELS_MAX, ModuleSpec, Note};
 use thiserror::Error;
 
 use crate::command::{Command, ModuleIndex, ParamIndex};
@@ -19,7 +20,12 @@ struct ModuleControls {
     spec: &'static ModuleSpec,
     params: Vec<f32>,
     gate: bool,
+    /// The notes that are held, in the order in which they began; at most [`NOTES_MAX`].
+    notes: ArrayVec<Note, NOTES_MAX>,
 }
+
+/// As many notes are remembered as held, for each module that takes notes. There are no more voices.
+pub const NOTES_MAX: usize = CHANNELS_MAX;
 
 /// Why bytes are not the controls of this patch.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
@@ -51,7 +57,7 @@ pub enum ControlsError {
 }
 
 /// The first bytes; the last one is the version of the encoding.
-const MAGIC: [u8; 4] = *b"CTL\x01";
+const MAGIC: [u8; 4] = *b"CTL\x02";
 
 impl Controls {
     /// As the patch says, gates closed, not muted.
@@ -63,6 +69,7 @@ impl Controls {
                 spec: module.spec(),
                 params: module.params().to_vec(),
                 gate: false,
+                notes: ArrayVec::new(),
             })
             .collect();
         Self { modules, muted: false }
@@ -86,6 +93,16 @@ impl Controls {
                 }
                 controls.gate = on;
             }
+            Command::Note { module, note } => {
+                let controls = self.modules.get_mut(usize::from(module.0))?;
+                if !controls.spec.notes || !(note.key.is_finite() && note.velocity.is_finite()) {
+                    return None;
+                }
+                let (key, velocity) = (note.key.clamp(0.0, 127.0), note.velocity.clamp(0.0, 1.0));
+                let note = Note { key, velocity, ..note };
+                controls.hold(note);
+                return Some(Command::Note { module, note });
+            }
             Command::Mute(muted) => self.muted = muted,
             Command::Restart => (),
         }
@@ -102,6 +119,11 @@ impl Controls {
         self.modules.get(usize::from(module.0)).is_some_and(|controls| controls.gate)
     }
 
+    /// The notes that are held by a module, in the order in which they began.
+    pub fn notes(&self, module: ModuleIndex) -> &[Note] {
+        self.modules.get(usize::from(module.0)).map_or(&[], |controls| &controls.notes)
+    }
+
     /// Whether the output is muted.
     pub fn muted(&self) -> bool {
         self.muted
@@ -116,12 +138,19 @@ impl Controls {
     }
 
     /// The controls as bytes: 4 bytes that say so, then for each module its parameters (`f32`,
-    /// little-endian) and its gate (one byte), then the mute (one byte).
+    /// little-endian), its gate (one byte) and its held notes (their number in one byte, then 12 bytes
+    /// each), then the mute (one byte).
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         for module in &self.modules {
             bytes.extend(module.params.iter().flat_map(|value| value.to_le_bytes()));
             bytes.push(u8::from(module.gate));
+            bytes.push(module.notes.len() as u8);
+            for note in &module.notes {
+                bytes.extend(note.key.to_le_bytes());
+                bytes.extend(note.velocity.to_le_bytes());
+                bytes.extend(note.id.to_le_bytes());
+            }
         }
         bytes.push(u8::from(self.muted));
         bytes
@@ -147,6 +176,20 @@ impl Controls {
             }
             let [gate] = take(&mut rest).ok_or(wrong_length)?;
             module.gate = switch(gate, module.spec.gate)?;
+            let [count] = take(&mut rest).ok_or(wrong_length)?;
+            if usize::from(count) > if module.spec.notes { NOTES_MAX } else { 0 } {
+                return Err(ControlsError::Switch(count));
+            }
+            for _ in 0..count {
+                let key = f32::from_le_bytes(take(&mut rest).ok_or(wrong_length)?);
+                let velocity = f32::from_le_bytes(take(&mut rest).ok_or(wrong_length)?);
+                let id = u32::from_le_bytes(take(&mut rest).ok_or(wrong_length)?);
+                if !(0.0..=127.0).contains(&key) || !(0.0..=1.0).contains(&velocity) {
+                    let (module, param) = (index as u16, 0);
+                    return Err(ControlsError::Value { module, param, value: key });
+                }
+                module.notes.push(Note { on: true, key, velocity, id });
+            }
         }
         let [muted] = take(&mut rest).ok_or(wrong_length)?;
         controls.muted = switch(muted, true)?;
@@ -162,6 +205,20 @@ impl Controls {
         self.modules.iter().enumerate().flat_map(|(module, controls)| {
             controls.params.iter().enumerate().map(move |(param, &value)| (module, param, value))
         })
+    }
+}
+
+impl ModuleControls {
+    /// Remembers a note that begins, forgets one that ends. With no place left the first is forgotten, as
+    /// the voice that holds it makes way.
+    fn hold(&mut self, note: Note) {
+        self.notes.retain(|held| !held.is_same(&note));
+        if note.on {
+            if self.notes.is_full() {
+                self.notes.remove(0);
+            }
+            self.notes.push(note);
+        }
     }
 }
 

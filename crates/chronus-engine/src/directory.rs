@@ -46,6 +46,14 @@ pub enum LookupError {
         /// What would be right.
         instead: String,
     },
+    /// The module takes no notes.
+    #[error("module `{module}` takes no notes; {instead}")]
+    NoNotes {
+        /// The module.
+        module: String,
+        /// What would be right.
+        instead: String,
+    },
     /// The module has no gate.
     #[error("module `{module}` has no gate; {instead}")]
     NoGate {
@@ -118,6 +126,23 @@ impl Directory {
     }
 }
 
+impl Directory {
+    /// The module with this id, which takes notes.
+    ///
+    /// # Errors
+    /// If there is no such module, or it takes no notes.
+    pub fn notes(&self, id: &str) -> Result<ModuleIndex, LookupError> {
+        let module = self.module(id)?;
+        if module.takes_notes() {
+            return Ok(module.index);
+        }
+        let others = self.modules().filter(|module| module.takes_notes());
+        let others = names::list(others.map(|module| module.id.as_str()));
+        let instead = format!("modules that do: {others}");
+        Err(LookupError::NoNotes { module: id.to_owned(), instead })
+    }
+}
+
 impl ModuleEntry {
     /// Its parameter of this name.
     ///
@@ -133,6 +158,11 @@ impl ModuleEntry {
                 instead: names::instead(name, "parameters", params.iter().map(|param| param.name)),
             }),
         }
+    }
+
+    /// Whether it takes notes.
+    pub fn takes_notes(&self) -> bool {
+        self.spec.notes
     }
 
     /// Whether it has a gate.

@@ -82,6 +82,9 @@ impl Engine {
             Some(Command::Gate { module, on }) => {
                 self.schedule.module(module.0.into()).set_gate(on);
             }
+            Some(Command::Note { module, note }) => {
+                self.schedule.module(module.0.into()).note(note);
+            }
             Some(Command::Mute(muted)) => self.master.mute(muted),
             Some(Command::Restart) => {
                 self.reset_modules();
@@ -124,6 +127,9 @@ impl Engine {
         for index in 0..self.controls.module_count() {
             if self.controls.gate(ModuleIndex(index as u16)) {
                 self.schedule.module(index).set_gate(true);
+            }
+            for note in self.controls.notes(ModuleIndex(index as u16)) {
+                self.schedule.module(index).note(*note);
             }
         }
     }

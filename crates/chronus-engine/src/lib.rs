@@ -13,7 +13,7 @@ pub mod names;
 pub mod patch;
 mod schedule;
 
-pub use chronus_dsp::{BLOCK_FRAMES, ModuleSpec, ParamSpec};
+pub use chronus_dsp::{ALL_NOTES, BLOCK_FRAMES, ModuleSpec, Note, ParamSpec};
 pub use command::{Command, DecodeError, ModuleIndex, ParamIndex};
 pub use controls::{Controls, ControlsError};
 pub use directory::{Directory, LookupError, ModuleEntry};

@@ -2,7 +2,7 @@
 
 use chronus_engine::command::COMMAND_WORDS;
 use chronus_engine::{
-    Command, Controls, ControlsError, DecodeError, ModuleIndex, ParamIndex, Patch,
+    Command, Controls, ControlsError, DecodeError, ModuleIndex, Note, ParamIndex, Patch,
 };
 use proptest::prelude::*;
 
@@ -17,6 +17,12 @@ fn command(modules: u16) -> impl Strategy<Value = Command> {
         }),
         2 => (0..modules, any::<bool>())
             .prop_map(|(module, on)| Command::Gate { module: ModuleIndex(module), on }),
+        2 => (0..modules, any::<bool>(), finite(), finite(), any::<u32>()).prop_map(
+            |(module, on, key, velocity, id)| {
+                let note = Note { on, key, velocity, id };
+                Command::Note { module: ModuleIndex(module), note }
+            }
+        ),
         1 => any::<bool>().prop_map(Command::Mute),
         1 => Just(Command::Restart),
     ]
@@ -79,7 +85,10 @@ fn words_that_are_no_command_are_refused() {
     let nan = u64::from(f32::NAN.to_bits());
     for (words, expected) in [
         ([0; 5], DecodeError::UnknownKind(0)),
-        ([5, 0, 0, 0, 0], DecodeError::UnknownKind(5)),
+        ([6, 0, 0, 0, 0], DecodeError::UnknownKind(6)),
+        ([5, 0, 2, 0, 0], DecodeError::OutOfRange(2)),
+        ([5, 0, 1, nan, 0], DecodeError::NotFinite),
+        ([5, 0, 1, 0, nan], DecodeError::NotFinite),
         ([1, 0, 0, nan, 0], DecodeError::NotFinite),
         ([1, 0, 0, u64::from(f32::INFINITY.to_bits()), 0], DecodeError::NotFinite),
         ([1, 65_536, 0, 0, 0], DecodeError::OutOfRange(1)),
@@ -102,7 +111,7 @@ fn controls_of_another_patch_are_refused() {
     let bytes = Controls::of(&patch).encode();
     let decode = |bytes: &[u8]| Controls::decode(bytes, &patch).unwrap_err();
     assert_eq!(decode(&[]), ControlsError::NotControls);
-    assert_eq!(decode(b"CTL\x02"), ControlsError::NotControls);
+    assert_eq!(decode(b"CTL\x03"), ControlsError::NotControls);
     let expected = bytes.len();
     let short = ControlsError::Length { found: expected - 1, expected };
     assert_eq!(decode(&bytes[..expected - 1]), short);

@@ -21,6 +21,8 @@ pub struct Address {
 pub(crate) enum Kind {
     Param,
     Gate,
+    NoteOn,
+    NoteOff,
     Freq,
     Amp,
     Start,
@@ -47,6 +49,22 @@ pub const ADDRESSES: &[Address] = &[
         "",
         Kind::Gate,
         "Opens or closes the gate of a module. A gate that is open already is triggered again.",
+    ),
+    address(
+        "/note/<module>/on",
+        "KEY (a MIDI note number, 0 to 127; fractions are microtones), then optionally VELOCITY (0 to 1; 0.8) \
+         and ID (a whole number from 1)",
+        "",
+        Kind::NoteOn,
+        "Begins a note of a module that takes notes. With an ID several notes may sound at one KEY, and a \
+         note that is sounding can begin anew at another. `chronus send /note/voices/on 60`",
+    ),
+    address(
+        "/note/<module>/off",
+        "KEY, then optionally ID; without any argument all notes",
+        "",
+        Kind::NoteOff,
+        "Ends the note of this KEY that began without an ID or, with an ID, the note of that ID.",
     ),
     address(
         "/engine/freq",

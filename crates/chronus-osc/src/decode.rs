@@ -1,7 +1,7 @@
 //! A packet to requests. What is wrong becomes a failure with a sentence; the rest is taken.
 
 use chronus_engine::names::near_miss;
-use chronus_engine::{Command, Directory, ModuleEntry, ParamSpec};
+use chronus_engine::{ALL_NOTES, Command, Directory, ModuleEntry, Note, ParamSpec};
 use rosc::{OscMessage, OscPacket, OscType};
 
 use crate::address::{ADDRESSES, Kind, parts};
@@ -120,6 +120,12 @@ impl Decoded {
                     requests.push(Request::Command(Command::Gate { module, on }));
                 }
             }
+            Kind::NoteOn | Kind::NoteOff => {
+                let module = directory.notes(parts[0]).map_err(|error| error.to_string())?;
+                let notes = if kind == Kind::NoteOn { note_on(args)? } else { note_off(args)? };
+                let command = |note| Request::Command(Command::Note { module, note });
+                requests.extend(notes.into_iter().map(command));
+            }
             Kind::Start => requests.push(Request::Command(Command::Mute(false))),
             Kind::Stop => requests.push(Request::Command(Command::Mute(true))),
             Kind::Status => requests.push(Request::Status),
@@ -216,6 +222,46 @@ fn gates(part: &str, directory: &Directory) -> Result<Vec<chronus_engine::Module
     } else {
         Ok(found)
     }
+}
+
+fn note_on(args: &[OscType]) -> Result<Vec<Note>, String> {
+    let (key, velocity, id) = match args {
+        [key] => (key, 0.8, 0),
+        [key, velocity] => (key, number(velocity)?, 0),
+        [key, velocity, id] => (key, number(velocity)?, note_id(id)?),
+        _ => return Err("give KEY, then optionally VELOCITY and ID".into()),
+    };
+    if !(0.0..=1.0).contains(&velocity) {
+        return Err(format!("a velocity of {velocity} is out of range; it is from 0 to 1"));
+    }
+    // As in MIDI, a note of no velocity is over.
+    Ok(vec![Note { on: velocity > 0.0, key: key_of(key)?, velocity: velocity as f32, id }])
+}
+
+fn note_off(args: &[OscType]) -> Result<Vec<Note>, String> {
+    let off = |key, id| Note { on: false, key, velocity: 0.0, id };
+    match args {
+        [] => Ok(vec![off(0.0, ALL_NOTES)]),
+        [key] => Ok(vec![off(key_of(key)?, 0)]),
+        [key, id] => Ok(vec![off(key_of(key)?, note_id(id)?)]),
+        _ => Err("give KEY, then optionally ID, or nothing for all notes".into()),
+    }
+}
+
+fn key_of(arg: &OscType) -> Result<f32, String> {
+    let key = number(arg)?;
+    if (0.0..=127.0).contains(&key) {
+        return Ok(key as f32);
+    }
+    Err(format!("there is no key {key}; keys are from 0 to 127, and 60 is middle C"))
+}
+
+fn note_id(arg: &OscType) -> Result<u32, String> {
+    let id = number(arg)?;
+    if id.fract() == 0.0 && (1.0..f64::from(ALL_NOTES)).contains(&id) {
+        return Ok(id as u32);
+    }
+    Err(format!("{id} is no id of a note; write a whole number from 1"))
 }
 
 fn kill(args: &[OscType]) -> Result<Chaos, String> {

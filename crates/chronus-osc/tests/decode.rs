@@ -1,7 +1,7 @@
 //! Guarantee: every address takes every argument form it promises, every mistake is answered by a
 //! sentence that names what would be right, and no bytes can make the decoder panic.
 
-use chronus_engine::{Command, Directory, ModuleIndex, ParamIndex, Patch};
+use chronus_engine::{ALL_NOTES, Command, Directory, ModuleIndex, Note, ParamIndex, Patch};
 use chronus_osc::{Chaos, Crash, OscType, Request, Target, decode, encode_arguments, message};
 use proptest::prelude::*;
 use rosc::{OscBundle, OscMessage, OscPacket, OscTime};
@@ -49,6 +49,56 @@ fn a_parameter_takes_every_number_form_of_the_prototype() {
         assert_eq!(send("/engine/freq", vec![form]).0, param(0, 0, 880.0));
     }
     assert_eq!(send("/engine/amp", vec![OscType::Bool(true)]).0, param(0, 1, 1.0));
+}
+
+/// What a message to a patch with a module `voices` becomes.
+fn send_notes(address: &str, args: &[OscType]) -> Result<Note, String> {
+    let text = "format = 1\n[[module]]\nid = \"voices\"\nkind = \"voices\"\n\
+                [output]\nleft = \"voices.gate\"\nright = \"voices.gate\"\n";
+    let directory = Directory::of(&Patch::parse(text, "notes.toml").expect("a patch"));
+    let packet = message(address, args.to_vec()).expect("encodes");
+    let decoded = decode(&packet, &directory);
+    match decoded.requests.first().map(|timed| &timed.request) {
+        Some(Request::Command(Command::Note { note, .. })) => Ok(*note),
+        other => {
+            assert!(other.is_none(), "{other:?}");
+            Err(decoded.failures[0].reason.clone())
+        }
+    }
+}
+
+#[test]
+fn notes_begin_and_end() {
+    let note = |on, key, velocity, id| Ok(Note { on, key, velocity, id });
+    let [key, soft, id] = [OscType::Int(64), OscType::Float(0.25), OscType::Int(7)];
+    let on = |args: &[OscType]| send_notes("/note/voices/on", args);
+    assert_eq!(on(&[key.clone()]), note(true, 64.0, 0.8, 0));
+    assert_eq!(on(&[text("64.5"), soft.clone()]), note(true, 64.5, 0.25, 0));
+    assert_eq!(on(&[key.clone(), soft.clone(), id.clone()]), note(true, 64.0, 0.25, 7));
+    assert_eq!(on(&[key.clone(), OscType::Int(0)]), note(false, 64.0, 0.0, 0));
+    let off = |args: &[OscType]| send_notes("/note/voices/off", args);
+    assert_eq!(off(&[key.clone()]), note(false, 64.0, 0.0, 0));
+    assert_eq!(off(&[key.clone(), id]), note(false, 64.0, 0.0, 7));
+    assert_eq!(off(&[]), note(false, 0.0, 0.0, ALL_NOTES));
+    let mistakes = [
+        (on(&[]), "give KEY, then optionally VELOCITY and ID"),
+        (
+            on(&[OscType::Int(128)]),
+            "there is no key 128; keys are from 0 to 127, and 60 is middle C",
+        ),
+        (
+            on(&[key.clone(), OscType::Int(100)]),
+            "a velocity of 100 is out of range; it is from 0 to 1",
+        ),
+        (
+            on(&[key, soft, OscType::Float(0.5)]),
+            "0.5 is no id of a note; write a whole number from 1",
+        ),
+    ];
+    for (found, expected) in mistakes {
+        assert_eq!(found, Err(expected.to_owned()));
+    }
+    assert!(send("/note/sine/on", vec![OscType::Int(60)]).1[0].contains("takes no notes"));
 }
 
 #[test]

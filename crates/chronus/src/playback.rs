@@ -35,6 +35,8 @@ pub struct Shared {
     pub gap_blocks: AtomicU64,
     /// Runs of such blocks.
     pub gaps: AtomicU64,
+    /// Blocks before this one that nobody has will never come: all who could have rendered them died.
+    pub lost_before: AtomicU64,
     /// For each slot, blocks that it lacked when they were needed.
     pub misses: [AtomicU64; SLOTS],
     /// For each slot, entries that could not be trusted.
@@ -170,6 +172,10 @@ impl Source for Playback {
             let admitted = Admitted { regions: &self.regions, shared: &self.shared };
             let scratch = &mut self.scratch;
             if (0..SLOTS).any(|slot| admitted.read(slot, last, scratch) == Read::Taken) {
+                return;
+            }
+            // Read after the slots, so that a block finished before the last death is not missed.
+            if last < self.shared.lost_before.load(Ordering::Acquire) {
                 return;
             }
             wait_on(bell, heard, Some(Duration::from_millis(1)));

@@ -36,7 +36,7 @@ const MIDDLE_C: f32 = 60.0;
 /// See [`SPEC`].
 pub struct Voices<const C: usize> {
     rate_hz: u32,
-    voices: [Voice; C],
+    channels: [Voice; C],
     /// Counts notes begun and ended, to tell which came first.
     clock: u64,
 }
@@ -66,14 +66,14 @@ const REST: Voice = Voice {
 impl<const C: usize> Voices<C> {
     /// No note yet.
     pub fn new(rate_hz: u32) -> Self {
-        Self { rate_hz, voices: [REST; C], clock: 0 }
+        Self { rate_hz, channels: [REST; C], clock: 0 }
     }
 
     /// The channel for a new note: that of the same note, or of the note that is over for longest, or
     /// of the one that has been held for longest.
     fn channel_for(&self, note: &Note) -> usize {
-        let same = self.voices.iter().position(|voice| voice.note.on && voice.note.is_same(note));
-        let order = |c: &usize| (self.voices[*c].note.on, self.voices[*c].since);
+        let same = self.channels.iter().position(|voice| voice.note.on && voice.note.is_same(note));
+        let order = |c: &usize| (self.channels[*c].note.on, self.channels[*c].since);
         same.or_else(|| (0..C).min_by_key(order)).unwrap_or(0)
     }
 }
@@ -90,12 +90,12 @@ impl<const C: usize> Module for Voices<C> {
     fn note(&mut self, note: Note) {
         self.clock += 1;
         if note.on {
-            let voice = &mut self.voices[self.channel_for(&note)];
+            let voice = &mut self.channels[self.channel_for(&note)];
             voice.is_interrupted |= voice.note.on && !voice.begins;
             (voice.note, voice.since, voice.begins) = (note, self.clock, true);
             return;
         }
-        for voice in &mut self.voices {
+        for voice in &mut self.channels {
             if voice.note.on && voice.note.is_same(&note) {
                 voice.note.on = false;
                 voice.since = self.clock;
@@ -107,7 +107,7 @@ impl<const C: usize> Module for Voices<C> {
         let glide = io.param::<C>(GLIDE);
         let ([], [pitch, gate, velocity]) = io.ports::<C, 0, 3>();
         for n in 0..pitch.len() {
-            for (c, voice) in self.voices.iter_mut().enumerate() {
+            for (c, voice) in self.channels.iter_mut().enumerate() {
                 if std::mem::take(&mut voice.begins) {
                     let octaves = (voice.note.key - MIDDLE_C) / 12.0;
                     let glide_ms = glide.at(n)[c];

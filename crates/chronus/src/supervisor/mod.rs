@@ -358,6 +358,7 @@ impl Supervisor {
             self.sequencer.submit_urgent(Command::Restart.encode());
         }
         let start = (self.sequencer.next_block(), self.sequencer.log_position());
+        self.shared.lost_before.store(start.0, Ordering::Release);
         let genesis = (&self.setup.patch, &self.controls);
         let kick = &self.ears.kick;
         self.processes.spawn(slot, number, start, genesis, (self.rate_hz, self.realtime), kick);

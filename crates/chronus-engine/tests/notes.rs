@@ -1,0 +1,89 @@
+//! Notes: what is played is heard in tune, held notes survive a restart, and a chord is the sum of
+//! its notes.
+
+mod common;
+
+use chronus_engine::{
+    ALL_NOTES, BLOCK_FRAMES, CHANNELS, Command, Controls, Directory, Engine, Note, Patch,
+};
+use common::{RATE_HZ, bits, engine, play};
+
+fn organ() -> Patch {
+    let text = include_str!("../../../patches/organ.toml");
+    Patch::parse(text, "patches/organ.toml").expect("a patch that comes with the program")
+}
+
+fn note(patch: &Patch, on: bool, key: f32, id: u32) -> Command {
+    let module = Directory::of(patch).notes("voices").expect("it takes notes");
+    Command::Note { module, note: Note { on, key, velocity: 0.8, id } }
+}
+
+fn left(samples: &[f32]) -> Vec<f32> {
+    samples.iter().step_by(CHANNELS).copied().collect()
+}
+
+/// How often the signal rises through zero in a second.
+fn rises(samples: &[f32]) -> usize {
+    samples.windows(2).filter(|pair| pair[0] < 0.0 && pair[1] >= 0.0).count()
+}
+
+#[test]
+fn a_note_is_in_tune_and_ends() {
+    let patch = organ();
+    let second = RATE_HZ as usize;
+    let commands = [(0, note(&patch, true, 69.0, 0)), (2 * second, note(&patch, false, 69.0, 0))];
+    let samples = left(&play(&mut engine(&patch), 0, 3 * second, &commands));
+    let heard = rises(&samples[second..2 * second]);
+    assert!(heard.abs_diff(440) <= 1, "{heard} Hz");
+    assert!(samples[3 * second - 1000..].iter().all(|sample| sample.abs() < 1e-6), "it ends");
+}
+
+#[test]
+fn a_chord_is_the_sum_of_its_notes() {
+    let patch = organ();
+    let alone = |key: f32| {
+        left(&play(&mut engine(&patch), 0, 100 * BLOCK_FRAMES, &[(0, note(&patch, true, key, 0))]))
+    };
+    let commands = [60.0, 64.0, 67.0].map(|key| (0, note(&patch, true, key, 0)));
+    let chord = left(&play(&mut engine(&patch), 0, 100 * BLOCK_FRAMES, &commands));
+    let [c, e, g] = [60.0, 64.0, 67.0].map(alone);
+    assert!(chord.iter().any(|sample| sample.abs() > 0.1), "it is heard");
+    for frame in 0..chord.len() {
+        let sum = c[frame] + e[frame] + g[frame];
+        assert!((chord[frame] - sum).abs() < 1e-5, "frame {frame}: {} is not {sum}", chord[frame]);
+    }
+}
+
+#[test]
+fn held_notes_are_controls_and_begin_again_in_a_fresh_engine() {
+    let patch = organ();
+    let mut first = engine(&patch);
+    let commands = [
+        (3, note(&patch, true, 60.0, 0)),
+        (5, note(&patch, true, 62.0, 0)),
+        (9, note(&patch, true, 67.0, 4)),
+        (12, note(&patch, false, 62.0, 0)),
+    ];
+    play(&mut first, 0, BLOCK_FRAMES, &commands);
+    let bytes = first.controls().encode();
+    let controls = Controls::decode(&bytes, &patch).expect("its own bytes");
+    assert_eq!(&controls, first.controls());
+    let mut fresh = Engine::new(&patch, RATE_HZ, &controls).expect("they fit");
+    let fresh = play(&mut fresh, 0, 50 * BLOCK_FRAMES, &[]);
+    let again = [(0, note(&patch, true, 60.0, 0)), (0, note(&patch, true, 67.0, 4))];
+    let again = play(&mut engine(&patch), 0, 50 * BLOCK_FRAMES, &again);
+    assert_eq!(bits(&fresh), bits(&again));
+}
+
+#[test]
+fn all_notes_end_at_once() {
+    let patch = organ();
+    let mut engine = engine(&patch);
+    let mut commands: Vec<_> =
+        (0..40).map(|n| (n as usize, note(&patch, true, 30.0 + n as f32, n % 3))).collect();
+    commands.push((100, note(&patch, false, 0.0, ALL_NOTES)));
+    let samples = left(&play(&mut engine, 0, RATE_HZ as usize, &commands));
+    let module = Directory::of(&patch).notes("voices").expect("it takes notes");
+    assert!(engine.controls().notes(module).is_empty());
+    assert!(samples[RATE_HZ as usize - 1000..].iter().all(|sample| sample.abs() < 1e-6));
+}
