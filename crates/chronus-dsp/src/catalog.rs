@@ -1,6 +1,7 @@
 //! The one table of all kinds of module. A new module is one file and one line here.
 
 use crate::module::{Module, ModuleSpec};
+use crate::simd::Vectorized;
 
 /// A line of the table: the spec of a kind and its type, which is generic over the channels.
 macro_rules! kind {
@@ -9,10 +10,10 @@ macro_rules! kind {
         CatalogEntry {
             spec: &SPEC,
             construct: |rate_hz, channels| match channels {
-                1 => Box::new($kind::<1>::new(rate_hz)),
-                4 => Box::new($kind::<4>::new(rate_hz)),
-                8 => Box::new($kind::<8>::new(rate_hz)),
-                16 => Box::new($kind::<16>::new(rate_hz)),
+                1 => Box::new(Vectorized::new($kind::<1>::new(rate_hz))),
+                4 => Box::new(Vectorized::new($kind::<4>::new(rate_hz))),
+                8 => Box::new(Vectorized::new($kind::<8>::new(rate_hz))),
+                16 => Box::new(Vectorized::new($kind::<16>::new(rate_hz))),
                 _ => panic!("a module has 1, 4, 8 or 16 channels, not {channels}"),
             },
         }

@@ -22,6 +22,7 @@ pub mod instance;
 pub mod math;
 pub mod module;
 pub mod oscillator;
+pub mod simd;
 pub mod smooth;
 
 pub use instance::{Drive, Instance};

@@ -105,6 +105,65 @@ impl Ramp {
     }
 }
 
+/// A ramp for each of `C` channels, stepped together.
+#[derive(Clone, Copy, Debug)]
+pub struct Ramps<const C: usize> {
+    target: [f32; C],
+    span: [f32; C],
+    per_step: [f32; C],
+    /// Below 2^31, so that its conversion is a vector instruction everywhere.
+    remaining: [i32; C],
+    length: [u32; C],
+}
+
+impl<const C: usize> Ramps<C> {
+    /// Ramps that rest at 0.
+    pub const REST: Self = Self {
+        target: [0.0; C],
+        span: [0.0; C],
+        per_step: [1.0; C],
+        remaining: [0; C],
+        length: [1; C],
+    };
+
+    /// The ramp of channel `c`.
+    pub fn get(&self, c: usize) -> Ramp {
+        Ramp {
+            target: self.target[c],
+            span: self.span[c],
+            remaining: self.remaining[c] as u32,
+            length: self.length[c],
+            per_step: self.per_step[c],
+        }
+    }
+
+    /// Changes the ramp of channel `c`.
+    pub fn set(&mut self, c: usize, ramp: Ramp) {
+        self.target[c] = ramp.target;
+        self.span[c] = ramp.span;
+        self.remaining[c] = ramp.remaining.min(i32::MAX as u32) as i32;
+        self.length[c] = ramp.length;
+        self.per_step[c] = ramp.per_step;
+    }
+
+    /// How many steps until some channel arrives; `None` if all rest.
+    pub fn next_arrival(&self) -> Option<usize> {
+        self.remaining.iter().filter(|left| **left > 0).min().map(|left| *left as usize)
+    }
+
+    /// Takes one step in all channels and returns the values there.
+    #[inline(always)]
+    pub fn step(&mut self) -> [f32; C] {
+        let mut values = [0.0; C];
+        for c in 0..C {
+            self.remaining[c] = (self.remaining[c] - 1).max(0);
+            values[c] =
+                self.target[c] + self.span[c] * (self.remaining[c] as f32 * self.per_step[c]);
+        }
+        values
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Ramp;

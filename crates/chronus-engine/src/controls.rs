@@ -95,7 +95,8 @@ impl Controls {
             }
             Command::Note { module, note } => {
                 let controls = self.modules.get_mut(usize::from(module.0))?;
-                if !controls.spec.notes || !(note.key.is_finite() && note.velocity.is_finite()) {
+                let is_finite = note.key.is_finite() && note.velocity.is_finite();
+                if !(controls.spec.notes && is_finite) {
                     return None;
                 }
                 let (key, velocity) = (note.key.clamp(0.0, 127.0), note.velocity.clamp(0.0, 1.0));

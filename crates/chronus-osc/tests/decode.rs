@@ -72,12 +72,12 @@ fn notes_begin_and_end() {
     let note = |on, key, velocity, id| Ok(Note { on, key, velocity, id });
     let [key, soft, id] = [OscType::Int(64), OscType::Float(0.25), OscType::Int(7)];
     let on = |args: &[OscType]| send_notes("/note/voices/on", args);
-    assert_eq!(on(&[key.clone()]), note(true, 64.0, 0.8, 0));
+    assert_eq!(on(std::slice::from_ref(&key)), note(true, 64.0, 0.8, 0));
     assert_eq!(on(&[text("64.5"), soft.clone()]), note(true, 64.5, 0.25, 0));
     assert_eq!(on(&[key.clone(), soft.clone(), id.clone()]), note(true, 64.0, 0.25, 7));
     assert_eq!(on(&[key.clone(), OscType::Int(0)]), note(false, 64.0, 0.0, 0));
     let off = |args: &[OscType]| send_notes("/note/voices/off", args);
-    assert_eq!(off(&[key.clone()]), note(false, 64.0, 0.0, 0));
+    assert_eq!(off(std::slice::from_ref(&key)), note(false, 64.0, 0.0, 0));
     assert_eq!(off(&[key.clone(), id]), note(false, 64.0, 0.0, 7));
     assert_eq!(off(&[]), note(false, 0.0, 0.0, ALL_NOTES));
     let mistakes = [

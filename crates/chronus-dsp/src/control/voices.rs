@@ -103,6 +103,7 @@ impl<const C: usize> Module for Voices<C> {
         }
     }
 
+    #[inline(always)]
     fn process(&mut self, mut io: Io<'_>) {
         let glide = io.param::<C>(GLIDE);
         let ([], [pitch, gate, velocity]) = io.ports::<C, 0, 3>();

@@ -2,8 +2,8 @@
 //! follows them.
 
 use crate::math::frames_of_ms;
-use crate::module::{Curve, Io, Module, ModuleSpec, ParamSpec, PortSpec};
-use crate::smooth::Ramp;
+use crate::module::{Curve, Io, Module, ModuleSpec, Param, ParamSpec, PortSpec};
+use crate::smooth::{Ramp, Ramps};
 
 /// The kind `adsr`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -76,7 +76,8 @@ enum Segment {
 /// A segment takes its whole time from whatever level it starts at. A time of 0 ms is one frame.
 pub struct Adsr<const C: usize> {
     rate_hz: u32,
-    voices: [Envelope; C],
+    levels: Ramps<C>,
+    voices: [Voice; C],
     asked: Asked,
 }
 
@@ -89,13 +90,12 @@ struct Asked {
     closed: bool,
 }
 
-/// The envelope of one channel.
+/// One channel, but for its level.
 #[derive(Clone, Copy)]
-struct Envelope {
+struct Voice {
     /// Attack, decay, sustain and release as they were last seen, in the units of the spec.
     seen: [f32; 4],
     segment: Segment,
-    level: Ramp,
     /// Whether the input `gate` was open in the last frame.
     gate: bool,
 }
@@ -103,45 +103,63 @@ struct Envelope {
 impl<const C: usize> Adsr<C> {
     /// An envelope at rest.
     pub fn new(rate_hz: u32) -> Self {
-        Self { rate_hz, voices: [Envelope::new(); C], asked: Asked::default() }
+        let seen = [ATTACK, DECAY, SUSTAIN, RELEASE].map(|param| SPEC.params[param].default);
+        let voice = Voice { seen, segment: Segment::Release, gate: false };
+        Self { rate_hz, levels: Ramps::REST, voices: [voice; C], asked: Asked::default() }
+    }
+
+    /// Changes channel `c` by what `change` does to its voice and its level.
+    fn change(&mut self, c: usize, change: impl FnOnce(&mut Voice, &mut Ramp, u32)) {
+        let mut level = self.levels.get(c);
+        change(&mut self.voices[c], &mut level, self.rate_hz);
+        self.levels.set(c, level);
     }
 
     fn answer(&mut self) {
         let Asked { opened, closed } = core::mem::take(&mut self.asked);
-        for voice in &mut self.voices {
+        for c in 0..C {
             if opened {
-                voice.open(self.rate_hz);
+                self.change(c, Voice::open);
             }
             if closed {
-                voice.close(self.rate_hz);
+                self.change(c, Voice::close);
             }
         }
     }
-}
 
-impl Envelope {
-    fn new() -> Self {
-        let seen = [ATTACK, DECAY, SUSTAIN, RELEASE].map(|param| SPEC.params[param].default);
-        Self { seen, segment: Segment::Release, level: Ramp::at(0.0), gate: false }
+    fn follow_gates(&mut self, gates: &[f32; C]) {
+        for c in 0..C {
+            let gate = gates[c] > 0.5;
+            if gate != self.voices[c].gate {
+                self.voices[c].gate = gate;
+                self.change(c, if gate { Voice::open } else { Voice::close });
+            }
+        }
     }
 
+    /// How many of these frames can be stepped through without a look at any channel.
+    fn undisturbed(&self, gates: &[[f32; C]]) -> usize {
+        let same = |gate: &[f32; C]| (0..C).all(|c| (gate[c] > 0.5) == self.voices[c].gate);
+        let steps = self.levels.next_arrival().unwrap_or(usize::MAX).min(gates.len());
+        gates[..steps].iter().position(|gate| !same(gate)).unwrap_or(steps)
+    }
+}
+
+impl Voice {
     fn frames(&self, param: usize, rate_hz: u32) -> u32 {
         frames_of_ms(self.seen[param], rate_hz)
     }
 
     /// Takes parameters as they are now; what is under way bends to them without a step.
-    fn see(&mut self, params: [f32; 4], rate_hz: u32) {
+    fn see(&mut self, params: [f32; 4], level: &mut Ramp, rate_hz: u32) {
         let seen = core::mem::replace(&mut self.seen, params);
-        if seen == params {
-            return;
-        }
         let least = frames_of_ms(SMOOTHING_MS, rate_hz);
         if seen[SUSTAIN] != params[SUSTAIN] {
             match self.segment {
                 Segment::Decay => {
-                    self.level.bend(params[SUSTAIN], frames_of_ms(seen[DECAY], rate_hz), least);
+                    level.bend(params[SUSTAIN], frames_of_ms(seen[DECAY], rate_hz), least);
                 }
-                Segment::Sustain => self.level.go_to(params[SUSTAIN], least),
+                Segment::Sustain => level.go_to(params[SUSTAIN], least),
                 Segment::Attack | Segment::Release => (),
             }
         }
@@ -152,45 +170,34 @@ impl Envelope {
             Segment::Release => RELEASE,
         };
         if seen[param] != params[param] {
-            let length = self.frames(param, rate_hz);
-            let least = least.min(self.level.remaining());
-            self.level.bend(self.level.target(), length, least);
+            let least = least.min(level.remaining());
+            level.bend(level.target(), self.frames(param, rate_hz), least);
         }
     }
 
-    fn open(&mut self, rate_hz: u32) {
+    fn open(&mut self, level: &mut Ramp, rate_hz: u32) {
         self.segment = Segment::Attack;
-        self.level.go_to(1.0, self.frames(ATTACK, rate_hz));
+        level.go_to(1.0, self.frames(ATTACK, rate_hz));
     }
 
-    fn close(&mut self, rate_hz: u32) {
+    fn close(&mut self, level: &mut Ramp, rate_hz: u32) {
         if self.segment != Segment::Release {
             self.segment = Segment::Release;
-            self.level.go_to(0.0, self.frames(RELEASE, rate_hz));
+            level.go_to(0.0, self.frames(RELEASE, rate_hz));
         }
     }
 
-    fn follow_gate(&mut self, gate: bool, rate_hz: u32) {
-        if gate == self.gate {
-            return;
-        }
-        self.gate = gate;
-        if gate { self.open(rate_hz) } else { self.close(rate_hz) }
-    }
-
-    fn step(&mut self, rate_hz: u32) -> f32 {
-        let level = self.level.step();
-        if !self.level.is_moving() {
-            match self.segment {
-                Segment::Attack => {
-                    self.segment = Segment::Decay;
-                    self.level.go_to(self.seen[SUSTAIN], self.frames(DECAY, rate_hz));
-                }
-                Segment::Decay => self.segment = Segment::Sustain,
-                Segment::Sustain | Segment::Release => (),
+    /// The next segment, once the level has arrived.
+    fn arrive(&mut self, level: &mut Ramp, rate_hz: u32) {
+        match self.segment {
+            _ if level.is_moving() => (),
+            Segment::Attack => {
+                self.segment = Segment::Decay;
+                level.go_to(self.seen[SUSTAIN], self.frames(DECAY, rate_hz));
             }
+            Segment::Decay => self.segment = Segment::Sustain,
+            Segment::Sustain | Segment::Release => (),
         }
-        level
     }
 }
 
@@ -200,10 +207,7 @@ impl<const C: usize> Module for Adsr<C> {
     }
 
     fn reset(&mut self) {
-        self.asked = Asked::default();
-        for voice in &mut self.voices {
-            *voice = Envelope { seen: voice.seen, ..Envelope::new() };
-        }
+        *self = Self::new(self.rate_hz);
     }
 
     fn set_gate(&mut self, open: bool) {
@@ -211,30 +215,42 @@ impl<const C: usize> Module for Adsr<C> {
         self.asked.closed = !open;
     }
 
+    #[inline(always)]
     fn process(&mut self, mut io: Io<'_>) {
-        let rate_hz = self.rate_hz;
         let params = [ATTACK, DECAY, SUSTAIN, RELEASE].map(|param| io.param::<C>(param));
-        let any_moving = params.iter().any(super::super::module::Param::is_moving);
-        let has_gate = io.is_connected(1);
-        let ([input, gate], [out, env]) = io.ports::<C, 2, 2>();
-        for n in 0..out.len() {
+        let any_moving = params.iter().any(Param::is_moving);
+        let ([input, gates], [out, env]) = io.ports::<C, 2, 2>();
+        let mut n = 0;
+        while n < out.len() {
             if n == 0 || any_moving {
                 let [attack, decay, sustain, release] = params.map(|param| param.at(n));
-                for (c, voice) in self.voices.iter_mut().enumerate() {
-                    voice.see([attack[c], decay[c], sustain[c], release[c]], rate_hz);
+                for c in 0..C {
+                    let now = [attack[c], decay[c], sustain[c], release[c]];
+                    if now != self.voices[c].seen {
+                        self.change(c, |voice, level, rate_hz| voice.see(now, level, rate_hz));
+                    }
                 }
             }
             if n == 0 {
                 self.answer();
             }
-            for (c, voice) in self.voices.iter_mut().enumerate() {
-                if has_gate {
-                    voice.follow_gate(gate[n][c] > 0.5, rate_hz);
+            self.follow_gates(&gates[n]);
+            let end = n + if any_moving { 1 } else { self.undisturbed(&gates[n..]).max(1) };
+            let mut levels = self.levels;
+            for n in n..end {
+                let level = levels.step();
+                env[n] = level;
+                for c in 0..C {
+                    out[n][c] = input[n][c] * level[c];
                 }
-                let level = voice.step(rate_hz);
-                env[n][c] = level;
-                out[n][c] = input[n][c] * level;
             }
+            self.levels = levels;
+            for c in 0..C {
+                if matches!(self.voices[c].segment, Segment::Attack | Segment::Decay) {
+                    self.change(c, Voice::arrive);
+                }
+            }
+            n = end;
         }
     }
 }

@@ -200,6 +200,7 @@ impl<const C: usize> Module for Biquad<C> {
         *self = Self::new(self.rate_hz);
     }
 
+    #[inline(always)]
     fn process(&mut self, mut io: Io<'_>) {
         let [mode, cutoff_hz, q] = [MODE, CUTOFF, Q].map(|param| io.param::<C>(param));
         let Range { start: first, end } = io.frames.clone();

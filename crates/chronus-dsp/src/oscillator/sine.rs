@@ -64,6 +64,7 @@ impl<const C: usize> Module for Sine<C> {
         self.phase = [0; C];
     }
 
+    #[inline(always)]
     fn process(&mut self, mut io: Io<'_>) {
         let (freq, gain) = (io.param::<C>(FREQ), io.param::<C>(GAIN));
         let ([], [out]) = io.ports::<C, 0, 1>();

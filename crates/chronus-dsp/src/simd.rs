@@ -1,0 +1,58 @@
+//! Modules rendered with the widest vectors that the machine has, in an ordinary build.
+//!
+//! The inner loops of modules are written over channels. Here the whole `process` of a module is compiled
+//! again for each instruction set (SSE2, AVX2, AVX-512, NEON), and the right one is chosen when the
+//! program runs. None of them may fuse or reorder arithmetic, so all give the same bits.
+
+use pulp::{Arch, NullaryFnOnce};
+
+use crate::module::{Io, Module, ModuleSpec, Note};
+
+/// A module that renders with wide vectors.
+pub struct Vectorized<M> {
+    module: M,
+    arch: Arch,
+}
+
+impl<M: Module> Vectorized<M> {
+    /// Wraps a module.
+    pub fn new(module: M) -> Self {
+        Self { module, arch: Arch::new() }
+    }
+}
+
+struct Process<'a, 'b, M> {
+    module: &'a mut M,
+    io: Io<'b>,
+}
+
+impl<M: Module> NullaryFnOnce for Process<'_, '_, M> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.module.process(self.io);
+    }
+}
+
+impl<M: Module> Module for Vectorized<M> {
+    fn spec(&self) -> &'static ModuleSpec {
+        self.module.spec()
+    }
+
+    fn reset(&mut self) {
+        self.module.reset();
+    }
+
+    fn set_gate(&mut self, open: bool) {
+        self.module.set_gate(open);
+    }
+
+    fn note(&mut self, note: Note) {
+        self.module.note(note);
+    }
+
+    fn process(&mut self, io: Io<'_>) {
+        self.arch.dispatch(Process { module: &mut self.module, io });
+    }
+}
