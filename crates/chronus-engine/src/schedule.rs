@@ -195,6 +195,26 @@ impl Feed {
     }
 }
 
+/// The sum of all channels: halves are added until one is left, which is a vector's way to add itself up.
+fn mix_down<const C: usize>(frame: &[f32; C]) -> f32 {
+    let mut sums = *frame;
+    let mut half = C / 2;
+    while half > 0 {
+        for c in 0..half {
+            sums[c] += sums[c + half];
+        }
+        half /= 2;
+    }
+    sums[0]
+}
+
+/// Adds all channels of `signal`, times `factor`, to the one of `sum`.
+fn add_mixed<const C: usize>(sum: &mut [f32], signal: &[f32], factor: f32) {
+    for (sum, frame) in sum.iter_mut().zip(signal.as_chunks::<C>().0) {
+        *sum += mix_down(frame) * factor;
+    }
+}
+
 /// Adds `signal`, times `factor`, to `sum`. One channel goes to all; many are mixed down to one.
 fn add(
     sum: &mut [f32],
@@ -213,10 +233,16 @@ fn add(
         }
         return;
     }
-    for (sum, signal) in sum.chunks_exact_mut(channels).zip(signal.chunks_exact(from_channels)) {
-        let mixed: f32 = signal.iter().sum();
-        for sum in sum {
-            *sum += mixed * factor;
+    match from_channels {
+        1 => {
+            for (sum, sample) in sum.chunks_exact_mut(channels).zip(signal) {
+                for sum in sum {
+                    *sum += sample * factor;
+                }
+            }
         }
+        4 => add_mixed::<4>(sum, signal, factor),
+        8 => add_mixed::<8>(sum, signal, factor),
+        _ => add_mixed::<16>(sum, signal, factor),
     }
 }

@@ -138,10 +138,24 @@ impl<const C: usize> Adsr<C> {
     }
 
     /// How many of these frames can be stepped through without a look at any channel.
-    fn undisturbed(&self, gates: &[[f32; C]]) -> usize {
-        let same = |gate: &[f32; C]| (0..C).all(|c| (gate[c] > 0.5) == self.voices[c].gate);
+    #[inline(always)]
+    fn undisturbed(&self, gates: &[[f32; C]], has_gate: bool) -> usize {
         let steps = self.levels.next_arrival().unwrap_or(usize::MAX).min(gates.len());
-        gates[..steps].iter().position(|gate| !same(gate)).unwrap_or(steps)
+        if !has_gate {
+            return steps;
+        }
+        let mut open = [false; C];
+        for c in 0..C {
+            open[c] = self.voices[c].gate;
+        }
+        let differs = |gate: &[f32; C]| {
+            let mut differs = false;
+            for c in 0..C {
+                differs |= (gate[c] > 0.5) != open[c];
+            }
+            differs
+        };
+        gates[..steps].iter().position(differs).unwrap_or(steps)
     }
 }
 
@@ -219,6 +233,7 @@ impl<const C: usize> Module for Adsr<C> {
     fn process(&mut self, mut io: Io<'_>) {
         let params = [ATTACK, DECAY, SUSTAIN, RELEASE].map(|param| io.param::<C>(param));
         let any_moving = params.iter().any(Param::is_moving);
+        let has_gate = io.is_connected(1);
         let ([input, gates], [out, env]) = io.ports::<C, 2, 2>();
         let mut n = 0;
         while n < out.len() {
@@ -235,13 +250,14 @@ impl<const C: usize> Module for Adsr<C> {
                 self.answer();
             }
             self.follow_gates(&gates[n]);
-            let end = n + if any_moving { 1 } else { self.undisturbed(&gates[n..]).max(1) };
+            let undisturbed = || self.undisturbed(&gates[n..], has_gate).max(1);
+            let end = n + if any_moving { 1 } else { undisturbed() };
             let mut levels = self.levels;
-            for n in n..end {
-                let level = levels.step();
-                env[n] = level;
+            let frames = out[n..end].iter_mut().zip(&mut env[n..end]).zip(&input[n..end]);
+            for ((out, env), input) in frames {
+                *env = levels.step();
                 for c in 0..C {
-                    out[n][c] = input[n][c] * level[c];
+                    out[c] = input[c] * env[c];
                 }
             }
             self.levels = levels;

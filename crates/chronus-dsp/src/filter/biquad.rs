@@ -136,6 +136,12 @@ impl<const C: usize> Biquad<C> {
     /// the mode for all.
     fn next_design(&mut self, mode: f32, cutoff_hz: [f32; C], q: [f32; C]) -> Design<C> {
         let cells = crate::math::frames_of_ms(MODE_MS, self.rate_hz).div_ceil(CELL_FRAMES as u32);
+        if let Some(designed) = &self.designed
+            && designed.mix[mode as usize] == 1.0
+            && !self.mode_mix.iter().any(Ramp::is_moving)
+        {
+            return Design { cutoff_hz, q, mix: designed.mix };
+        }
         let mut mix = [0.0; MODES];
         for (index, (ramp, mix)) in self.mode_mix.iter_mut().zip(&mut mix).enumerate() {
             let target = if index == mode as usize { 1.0 } else { 0.0 };
@@ -150,7 +156,9 @@ impl<const C: usize> Biquad<C> {
 
     fn begin_cell(&mut self, mode: f32, cutoff_hz: [f32; C], q: [f32; C]) {
         let design = self.next_design(mode, cutoff_hz, q);
-        self.coefficients = self.cell_end;
+        if self.is_moving {
+            self.coefficients = self.cell_end;
+        }
         self.is_moving = self.designed != Some(design);
         if self.is_moving {
             self.cell_end = self.coefficients_of(&design);
@@ -170,12 +178,12 @@ impl<const C: usize> Biquad<C> {
     #[inline(always)]
     fn filter<const MOVING: bool>(&mut self, input: &[[f32; C]], out: &mut [[f32; C]]) {
         // Held in registers, and stored once.
-        let (mut k, per_frame) = (self.coefficients, self.per_frame);
+        let (mut k, per_frame) = (self.coefficients, &self.per_frame);
         let [mut s1, mut s2] = self.state;
         for (x, y) in input.iter().zip(out) {
             for c in 0..C {
                 if MOVING {
-                    for (k, step) in k.iter_mut().zip(&per_frame) {
+                    for (k, step) in k.iter_mut().zip(per_frame) {
                         k[c] += step[c];
                     }
                 }
@@ -186,7 +194,9 @@ impl<const C: usize> Biquad<C> {
                 y[c] = sum as f32;
             }
         }
-        self.coefficients = k;
+        if MOVING {
+            self.coefficients = k;
+        }
         self.state = [s1, s2];
     }
 }
