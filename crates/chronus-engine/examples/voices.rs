@@ -1,5 +1,6 @@
 //! Voice-seconds per CPU-second of the voice sine, envelope, filter: `cargo run --release --example
 //! voices`. One module of 16 channels is 16 voices; more voices are more modules.
+#![allow(clippy::format_push_string)] // An example may allocate.
 
 use std::time::Instant;
 

@@ -8,6 +8,7 @@ use crate::command::{Command, ModuleIndex};
 use crate::controls::Controls;
 use crate::master::Master;
 use crate::patch::Patch;
+use crate::safety::{DcBlocker, Limiter};
 use crate::schedule::Schedule;
 use crate::{BLOCK_FRAMES, Block, CHANNELS};
 
@@ -33,6 +34,8 @@ pub enum EngineError {
 pub struct Engine {
     schedule: Schedule,
     master: Master,
+    dc_blocker: Option<DcBlocker>,
+    limiter: Option<Limiter>,
     controls: Controls,
     /// The block under way, rendered up to `frames_done`.
     block: Block,
@@ -59,6 +62,8 @@ impl Engine {
         let mut engine = Self {
             schedule,
             master: Master::new(rate_hz, controls.muted()),
+            dc_blocker: patch.safety().dc_blocker.then(|| DcBlocker::new(rate_hz)),
+            limiter: patch.safety().limiter.then(|| Limiter::new(rate_hz)),
             controls: controls.clone(),
             block: [0.0; BLOCK_FRAMES * CHANNELS],
             frames_done: 0,
@@ -89,6 +94,12 @@ impl Engine {
             Some(Command::Restart) => {
                 self.reset_modules();
                 self.master.restart(self.controls.muted());
+                if let Some(blocker) = &mut self.dc_blocker {
+                    blocker.reset();
+                }
+                if let Some(limiter) = &mut self.limiter {
+                    limiter.reset();
+                }
             }
             None => (),
         }
@@ -99,6 +110,11 @@ impl Engine {
         self.render_to(BLOCK_FRAMES);
         *block = self.block;
         self.frames_done = 0;
+    }
+
+    /// How many frames the limiter delays the sound; 0 without one.
+    pub fn delay_frames(&self) -> usize {
+        self.limiter.as_ref().map_or(0, Limiter::delay_frames)
     }
 
     /// Where the controls stand after all commands applied so far.
@@ -115,8 +131,14 @@ impl Engine {
         let (left, right) = self.schedule.heard();
         for frame in frames {
             let gain = self.master.step();
-            self.block[CHANNELS * frame] = left[frame] * gain;
-            self.block[CHANNELS * frame + 1] = right[frame] * gain;
+            let mut heard = [left[frame] * gain, right[frame] * gain];
+            if let Some(blocker) = &mut self.dc_blocker {
+                heard = blocker.process(heard);
+            }
+            if let Some(limiter) = &mut self.limiter {
+                heard = limiter.process(heard);
+            }
+            self.block[CHANNELS * frame..][..CHANNELS].copy_from_slice(&heard);
         }
         self.frames_done = end;
     }

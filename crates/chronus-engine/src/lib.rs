@@ -11,6 +11,7 @@ pub mod engine;
 mod master;
 pub mod names;
 pub mod patch;
+mod safety;
 mod schedule;
 
 pub use chronus_dsp::{ALL_NOTES, BLOCK_FRAMES, ModuleSpec, Note, ParamSpec};

@@ -12,6 +12,13 @@ use common::{RATE_HZ, bits, engine, gate, phrase, play, set};
 const SECOND: usize = 48_000;
 
 /// FNV-1a, 64 bits, over the bits of the samples.
+/// The first patch with nothing between it and the output, so that frames are where they are made.
+fn bare() -> Patch {
+    let bare = "[output]\ndc_blocker = false\nlimiter = false\n";
+    let text = Patch::first().text().replace("[output]\n", bare);
+    Patch::parse(&text, "bare.toml").expect("a patch")
+}
+
 fn hash(samples: &[f32]) -> u64 {
     samples
         .iter()
@@ -27,7 +34,7 @@ fn left(samples: &[f32]) -> Vec<f32> {
 
 #[test]
 fn a_phrase_has_these_bits_on_every_machine() {
-    let patch = Patch::first();
+    let patch = bare();
     let samples = play(&mut engine(&patch), 0, SECOND, &phrase(&patch));
     let loudest = samples.iter().fold(0.0_f32, |most, sample| most.max(sample.abs()));
     println!("hash {:#018x}, loudest sample {loudest}", hash(&samples));
@@ -40,7 +47,7 @@ fn a_phrase_has_these_bits_on_every_machine() {
 
 #[test]
 fn the_same_commands_give_the_same_bits() {
-    let patch = Patch::first();
+    let patch = bare();
     let once = play(&mut engine(&patch), 0, SECOND, &phrase(&patch));
     let again = play(&mut engine(&patch), 0, SECOND, &phrase(&patch));
     assert_eq!(bits(&once), bits(&again));
@@ -48,7 +55,7 @@ fn the_same_commands_give_the_same_bits() {
 
 #[test]
 fn a_command_takes_effect_at_its_frame() {
-    let patch = Patch::first();
+    let patch = bare();
     let silent = bits(&play(&mut engine(&patch), 0, 640, &[]));
     assert!(silent.iter().all(|&sample| sample == 0), "a closed gate is silence");
     for frame in [1, 63, 64, 100, 300] {
@@ -61,7 +68,7 @@ fn a_command_takes_effect_at_its_frame() {
 
 #[test]
 fn a_command_that_comes_too_late_applies_at_the_next_frame() {
-    let patch = Patch::first();
+    let patch = bare();
     let mut block: Block = [0.0; BLOCK_FRAMES * CHANNELS];
     let mut engine = engine(&patch);
     engine.apply(40, &Command::Mute(false));
@@ -77,7 +84,7 @@ fn a_command_that_comes_too_late_applies_at_the_next_frame() {
 
 #[test]
 fn a_flood_of_commands_is_applied_to_the_last() {
-    let patch = Patch::first();
+    let patch = bare();
     let mut flood: Vec<_> = (0..100_000)
         .map(|i| {
             (i * BLOCK_FRAMES / 100_000, set(&patch, "sine", "freq", 100.0 + (i % 900) as f32))
@@ -93,7 +100,7 @@ fn a_flood_of_commands_is_applied_to_the_last() {
 
 #[test]
 fn commands_that_lead_nowhere_change_nothing() {
-    let patch = Patch::first();
+    let patch = bare();
     let param = |module, param, value| Command::SetParam {
         module: ModuleIndex(module),
         param: ParamIndex(param),
@@ -117,7 +124,7 @@ fn commands_that_lead_nowhere_change_nothing() {
 
 #[test]
 fn values_out_of_range_are_held_within() {
-    let patch = Patch::first();
+    let patch = bare();
     let mut engine = engine(&patch);
     let events = |cutoff_hz, gain| {
         [(0, set(&patch, "filter", "cutoff", cutoff_hz)), (0, set(&patch, "sine", "gain", gain))]
@@ -132,7 +139,7 @@ fn values_out_of_range_are_held_within() {
 
 #[test]
 fn mute_fades_over_ten_milliseconds_and_back() {
-    let patch = Patch::first();
+    let patch = bare();
     let open = (0, gate(&patch, "adsr", true));
     let muting = [open, (9_605, Command::Mute(true)), (19_207, Command::Mute(false))];
     let plain = left(&play(&mut engine(&patch), 0, 28_800, &[open]));
@@ -151,7 +158,7 @@ fn mute_fades_over_ten_milliseconds_and_back() {
 
 #[test]
 fn a_restart_is_a_fresh_engine_with_the_same_controls() {
-    let patch = Patch::first();
+    let patch = bare();
     for (restart_at, muted, open) in [
         (24_000, false, true),
         (24_000, true, true),
@@ -186,7 +193,7 @@ fn a_restart_is_a_fresh_engine_with_the_same_controls() {
 
 #[test]
 fn a_restart_fades_in_over_twenty_milliseconds() {
-    let patch = Patch::first();
+    let patch = bare();
     let open = (0, gate(&patch, "adsr", true));
     let plain = left(&play(&mut engine(&patch), 0, 1920, &[open]));
     let restarted = left(&play(&mut engine(&patch), 0, 1920, &[open, (0, Command::Restart)]));
@@ -198,7 +205,7 @@ fn a_restart_fades_in_over_twenty_milliseconds() {
 
 #[test]
 fn a_restart_does_not_unmute() {
-    let patch = Patch::first();
+    let patch = bare();
     let commands =
         [(0, gate(&patch, "adsr", true)), (64, Command::Mute(true)), (6400, Command::Restart)];
     let samples = left(&play(&mut engine(&patch), 0, 12_800, &commands));
@@ -207,7 +214,7 @@ fn a_restart_does_not_unmute() {
 
 #[test]
 fn a_fresh_engine_takes_parameters_at_once_and_triggers_open_gates() {
-    let patch = Patch::first();
+    let patch = bare();
     let mut controls = Controls::of(&patch);
     controls.apply(&set(&patch, "sine", "freq", 100.0));
     controls.apply(&gate(&patch, "adsr", true));
@@ -232,7 +239,7 @@ fn cables_into_one_input_are_summed_and_modules_render_in_the_order_of_cables() 
             text += &module(id, *freq, *gain);
             text += &cable(&format!("{id}.out"), "mix.in");
         }
-        text += "[output]\nleft = \"mix.out\"\nright = \"a.out\"\n";
+        text += "[output]\ndc_blocker = false\nlimiter = false\nleft = \"mix.out\"\nright = \"a.out\"\n";
         Patch::parse(&text, "mix.toml").unwrap_or_else(|error| panic!("{error}"))
     };
     let play = |parts: &[(&str, f32, f32)]| {
@@ -255,7 +262,7 @@ fn an_input_without_a_cable_is_silent() {
         [[module]]\nid = \"wired\"\nkind = \"biquad\"\n\
         [[module]]\nid = \"alone\"\nkind = \"biquad\"\n\
         [[cable]]\nfrom = \"tone.out\"\nto = \"wired.in\"\n\
-        [output]\nleft = \"wired.out\"\nright = \"alone.out\"\n";
+        [output]\ndc_blocker = false\nlimiter = false\nleft = \"wired.out\"\nright = \"alone.out\"\n";
     let patch = Patch::parse(text, "alone.toml").unwrap_or_else(|error| panic!("{error}"));
     let samples = play(&mut engine(&patch), 0, 640, &[]);
     assert!(samples.chunks(CHANNELS).any(|frame| frame[0] != 0.0));
@@ -264,7 +271,7 @@ fn an_input_without_a_cable_is_silent() {
 
 #[test]
 fn what_cannot_be_built_is_refused() {
-    let patch = Patch::first();
+    let patch = bare();
     let controls = Controls::of(&patch);
     for rate_hz in [0, 7_999, 384_001, u32::MAX] {
         let error = Engine::new(&patch, rate_hz, &controls).err();
@@ -274,7 +281,7 @@ fn what_cannot_be_built_is_refused() {
         assert!(Engine::new(&patch, rate_hz, &controls).is_ok());
     }
     let other = "format = 1\n[[module]]\nid = \"s\"\nkind = \"sine\"\n\
-                 [output]\nleft = \"s.out\"\nright = \"s.out\"\n";
+                 [output]\ndc_blocker = false\nlimiter = false\nleft = \"s.out\"\nright = \"s.out\"\n";
     let other = Patch::parse(other, "other.toml").unwrap();
     let error = Engine::new(&other, RATE_HZ, &controls).err();
     assert_eq!(error, Some(EngineError::Controls));

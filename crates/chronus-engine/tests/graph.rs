@@ -15,7 +15,9 @@ fn patch(modules: &[(&str, &str, &str)], cables: &[(&str, &str, f32)], heard: &s
     for (from, to, depth) in cables {
         text += &format!("[[cable]]\nfrom = \"{from}\"\nto = \"{to}\"\ndepth = {depth:?}\n");
     }
-    text += &format!("[output]\nleft = \"{heard}\"\nright = \"{heard}\"\n");
+    text += &format!(
+        "[output]\ndc_blocker = false\nlimiter = false\nleft = \"{heard}\"\nright = \"{heard}\"\n"
+    );
     Patch::parse(&text, "graph.toml").unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
@@ -133,4 +135,16 @@ fn how_commands_divide_a_block_changes_no_sample() {
     let pieces = play(&mut engine(&patch), 0, 300 * BLOCK_FRAMES, &commands);
     assert!(whole.iter().any(|sample| sample.abs() > 0.05));
     assert_eq!(bits(&whole), bits(&pieces));
+}
+
+#[test]
+fn no_patch_is_louder_than_the_ceiling() {
+    let text = "format = 1\n[[module]]\nid = \"s\"\nkind = \"sine\"\nchannels = 16\ngain = 1.0\n\
+                [output]\nleft = \"s.out\"\nright = \"s.out\"\n";
+    let patch = Patch::parse(text, "loud.toml").expect("a patch");
+    let commands: Vec<_> =
+        (0..100).map(|n| (n * 480, set(&patch, "s", "freq", 20.0 + n as f32 * 97.0))).collect();
+    let samples = play(&mut engine(&patch), 0, 750 * BLOCK_FRAMES, &commands);
+    let loudest = samples.iter().fold(0.0_f32, |most, sample| most.max(sample.abs()));
+    assert!((0.9..=0.966).contains(&loudest), "{loudest}");
 }

@@ -157,7 +157,7 @@ fn mistakes_in_cables_and_output() {
         ),
         (
             out("[output]\nleft = \"s.out\"\nright = \"s.out\"\nmid = 1\n"),
-            "p.toml:8:1: [output] has no `mid`; it has: `left` and `right`",
+            "p.toml:8:1: [output] has no `mid`; it has: `left`, `right`, `limiter` and `dc_blocker`",
         ),
     ] {
         assert_eq!(found, expected);

@@ -153,10 +153,10 @@ fn when_both_are_gone_a_fresh_worker_plays_on_with_the_same_parameters() {
     for pid in both {
         Engine::signal(pid, "KILL");
     }
-    let status = engine.wait_for("a fresh start", |status| {
+    // If it is there before the lead is used up, there is not even a gap, only the fade-in.
+    engine.wait_for("a fresh start", |status| {
         status["fresh_starts"].as_u64() >= Some(1) && status["redundant"] == true
     });
-    assert!(status["gaps"].as_u64() >= Some(1), "this can be heard, and is said");
     engine.play_on(400);
     let comparison = engine.end_and_compare();
     let tail = &comparison.played[comparison.played.len() - 20_000..comparison.played.len() - 4000];

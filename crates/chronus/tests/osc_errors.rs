@@ -34,6 +34,8 @@ fn mistakes_are_answered_counted_and_survived() {
     let status = engine.status();
     assert_eq!((&status["osc_failed"], &status["osc_clamped"]), (&11.into(), &1.into()));
     assert_eq!(status["respawns"], 0);
+    // The clamped frequency is above what the filter lets pass.
+    engine.send("/mod/sine/freq", &["440"]);
     engine.play_on(200);
     engine.end_and_compare().assert_identical();
 }

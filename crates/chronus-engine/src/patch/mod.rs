@@ -29,7 +29,17 @@ pub struct Patch {
     cables: Vec<Cable>,
     left: OutputPort,
     right: OutputPort,
+    safety: Safety,
     order: Vec<usize>,
+}
+
+/// What stands between the patch and the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Safety {
+    /// Whether what is constant is taken out.
+    pub dc_blocker: bool,
+    /// Whether what is too loud is turned down.
+    pub limiter: bool,
 }
 
 /// A module of a patch.
@@ -122,6 +132,11 @@ impl Patch {
     /// What is heard on the left.
     pub fn left(&self) -> OutputPort {
         self.left
+    }
+
+    /// What stands before the output.
+    pub fn safety(&self) -> Safety {
+        self.safety
     }
 
     /// What is heard on the right.

@@ -9,8 +9,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{PatchError, Source};
 use super::{
-    Cable, DRIVES_MAX, FORMAT, MODULES_MAX, OutputPort, Patch, PatchModule, Target, TargetPort,
-    order,
+    Cable, DRIVES_MAX, FORMAT, MODULES_MAX, OutputPort, Patch, PatchModule, Safety, Target,
+    TargetPort, order,
 };
 use crate::names;
 
@@ -31,10 +31,12 @@ pub(super) fn read(text: &str, file_name: &str) -> Result<Patch> {
     let (mut modules, asked) = read_modules(&root)?;
     let (cables, order) = read_cables(&root, &mut modules, &asked)?;
     let output = root.section(root.required("output", "[output]")?, "[output]")?;
-    output.allow(&["left", "right"])?;
+    output.allow(&["left", "right", "limiter", "dc_blocker"])?;
     let heard = |side| output.output_port(output.required(side, "\"MODULE.OUTPUT\"")?, &modules);
     let (left, right) = (heard("left")?, heard("right")?);
-    Ok(Patch { text: text.to_owned(), name, modules, cables, left, right, order })
+    let safety =
+        Safety { dc_blocker: output.switch("dc_blocker")?, limiter: output.switch("limiter")? };
+    Ok(Patch { text: text.to_owned(), name, modules, cables, left, right, safety, order })
 }
 
 /// The modules, and the channels that the text asks for.
@@ -155,6 +157,15 @@ impl<'a> Section<'a> {
                 format!("add `{key} = {example}`")
             };
             self.error(&self.at, found, right)
+        })
+    }
+
+    /// A switch that is on where the text says nothing.
+    fn switch(&self, key: &str) -> Result<bool> {
+        let Some(value) = self.table.get(key) else { return Ok(true) };
+        value.get_ref().as_bool().ok_or_else(|| {
+            let found = format!("`{key}` is {}", described(value.get_ref()));
+            self.error(&value.span(), found, "write true or false")
         })
     }
 
