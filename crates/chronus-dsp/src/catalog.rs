@@ -22,6 +22,7 @@ macro_rules! kind {
 /// All kinds, in the order of the reference.
 pub static CATALOG: &[CatalogEntry] = &[
     kind!(crate::oscillator::sine, Sine),
+    kind!(crate::oscillator::saw, Saw),
     kind!(crate::envelope::adsr, Adsr),
     kind!(crate::filter::biquad, Biquad),
 ];
