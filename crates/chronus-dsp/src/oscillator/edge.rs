@@ -168,8 +168,13 @@ impl<const C: usize> Trail<C> {
             let ago = since + HALF_TURN.wrapping_sub(to) as f32 / steps;
             self.jump(frame, c, ago, 2.0 * gain);
         }
-        if let Some(Restart { ago, phase }) = restart {
+        if let Some(restart) = restart {
+            let (Restart { ago, phase, rest }, arrival) = (restart, restart.arrival());
             self.jump(frame, c, ago, (ramp(phase) - ramp(to)) * gain);
+            if (arrival as i32) < phase as i32 {
+                let ago = ago * (arrival.wrapping_sub(HALF_TURN) as f32 / rest as f32);
+                self.jump(frame, c, ago, -2.0 * gain);
+            }
         }
     }
 }
@@ -193,12 +198,25 @@ pub struct Restart {
     pub ago: f32,
     /// At this phase.
     pub phase: u32,
+    /// How far it went since, less than half a turn.
+    pub rest: u32,
 }
 
 impl Restart {
+    /// A restart at `phase`, on the way of `step`; `None` if `ago` is 0.
+    pub fn new(ago: f32, phase: u32, step: u32) -> Option<Self> {
+        let rest = (f64::from(ago) * f64::from(step)) as u32;
+        (ago > 0.0).then_some(Self { ago, phase, rest })
+    }
+
     /// How much of a step lay before it.
-    pub fn step_before(&self, step: i32) -> i32 {
+    fn step_before(&self, step: i32) -> i32 {
         ((1.0 - f64::from(self.ago)) * f64::from(step)) as i32
+    }
+
+    /// The phase at which it arrives.
+    pub fn arrival(&self) -> u32 {
+        self.phase.wrapping_add(self.rest)
     }
 }
 

@@ -1,8 +1,10 @@
 //! Sources of pitch and timbre.
 
 pub mod edge;
+pub mod pulse;
 pub mod saw;
 pub mod sine;
+pub mod triangle;
 
 use crate::module::{Curve, ParamSpec, PortSpec};
 
@@ -35,5 +37,5 @@ const GAIN: ParamSpec = ParamSpec {
 /// The input that starts an oscillator's turn afresh.
 const SYNC: PortSpec = PortSpec {
     name: "sync",
-    doc: "restarts the turn where it rises through 0, also between two frames, without aliases",
+    doc: "restarts the turn where it rises through 0, to a fraction of a frame and band-limited",
 };

@@ -7,7 +7,7 @@ use crate::module::{BLOCK_FRAMES, Io, Module, ModuleSpec, PortSpec};
 /// The kind `saw`.
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "saw",
-    summary: "A rising sawtooth without aliases. It is heard 16 frames late.",
+    summary: "A rising sawtooth, band-limited. It is heard 16 frames late.",
     inputs: &[super::SYNC],
     outputs: &[PortSpec { name: "out", doc: "the tone, from -gain to gain" }],
     params: &[super::FREQ, super::GAIN],
@@ -44,11 +44,10 @@ impl<const C: usize> Saw<C> {
     /// Advances to `frame` in the channels, which restart so many frames ago where that is not 0.
     fn tell_edges(&mut self, frame: usize, from: [u32; C], ago: [f32; C]) {
         for c in 0..C {
-            let restart = (ago[c] > 0.0).then_some(Restart { ago: ago[c], phase: 0 });
-            let step = self.step[c] as i32;
-            self.trail.ramp_edges((frame, c), (from[c], step), restart, 1.0);
+            let restart = Restart::new(ago[c], 0, self.step[c]);
+            self.trail.ramp_edges((frame, c), (from[c], self.step[c] as i32), restart, 1.0);
             if let Some(restart) = restart {
-                self.phase[c] = (step - restart.step_before(step)) as u32;
+                self.phase[c] = restart.arrival();
             }
         }
     }
