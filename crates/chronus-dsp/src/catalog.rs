@@ -24,6 +24,9 @@ macro_rules! kind {
 pub static CATALOG: &[CatalogEntry] = &[
     kind!(crate::control::voices, Voices),
     kind!(crate::oscillator::sine, Sine),
+    kind!(crate::oscillator::saw, Saw),
+    kind!(crate::oscillator::pulse, Pulse),
+    kind!(crate::oscillator::triangle, Triangle),
     kind!(crate::envelope::adsr, Adsr),
     kind!(crate::filter::biquad, Biquad),
 ];

@@ -3,26 +3,13 @@
 #![allow(clippy::disallowed_methods)] // What is measured with need not be the same everywhere.
 
 mod common;
+#[path = "common/spectrum.rs"]
+mod spectrum;
 
 use chronus_dsp::math::sine_of_phase;
 use common::{Bench, Event, RATES_HZ, param};
 use core::f64::consts::TAU;
-
-/// Amplitude and phase (in turns) of the tone of `freq_hz` in a window that starts at `start`.
-fn tone(samples: &[f32], start: usize, freq_hz: f64, rate_hz: u32) -> (f64, f64) {
-    let (mut re, mut im, mut weight) = (0.0, 0.0, 0.0);
-    for (i, &sample) in samples.iter().enumerate() {
-        // A Blackman-Harris window: its side lobes are at -92 dB and fall off.
-        let x = TAU * i as f64 / samples.len() as f64;
-        let window =
-            0.35875 - 0.48829 * x.cos() + 0.14128 * (2.0 * x).cos() - 0.01168 * (3.0 * x).cos();
-        let turns = (freq_hz * (start + i) as f64 / f64::from(rate_hz)).fract();
-        re += window * f64::from(sample) * (TAU * turns).cos();
-        im -= window * f64::from(sample) * (TAU * turns).sin();
-        weight += window;
-    }
-    (2.0 * re.hypot(im) / weight, im.atan2(re) / TAU)
-}
+use spectrum::tone;
 
 #[test]
 fn the_frequency_is_within_a_hundredth_of_a_cent_over_ten_seconds() {
