@@ -30,6 +30,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         },
     ],
     gate: false,
+    notes: false,
     bypass: &[],
 };
 
@@ -116,6 +117,7 @@ impl<const C: usize> Module for Pulse<C> {
         self.trail.reset();
     }
 
+    #[inline(always)]
     fn process(&mut self, mut io: Io<'_>) {
         let [freq, gain, width] = [FREQ, GAIN, WIDTH].map(|param| io.param::<C>(param));
         let frames = io.frames.clone();

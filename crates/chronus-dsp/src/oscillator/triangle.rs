@@ -12,6 +12,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     outputs: &[PortSpec { name: "out", doc: "the tone, from -gain to gain" }],
     params: &[super::FREQ, super::GAIN],
     gate: false,
+    notes: false,
     bypass: &[],
 };
 
@@ -96,6 +97,7 @@ impl<const C: usize> Module for Triangle<C> {
         self.trail.reset();
     }
 
+    #[inline(always)]
     fn process(&mut self, mut io: Io<'_>) {
         let (freq, gain) = (io.param::<C>(FREQ), io.param::<C>(GAIN));
         let frames = io.frames.clone();
