@@ -29,6 +29,9 @@ pub static CATALOG: &[CatalogEntry] = &[
     kind!(crate::oscillator::triangle, Triangle),
     kind!(crate::envelope::adsr, Adsr),
     kind!(crate::filter::biquad, Biquad),
+    kind!(crate::filter::svf, Svf),
+    kind!(crate::utility::vca, Vca),
+    kind!(crate::utility::mix, Mix),
 ];
 
 /// A kind of module and how to make one.

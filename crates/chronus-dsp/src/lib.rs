@@ -24,6 +24,7 @@ pub mod module;
 pub mod oscillator;
 pub mod simd;
 pub mod smooth;
+pub mod utility;
 
 pub use instance::{Drive, Instance};
 pub use module::{

@@ -45,6 +45,29 @@ pub fn exp2(x: f32) -> f32 {
     sum * f32::from_bits((((whole as i32) + 127) as u32) << 23)
 }
 
+/// The tangent of so many turns, `tan(2 pi turns)`, for 0 to 0.245 turns (held there): what a bilinear
+/// filter needs of its frequency over twice the rate.
+///
+/// As sine over cosine, each by a Taylor polynomial whose error is below 2e-7 in that range.
+#[inline(always)]
+pub fn tan_of_turns(turns: f32) -> f32 {
+    let x = core::f32::consts::TAU * turns.clamp(0.0, 0.245);
+    let x2 = x * x;
+    let mut sine = -2.505_210_8e-8;
+    sine = sine * x2 + 2.755_731_9e-6;
+    sine = sine * x2 - 1.984_127e-4;
+    sine = sine * x2 + 8.333_333e-3;
+    sine = sine * x2 - 1.666_666_7e-1;
+    sine = (sine * x2 + 1.0) * x;
+    let mut cosine = 2.087_675_7e-9;
+    cosine = cosine * x2 - 2.755_731_9e-7;
+    cosine = cosine * x2 + 2.480_158_7e-5;
+    cosine = cosine * x2 - 1.388_888_9e-3;
+    cosine = cosine * x2 + 4.166_666_8e-2;
+    cosine = (cosine * x2 - 0.5) * x2 + 1.0;
+    sine / cosine
+}
+
 /// What the phase of an oscillator advances by in one frame, where 2^32 is one turn.
 #[derive(Clone, Copy, Debug)]
 pub struct PhaseSteps {
@@ -78,7 +101,17 @@ pub fn frames_of_ms(time_ms: f32, rate_hz: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::exp2;
+    use super::{exp2, tan_of_turns};
+
+    #[test]
+    fn the_tangent_is_within_a_hundred_thousandth() {
+        for step in 0..=2450 {
+            let turns = step as f32 * 1e-4;
+            let exact = libm::tan(core::f64::consts::TAU * f64::from(turns));
+            let error = f64::from(tan_of_turns(turns)) - exact;
+            assert!(error.abs() <= 1e-5 * exact + 1e-12, "{turns} turns: {error}");
+        }
+    }
 
     #[test]
     fn exp2_is_within_a_thousandth_of_a_cent() {

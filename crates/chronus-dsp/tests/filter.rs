@@ -134,3 +134,40 @@ fn a_filter_that_rings_out_ends_in_silence() {
     assert!(samples.iter().all(|sample| *sample == 0.0 || sample.is_normal()), "no denormals");
     assert_eq!(samples[samples.len() - 1], 0.0);
 }
+
+#[test]
+fn all_outputs_of_the_svf_have_the_analytic_response() {
+    let mut worst = 0.0_f64;
+    for rate_hz in [44_100, 48_000, 96_000] {
+        for (cutoff_hz, q) in [(100.0_f32, 0.707_f32), (1000.0, 0.5), (5000.0, 8.0)] {
+            let mut bench = Bench::with("svf", rate_hz, &[("cutoff", cutoff_hz), ("q", q)]);
+            let impulse = |frame| if frame == 0 { 1.0 } else { 0.0 };
+            let frames = (rate_hz as usize).next_multiple_of(64);
+            let responses = bench.play(frames, impulse, &[], &[]);
+            for (mode, response) in responses.iter().enumerate() {
+                for step in 0..40 {
+                    let freq_hz = 25.0 * 1.17_f64.powi(step);
+                    let (cutoff_hz, q) = (f64::from(cutoff_hz), f64::from(q));
+                    let exact = analytic_db(mode, cutoff_hz, q, freq_hz, rate_hz);
+                    if exact > -60.0 && freq_hz < 0.48 * f64::from(rate_hz) {
+                        let off = measured_db(response, freq_hz, rate_hz) - exact;
+                        worst = worst.max(off.abs());
+                        assert!(off.abs() < 0.1, "output {mode}, {freq_hz} Hz: {off} dB");
+                    }
+                }
+            }
+        }
+    }
+    println!("response of the svf: at most {worst:.5} dB off");
+}
+
+#[test]
+fn the_svf_stays_bounded_while_its_cutoff_leaps() {
+    let mut bench = Bench::with("svf", 48_000, &[("q", 50.0)]);
+    let mut chance = common::Chance(3);
+    let events: Vec<_> =
+        (0..4000).map(|n| (n * 10, Event::Set(0, 20.0 + 19_980.0 * chance.unit()))).collect();
+    let loudest = bench.play(40_064, common::Chance::noise, &events, &[]).concat();
+    let loudest = loudest.iter().fold(0.0_f32, |most, sample| most.max(sample.abs()));
+    assert!(loudest < 200.0, "{loudest}");
+}

@@ -89,3 +89,36 @@ fn all_notes_end_at_once() {
     assert!(engine.controls().notes(module).is_empty());
     assert!(samples[RATE_HZ as usize - 1000..].iter().all(|sample| sample.abs() < 1e-6));
 }
+
+#[test]
+fn every_patch_that_comes_with_the_program_sounds_and_falls_silent() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../patches");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).expect("the patches") {
+        let path = entry.expect("an entry").path();
+        let text = std::fs::read_to_string(&path).expect("a text");
+        let patch =
+            Patch::parse(&text, "patch").unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        let second = RATE_HZ as usize;
+        let directory = Directory::of(&patch);
+        let mut commands = Vec::new();
+        for entry in directory.modules() {
+            let module = entry.index;
+            let note = |on| Note { on, key: 48.0, velocity: 0.9, id: 0 };
+            if entry.takes_notes() {
+                commands.push((0, Command::Note { module, note: note(true) }));
+                commands.push((second, Command::Note { module, note: note(false) }));
+            } else if entry.has_gate() {
+                commands.push((0, Command::Gate { module, on: true }));
+                commands.push((second, Command::Gate { module, on: false }));
+            }
+        }
+        commands.sort_by_key(|(frame, _)| *frame);
+        let samples = left(&play(&mut engine(&patch), 0, 4 * second, &commands));
+        let loudest = |samples: &[f32]| samples.iter().fold(0.0_f32, |a, b| a.max(b.abs()));
+        assert!(loudest(&samples[..second]) > 0.05, "{path:?} is heard");
+        assert!(loudest(&samples[3 * second..]) < 1e-4, "{path:?} falls silent");
+        count += 1;
+    }
+    assert!(count >= 3);
+}

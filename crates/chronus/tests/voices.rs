@@ -7,9 +7,17 @@ use support::Engine;
 
 const ORGAN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../patches/organ.toml");
 
+const BASS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../patches/bass.toml");
+
 #[test]
 fn chords_through_kills_are_bit_identical() {
-    let engine = Engine::free_running(&["--patch", ORGAN]);
+    for patch in [ORGAN, BASS] {
+        play_chords_through_kills(patch);
+    }
+}
+
+fn play_chords_through_kills(patch: &str) {
+    let engine = Engine::free_running(&["--patch", patch]);
     for round in 0..12_u64 {
         for step in [0, 4, 7] {
             let key = (48 + (round * 5 + step) % 36).to_string();

@@ -1,3 +1,4 @@
 //! What takes parts of a spectrum away.
 
 pub mod biquad;
+pub mod svf;

@@ -1,0 +1,4 @@
+//! Small parts that join the others.
+
+pub mod mix;
+pub mod vca;
