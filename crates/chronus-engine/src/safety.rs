@@ -101,14 +101,23 @@ impl Limiter {
         let frame = frame.map(|sample| if sample.is_finite() { sample } else { 0.0 });
         let peak = frame.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
         let needed = if peak > CEILING { f64::from(CEILING) / f64::from(peak) } else { 1.0 };
-        self.push_gain((needed * UNITY as f64) as u64);
         self.delayed.push_back(frame);
         let frame = self.delayed.pop_front().unwrap_or(frame);
+        if needed < 1.0 || !self.is_at_rest() {
+            self.push_gain((needed * UNITY as f64) as u64);
+        }
         if self.sum == UNITY * self.window as u64 {
             return frame;
         }
         let gain = self.sum as f64 / (UNITY * self.window as u64) as f64;
         frame.map(|sample| ((f64::from(sample) * gain) as f32).clamp(-CEILING, CEILING))
+    }
+
+    /// Whether nothing has been turned down for so long that one more quiet frame changes nothing.
+    fn is_at_rest(&self) -> bool {
+        self.sum == UNITY * self.window as u64
+            && self.released == 1.0
+            && self.needed.front().is_none_or(|(_, gain)| *gain == UNITY)
     }
 
     fn push_gain(&mut self, needed: u64) {
