@@ -255,10 +255,12 @@ impl<const C: usize> Module for Adsr<C> {
             let mut levels = self.levels;
             let frames = out[n..end].iter_mut().zip(&mut env[n..end]).zip(&input[n..end]);
             for ((out, env), input) in frames {
-                *env = levels.step();
+                // Whole frames are read and written, or the compiler would fear that they overlap.
+                let (level, mut shaped) = (levels.step(), *input);
                 for c in 0..C {
-                    out[c] = input[c] * env[c];
+                    shaped[c] *= level[c];
                 }
+                (*env, *out) = (level, shaped);
             }
             self.levels = levels;
             for c in 0..C {

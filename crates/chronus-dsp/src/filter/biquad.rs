@@ -181,6 +181,8 @@ impl<const C: usize> Biquad<C> {
         let (mut k, per_frame) = (self.coefficients, &self.per_frame);
         let [mut s1, mut s2] = self.state;
         for (x, y) in input.iter().zip(out) {
+            // Whole frames are read and written, or the compiler would fear that they overlap.
+            let (x, mut filtered) = (*x, [0.0; C]);
             for c in 0..C {
                 if MOVING {
                     for (k, step) in k.iter_mut().zip(per_frame) {
@@ -191,8 +193,9 @@ impl<const C: usize> Biquad<C> {
                 let sum = k[0][c] * x + s1[c];
                 s1[c] = k[1][c] * x - k[3][c] * sum + s2[c];
                 s2[c] = k[2][c] * x - k[4][c] * sum;
-                y[c] = sum as f32;
+                filtered[c] = sum as f32;
             }
+            *y = filtered;
         }
         if MOVING {
             self.coefficients = k;

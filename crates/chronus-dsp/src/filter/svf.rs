@@ -81,27 +81,28 @@ impl<const C: usize> Module for Svf<C> {
         let ([input], [low, high, band, notch]) = io.ports::<C, 1, 4>();
         let [mut s1, mut s2] = self.state;
         let mut g = cutoff_hz.at(0).map(|cutoff_hz| tan_of_turns(cutoff_hz * per_hz * 0.5));
-        for n in 0..input.len() {
+        for n in 0..low.len() {
             if cutoff_hz.is_moving() {
                 g = cutoff_hz.at(n).map(|cutoff_hz| tan_of_turns(cutoff_hz * per_hz * 0.5));
             }
-            let q = q.at(n);
+            let (q, input) = (q.at(n), input[n]);
+            // Whole frames are written, or the compiler would fear that the outputs overlap.
+            let [mut l, mut h, mut b, mut r] = [[0.0; C]; 4];
             for c in 0..C {
                 let k = 1.0 / q[c];
                 let a1 = 1.0 / (1.0 + g[c] * (g[c] + k));
                 let a2 = g[c] * a1;
                 let a3 = g[c] * a2;
-                let v0 = input[n][c];
+                let v0 = input[c];
                 let v3 = v0 - s2[c];
                 let v1 = a1 * s1[c] + a2 * v3;
                 let v2 = s2[c] + a2 * s1[c] + a3 * v3;
                 s1[c] = silent_below(2.0 * v1 - s1[c]);
                 s2[c] = silent_below(2.0 * v2 - s2[c]);
-                low[n][c] = v2;
-                band[n][c] = k * v1;
-                notch[n][c] = v0 - k * v1;
-                high[n][c] = v0 - k * v1 - v2;
+                (l[c], b[c]) = (v2, k * v1);
+                (r[c], h[c]) = (v0 - k * v1, v0 - k * v1 - v2);
             }
+            (low[n], high[n], band[n], notch[n]) = (l, h, b, r);
         }
         self.state = [s1, s2];
     }

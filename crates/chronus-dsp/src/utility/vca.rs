@@ -51,10 +51,11 @@ impl<const C: usize> Module for Vca<C> {
         let ([input, cv], [out]) = io.ports::<C, 2, 1>();
         for (n, ((out, input), cv)) in out.iter_mut().zip(input).zip(cv).enumerate() {
             let gain = gain.at(n);
+            let (mut amplified, cv) = (*input, if has_cv { *cv } else { [1.0; C] });
             for c in 0..C {
-                let cv = if has_cv { cv[c] } else { 1.0 };
-                out[c] = input[c] * gain[c] * cv;
+                amplified[c] = amplified[c] * gain[c] * cv[c];
             }
+            *out = amplified;
         }
     }
 }
