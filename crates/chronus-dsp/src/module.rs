@@ -173,7 +173,7 @@ pub struct ModuleSpec {
     pub inputs: &'static [PortSpec],
     /// The outputs, in the order of [`Io::outputs`].
     pub outputs: &'static [PortSpec],
-    /// The parameters, in the order that [`Module::set_param`] counts them.
+    /// The parameters, in the order of [`Io::params`].
     pub params: &'static [ParamSpec],
     /// Whether it has a gate.
     pub gate: bool,

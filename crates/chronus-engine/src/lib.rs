@@ -11,6 +11,7 @@ pub mod engine;
 mod master;
 pub mod names;
 pub mod patch;
+pub mod reference;
 mod safety;
 mod schedule;
 

@@ -1,7 +1,6 @@
 //! A patch file is read as its reference says, and a mistake in it gets a sentence with its place.
 #![allow(clippy::format_push_string)] // A test may allocate twice and read well.
 
-use chronus_dsp::catalog::CATALOG;
 use chronus_engine::{Directory, Patch};
 
 const SINE: &str = "[[module]]\nid = \"s\"\nkind = \"sine\"\n";
@@ -254,47 +253,4 @@ fn the_reference_shows_a_real_message() {
     let text = Patch::first().text().replace("\"sine.out\"", "\"sin.out\"");
     let message = Patch::parse(&text, "my-patch.toml").unwrap_err().to_string();
     assert!(REFERENCE.contains(&message), "the reference should show:\n{message}");
-}
-
-#[test]
-fn the_reference_lists_every_kind_as_it_is() {
-    let start = REFERENCE.find("### `").expect("the first kind");
-    let found = &REFERENCE[start..];
-    let expected: Vec<String> = CATALOG.iter().map(|entry| reference_of(entry.spec)).collect();
-    let expected = expected.join("\n");
-    if std::env::var_os("CHRONUS_BLESS").is_some() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/patch-files.md");
-        let blessed = [&REFERENCE[..start], &expected].concat();
-        std::fs::write(path, blessed).expect("write the reference");
-    }
-    assert!(
-        found == expected,
-        "run `CHRONUS_BLESS=1 cargo test -p chronus-engine --test patch` and commit docs/"
-    );
-}
-
-/// One kind in Markdown.
-fn reference_of(spec: &chronus_dsp::ModuleSpec) -> String {
-    let mut text = format!("### `{}`\n\n{}", spec.kind, spec.summary);
-    text += if spec.gate { " It has a gate.\n\n" } else { "\n\n" };
-    for (direction, ports) in [("Input", spec.inputs), ("Output", spec.outputs)] {
-        for port in ports {
-            text += &format!("* {direction} `{}`: {}.\n", port.name, port.doc);
-        }
-    }
-    text += "\n| parameter | from | to | default | unit | |\n|---|---|---|---|---|---|\n";
-    for param in spec.params {
-        let choices: Vec<_> =
-            param.choices.iter().map(|choice| format!("`\"{choice}\"`")).collect();
-        let (range, default, choices) = if param.is_enumeration() {
-            let default = choices[param.default as usize].clone();
-            (" | ".to_owned(), default, format!(": {}", choices.join(", ")))
-        } else {
-            let range = format!("{} | {}", param.min, param.max);
-            (range, param.default.to_string(), String::new())
-        };
-        let (name, unit, doc) = (param.name, param.unit, param.doc);
-        text += &format!("| `{name}` | {range} | {default} | {unit} | {doc}{choices} |\n");
-    }
-    text
 }

@@ -25,6 +25,12 @@ pub enum Action {
     Demo(DemoArgs),
     /// Render a journal or a patch to a WAV file, offline, bit for bit what was heard
     Render(RenderArgs),
+    /// Read patch files and tell where they are wrong, without playing them
+    Check(CheckArgs),
+    /// Draw a patch as an SVG picture
+    Graph(GraphArgs),
+    /// The reference of all kinds of module
+    Modules(ModulesArgs),
     /// Ask a running engine how it is
     Status(StatusArgs),
     /// Send an OSC message to a running engine
@@ -111,6 +117,36 @@ pub struct RenderArgs {
     /// The sample rate of a patch; a journal has its own
     #[arg(long, value_name = "HZ", default_value_t = 48_000)]
     pub rate: u32,
+}
+
+/// What to check.
+#[derive(Clone, Debug, clap::Args)]
+pub struct CheckArgs {
+    /// The patch files
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// What to draw.
+#[derive(Clone, Debug, clap::Args)]
+pub struct GraphArgs {
+    /// The patch file
+    #[arg(value_name = "FILE")]
+    pub input: PathBuf,
+    /// The picture to write; without it one in the current folder, called like the patch file
+    #[arg(short, long, value_name = "FILE.svg")]
+    pub output: Option<PathBuf>,
+}
+
+/// What to look up.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ModulesArgs {
+    /// The kind of module to tell all about; without it, a line for each kind
+    #[arg(value_name = "KIND")]
+    pub name: Option<String>,
+    /// The whole reference, as in docs/modules.md
+    #[arg(long, conflicts_with = "name")]
+    pub markdown: bool,
 }
 
 /// Which engine, and in which form.

@@ -3,12 +3,15 @@
 
 #![forbid(unsafe_code)]
 
+mod check;
 mod cli;
 mod client;
 mod demo;
 mod doctor;
+mod graph;
 mod journal;
 mod machine;
+mod modules;
 mod osc_server;
 mod picture;
 mod playback;
@@ -37,6 +40,9 @@ fn main() -> ExitCode {
         Action::Run(args) => run::run(&args),
         Action::Demo(args) => demo::run(&args),
         Action::Render(args) => run::render(&args),
+        Action::Check(args) => Ok(check::run(&args)),
+        Action::Graph(args) => graph::run(&args),
+        Action::Modules(args) => modules::run(&args),
         Action::Status(args) => client::status(&args),
         Action::Send(args) => client::send(&args),
         Action::Kill(args) => client::kill(&args),

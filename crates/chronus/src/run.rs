@@ -80,7 +80,14 @@ fn device_options(args: &RunArgs) -> Options {
 
 /// Reads a patch file, or takes the built-in patch.
 fn read_patch(path: Option<&Path>) -> Result<Patch, Box<dyn Error>> {
-    let Some(path) = path else { return Ok(Patch::first()) };
+    path.map_or_else(|| Ok(Patch::first()), read_patch_file)
+}
+
+/// Reads a patch file.
+///
+/// # Errors
+/// If it can't be read, or is not a patch: as a sentence with the place of the mistake.
+pub fn read_patch_file(path: &Path) -> Result<Patch, Box<dyn Error>> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("can't read the patch {}: {error}", path.display()))?;
     Ok(Patch::parse(&text, &path.display().to_string())?)
