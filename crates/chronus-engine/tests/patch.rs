@@ -1,6 +1,7 @@
 //! A patch file is read as its reference says, and a mistake in it gets a sentence with its place.
 #![allow(clippy::format_push_string)] // A test may allocate twice and read well.
 
+use chronus_dsp::catalog::CATALOG;
 use chronus_engine::{Directory, Patch};
 
 const SINE: &str = "[[module]]\nid = \"s\"\nkind = \"sine\"\n";

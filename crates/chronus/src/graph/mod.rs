@@ -98,3 +98,61 @@ fn driven(patch: &Patch, module: usize) -> Vec<usize> {
     params.dedup();
     params
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patches() -> Vec<Patch> {
+        let circle = "format = 1\n[[module]]\nid = \"a\"\nkind = \"svf\"\n[[module]]\nid = \"<b>\"\n\
+                      kind = \"biquad\"\n[[cable]]\nfrom = \"a.low\"\nto = \"b.in\"\n[[cable]]\n\
+                      from = \"b.out\"\nto = \"a.in\"\n[[cable]]\nfrom = \"b.out\"\nto = \"b.cutoff\"\n\
+                      [output]\nleft = \"b.out\"\nright = \"a.high\"\n"
+            .replace("<b>", "b");
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../patches");
+        let files = fs::read_dir(folder).expect("the patches");
+        let texts =
+            files.map(|file| fs::read_to_string(file.expect("a file").path()).expect("text"));
+        let read = |text: String| Patch::parse(&text, "p.toml").expect("a patch");
+        texts.chain([circle]).map(read).collect()
+    }
+
+    #[test]
+    fn no_two_boxes_overlap_and_every_cable_leads_from_port_to_port() {
+        for patch in patches() {
+            let (nodes, cables) = parts(&patch);
+            let layout = layout::layout(&nodes, &cables);
+            assert_eq!(layout.boxes.len(), patch.modules().len() + 1);
+            assert_eq!(layout.ways.len(), patch.cables().len() + 2);
+            for (index, a) in layout.boxes.iter().enumerate() {
+                assert!(a.x >= 0.0 && a.x + a.width <= layout.width, "{}", patch.name());
+                assert!(a.y >= 0.0 && a.y + a.height <= layout.height, "{}", patch.name());
+                for b in &layout.boxes[index + 1..] {
+                    let apart = a.x + a.width <= b.x
+                        || b.x + b.width <= a.x
+                        || a.y + a.height <= b.y
+                        || b.y + b.height <= a.y;
+                    assert!(apart, "two boxes of {} overlap", patch.name());
+                }
+            }
+            for (cable, way) in cables.iter().zip(&layout.ways) {
+                let (from, to) = (layout.boxes[cable.from.0], layout.boxes[cable.to.0]);
+                let (start, end) = (way[0], way[way.len() - 1]);
+                assert_eq!((start.x, end.x), (from.x + from.width, to.x));
+                assert!(start.y > from.y && start.y < from.y + from.height);
+                assert!(end.y > to.y && end.y < to.y + to.height);
+            }
+        }
+    }
+
+    #[test]
+    fn every_module_is_named_in_the_picture() {
+        for patch in patches() {
+            let (nodes, cables) = parts(&patch);
+            let svg = draw::draw(patch.name(), &nodes, &cables, &layout::layout(&nodes, &cables));
+            for module in patch.modules() {
+                assert!(svg.contains(&format!(">{}<", module.id())), "{}", module.id());
+            }
+        }
+    }
+}
