@@ -27,6 +27,7 @@ pub static CATALOG: &[CatalogEntry] = &[
     kind!(crate::oscillator::saw, Saw),
     kind!(crate::oscillator::pulse, Pulse),
     kind!(crate::oscillator::triangle, Triangle),
+    kind!(crate::oscillator::noise, Noise),
     kind!(crate::envelope::adsr, Adsr),
     kind!(crate::filter::biquad, Biquad),
     kind!(crate::filter::svf, Svf),
