@@ -20,17 +20,42 @@ macro_rules! kind {
     }};
 }
 
+/// As `kind`, for modules whose work has no inner loop over channels that vectors would speed up: compiled
+/// once per number of channels.
+macro_rules! plain {
+    ($file:path, $kind:ident) => {{
+        use $file::{SPEC, $kind};
+        CatalogEntry {
+            spec: &SPEC,
+            construct: |rate_hz, channels| match channels {
+                1 => Box::new($kind::<1>::new(rate_hz)),
+                4 => Box::new($kind::<4>::new(rate_hz)),
+                8 => Box::new($kind::<8>::new(rate_hz)),
+                16 => Box::new($kind::<16>::new(rate_hz)),
+                _ => panic!("a module has 1, 4, 8 or 16 channels, not {channels}"),
+            },
+        }
+    }};
+}
+
 /// All kinds, in the order of the reference.
 pub static CATALOG: &[CatalogEntry] = &[
-    kind!(crate::control::voices, Voices),
+    // Control: notes, rhythm, modulation.
+    plain!(crate::control::voices, Voices),
+    // Oscillators.
     kind!(crate::oscillator::sine, Sine),
     kind!(crate::oscillator::saw, Saw),
     kind!(crate::oscillator::pulse, Pulse),
     kind!(crate::oscillator::triangle, Triangle),
     kind!(crate::oscillator::noise, Noise),
+    // Drums.
+    // Envelopes.
     kind!(crate::envelope::adsr, Adsr),
+    // Filters.
     kind!(crate::filter::biquad, Biquad),
     kind!(crate::filter::svf, Svf),
+    // Effects.
+    // Small parts.
     kind!(crate::utility::vca, Vca),
     kind!(crate::utility::mix, Mix),
 ];

@@ -6,13 +6,20 @@ use core::ops::Range;
 use crate::catalog::CatalogEntry;
 use crate::math::{exp2, frames_of_ms};
 use crate::module::{
-    BLOCK_FRAMES, Buffer, Curve, Io, Module, ModuleSpec, Note, ParamSignal, ParamSpec,
-    silent_buffer,
+    BLOCK_FRAMES, Buffer, CHANNELS_MAX, Curve, Io, Module, ModuleSpec, Note, ParamSignal,
+    ParamSpec, Recording, silent_buffer,
 };
 use crate::smooth::Ramp;
+use crate::transport::Transport;
 
 /// As many parameters as a module may have.
 pub const PARAMS_MAX: usize = 32;
+
+/// As many inputs as a module may have.
+pub const INPUTS_MAX: usize = 16;
+
+/// What an input that rests at 1 reads without a cable.
+static ONES: [f32; BLOCK_FRAMES * CHANNELS_MAX] = [1.0; BLOCK_FRAMES * CHANNELS_MAX];
 
 /// A cable that ends at a parameter.
 #[derive(Clone, Copy, Debug)]
@@ -106,13 +113,24 @@ impl Instance {
         self.module.reset();
     }
 
-    /// Renders these frames; see [`Module::process`].
+    /// Sets a text: [`Module::set_text`].
+    pub fn set_text(&mut self, text: usize, value: &str) {
+        self.module.set_text(text, value);
+    }
+
+    /// Gives it its recording: [`Module::set_recording`].
+    pub fn set_recording(&mut self, recording: Recording) {
+        self.module.set_recording(recording);
+    }
+
+    /// Renders these frames; see [`Module::process`]. Inputs without a cable (`None`) rest.
     pub fn process(
         &mut self,
         inputs: &[Option<&[f32]>],
         drives: &[Drive<'_>],
         outputs: &mut [Buffer],
         frames: Range<usize>,
+        transport: Transport,
     ) {
         for (index, param) in self.params.iter_mut().enumerate() {
             let driven = drives.iter().any(|drive| drive.param == index);
@@ -132,7 +150,14 @@ impl Instance {
             *signal = param.signal(self.channels, frames.clone());
         }
         let params = &signals[..count];
-        self.module.process(Io { inputs, params, outputs, frames });
+        let mut rested = [None; INPUTS_MAX];
+        let ports = self.module.spec().inputs.iter().zip(inputs);
+        for (rested, (port, input)) in rested.iter_mut().zip(ports) {
+            let ones = &ONES[..BLOCK_FRAMES * self.channels];
+            *rested = input.or((port.rest != 0.0).then_some(ones));
+        }
+        let inputs = &rested[..inputs.len()];
+        self.module.process(Io { inputs, params, outputs, frames, transport });
     }
 }
 

@@ -16,6 +16,8 @@
 
 pub mod catalog;
 pub mod control;
+pub mod drum;
+pub mod effect;
 pub mod envelope;
 pub mod filter;
 pub mod instance;
@@ -24,10 +26,12 @@ pub mod module;
 pub mod oscillator;
 pub mod simd;
 pub mod smooth;
+pub mod transport;
 pub mod utility;
 
-pub use instance::{Drive, Instance};
+pub use instance::{Drive, INPUTS_MAX, Instance};
 pub use module::{
     ALL_NOTES, BLOCK_FRAMES, Buffer, CHANNEL_COUNTS, CHANNELS_MAX, Curve, Io, Module, ModuleSpec,
-    Note, ParamSpec, PortSpec, silent_buffer,
+    Note, ParamSpec, PortSpec, Recording, TEXT_MAX, TextSpec, silent_buffer,
 };
+pub use transport::Transport;

@@ -2,6 +2,9 @@
 //! implement.
 
 use core::ops::Range;
+use std::sync::Arc;
+
+use crate::transport::Transport;
 
 /// Frames in a block, the unit of rendering.
 pub const BLOCK_FRAMES: usize = 64;
@@ -47,6 +50,18 @@ pub trait Module: Send {
         let _ = note;
     }
 
+    /// Takes a text (a pattern, a scale) that the `check` of its [`TextSpec`] found right. It must not
+    /// allocate. Modules whose spec has no texts ignore it.
+    fn set_text(&mut self, text: usize, value: &str) {
+        let _ = (text, value);
+    }
+
+    /// Takes the recording that it is to play, before the first frame. Modules whose spec has none ignore
+    /// it.
+    fn set_recording(&mut self, recording: Recording) {
+        let _ = recording;
+    }
+
     /// Renders the frames `io.frames` of the current block. The ranges of successive calls follow
     /// one another without a hole and end at [`BLOCK_FRAMES`], where the next block begins. How a
     /// block is divided changes no sample.
@@ -89,6 +104,8 @@ pub struct Io<'a> {
     pub outputs: &'a mut [Buffer],
     /// The frames of the block to read and write; the others are not to be touched.
     pub frames: Range<usize>,
+    /// Musical time in these frames.
+    pub transport: Transport,
 }
 
 /// What a parameter is in this block.
@@ -182,6 +199,100 @@ pub struct ModuleSpec {
     /// If the module is bypassed: which input (first) is heard at which output (second), by
     /// position. Outputs that are not named are silent.
     pub bypass: &'static [(usize, usize)],
+    /// The texts that it can be given, in the order of [`Module::set_text`].
+    pub texts: &'static [TextSpec],
+    /// If it plays a recording, which a patch names with the key `file`: what it does with it.
+    pub recording: Option<&'static str>,
+}
+
+impl ModuleSpec {
+    /// A spec with nothing in it, from which others are made.
+    pub const BARE: Self = Self {
+        kind: "",
+        summary: "",
+        inputs: &[],
+        outputs: &[],
+        params: &[],
+        gate: false,
+        notes: false,
+        bypass: &[],
+        texts: &[],
+        recording: None,
+    };
+}
+
+/// A recording in memory: what the file of a patch holds. Its memory is shared, so that it costs a fork
+/// nothing.
+#[derive(Clone)]
+pub struct Recording {
+    samples: Arc<dyn AsRef<[f32]> + Send + Sync>,
+    channels: usize,
+    rate_hz: u32,
+}
+
+impl Recording {
+    /// A recording of interleaved samples; an incomplete last frame is left out.
+    ///
+    /// # Panics
+    /// If there are no channels.
+    pub fn new(
+        samples: Arc<dyn AsRef<[f32]> + Send + Sync>,
+        channels: usize,
+        rate_hz: u32,
+    ) -> Self {
+        assert!(channels > 0, "a recording has at least one channel");
+        Self { samples, channels, rate_hz }
+    }
+
+    /// The samples, frame after frame.
+    pub fn samples(&self) -> &[f32] {
+        (*self.samples).as_ref()
+    }
+
+    /// Samples in a frame.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// How many frames it has.
+    pub fn frames(&self) -> usize {
+        self.samples().len() / self.channels
+    }
+
+    /// The rate at which it was recorded, in frames per second.
+    pub fn rate_hz(&self) -> u32 {
+        self.rate_hz
+    }
+}
+
+impl core::fmt::Debug for Recording {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let (frames, channels) = (self.frames(), self.channels);
+        write!(formatter, "Recording({frames} frames of {channels} at {} Hz)", self.rate_hz)
+    }
+}
+
+/// As long, in bytes, as the text of a module may be.
+pub const TEXT_MAX: usize = 1000;
+
+/// A text of a module: a pattern, a scale.
+#[derive(Debug)]
+pub struct TextSpec {
+    /// Its name in patch files and messages, unique among the texts and parameters of the module.
+    pub name: &'static str,
+    /// The text where a patch says nothing.
+    pub default: &'static str,
+    /// What it does and how it is written.
+    pub doc: &'static str,
+    /// Finds out whether a text of at most [`TEXT_MAX`] bytes is right; if not, says why and what would
+    /// be.
+    pub check: fn(&str) -> Result<(), String>,
+}
+
+impl PartialEq for TextSpec {
+    fn eq(&self, other: &Self) -> bool {
+        (self.name, self.default, self.doc) == (other.name, other.default, other.doc)
+    }
 }
 
 /// An input or output of a module.
@@ -191,6 +302,21 @@ pub struct PortSpec {
     pub name: &'static str,
     /// What signal goes there.
     pub doc: &'static str,
+    /// What an input reads where no cable ends: 0 or 1.
+    pub rest: f32,
+}
+
+impl PortSpec {
+    /// A port that rests at 0.
+    pub const fn new(name: &'static str, doc: &'static str) -> Self {
+        Self { name, doc, rest: 0.0 }
+    }
+
+    /// An input that reads 1 where no cable ends.
+    #[must_use]
+    pub const fn resting_at_one(self) -> Self {
+        Self { rest: 1.0, ..self }
+    }
 }
 
 /// A parameter of a module.
@@ -227,6 +353,49 @@ pub enum Curve {
 }
 
 impl ParamSpec {
+    /// A plain number within a range, which jumps to new values and is driven linearly.
+    pub const fn number(
+        name: &'static str,
+        unit: &'static str,
+        range: [f32; 2],
+        default: f32,
+        doc: &'static str,
+    ) -> Self {
+        let [min, max] = range;
+        Self {
+            name,
+            unit,
+            min,
+            max,
+            default,
+            smoothing_ms: 0.0,
+            curve: Curve::Linear,
+            choices: &[],
+            doc,
+        }
+    }
+
+    /// One of several named values; the first unless a patch says otherwise.
+    pub const fn choice(
+        name: &'static str,
+        choices: &'static [&'static str],
+        doc: &'static str,
+    ) -> Self {
+        Self { choices, ..Self::number(name, "", [0.0, (choices.len() - 1) as f32], 0.0, doc) }
+    }
+
+    /// The same, but moving to new values within so many milliseconds.
+    #[must_use]
+    pub const fn smoothed(self, smoothing_ms: f32) -> Self {
+        Self { smoothing_ms, ..self }
+    }
+
+    /// The same, but driven by cables in octaves.
+    #[must_use]
+    pub const fn exponential(self) -> Self {
+        Self { curve: Curve::Exponential, ..self }
+    }
+
     /// The value that the parameter takes when `value` is asked for: within its range, whole if it
     /// is an enumeration. `None` for NaN and infinities, which change nothing.
     pub fn accept(&self, value: f32) -> Option<f32> {

@@ -6,7 +6,7 @@
 
 use pulp::{Arch, NullaryFnOnce};
 
-use crate::module::{Io, Module, ModuleSpec, Note};
+use crate::module::{Io, Module, ModuleSpec, Note, Recording};
 
 /// A module that renders with wide vectors.
 pub struct Vectorized<M> {
@@ -50,6 +50,14 @@ impl<M: Module> Module for Vectorized<M> {
 
     fn note(&mut self, note: Note) {
         self.module.note(note);
+    }
+
+    fn set_text(&mut self, text: usize, value: &str) {
+        self.module.set_text(text, value);
+    }
+
+    fn set_recording(&mut self, recording: Recording) {
+        self.module.set_recording(recording);
     }
 
     fn process(&mut self, io: Io<'_>) {

@@ -1,7 +1,7 @@
 //! Notes find voices: free ones first, then the one held longest; a note that follows another in the
 //! same voice is heard as a new one.
 
-use chronus_dsp::{BLOCK_FRAMES, Instance, Note, catalog, silent_buffer};
+use chronus_dsp::{BLOCK_FRAMES, Instance, Note, Transport, catalog, silent_buffer};
 
 const RATE_HZ: u32 = 48_000;
 const C: usize = 4;
@@ -23,7 +23,8 @@ impl Stage {
     }
 
     fn render(&mut self) {
-        self.voices.process(&[], &[], &mut self.outputs, 0..BLOCK_FRAMES);
+        let transport = Transport::stopped(RATE_HZ);
+        self.voices.process(&[], &[], &mut self.outputs, 0..BLOCK_FRAMES, transport);
     }
 
     /// Output `index` of all channels in a frame.

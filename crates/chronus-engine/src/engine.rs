@@ -2,6 +2,7 @@
 
 use core::ops::RangeInclusive;
 
+use chronus_dsp::Transport;
 use thiserror::Error;
 
 use crate::command::{Command, ModuleIndex};
@@ -37,6 +38,7 @@ pub struct Engine {
     dc_blocker: Option<DcBlocker>,
     limiter: Option<Limiter>,
     controls: Controls,
+    rate_hz: u32,
     /// The block under way, rendered up to `frames_done`.
     block: Block,
     frames_done: usize,
@@ -65,6 +67,7 @@ impl Engine {
             dc_blocker: patch.safety().dc_blocker.then(|| DcBlocker::new(rate_hz)),
             limiter: patch.safety().limiter.then(|| Limiter::new(rate_hz)),
             controls: controls.clone(),
+            rate_hz,
             block: [0.0; BLOCK_FRAMES * CHANNELS],
             frames_done: 0,
         };
@@ -127,7 +130,7 @@ impl Engine {
             return;
         }
         let frames = self.frames_done..end;
-        self.schedule.process(frames.clone());
+        self.schedule.process(frames.clone(), Transport::stopped(self.rate_hz));
         let (left, right) = self.schedule.heard();
         for frame in frames {
             let gain = self.master.step();

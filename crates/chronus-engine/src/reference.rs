@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use chronus_dsp::catalog::{self, CATALOG};
-use chronus_dsp::{ModuleSpec, ParamSpec};
+use chronus_dsp::{ModuleSpec, ParamSpec, TextSpec};
 
 use crate::names;
 
@@ -53,8 +53,19 @@ fn section(spec: &ModuleSpec) -> String {
     let mut text = format!("## `{}`\n\n{}\n\n", spec.kind, spec.summary);
     for (direction, ports) in [("Input", spec.inputs), ("Output", spec.outputs)] {
         for port in ports {
-            let _ = writeln!(text, "* {direction} `{}`: {}.", port.name, port.doc);
+            let rest = if port.rest == 0.0 { "" } else { "; 1 without a cable" };
+            let _ = writeln!(text, "* {direction} `{}`: {}{rest}.", port.name, port.doc);
         }
+    }
+    for text_spec in spec.texts {
+        let TextSpec { name, default, doc, .. } = text_spec;
+        let _ = writeln!(text, "* Text `{name}` (`\"{default}\"` by itself): {doc}.");
+    }
+    if let Some(recording) = spec.recording {
+        let _ = writeln!(text, "* Recording (`file = \"NAME.wav\"`): {recording}.");
+    }
+    if spec.notes {
+        text.push_str("* Notes: `/note/ID` plays them.\n");
     }
     if spec.gate {
         text.push_str("* Gate: `/gate/ID` opens and closes it.\n");

@@ -2,12 +2,9 @@
 
 use core::ops::Range;
 
-use chronus_dsp::{BLOCK_FRAMES, Buffer, Drive, Instance, silent_buffer};
+use chronus_dsp::{BLOCK_FRAMES, Buffer, Drive, INPUTS_MAX, Instance, Transport, silent_buffer};
 
 use crate::patch::{Cable, DRIVES_MAX, OutputPort, Patch, TargetPort};
-
-/// As many inputs as a module may have.
-const INPUTS_MAX: usize = 16;
 
 /// The modules of a patch, ready to render.
 pub(crate) struct Schedule {
@@ -108,11 +105,11 @@ impl Schedule {
 
     /// Renders these frames of all modules, in order. A cable from a step to itself or to an earlier
     /// one brings the same frames of the block before, which are still there.
-    pub fn process(&mut self, frames: Range<usize>) {
+    pub fn process(&mut self, frames: Range<usize>, transport: Transport) {
         for index in 0..self.steps.len() {
             let (before, rest) = self.steps.split_at_mut(index);
             let Some((step, after)) = rest.split_first_mut() else { return };
-            step.process(before, after, frames.clone());
+            step.process(before, after, frames.clone(), transport);
         }
         for (source, mixed) in &mut self.heard {
             let signal = &self.steps[source.step].outputs[source.output];
@@ -128,7 +125,13 @@ impl Schedule {
 }
 
 impl Step {
-    fn process(&mut self, before: &[Step], after: &[Step], frames: Range<usize>) {
+    fn process(
+        &mut self,
+        before: &[Step],
+        after: &[Step],
+        frames: Range<usize>,
+        transport: Transport,
+    ) {
         let channels = self.instance.channels();
         let own = before.len();
         let feeds = self.inputs.iter_mut().chain(self.drives.iter_mut().map(|drive| &mut drive.2));
@@ -162,7 +165,7 @@ impl Step {
         }
         let inputs = &inputs[..self.inputs.len()];
         let drives = &drives[..self.drives.len()];
-        self.instance.process(inputs, drives, &mut self.outputs, frames);
+        self.instance.process(inputs, drives, &mut self.outputs, frames, transport);
     }
 }
 

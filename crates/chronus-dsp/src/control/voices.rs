@@ -10,9 +10,9 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     summary: "Gives each note a channel; with none left, the note that has sounded longest makes way.",
     inputs: &[],
     outputs: &[
-        PortSpec { name: "pitch", doc: "octaves above middle C; drives a frequency of 261.63 Hz" },
-        PortSpec { name: "gate", doc: "1 while the note is held, 0 after" },
-        PortSpec { name: "velocity", doc: "how hard the note was played, from 0 to 1" },
+        PortSpec::new("pitch", "octaves above middle C; drives a frequency of 261.63 Hz"),
+        PortSpec::new("gate", "1 while the note is held, 0 after"),
+        PortSpec::new("velocity", "how hard the note was played, from 0 to 1"),
     ],
     params: &[ParamSpec {
         name: "glide",
@@ -25,9 +25,8 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         choices: &[],
         doc: "how long a voice takes from the pitch of its last note to the next",
     }],
-    gate: false,
     notes: true,
-    bypass: &[],
+    ..ModuleSpec::BARE
 };
 
 const GLIDE: usize = 0;

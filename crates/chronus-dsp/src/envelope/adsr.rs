@@ -10,15 +10,12 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "adsr",
     summary: "An envelope of straight lines, and the amplifier that it opens and closes.",
     inputs: &[
-        PortSpec { name: "in", doc: "the signal to be shaped" },
-        PortSpec {
-            name: "gate",
-            doc: "opens each channel while above 0.5, as the gate does for all",
-        },
+        PortSpec::new("in", "the signal to be shaped"),
+        PortSpec::new("gate", "opens each channel while above 0.5, as the gate does for all"),
     ],
     outputs: &[
-        PortSpec { name: "out", doc: "the input times the envelope" },
-        PortSpec { name: "env", doc: "the envelope itself, from 0 to 1" },
+        PortSpec::new("out", "the input times the envelope"),
+        PortSpec::new("env", "the envelope itself, from 0 to 1"),
     ],
     params: &[
         time("attack", 10.0, "from wherever it is to the peak; 0 jumps there"),
@@ -37,8 +34,8 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         time("release", 200.0, "from wherever it is to silence, once the gate closes"),
     ],
     gate: true,
-    notes: false,
     bypass: &[(0, 0)],
+    ..ModuleSpec::BARE
 };
 
 const ATTACK: usize = 0;

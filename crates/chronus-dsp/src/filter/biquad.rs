@@ -12,8 +12,8 @@ use core::ops::Range;
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "biquad",
     summary: "A resonant filter that falls by 12 dB per octave.",
-    inputs: &[PortSpec { name: "in", doc: "the signal to be filtered" }],
-    outputs: &[PortSpec { name: "out", doc: "the filtered signal" }],
+    inputs: &[PortSpec::new("in", "the signal to be filtered")],
+    outputs: &[PortSpec::new("out", "the filtered signal")],
     params: &[
         ParamSpec {
             name: "mode",
@@ -49,9 +49,8 @@ pub static SPEC: ModuleSpec = ModuleSpec {
             doc: "resonance; 0.707 is flat",
         },
     ],
-    gate: false,
-    notes: false,
     bypass: &[(0, 0)],
+    ..ModuleSpec::BARE
 };
 
 const MODE: usize = 0;

@@ -11,12 +11,12 @@ use crate::module::{Curve, Io, Module, ModuleSpec, ParamSpec, PortSpec};
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "svf",
     summary: "A resonant filter, 12 dB per octave, made to be modulated; all its modes at once.",
-    inputs: &[PortSpec { name: "in", doc: "the signal to be filtered" }],
+    inputs: &[PortSpec::new("in", "the signal to be filtered")],
     outputs: &[
-        PortSpec { name: "low", doc: "what lies below the cutoff" },
-        PortSpec { name: "high", doc: "what lies above the cutoff" },
-        PortSpec { name: "band", doc: "what lies around the cutoff, at 0 dB" },
-        PortSpec { name: "notch", doc: "all but what lies around the cutoff" },
+        PortSpec::new("low", "what lies below the cutoff"),
+        PortSpec::new("high", "what lies above the cutoff"),
+        PortSpec::new("band", "what lies around the cutoff, at 0 dB"),
+        PortSpec::new("notch", "all but what lies around the cutoff"),
     ],
     params: &[
         ParamSpec {
@@ -42,9 +42,8 @@ pub static SPEC: ModuleSpec = ModuleSpec {
             doc: "resonance; 0.707 is flat",
         },
     ],
-    gate: false,
-    notes: false,
     bypass: &[(0, 0), (0, 1), (0, 2), (0, 3)],
+    ..ModuleSpec::BARE
 };
 
 const CUTOFF: usize = 0;

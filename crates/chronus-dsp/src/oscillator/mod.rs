@@ -36,10 +36,10 @@ const GAIN: ParamSpec = ParamSpec {
 };
 
 /// The input that starts an oscillator's turn afresh.
-const SYNC: PortSpec = PortSpec {
-    name: "sync",
-    doc: "restarts the turn where it rises through 0, to a fraction of a frame and band-limited",
-};
+const SYNC: PortSpec = PortSpec::new(
+    "sync",
+    "restarts the turn where it rises through 0, to a fraction of a frame and band-limited",
+);
 
 /// Scatters the bits of a number, one to one: each bit that goes in changes about half of those that
 /// come out. Found by Chris Wellons ("lowbias32", hash-prospector, 2018).

@@ -8,7 +8,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "noise",
     summary: "Noise, white or pink.",
     inputs: &[],
-    outputs: &[PortSpec { name: "out", doc: "the noise" }],
+    outputs: &[PortSpec::new("out", "the noise")],
     params: &[
         ParamSpec {
             doc: "amplitude: white lies evenly within -gain and gain; pink is rarely beyond",
@@ -24,9 +24,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
             ..choice("spread", 1.0, "whether all channels have the same noise, or each its own")
         },
     ],
-    gate: false,
-    notes: false,
-    bypass: &[],
+    ..ModuleSpec::BARE
 };
 
 const GAIN: usize = 0;

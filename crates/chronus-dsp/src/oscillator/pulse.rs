@@ -10,10 +10,10 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "pulse",
     summary: "A pulse of any width, band-limited: a square at width 0.5. It is heard 16 frames late.",
     inputs: &[super::SYNC],
-    outputs: &[PortSpec {
-        name: "out",
-        doc: "the tone, 2 gain from low to high, with a mean of 0: a square goes from -gain to gain",
-    }],
+    outputs: &[PortSpec::new(
+        "out",
+        "the tone, 2 gain from low to high, with a mean of 0: a square goes from -gain to gain",
+    )],
     params: &[
         super::FREQ,
         super::GAIN,
@@ -29,9 +29,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
             doc: "how much of a turn it is high",
         },
     ],
-    gate: false,
-    notes: false,
-    bypass: &[],
+    ..ModuleSpec::BARE
 };
 
 const FREQ: usize = 0;

@@ -8,7 +8,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "sine",
     summary: "A pure tone.",
     inputs: &[],
-    outputs: &[PortSpec { name: "out", doc: "the tone, from -gain to gain" }],
+    outputs: &[PortSpec::new("out", "the tone, from -gain to gain")],
     params: &[
         ParamSpec {
             name: "freq",
@@ -33,9 +33,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
             doc: "amplitude",
         },
     ],
-    gate: false,
-    notes: false,
-    bypass: &[],
+    ..ModuleSpec::BARE
 };
 
 const FREQ: usize = 0;

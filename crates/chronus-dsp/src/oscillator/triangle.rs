@@ -9,11 +9,9 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "triangle",
     summary: "A triangle, band-limited. It is heard 16 frames late.",
     inputs: &[super::SYNC],
-    outputs: &[PortSpec { name: "out", doc: "the tone, from -gain to gain" }],
+    outputs: &[PortSpec::new("out", "the tone, from -gain to gain")],
     params: &[super::FREQ, super::GAIN],
-    gate: false,
-    notes: false,
-    bypass: &[],
+    ..ModuleSpec::BARE
 };
 
 const FREQ: usize = 0;

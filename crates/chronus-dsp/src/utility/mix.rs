@@ -7,21 +7,20 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "mix",
     summary: "Adds up to four signals, each at its own level.",
     inputs: &[
-        PortSpec { name: "a", doc: "the first signal" },
-        PortSpec { name: "b", doc: "the second signal" },
-        PortSpec { name: "c", doc: "the third signal" },
-        PortSpec { name: "d", doc: "the fourth signal" },
+        PortSpec::new("a", "the first signal"),
+        PortSpec::new("b", "the second signal"),
+        PortSpec::new("c", "the third signal"),
+        PortSpec::new("d", "the fourth signal"),
     ],
-    outputs: &[PortSpec { name: "out", doc: "the sum" }],
+    outputs: &[PortSpec::new("out", "the sum")],
     params: &[
         level("level_a", "level of the first signal"),
         level("level_b", "level of the second signal"),
         level("level_c", "level of the third signal"),
         level("level_d", "level of the fourth signal"),
     ],
-    gate: false,
-    notes: false,
     bypass: &[(0, 0)],
+    ..ModuleSpec::BARE
 };
 
 const fn level(name: &'static str, doc: &'static str) -> ParamSpec {

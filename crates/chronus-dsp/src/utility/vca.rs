@@ -7,10 +7,10 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "vca",
     summary: "An amplifier; what is at `cv` multiplies its gain.",
     inputs: &[
-        PortSpec { name: "in", doc: "the signal to be amplified" },
-        PortSpec { name: "cv", doc: "multiplies the gain; without a cable it counts as 1" },
+        PortSpec::new("in", "the signal to be amplified"),
+        PortSpec::new("cv", "multiplies the gain").resting_at_one(),
     ],
-    outputs: &[PortSpec { name: "out", doc: "the input times gain and cv" }],
+    outputs: &[PortSpec::new("out", "the input times gain and cv")],
     params: &[ParamSpec {
         name: "gain",
         unit: "",
@@ -22,9 +22,8 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         choices: &[],
         doc: "amplification; 1 leaves the signal as it is",
     }],
-    gate: false,
-    notes: false,
     bypass: &[(0, 0)],
+    ..ModuleSpec::BARE
 };
 
 /// See [`SPEC`].
@@ -47,11 +46,10 @@ impl<const C: usize> Module for Vca<C> {
     #[inline(always)]
     fn process(&mut self, mut io: Io<'_>) {
         let gain = io.param::<C>(0);
-        let has_cv = io.is_connected(1);
         let ([input, cv], [out]) = io.ports::<C, 2, 1>();
         for (n, ((out, input), cv)) in out.iter_mut().zip(input).zip(cv).enumerate() {
             let gain = gain.at(n);
-            let (mut amplified, cv) = (*input, if has_cv { *cv } else { [1.0; C] });
+            let mut amplified = *input;
             for c in 0..C {
                 amplified[c] = amplified[c] * gain[c] * cv[c];
             }

@@ -1,7 +1,9 @@
 //! A bench for one module: its buffers, events at frames, and a seeded source of chance.
 #![allow(dead_code)] // Not every test file needs all of it.
 
-use chronus_dsp::{BLOCK_FRAMES, Buffer, Instance, ModuleSpec, Note, catalog, silent_buffer};
+use chronus_dsp::{
+    BLOCK_FRAMES, Buffer, Instance, ModuleSpec, Note, Transport, catalog, silent_buffer,
+};
 
 /// The rates that every guarantee is tested at.
 pub const RATES_HZ: [u32; 5] = [22_050, 44_100, 48_000, 96_000, 192_000];
@@ -109,7 +111,7 @@ impl Bench {
         let ports = self.module.spec().inputs.iter().zip(&self.inputs);
         let inputs: Vec<_> =
             ports.map(|(port, buffer)| (port.name != "gate").then_some(&buffer[..])).collect();
-        self.module.process(&inputs, &[], &mut self.outputs, frames);
+        self.module.process(&inputs, &[], &mut self.outputs, frames, Transport::stopped(48_000));
     }
 }
 

@@ -1,0 +1,1 @@
+//! Drums, and a voice that goes with them.

@@ -1,0 +1,1 @@
+//! What is done to a sound that is there already.
