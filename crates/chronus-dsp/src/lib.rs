@@ -29,9 +29,10 @@ pub mod smooth;
 pub mod transport;
 pub mod utility;
 
-pub use instance::{Drive, INPUTS_MAX, Instance};
+pub use instance::{Drive, INPUTS_MAX, Instance, Turn};
 pub use module::{
-    ALL_NOTES, BLOCK_FRAMES, Buffer, CHANNEL_COUNTS, CHANNELS_MAX, Curve, Io, Module, ModuleSpec,
-    Note, ParamSpec, PortSpec, Recording, TEXT_MAX, TextSpec, silent_buffer,
+    ALL_NOTES, BLOCK_FRAMES, Buffer, CHANNEL_COUNTS, CHANNELS_MAX, Curve, FrameSet, Hints, Io,
+    Module, ModuleSpec, Note, ParamSpec, PortSet, PortSpec, Recording, TEXT_MAX, TextSpec,
+    frame_set, silent_buffer,
 };
 pub use transport::Transport;
