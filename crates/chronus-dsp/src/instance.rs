@@ -3,7 +3,7 @@
 
 use core::ops::Range;
 
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 
 use crate::catalog::CatalogEntry;
 use crate::math::{exp2, frames_of_ms};
@@ -198,13 +198,12 @@ impl Instance {
 
     /// Renders frames, as [`process`](Self::process) does, and keeps account of silence.
     pub fn render(&mut self, turn: Turn<'_>) {
-        self.turn(turn, |module, io| module.process(io));
+        self.turn(turn, Task::Render);
     }
 
     /// Goes on as if these frames had been rendered, which nobody will read: [`Module::skip`].
-    pub fn skip(&mut self, mut turn: Turn<'_>) {
-        turn.unheard_outputs = PortSet::MAX;
-        self.turn(turn, |module, io| module.skip(io));
+    pub fn skip(&mut self, turn: Turn<'_>) {
+        self.turn(turn, Task::Skip);
     }
 
     /// Which inputs need not be rendered for the next frames, given which are silent in all of them or
@@ -222,85 +221,125 @@ impl Instance {
         }
     }
 
-    #[inline(always)]
-    fn turn(&mut self, turn: Turn<'_>, render: impl FnOnce(&mut dyn Module, Io<'_>)) {
-        let Turn { inputs, drives, outputs, silent_frames, frames, transport, .. } = turn;
+    fn turn(&mut self, turn: Turn<'_>, task: Task) {
+        let mut unconnected = 0;
+        for (index, input) in turn.inputs.iter().enumerate() {
+            unconnected |= PortSet::from(input.is_none()) << index;
+        }
         let mut hints = Hints {
-            silent_inputs: turn.silent_inputs,
+            silent_inputs: turn.silent_inputs | unconnected & !self.resting_at_one,
             unheard_outputs: turn.unheard_outputs,
             ..Hints::default()
         };
-        let set = frame_set(&frames);
-        for (index, silent) in silent_frames.iter().enumerate() {
+        let set = frame_set(&turn.frames);
+        for (index, silent) in turn.silent_frames.iter().enumerate() {
             hints.zero_outputs |= PortSet::from(silent & set == set) << index;
         }
-        let mut unconnected = 0;
-        for (index, input) in inputs.iter().enumerate() {
-            unconnected |= PortSet::from(input.is_none()) << index;
-        }
-        hints.silent_inputs |= unconnected & !self.resting_at_one;
-        let mut rested = [None; INPUTS_MAX];
-        let inputs = if unconnected & self.resting_at_one == 0 {
-            inputs
+        let Turn { inputs, drives, outputs, silent_frames, frames, transport, .. } = turn;
+        let params = &self.steady[..];
+        let io = Io { inputs, params, outputs, frames, transport, hints: &mut hints };
+        if unconnected & self.resting_at_one == 0 && drives.is_empty() && !self.moves {
+            task.run(&mut *self.module, io);
         } else {
-            let ones = &ONES[..BLOCK_FRAMES * self.channels];
-            for (index, input) in inputs.iter().enumerate() {
-                let rests_at_one = self.resting_at_one & (1 << index) != 0;
-                rested[index] = input.or(rests_at_one.then_some(ones));
-            }
-            &rested[..inputs.len()]
-        };
-        let range = frames.clone();
-        let io = |params, hints| Io { inputs, params, outputs, frames, transport, hints };
-        if self.moves || !drives.is_empty() {
-            let mut signals = [ParamSignal::Steady(0.0); PARAMS_MAX];
-            let (params, channels) = (&mut self.params, self.channels);
-            self.arch.dispatch(|| move_params(params, channels, drives, &range));
-            for (signal, param) in signals.iter_mut().zip(&self.params) {
-                *signal = param.signal(self.channels, range.start);
-            }
-            let params = &signals[..self.params.len()];
-            render(&mut *self.module, io(params, &mut hints));
+            let rested = self.rest_inputs(inputs);
+            let io = Io { inputs: &rested[..inputs.len()], ..io };
+            let (module, params) = (&mut *self.module, &mut self.params[..]);
+            run_moving(module, params, self.channels, self.arch, io, drives, task);
             if self.moves {
                 self.settle();
             }
-        } else {
-            render(&mut *self.module, io(&self.steady, &mut hints));
         }
         for (index, silent) in silent_frames.iter_mut().enumerate() {
             let is_silent = hints.silent_outputs & (1 << index) != 0;
             *silent = if is_silent { *silent | set } else { *silent & !set };
         }
     }
+
+    /// What inputs read, those that rest at 1 included.
+    fn rest_inputs<'a>(&self, inputs: &[Option<&'a [f32]>]) -> [Option<&'a [f32]>; INPUTS_MAX] {
+        let ones = &ONES[..BLOCK_FRAMES * self.channels];
+        let mut rested = [None; INPUTS_MAX];
+        for (index, (rested, input)) in rested.iter_mut().zip(inputs).enumerate() {
+            *rested = input.or((self.resting_at_one & (1 << index) != 0).then_some(ones));
+        }
+        rested
+    }
+}
+
+/// What is to be done with some frames.
+#[derive(Clone, Copy)]
+enum Task {
+    Render,
+    Skip,
+}
+
+impl Task {
+    #[inline(always)]
+    fn run(self, module: &mut dyn Module, io: Io<'_>) {
+        match self {
+            Self::Render => module.process(io),
+            Self::Skip => module.skip(io),
+        }
+    }
+}
+
+/// Does the task with parameters that move.
+fn run_moving(
+    module: &mut dyn Module,
+    params: &mut [Moving],
+    channels: usize,
+    arch: Arch,
+    io: Io<'_>,
+    drives: &[Drive<'_>],
+    task: Task,
+) {
+    let frames = io.frames.clone();
+    arch.dispatch(MoveParams { params, channels, drives, frames: &frames });
+    let mut signals = [ParamSignal::Steady(0.0); PARAMS_MAX];
+    for (signal, param) in signals.iter_mut().zip(&*params) {
+        *signal = param.signal(channels, frames.start);
+    }
+    task.run(module, Io { params: &signals[..params.len()], ..io });
 }
 
 /// Renders all parameters in these frames, each as far as it moves.
-#[inline(always)]
-fn move_params(
-    params: &mut [Moving],
+struct MoveParams<'a, 'b> {
+    params: &'a mut [Moving],
     channels: usize,
-    drives: &[Drive<'_>],
-    frames: &Range<usize>,
-) {
-    for (index, param) in params.iter_mut().enumerate() {
-        let mut own = drives.iter().filter(|drive| drive.param == index).peekable();
-        param.mode = match (own.peek().is_some(), param.ramp.is_moving()) {
-            (false, false) => Mode::Steady,
-            (false, true) => Mode::Smoothed,
-            (true, false) if own.all(|drive| drive.is_held(channels, frames)) => Mode::Held,
-            (true, _) => Mode::Driven,
-        };
-        let frames = match param.mode {
-            Mode::Steady => continue,
-            Mode::Held => frames.start..frames.start + 1,
-            Mode::Smoothed | Mode::Driven => frames.clone(),
-        };
-        param.begin(channels, frames.clone());
-        if param.mode != Mode::Smoothed {
+    drives: &'a [Drive<'b>],
+    frames: &'a Range<usize>,
+}
+
+impl NullaryFnOnce for MoveParams<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { params, channels, drives, frames } = self;
+        for (index, param) in params.iter_mut().enumerate() {
+            let (mut is_driven, mut is_held) = (false, true);
             for drive in drives.iter().filter(|drive| drive.param == index) {
-                param.drive(drive, channels, frames.clone());
+                is_driven = true;
+                is_held = is_held && !param.ramp.is_moving() && drive.is_held(channels, frames);
             }
-            param.finish(channels, frames);
+            param.mode = match (is_driven, is_held) {
+                (true, true) => Mode::Held,
+                (true, false) => Mode::Driven,
+                (false, _) if param.ramp.is_moving() => Mode::Smoothed,
+                (false, _) => Mode::Steady,
+            };
+            let frames = match param.mode {
+                Mode::Steady => continue,
+                Mode::Held => frames.start..frames.start + 1,
+                Mode::Smoothed | Mode::Driven => frames.clone(),
+            };
+            param.begin(channels, frames.clone());
+            if param.mode != Mode::Smoothed {
+                for drive in drives.iter().filter(|drive| drive.param == index) {
+                    param.drive(drive, channels, frames.clone());
+                }
+                param.finish(channels, frames);
+            }
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod envelope;
 pub mod filter;
 pub mod instance;
 pub mod math;
+pub mod mix;
 pub mod module;
 pub mod oscillator;
 pub mod simd;

@@ -89,6 +89,16 @@ impl PhaseSteps {
     }
 }
 
+/// Whether all channels are equal, without a branch for each.
+#[inline(always)]
+pub fn same<T: Copy + PartialEq, const C: usize>(a: &[T; C], b: &[T; C]) -> bool {
+    let mut differ = false;
+    for c in 0..C {
+        differ |= a[c] != b[c];
+    }
+    !differ
+}
+
 /// How many frames a time lasts: the nearest whole number, and at least one.
 pub fn frames_of_ms(time_ms: f32, rate_hz: u32) -> u32 {
     // A conversion from float to integer saturates, and takes NaN to zero.

@@ -1,7 +1,7 @@
 //! What a module is: its spec (ports, parameters, gate) as data, and the one trait that all modules
 //! implement.
 
-use core::ops::Range;
+use core::ops::{Deref, DerefMut, Range};
 use std::sync::Arc;
 
 use crate::transport::Transport;
@@ -17,11 +17,53 @@ pub const CHANNELS_MAX: usize = 16;
 
 /// The signal at one port for one block, frame after frame, each with all channels of its cable:
 /// `BLOCK_FRAMES * channels` values, nominally within -1..1.
-pub type Buffer = Box<[f32]>;
+///
+/// It begins at a page. Then no vector lies across two cache lines, and a processor that compares no more
+/// than the place within a page does not take what is read next from one buffer for what was written
+/// last to another, and wait: a quarter more voices.
+pub struct Buffer {
+    memory: Box<[f32]>,
+    start: usize,
+    end: usize,
+}
+
+const PAGE_BYTES: usize = 4096;
+
+impl Buffer {
+    fn silent(samples: usize) -> Self {
+        let memory = vec![0.0; samples + PAGE_BYTES / size_of::<f32>()].into_boxed_slice();
+        let start = memory.as_ptr().align_offset(PAGE_BYTES).min(memory.len() - samples);
+        Self { memory, start, end: start + samples }
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+
+    #[inline(always)]
+    fn deref(&self) -> &[f32] {
+        &self.memory[self.start..self.end]
+    }
+}
+
+impl DerefMut for Buffer {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.memory[self.start..self.end]
+    }
+}
+
+impl Clone for Buffer {
+    fn clone(&self) -> Self {
+        let mut copy = Self::silent(self.len());
+        copy.copy_from_slice(self);
+        copy
+    }
+}
 
 /// A silent buffer.
 pub fn silent_buffer(channels: usize) -> Buffer {
-    vec![0.0; BLOCK_FRAMES * channels].into_boxed_slice()
+    Buffer::silent(BLOCK_FRAMES * channels)
 }
 
 /// Frames of a block, one bit each.
@@ -223,6 +265,15 @@ impl<'a> Io<'a> {
             ParamSignal::Moving(signal) => {
                 Param { steady: [0.0; C], moving: &signal.as_chunks::<C>().0[self.frames.clone()] }
             }
+        }
+    }
+
+    /// The value of parameter `index`, if it is one in all channels and all frames to be rendered.
+    #[inline(always)]
+    pub fn steady(&self, index: usize) -> Option<f32> {
+        match self.params[index] {
+            ParamSignal::Steady(value) => Some(value),
+            ParamSignal::Held(_) | ParamSignal::Moving(_) => None,
         }
     }
 

@@ -8,7 +8,8 @@ use pulp::{Arch, NullaryFnOnce};
 
 use crate::module::{Io, Module, ModuleSpec, Note, PortSet, Recording};
 
-/// A module that renders with wide vectors.
+/// A module that renders with wide vectors, and whose state begins where one does.
+#[repr(align(64))]
 pub struct Vectorized<M> {
     module: M,
     arch: Arch,

@@ -1,7 +1,7 @@
 //! The life of a note: attack, decay, sustain and release in straight lines, and an amplifier that
 //! follows them.
 
-use crate::math::frames_of_ms;
+use crate::math::{frames_of_ms, same};
 use crate::module::{Curve, Io, Module, ModuleSpec, Param, ParamSpec, PortSet, PortSpec};
 use crate::smooth::{Ramp, Ramps};
 
@@ -81,6 +81,8 @@ pub struct Adsr<const C: usize> {
     voices: [Voice; C],
     /// Attack, decay, sustain and release as they were last seen, in the units of the spec.
     seen: [[f32; C]; 4],
+    /// The same, if it is the same in all channels.
+    seen_in_all: Option<[f32; 4]>,
     /// All ones where the input `gate` was open in the last frame, else 0.
     gates: [u32; C],
     asked: Asked,
@@ -115,6 +117,7 @@ impl<const C: usize> Adsr<C> {
             levels: Ramps::REST,
             voices: [Voice { segment: Segment::Release, params }; C],
             seen: params.map(|value| [value; C]),
+            seen_in_all: Some(params),
             gates: [0; C],
             asked: Asked::default(),
             sleeps: true,
@@ -128,14 +131,21 @@ impl<const C: usize> Adsr<C> {
         self.levels.set(c, level);
     }
 
+    /// Takes parameters that are the same in all channels.
+    #[inline(always)]
+    fn see_in_all(&mut self, params: [f32; 4]) {
+        if self.seen_in_all != Some(params) {
+            self.see(params.map(|value| [value; C]));
+            self.seen_in_all = Some(params);
+        }
+    }
+
     /// Takes the parameters as they are now.
     #[inline(always)]
     fn see(&mut self, params: [[f32; C]; 4]) {
         let mut differ = false;
         for (params, seen) in params.iter().zip(&self.seen) {
-            for c in 0..C {
-                differ |= params[c] != seen[c];
-            }
+            differ |= !same(params, seen);
         }
         if differ {
             self.see_changes(params);
@@ -143,7 +153,7 @@ impl<const C: usize> Adsr<C> {
     }
 
     fn see_changes(&mut self, params: [[f32; C]; 4]) {
-        self.seen = params;
+        (self.seen, self.seen_in_all) = (params, None);
         for c in 0..C {
             let now = params.map(|param| param[c]);
             if now != self.voices[c].params {
@@ -185,7 +195,7 @@ impl<const C: usize> Adsr<C> {
                     differing[c] |= open(gates[c]) ^ self.gates[c];
                 }
             }
-            differing.iter().fold(0, |all, differing| all | differing) != 0
+            !same(&differing, &[0; C])
         };
         for (piece, frames) in gates.chunks(PIECE).enumerate() {
             if differ(frames) {
@@ -205,12 +215,33 @@ impl<const C: usize> Adsr<C> {
         }
     }
 
+    #[inline(always)]
     fn find_sleep(&mut self) {
-        let released = |voice: &Voice| voice.segment == Segment::Release;
-        self.sleeps = self.gates == [0; C]
-            && self.levels.next_arrival().is_none()
-            && *self.levels.targets() == [0.0; C]
-            && self.voices.iter().all(released);
+        self.sleeps = self.levels.next_arrival().is_none()
+            && same(self.levels.targets(), &[0.0; C])
+            && same(&self.gates, &[0; C])
+            && self.voices.iter().all(|voice| voice.segment == Segment::Release);
+    }
+}
+
+/// Attack, decay, sustain and release.
+enum Params<'a, const C: usize> {
+    /// The same in all channels and frames.
+    InAll([f32; 4]),
+    /// One for each channel, and whether they move from frame to frame.
+    Each([Param<'a, C>; 4], bool),
+}
+
+impl<'a, const C: usize> Params<'a, C> {
+    #[inline(always)]
+    fn of(io: &Io<'a>) -> Self {
+        let steady = (io.steady(ATTACK), io.steady(DECAY), io.steady(SUSTAIN), io.steady(RELEASE));
+        if let (Some(attack), Some(decay), Some(sustain), Some(release)) = steady {
+            return Self::InAll([attack, decay, sustain, release]);
+        }
+        let params = [io.param(ATTACK), io.param(DECAY), io.param(SUSTAIN), io.param(RELEASE)];
+        let is_moving = params.iter().any(Param::is_moving);
+        Self::Each(params, is_moving)
     }
 }
 
@@ -303,8 +334,7 @@ impl<const C: usize> Module for Adsr<C> {
                 return io.silence::<C>(ENV);
             }
         }
-        let params = [ATTACK, DECAY, SUSTAIN, RELEASE].map(|param| io.param::<C>(param));
-        let any_moving = params.iter().any(Param::is_moving);
+        let params = Params::of(&io);
         let (hears_in, tells_env) = (!io.is_silent(IN), io.is_heard(ENV));
         if !hears_in {
             io.silence::<C>(OUT);
@@ -312,20 +342,26 @@ impl<const C: usize> Module for Adsr<C> {
         let ([input, gates], [out, env]) = io.ports::<C, 2, 2>();
         let mut n = 0;
         while n < out.len() {
-            if n == 0 || any_moving {
-                self.see(params.map(|param| param.at(n)));
+            match &params {
+                Params::InAll(params) if n == 0 => self.see_in_all(*params),
+                Params::InAll(_) => (),
+                Params::Each(params, is_moving) if n == 0 || *is_moving => {
+                    let [attack, decay, sustain, release] = params;
+                    self.see([attack.at(n), decay.at(n), sustain.at(n), release.at(n)]);
+                }
+                Params::Each(..) => (),
             }
             if n == 0 && self.asked != Asked::default() {
                 self.answer();
             }
             if has_gate {
                 self.follow_gates(&gates[n]);
-            } else if n == 0 && self.gates != [0; C] {
+            } else if n == 0 && !same(&self.gates, &[0; C]) {
                 self.follow_gates(&[0.0; C]);
             }
             let arrival = self.levels.next_arrival();
             let mut end = out.len().min(n + arrival.unwrap_or(usize::MAX - n));
-            if any_moving {
+            if matches!(params, Params::Each(_, true)) {
                 end = n + 1;
             } else if has_gate {
                 end = n + 1 + self.gates_hold(&gates[n + 1..end]);
@@ -364,7 +400,7 @@ fn rest<const C: usize>(
     }
     match out {
         // What is silent is so with a positive sign, whatever comes in.
-        Some(out) if level == [0.0; C] => out.fill(level),
+        Some(out) if same(&level, &[0.0; C]) => out.fill(level),
         Some(out) => {
             for (out, input) in out.iter_mut().zip(input) {
                 *out = times(*input, level);

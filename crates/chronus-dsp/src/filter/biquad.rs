@@ -8,7 +8,7 @@
 
 use core::ops::Range;
 
-use crate::math::{exp2, frames_of_ms, tan_of_turns};
+use crate::math::{exp2, frames_of_ms, same, tan_of_turns};
 use crate::module::{BLOCK_FRAMES, Curve, Io, Module, ModuleSpec, Param, ParamSpec, PortSpec};
 use crate::smooth::Ramp;
 
@@ -74,6 +74,8 @@ const CUTOFF: usize = 1;
 const Q: usize = 2;
 const GAIN: usize = 3;
 const MODES: usize = 8;
+/// The low-pass alone.
+const LOW_PASS: [f32; MODES] = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
 /// A change of mode is a crossfade of about this length.
 const MODE_MS: f32 = 10.0;
 const CUTOFF_MAX_OF_RATE: f32 = 0.49;
@@ -129,6 +131,10 @@ pub struct Biquad<const C: usize> {
     is_moving: bool,
     /// Those of `cell_end`.
     rates: Rates<C>,
+    /// Whether `cell_end` is a low-pass and nothing else.
+    is_low_pass: bool,
+    /// What the parameters were, the same in all channels, when the filter was found settled.
+    settled_at: Option<[f32; 4]>,
     /// Half of what the two integrators hold.
     state: [[f32; C]; 2],
 }
@@ -240,6 +246,8 @@ impl<const C: usize> Biquad<C> {
             cell_end: Shape::NONE,
             is_moving: false,
             rates: Shape::NONE.rates(),
+            is_low_pass: false,
+            settled_at: None,
             state: [[0.0; C]; 2],
         }
     }
@@ -275,6 +283,7 @@ impl<const C: usize> Biquad<C> {
         if self.is_moving {
             self.cell_end = Shape::of(&design, self.rate_hz);
             self.rates = self.cell_end.rates();
+            self.is_low_pass = design.mix == LOW_PASS;
             if self.designed.is_none() {
                 self.cell_start = self.cell_end;
             }
@@ -292,17 +301,14 @@ impl<const C: usize> Biquad<C> {
         let mode = wanted.mode.at(0)[0] as usize;
         !self.is_moving
             && self.mode_rests(mode)
-            && self.designed.as_ref().is_some_and(|designed| {
-                let mut differs = false;
-                let (cutoff_hz, q) = (wanted.cutoff_hz.at(0), wanted.q.at(0));
-                let gain_db = wanted.gain_db.at(0);
-                for c in 0..C {
-                    differs |= designed.cutoff_hz[c] != cutoff_hz[c];
-                    differs |= designed.q[c] != q[c];
-                    differs |= designed.gain_db[c] != gain_db[c];
+            && match &self.designed {
+                Some(designed) => {
+                    same(&designed.cutoff_hz, &wanted.cutoff_hz.at(0))
+                        && same(&designed.q, &wanted.q.at(0))
+                        && same(&designed.gain_db, &wanted.gain_db.at(0))
                 }
-                !differs
-            })
+                None => false,
+            }
     }
 
     /// Filters frames of a cell while the filter moves; `n` is how many were before them.
@@ -322,26 +328,51 @@ impl<const C: usize> Biquad<C> {
     fn filter(&mut self, input: &[[f32; C]], out: &mut [[f32; C]]) {
         // Held in registers, and stored once.
         let (rates, mut state) = (self.rates, self.state);
-        if self.cell_end.mix == [[0.0; C], [0.0; C], [1.0; C]] {
+        if self.is_low_pass {
             for (x, y) in input.iter().zip(out) {
                 [_, *y] = integrate(&mut state, &rates, x);
             }
         } else {
+            let shape = self.cell_end.mix;
             for (x, y) in input.iter().zip(out) {
                 let integrated = integrate(&mut state, &rates, x);
-                *y = mix(&self.cell_end.mix, x, integrated);
+                *y = mix(&shape, x, integrated);
             }
         }
         self.state = state;
     }
 
-    /// Filters frames of one cell, of which the first is frame `start` of the block.
     #[inline(always)]
-    fn filter_cell(&mut self, start: usize, input: &[[f32; C]], out: &mut [[f32; C]]) {
-        if self.is_moving {
-            self.filter_moving(start % CELL_FRAMES, input, out);
-        } else {
-            self.filter(input, out);
+    fn is_at_rest(&self) -> bool {
+        same(&self.state[0], &[0.0; C]) && same(&self.state[1], &[0.0; C])
+    }
+
+    /// Frames in which the filter may change.
+    #[inline(always)]
+    fn process_moving(&mut self, wanted: &Wanted<'_, C>, mut io: Io<'_>) {
+        let Range { start: first, end } = io.frames.clone();
+        let is_silent = io.is_silent(0) && self.is_at_rest();
+        if is_silent {
+            io.silence::<C>(0);
+        }
+        let ([input], [out]) = io.ports::<C, 1, 1>();
+        let mut start = first;
+        while start < end {
+            if start.is_multiple_of(CELL_FRAMES) {
+                self.begin_cell(wanted, start - first);
+            }
+            let cell_end = (start + 1).next_multiple_of(CELL_FRAMES).min(end);
+            let piece = start - first..cell_end - first;
+            let (input, out) = (&input[piece.clone()], &mut out[piece]);
+            match (is_silent, self.is_moving) {
+                (true, _) => (),
+                (false, true) => self.filter_moving(start % CELL_FRAMES, input, out),
+                (false, false) => self.filter(input, out),
+            }
+            start = cell_end;
+        }
+        if end == BLOCK_FRAMES {
+            self.end_block();
         }
     }
 
@@ -365,8 +396,17 @@ struct Wanted<'a, const C: usize> {
 impl<const C: usize> Wanted<'_, C> {
     #[inline(always)]
     fn is_moving(&self) -> bool {
-        [&self.mode, &self.cutoff_hz, &self.q, &self.gain_db].into_iter().any(Param::is_moving)
+        self.mode.is_moving()
+            | self.cutoff_hz.is_moving()
+            | self.q.is_moving()
+            | self.gain_db.is_moving()
     }
+}
+
+/// The parameters, if each is the same in all channels and frames.
+#[inline(always)]
+fn in_all(io: &Io<'_>) -> Option<[f32; 4]> {
+    Some([io.steady(MODE)?, io.steady(CUTOFF)?, io.steady(Q)?, io.steady(GAIN)?])
 }
 
 impl<const C: usize> Module for Biquad<C> {
@@ -380,38 +420,25 @@ impl<const C: usize> Module for Biquad<C> {
 
     #[inline(always)]
     fn process(&mut self, mut io: Io<'_>) {
-        let Range { start: first, end } = io.frames.clone();
-        if first == end {
+        if io.frames.is_empty() {
             return;
         }
-        let [mode, cutoff_hz, q, gain_db] =
-            [MODE, CUTOFF, Q, GAIN].map(|param| io.param::<C>(param));
-        let wanted = Wanted { mode, cutoff_hz, q, gain_db };
-        let is_settled = !wanted.is_moving() && self.is_settled(&wanted);
-        let is_silent = io.is_silent(0) && self.state == [[0.0; C]; 2];
-        if is_silent {
-            io.silence::<C>(0);
-            if is_settled {
-                return;
+        let in_all = in_all(&io);
+        if in_all.is_none() || in_all != self.settled_at {
+            let (mode, cutoff_hz, q) = (io.param(MODE), io.param(CUTOFF), io.param(Q));
+            let wanted = Wanted { mode, cutoff_hz, q, gain_db: io.param(GAIN) };
+            self.settled_at = None;
+            if wanted.is_moving() || !self.is_settled(&wanted) {
+                return self.process_moving(&wanted, io);
             }
+            self.settled_at = in_all;
         }
+        if io.is_silent(0) && self.is_at_rest() {
+            return io.silence::<C>(0);
+        }
+        let end = io.frames.end;
         let ([input], [out]) = io.ports::<C, 1, 1>();
-        let mut start = first;
-        while start < end {
-            let n = start - first;
-            let mut piece_end = end;
-            if !is_settled {
-                if start.is_multiple_of(CELL_FRAMES) {
-                    self.begin_cell(&wanted, n);
-                }
-                piece_end = (start + 1).next_multiple_of(CELL_FRAMES).min(end);
-            }
-            let piece = n..piece_end - first;
-            if !is_silent {
-                self.filter_cell(start, &input[piece.clone()], &mut out[piece]);
-            }
-            start = piece_end;
-        }
+        self.filter(input, out);
         if end == BLOCK_FRAMES {
             self.end_block();
         }

@@ -7,7 +7,7 @@
 
 use core::ops::Range;
 
-use crate::math::{PhaseSteps, sine_of_phase};
+use crate::math::{PhaseSteps, same, sine_of_phase};
 use crate::module::{BLOCK_FRAMES, Curve, Io, Module, ModuleSpec, Param, ParamSpec, PortSpec};
 
 /// The kind `sine`.
@@ -63,6 +63,8 @@ pub struct Sine<const C: usize> {
     step: [u32; C],
     /// For how many frames that has been so, up to [`REST_FRAMES`].
     rested: [u32; C],
+    /// Whether all of them are there.
+    all_rest: bool,
     turns: Turns<C>,
 }
 
@@ -79,7 +81,7 @@ impl<const C: usize> Turns<C> {
 
     #[inline(always)]
     fn prepare(&mut self, step: [u32; C]) {
-        if self.step == step {
+        if same(&self.step, &step) {
             return;
         }
         self.step = step;
@@ -114,28 +116,33 @@ impl<const C: usize> Sine<C> {
             phase: [0; C],
             step: [0; C],
             rested: [0; C],
+            all_rest: false,
             turns: Turns::STILL,
         }
     }
 
-    /// Takes the step of the next frame.
     #[inline(always)]
-    fn take(&mut self, step: [u32; C]) {
+    fn step_at(&self, freq: &Param<'_, C>, n: usize) -> [u32; C] {
+        let (freq_hz, mut step) = (freq.at(n), [0; C]);
         for c in 0..C {
-            let rests = step[c] == self.step[c];
-            self.rested[c] = if rests { (self.rested[c] + 1).min(REST_FRAMES) } else { 0 };
+            step[c] = self.steps.of(freq_hz[c]);
         }
-        self.step = step;
+        step
     }
 
-    /// Whether all frequencies have rested long enough.
+    /// Takes the step of the next frames, so many.
     #[inline(always)]
-    fn rests(&self) -> bool {
-        let mut rests = true;
-        for c in 0..C {
-            rests &= self.rested[c] == REST_FRAMES;
+    fn take(&mut self, step: [u32; C], frames: usize) {
+        if self.all_rest && same(&step, &self.step) {
+            return;
         }
-        rests
+        let (more, mut all_rest) = (frames as u32 - 1, true);
+        for c in 0..C {
+            let rested = if step[c] == self.step[c] { self.rested[c] + 1 + more } else { more };
+            self.rested[c] = rested.min(REST_FRAMES);
+            all_rest &= rested >= REST_FRAMES;
+        }
+        (self.step, self.all_rest) = (step, all_rest);
     }
 
     #[inline(always)]
@@ -180,8 +187,8 @@ impl<const C: usize> Sine<C> {
         let mut done = 0;
         while done < out.len() {
             let n = (first + done) % CELL_FRAMES;
-            self.take(step);
-            if self.rests() {
+            self.take(step, 1);
+            if self.all_rest {
                 self.turns.prepare(step);
                 let end = out.len().min(done + CELL_FRAMES - n);
                 self.cell(n, &mut out[done..end], gain);
@@ -213,18 +220,24 @@ impl<const C: usize> Sine<C> {
     fn pass(&mut self, freq: &Param<'_, C>, frames: &Range<usize>) {
         if freq.is_moving() {
             for n in 0..frames.len() {
-                self.take(freq.at(n).map(|freq_hz| self.steps.of(freq_hz)));
+                self.take(self.step_at(freq, n), 1);
                 self.advance(1);
             }
         } else if !frames.is_empty() {
-            self.take(freq.at(0).map(|freq_hz| self.steps.of(freq_hz)));
+            self.take(self.step_at(freq, 0), frames.len());
             self.advance(frames.len());
-            let more = (frames.len() - 1) as u32;
-            for c in 0..C {
-                self.rested[c] = (self.rested[c] + more).min(REST_FRAMES);
-            }
         }
     }
+}
+
+/// Whether no channel has a gain of 0.
+#[inline(always)]
+fn all_sound<const C: usize>(gain: &[f32; C]) -> bool {
+    let mut all = true;
+    for c in 0..C {
+        all &= gain[c] != 0.0;
+    }
+    all
 }
 
 #[inline(always)]
@@ -241,32 +254,35 @@ impl<const C: usize> Module for Sine<C> {
     }
 
     fn reset(&mut self) {
-        (self.phase, self.step, self.rested) = ([0; C], [0; C], [0; C]);
+        (self.phase, self.step) = ([0; C], [0; C]);
+        (self.rested, self.all_rest) = ([0; C], false);
     }
 
     #[inline(always)]
     fn process(&mut self, mut io: Io<'_>) {
         let (freq, gain) = (io.param::<C>(FREQ), io.param::<C>(GAIN));
-        let held = (!gain.is_moving()).then(|| gain.at(0));
-        if held == Some([0.0; C]) {
-            self.pass(&freq, &io.frames);
-            return io.silence::<C>(0);
+        let mut factor = [1.0; C];
+        let mut is_plain = false;
+        if !gain.is_moving() {
+            let gain = gain.at(0);
+            if same(&gain, &[0.0; C]) {
+                self.pass(&freq, &io.frames);
+                return io.silence::<C>(0);
+            }
+            is_plain = all_sound(&gain);
+            factor = if is_plain { gain } else { factor };
         }
         let first = io.frames.start;
         let ([], [out]) = io.ports::<C, 0, 1>();
-        let steps = self.steps;
-        let step = |n| freq.at(n).map(|freq_hz| steps.of(freq_hz));
-        let held = held.filter(|gain| !gain.contains(&0.0));
-        let factor = held.unwrap_or([1.0; C]);
         if freq.is_moving() {
             for (n, out) in out.iter_mut().enumerate() {
-                self.take(step(n));
+                self.take(self.step_at(&freq, n), 1);
                 *out = times(self.frame((first + n) % CELL_FRAMES), factor);
             }
         } else if !out.is_empty() {
-            self.steady(step(0), first, out, factor);
+            self.steady(self.step_at(&freq, 0), first, out, factor);
         }
-        if held.is_none() {
+        if !is_plain {
             for (n, out) in out.iter_mut().enumerate() {
                 let gain = gain.at(n);
                 let mut shaped = times(*out, gain);
