@@ -1,58 +1,38 @@
-//! `cargo xtask bench`: kills real engines by the thousand, compares every sample with the journal's
+//! `cargo xtask bench faults`: kills real engines by the thousand, compares every sample with the journal's
 //! offline rendering, and prints what it measured beside an undisturbed run of the same minute.
 //! Correctness is asserted; times are only reported.
 
-#![forbid(unsafe_code)]
-
-mod engine;
-
 use std::error::Error;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use clap::{Parser, Subcommand};
+use clap::Args;
 use comfy_table::{Table, presets};
-use engine::{Engine, Outcome};
 use serde_json::Value;
 
-#[derive(Parser)]
-struct Cli {
-    #[command(subcommand)]
-    task: Task,
+use crate::engine::{Engine, Outcome};
+use crate::{commit, machine};
+
+/// What is done to the engines.
+#[derive(Args)]
+pub struct Faults {
+    /// Faults while the device pulls without a clock
+    #[arg(long, default_value_t = 10_000)]
+    free_running: u64,
+    /// Faults in real time
+    #[arg(long, default_value_t = 1_000)]
+    real_time: u64,
+    /// Blocks that the workers are ahead of the device
+    #[arg(long, default_value = "4")]
+    lead: String,
+    /// The seed of the faults
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
 }
 
-#[derive(Subcommand)]
-enum Task {
-    /// Faults free-running and in real time, CPU cost of a replica, idle cost of the supervisor
-    Bench {
-        /// Faults while the device pulls without a clock
-        #[arg(long, default_value_t = 10_000)]
-        free_running: u64,
-        /// Faults in real time
-        #[arg(long, default_value_t = 1_000)]
-        real_time: u64,
-        /// Blocks that the workers are ahead of the device
-        #[arg(long, default_value = "4")]
-        lead: String,
-        /// The seed of the faults
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-    },
-}
-
-fn main() -> ExitCode {
-    let Task::Bench { free_running, real_time, lead, seed } = Cli::parse().task;
-    match bench(free_running, real_time, &lead, seed) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("xtask: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn bench(free_running: u64, real_time: u64, lead: &str, seed: u64) -> Result<bool, Box<dyn Error>> {
+/// Runs all campaigns; whether all that must be the same was.
+pub fn bench(faults: &Faults) -> Result<bool, Box<dyn Error>> {
+    let Faults { free_running, real_time, ref lead, seed } = *faults;
     let built =
         Command::new("cargo").args(["build", "--release", "--package", "chronus"]).status()?;
     if !built.success() {
@@ -172,16 +152,4 @@ fn cpu() -> Result<(), Box<dyn Error>> {
 
 fn ms(status: &Value, name: &str, figure: &str) -> String {
     format!("{:.2} ms", status[name][figure].as_f64().unwrap_or(0.0) / 1e3)
-}
-
-fn machine() -> String {
-    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("");
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{cores} cores, {}", model.trim_start_matches(['\t', ' ', ':']))
-}
-
-fn commit() -> String {
-    let output = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
-    output.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned()).unwrap_or_default()
 }

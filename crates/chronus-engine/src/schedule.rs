@@ -4,8 +4,8 @@ use core::ops::Range;
 
 use arrayvec::ArrayVec;
 use chronus_dsp::{
-    Buffer, CHANNEL_COUNTS, Drive, FrameSet, INPUTS_MAX, Instance, PortSet, Transport,
-    Turn, frame_set, mix, silent_buffer,
+    Buffer, CHANNEL_COUNTS, Drive, FrameSet, INPUTS_MAX, Instance, PortSet, Transport, Turn,
+    frame_set, mix, silent_buffer,
 };
 use pulp::Arch;
 
