@@ -68,6 +68,13 @@ pub struct CatalogEntry {
     construct: fn(u32, usize) -> Box<dyn Module>,
 }
 
+impl PartialEq for CatalogEntry {
+    /// Kinds are told apart by their names.
+    fn eq(&self, other: &Self) -> bool {
+        self.spec.kind == other.spec.kind
+    }
+}
+
 impl CatalogEntry {
     /// A new module. `rate_hz` is frames per second, at least 1.
     ///

@@ -4,7 +4,9 @@
 
 use std::time::Instant;
 
-use chronus_engine::{BLOCK_FRAMES, CHANNELS, Command, Controls, Directory, Engine, Patch};
+use chronus_engine::{
+    BLOCK_FRAMES, CHANNELS, Command, Controls, Directory, Engine, NoRecordings, Patch,
+};
 
 fn patch(voices: usize) -> Patch {
     let channels = if voices >= 16 { 16 } else { 1 };
@@ -33,9 +35,10 @@ fn patch(voices: usize) -> Patch {
 fn main() {
     for voices in [1, 16, 64, 256, 1024] {
         let patch = patch(voices);
-        let mut engine = Engine::new(&patch, 48_000, &Controls::of(&patch)).expect("an engine");
+        let mut engine = Engine::new(patch.clone(), 48_000, Controls::of(&patch), 0, &NoRecordings)
+            .expect("an engine");
         for entry in Directory::of(&patch).modules().filter(|entry| entry.has_gate()) {
-            engine.apply(0, &Command::Gate { module: entry.index, on: true });
+            engine.apply(0, &Command::Gate { module: entry.handle, on: true });
         }
         let mut block = [0.0; BLOCK_FRAMES * CHANNELS];
         let blocks = 200_000 / voices.max(16) + 100;

@@ -1,200 +1,183 @@
-//! The compiled order: modules as steps, each after those it hears, with the buffers between them.
+//! The modules of a patch as cells, rendered in the order of their wiring, with the buffers between them.
 
 use core::ops::Range;
 
 use chronus_dsp::{BLOCK_FRAMES, Buffer, Drive, INPUTS_MAX, Instance, Transport, silent_buffer};
 
-use crate::patch::{Cable, DRIVES_MAX, OutputPort, Patch, TargetPort};
+use crate::patch::{DRIVES_MAX, Patch, PatchModule, Recordings};
+use crate::wiring::{Feed, Feeds, Gain, Source, Tap, Wiring};
 
 /// The modules of a patch, ready to render.
 pub(crate) struct Schedule {
-    steps: Vec<Step>,
-    /// The step of each module, by its index in the patch.
-    step_of_module: Vec<usize>,
-    /// What is heard left and right, mixed down to one channel.
-    heard: [(Source, Buffer); 2],
+    pub cells: Vec<Cell>,
+    pub wiring: Wiring,
+    /// Whether the buses are listened to.
+    pub with_buses: bool,
 }
 
-struct Step {
-    instance: Instance,
-    inputs: Vec<Feed>,
-    /// Parameter, depth and signal of the cables that end at parameters.
-    drives: Vec<(usize, f32, Feed)>,
+/// A module and what it has rendered. One that was moved elsewhere is empty.
+#[derive(Default)]
+pub(crate) struct Cell {
+    instance: Option<Instance>,
     outputs: Vec<Buffer>,
 }
 
-/// An output of a step, and the channels of its buffer.
-#[derive(Clone, Copy)]
-struct Source {
-    step: usize,
-    output: usize,
-    channels: usize,
-}
-
-/// What a port gets.
-enum Feed {
-    /// No cable: silence.
-    Nothing,
-    /// The very buffer of the only source.
-    Direct(Source),
-    /// A buffer of its own, into which sources are summed in the order of the patch, each times a
-    /// factor.
-    Mixed(Vec<(Source, f32)>, Buffer),
-}
+/// How far a change of patches has come in each frame of the block, from 0 to 1.
+pub(crate) type Shares = [f32; BLOCK_FRAMES];
 
 impl Schedule {
-    /// All modules new, at the default parameters of their kinds.
-    pub fn new(patch: &Patch, rate_hz: u32) -> Self {
-        let mut step_of_module = vec![0; patch.modules().len()];
-        for (step, &module) in patch.order().iter().enumerate() {
-            step_of_module[module] = step;
-        }
-        let source = |port: OutputPort| Source {
-            step: step_of_module[port.module],
-            output: port.output,
-            channels: patch.modules()[port.module].channels(),
-        };
-        let steps = patch.order().iter().map(|&index| {
-            let module = &patch.modules()[index];
-            let (spec, channels) = (module.spec(), module.channels());
-            let own = step_of_module[index];
-            let leads_to = |port: TargetPort| {
-                patch
-                    .cables()
-                    .iter()
-                    .filter(move |cable| cable.to.module == index && cable.to.port == port)
-            };
-            let with_factor = |cable: &Cable| (source(cable.from), cable.depth);
-            let inputs = (0..spec.inputs.len())
-                .map(|input| {
-                    let sources = leads_to(TargetPort::Input(input)).map(with_factor).collect();
-                    Feed::new(sources, channels, own)
-                })
-                .collect();
-            let drives = (0..spec.params.len()).flat_map(|param| {
-                leads_to(TargetPort::Param(param)).map(move |cable| (param, cable))
-            });
-            let drives = drives
-                .map(|(param, cable)| {
-                    (param, cable.depth, Feed::driving(source(cable.from), channels, own))
-                })
-                .collect();
-            let outputs = spec.outputs.iter().map(|_| silent_buffer(channels)).collect();
-            Step { instance: module.construct(rate_hz), inputs, drives, outputs }
-        });
-        let steps = steps.collect();
-        let heard = [patch.left(), patch.right()].map(|port| (source(port), silent_buffer(1)));
-        Self { steps, step_of_module, heard }
+    /// All modules new, at the parameters of the patch.
+    pub fn new(patch: &Patch, rate_hz: u32, recordings: &dyn Recordings) -> Self {
+        let cell = |module| Cell::new(module, rate_hz, recordings);
+        let cells = patch.modules().iter().map(cell).collect();
+        Self { cells, wiring: Wiring::of(patch), with_buses: false }
     }
 
-    /// The module at an index of the patch.
-    pub fn module(&mut self, index: usize) -> &mut Instance {
-        &mut self.steps[self.step_of_module[index]].instance
+    /// The module at a position of the patch.
+    pub fn module(&mut self, position: usize) -> Option<&mut Instance> {
+        self.cells.get_mut(position)?.instance.as_mut()
     }
 
     /// Makes every module as new, with its parameters where they were last set, and silences what
     /// cables that run in a circle would bring from before.
     pub fn reset(&mut self) {
-        for step in &mut self.steps {
-            step.instance.reset();
-            for output in &mut step.outputs {
-                output.fill(0.0);
-            }
-        }
+        self.cells.iter_mut().for_each(Cell::reset);
     }
 
-    /// Renders these frames of all modules, in order. A cable from a step to itself or to an earlier
+    /// Renders these frames of all modules, in order. A cable from a cell to itself or to an earlier
     /// one brings the same frames of the block before, which are still there.
-    pub fn process(&mut self, frames: Range<usize>, transport: Transport) {
-        for index in 0..self.steps.len() {
-            let (before, rest) = self.steps.split_at_mut(index);
-            let Some((step, after)) = rest.split_first_mut() else { return };
-            step.process(before, after, frames.clone(), transport);
+    pub fn process(&mut self, frames: Range<usize>, transport: Transport, shares: &Shares) {
+        let Wiring { order, feeds, heard, buses } = &mut self.wiring;
+        for &index in order.iter() {
+            let (before, rest) = self.cells.split_at_mut(index);
+            let Some((cell, after)) = rest.split_first_mut() else { continue };
+            let others = Others { before, after };
+            cell.process(&mut feeds[index], &others, frames.clone(), transport, shares);
         }
-        for (source, mixed) in &mut self.heard {
-            let signal = &self.steps[source.step].outputs[source.output];
-            mixed[frames.clone()].fill(0.0);
-            add(mixed, 1, signal, source.channels, 1.0, frames.clone());
+        for tap in heard.iter_mut() {
+            tap.listen(&self.cells, frames.clone(), shares);
+        }
+        if self.with_buses {
+            for tap in buses.iter_mut().flatten() {
+                tap.listen(&self.cells, frames.clone(), shares);
+            }
         }
     }
 
     /// The signals that are heard left and right, one channel each.
     pub fn heard(&self) -> (&[f32], &[f32]) {
-        (&self.heard[0].1, &self.heard[1].1)
+        let [left, right] = &self.wiring.heard;
+        (&left.mixed, &right.mixed)
     }
 }
 
-impl Step {
+impl Cell {
+    /// A new module with the parameters of the patch.
+    pub fn new(module: &PatchModule, rate_hz: u32, recordings: &dyn Recordings) -> Self {
+        let mut instance = module.construct(rate_hz, recordings);
+        for (param, value) in module.params().iter().enumerate() {
+            instance.set_param(param, *value);
+        }
+        instance.reset();
+        let silent = |_| silent_buffer(module.channels());
+        Self {
+            instance: Some(instance),
+            outputs: module.spec().outputs.iter().map(silent).collect(),
+        }
+    }
+
+    /// Whether its module was moved elsewhere.
+    pub fn is_empty(&self) -> bool {
+        self.instance.is_none()
+    }
+
+    fn reset(&mut self) {
+        if let Some(instance) = &mut self.instance {
+            instance.reset();
+        }
+        for output in &mut self.outputs {
+            output.fill(0.0);
+        }
+    }
+
     fn process(
         &mut self,
-        before: &[Step],
-        after: &[Step],
+        feeds: &mut Feeds,
+        others: &Others<'_>,
         frames: Range<usize>,
         transport: Transport,
+        shares: &Shares,
     ) {
-        let channels = self.instance.channels();
-        let own = before.len();
-        let feeds = self.inputs.iter_mut().chain(self.drives.iter_mut().map(|drive| &mut drive.2));
-        for feed in feeds {
-            let Feed::Mixed(sources, buffer) = feed else { continue };
-            buffer[frames.start * channels..frames.end * channels].fill(0.0);
-            for (source, factor) in sources {
-                let signal = if source.step == own {
-                    &self.outputs[source.output]
-                } else {
-                    output(before, after, *source)
-                };
-                add(buffer, channels, signal, source.channels, *factor, frames.clone());
+        let Some(instance) = &mut self.instance else { return };
+        let channels = instance.channels();
+        let inputs = feeds.inputs.iter_mut();
+        for feed in inputs.chain(feeds.drives.iter_mut().map(|drive| &mut drive.2)) {
+            let Feed::Mixed { sources, rest, buffer } = feed else { continue };
+            let piece = &mut buffer[frames.start * channels..frames.end * channels];
+            if rest.is_steady() {
+                piece.fill(rest.to);
+            } else {
+                for (frame, share) in piece.chunks_exact_mut(channels).zip(&shares[frames.clone()])
+                {
+                    frame.fill(rest.from + (rest.to - rest.from) * share);
+                }
+            }
+            for (source, gain) in sources {
+                let own = &self.outputs;
+                let signal = others.output(*source).unwrap_or_else(|| &own[source.output]);
+                let gain = (*gain, shares);
+                add(buffer, channels, signal, source.channels, gain, frames.clone());
             }
         }
         let signal = |feed| -> Option<&[f32]> {
             match feed {
                 &Feed::Nothing => None,
-                Feed::Direct(source) => Some(output(before, after, *source)),
-                Feed::Mixed(_, buffer) => Some(buffer),
+                Feed::Direct(source) => others.output(*source),
+                Feed::Mixed { buffer, .. } => Some(buffer),
             }
         };
         let mut inputs = [None; INPUTS_MAX];
-        for (input, feed) in inputs.iter_mut().zip(&self.inputs) {
+        for (input, feed) in inputs.iter_mut().zip(&feeds.inputs) {
             *input = signal(feed);
         }
-        let mut drives = [Drive { param: 0, depth: 0.0, signal: &[] }; DRIVES_MAX];
-        for (drive, (param, depth, feed)) in drives.iter_mut().zip(&self.drives) {
+        // While patches change, the cables of both are there.
+        let mut drives = [Drive { param: 0, depth: 0.0, signal: &[] }; 2 * DRIVES_MAX];
+        for (drive, (param, depth, feed)) in drives.iter_mut().zip(&feeds.drives) {
             let signal = signal(feed).unwrap_or_default();
             *drive = Drive { param: *param, depth: *depth, signal };
         }
-        let inputs = &inputs[..self.inputs.len()];
-        let drives = &drives[..self.drives.len()];
-        self.instance.process(inputs, drives, &mut self.outputs, frames, transport);
+        let inputs = &inputs[..feeds.inputs.len()];
+        let drives = &drives[..feeds.drives.len()];
+        instance.process(inputs, drives, &mut self.outputs, frames, transport);
     }
 }
 
-/// The buffer of a source that is not the step between `before` and `after`.
-fn output<'a>(before: &'a [Step], after: &'a [Step], source: Source) -> &'a [f32] {
-    let step = before.get(source.step).unwrap_or_else(|| &after[source.step - before.len() - 1]);
-    &step.outputs[source.output]
+/// All cells but one.
+struct Others<'a> {
+    before: &'a [Cell],
+    after: &'a [Cell],
 }
 
-impl Feed {
-    /// What an input of step `own`, of so many channels, gets from the cables that end there.
-    fn new(sources: Vec<(Source, f32)>, channels: usize, own: usize) -> Self {
-        match sources[..] {
-            [] => Self::Nothing,
-            [(source, depth)]
-                if depth == 1.0 && source.channels == channels && source.step != own =>
-            {
-                Self::Direct(source)
-            }
-            _ => Self::Mixed(sources, silent_buffer(channels)),
-        }
+impl<'a> Others<'a> {
+    /// The buffer of a source; `None` if it is of the cell that is left out.
+    fn output(&self, source: Source) -> Option<&'a [f32]> {
+        let cell = match source.cell.checked_sub(self.before.len()) {
+            None => &self.before[source.cell],
+            Some(0) => return None,
+            Some(after) => &self.after[after - 1],
+        };
+        Some(&cell.outputs[source.output])
     }
+}
 
-    /// What a cable brings to a parameter, its depth apart.
-    fn driving(source: Source, channels: usize, own: usize) -> Self {
-        if (source.channels == channels || source.channels == 1) && source.step != own {
-            return Self::Direct(source);
+impl Tap {
+    fn listen(&mut self, cells: &[Cell], frames: Range<usize>, shares: &Shares) {
+        self.mixed[frames.clone()].fill(0.0);
+        for (source, gain) in &self.sources {
+            let signal = &cells[source.cell].outputs[source.output];
+            let gain = (*gain, shares);
+            add(&mut self.mixed, 1, signal, source.channels, gain, frames.clone());
         }
-        Self::Mixed(vec![(source, 1.0)], silent_buffer(channels))
     }
 }
 
@@ -218,18 +201,30 @@ fn add_mixed<const C: usize>(sum: &mut [f32], signal: &[f32], factor: f32) {
     }
 }
 
-/// Adds `signal`, times `factor`, to `sum`. One channel goes to all; many are mixed down to one.
+/// Adds `signal`, times a gain, to `sum`. One channel goes to all; many are mixed down to one.
 fn add(
     sum: &mut [f32],
     channels: usize,
     signal: &[f32],
     from_channels: usize,
-    factor: f32,
+    (gain, shares): (Gain, &Shares),
     frames: Range<usize>,
 ) {
-    debug_assert!(frames.end <= BLOCK_FRAMES);
     let sum = &mut sum[frames.start * channels..frames.end * channels];
     let signal = &signal[frames.start * from_channels..frames.end * from_channels];
+    if gain.is_steady() {
+        add_steady(sum, channels, signal, from_channels, gain.to);
+        return;
+    }
+    let signal = signal.chunks_exact(from_channels);
+    let shares = &shares[frames];
+    for ((sum, signal), share) in sum.chunks_exact_mut(channels).zip(signal).zip(shares) {
+        let factor = gain.from + (gain.to - gain.from) * share;
+        add_steady(sum, channels, signal, from_channels, factor);
+    }
+}
+
+fn add_steady(sum: &mut [f32], channels: usize, signal: &[f32], from_channels: usize, factor: f32) {
     if channels == from_channels {
         for (sum, sample) in sum.iter_mut().zip(signal) {
             *sum += sample * factor;

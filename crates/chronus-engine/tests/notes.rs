@@ -4,9 +4,9 @@
 mod common;
 
 use chronus_engine::{
-    ALL_NOTES, BLOCK_FRAMES, CHANNELS, Command, Controls, Directory, Engine, Note, Patch,
+    ALL_NOTES, BLOCK_FRAMES, CHANNELS, Command, Controls, Directory, Note, Patch,
 };
-use common::{RATE_HZ, bits, engine, play};
+use common::{RATE_HZ, bits, engine, engine_with, play};
 
 fn organ() -> Patch {
     let text = include_str!("../../../patches/organ.toml");
@@ -70,7 +70,7 @@ fn held_notes_are_controls_and_begin_again_in_a_fresh_engine() {
     let bytes = first.controls().encode();
     let controls = Controls::decode(&bytes, &patch).expect("its own bytes");
     assert_eq!(&controls, first.controls());
-    let mut fresh = Engine::new(&patch, RATE_HZ, &controls).expect("they fit");
+    let mut fresh = engine_with(&patch, RATE_HZ, &controls).expect("they fit");
     let fresh = play(&mut fresh, 0, 50 * BLOCK_FRAMES, &[]);
     let again = [(0, note(&patch, true, 60.0, 0)), (0, note(&patch, true, 67.0, 4))];
     let again = play(&mut engine(&patch), 0, 50 * BLOCK_FRAMES, &again);
@@ -103,7 +103,7 @@ fn every_patch_that_comes_with_the_program_sounds_and_falls_silent() {
         let directory = Directory::of(&patch);
         let mut commands = Vec::new();
         for entry in directory.modules() {
-            let module = entry.index;
+            let module = entry.handle;
             let note = |on| Note { on, key: 48.0, velocity: 0.9, id: 0 };
             if entry.takes_notes() {
                 commands.push((0, Command::Note { module, note: note(true) }));

@@ -164,7 +164,7 @@ impl Decoded {
                     self.clamped(&message.addr, spec, wanted, value);
                 }
                 let value = value as f32;
-                let module = entry.index;
+                let module = entry.handle;
                 requests.push(Request::Command(Command::SetParam { module, param, value }));
             }
         }
@@ -211,12 +211,12 @@ fn matching<'a>(part: &str, directory: &'a Directory) -> Result<Vec<&'a ModuleEn
     if found.is_empty() { Err(format!("no module matches `{part}`")) } else { Ok(found) }
 }
 
-fn gates(part: &str, directory: &Directory) -> Result<Vec<chronus_engine::ModuleIndex>, String> {
+fn gates(part: &str, directory: &Directory) -> Result<Vec<chronus_engine::Handle>, String> {
     if !is_pattern(part) {
         return Ok(vec![directory.gate(part).map_err(|error| error.to_string())?]);
     }
     let modules = matching(part, directory)?;
-    let found: Vec<_> = modules.iter().filter(|e| e.has_gate()).map(|e| e.index).collect();
+    let found: Vec<_> = modules.iter().filter(|e| e.has_gate()).map(|e| e.handle).collect();
     if found.is_empty() {
         Err(format!("no module with a gate matches `{part}`"))
     } else {

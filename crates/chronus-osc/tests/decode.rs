@@ -1,7 +1,7 @@
 //! Guarantee: every address takes every argument form it promises, every mistake is answered by a
 //! sentence that names what would be right, and no bytes can make the decoder panic.
 
-use chronus_engine::{ALL_NOTES, Command, Directory, ModuleIndex, Note, ParamIndex, Patch};
+use chronus_engine::{ALL_NOTES, Command, Directory, Handle, Note, ParamIndex, Patch};
 use chronus_osc::{Chaos, Crash, OscType, Request, Target, decode, encode_arguments, message};
 use proptest::prelude::*;
 use rosc::{OscBundle, OscMessage, OscPacket, OscTime};
@@ -22,12 +22,12 @@ fn text(text: &str) -> OscType {
 }
 
 fn param(module: u16, param: u16, value: f32) -> Vec<Request> {
-    let (module, param) = (ModuleIndex(module), ParamIndex(param));
+    let (module, param) = (Handle(module), ParamIndex(param));
     vec![Request::Command(Command::SetParam { module, param, value })]
 }
 
 fn gate(on: bool) -> Vec<Request> {
-    vec![Request::Command(Command::Gate { module: ModuleIndex(1), on })]
+    vec![Request::Command(Command::Gate { module: Handle(1), on })]
 }
 
 #[test]
