@@ -143,6 +143,11 @@ impl Engine {
         Preparation::begin(&self.patch, patch, self.rate_hz)
     }
 
+    /// Frees what an earlier change has left behind; returns whether there was anything.
+    pub fn tidy(&mut self) -> bool {
+        self.remains.take().is_some()
+    }
+
     /// Whether a change of patches is under way. What is prepared then takes effect all the same, but it ends
     /// the one before at once.
     pub fn is_changing(&self) -> bool {

@@ -54,6 +54,11 @@ impl Timeline {
         }
     }
 
+    /// Whether it runs, and how fast.
+    pub fn now(&self) -> PatchTransport {
+        self.now
+    }
+
     /// Musical time as modules see it that render from `frame` on.
     pub fn at(&self, frame: u64, rate_hz: u32) -> Transport {
         Transport {

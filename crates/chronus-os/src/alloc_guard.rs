@@ -39,6 +39,26 @@ impl Drop for AllocationBan {
     }
 }
 
+/// Lifts the ban of the calling thread for as long as it lives, for work beside the path that must not
+/// allocate.
+#[must_use]
+pub struct AllocationPermit {
+    before: bool,
+}
+
+impl AllocationPermit {
+    /// Lifts the ban.
+    pub fn start() -> Self {
+        Self { before: BANNED.replace(false) }
+    }
+}
+
+impl Drop for AllocationPermit {
+    fn drop(&mut self) {
+        BANNED.set(self.before);
+    }
+}
+
 /// Lifts the ban for good, for a process that is about to report why it dies.
 pub fn permit_allocation() {
     BANNED.set(false);

@@ -23,6 +23,22 @@ pub(crate) enum Kind {
     Gate,
     NoteOn,
     NoteOff,
+    Text,
+    Play,
+    Halt,
+    Tempo,
+    Meter,
+    Position,
+    Create,
+    Delete,
+    Connect,
+    Disconnect,
+    Set,
+    Output,
+    Commit,
+    Abort,
+    Load,
+    Save,
     Freq,
     Amp,
     Start,
@@ -65,6 +81,103 @@ pub const ADDRESSES: &[Address] = &[
         "",
         Kind::NoteOff,
         "Ends the note of this KEY that began without an ID or, with an ID, the note of that ID.",
+    ),
+    address(
+        "/seq/<module>/<text>",
+        "TEXT",
+        "",
+        Kind::Text,
+        "Gives a module a text: a pattern, notes, a scale. `chronus send /seq/kick/pattern \"X... x...\"`",
+    ),
+    address("/transport/play", "", "", Kind::Play, "Lets musical time run on from where it is."),
+    address("/transport/stop", "", "", Kind::Halt, "Stops musical time where it is."),
+    address(
+        "/transport/tempo",
+        "NUMBER, 1 to 1000 beats per minute",
+        "",
+        Kind::Tempo,
+        "Changes the tempo; the beat goes on from where it is.",
+    ),
+    address(
+        "/transport/position",
+        "BEAT, counted from 0",
+        "",
+        Kind::Position,
+        "Moves musical time to a beat.",
+    ),
+    address(
+        "/transport/beats_per_bar",
+        "NUMBER, 1 to 64",
+        "",
+        Kind::Meter,
+        "Changes how many beats a bar has.",
+    ),
+    address(
+        "/patch/create",
+        "ID and KIND, then keys and values in turn",
+        "/done",
+        Kind::Create,
+        "Adds a module to the patch that is being made. `chronus send /patch/create lfo sine freq 20`",
+    ),
+    address(
+        "/patch/delete",
+        "ID",
+        "/done",
+        Kind::Delete,
+        "Takes a module and all its cables out of the patch that is being made.",
+    ),
+    address(
+        "/patch/connect",
+        "FROM and TO, then optionally DEPTH",
+        "/done",
+        Kind::Connect,
+        "Adds a cable to the patch that is being made, or gives one another depth. \
+         `chronus send /patch/connect lfo.out filter.cutoff 0.5`",
+    ),
+    address(
+        "/patch/disconnect",
+        "FROM and TO",
+        "/done",
+        Kind::Disconnect,
+        "Takes a cable out of the patch that is being made.",
+    ),
+    address(
+        "/patch/set",
+        "ID, KEY and VALUE",
+        "/done",
+        Kind::Set,
+        "Sets a key of a module in the patch that is being made: a parameter, a text, `channels`, `file`.",
+    ),
+    address(
+        "/patch/output",
+        "LEFT and RIGHT, or one for both",
+        "/done",
+        Kind::Output,
+        "Says what is heard of the patch that is being made.",
+    ),
+    address(
+        "/patch/commit",
+        "",
+        "/done",
+        Kind::Commit,
+        "Puts the patch that is being made in the place of the one that plays, at one frame: modules that are in \
+         both play on, what changes is crossfaded. If anything is wrong with it, all is refused with a reason, \
+         and can be mended and committed again.",
+    ),
+    address("/patch/abort", "", "/done", Kind::Abort, "Forgets the patch that is being made."),
+    address(
+        "/patch/load",
+        "FILE, in the folder of patches",
+        "/done",
+        Kind::Load,
+        "Puts a patch file in the place of the patch that plays, as `/patch/commit` does.",
+    ),
+    address(
+        "/patch/save",
+        "FILE, in the folder of patches; then optionally \"overwrite\"",
+        "/done",
+        Kind::Save,
+        "Writes the patch that plays, with everything as it is set, into a patch file.",
     ),
     address(
         "/engine/freq",
@@ -188,7 +301,7 @@ Bundles may hold bundles; the messages of a packet keep their order.
 
 ## Answers
 
-Whatever can't be done is answered to its sender with `/fail ADDRESS REASON`, where REASON is a
+What changes the patch is answered with `/done ADDRESS` once it is done, and sometimes a sentence. Whatever can't be done is answered to its sender with `/fail ADDRESS REASON`, where REASON is a
 sentence that names what would be right; the rest of its bundle is done all the same. A clamped value
 is answered in the same way, and done. The engine plays on in any case.
 ";

@@ -1,13 +1,15 @@
 //! A packet to requests. What is wrong becomes a failure with a sentence; the rest is taken.
 
 use chronus_engine::names::near_miss;
-use chronus_engine::{ALL_NOTES, Command, Directory, ModuleEntry, Note, ParamSpec};
+use chronus_engine::{
+    ALL_NOTES, Command, Directory, ModuleEntry, Note, ParamSpec, TEXT_MAX, TransportChange,
+};
 use rosc::{OscMessage, OscPacket, OscType};
 
 use crate::address::{ADDRESSES, Kind, parts};
 use crate::arguments::{gate, number, single};
 use crate::pattern::{is_pattern, matches};
-use crate::{Chaos, Crash, Request, Target, guard};
+use crate::{Chaos, Crash, PatchRequest, Request, Target, edits, guard};
 
 /// What a packet asks for.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -126,6 +128,24 @@ impl Decoded {
                 let command = |note| Request::Command(Command::Note { module, note });
                 requests.extend(notes.into_iter().map(command));
             }
+            Kind::Text => requests.push(text(parts, args, directory)?),
+            Kind::Play => requests.push(transport(TransportChange::Play(true))),
+            Kind::Halt => requests.push(transport(TransportChange::Play(false))),
+            Kind::Tempo => requests.push(transport(edits::tempo(args)?)),
+            Kind::Meter => requests.push(transport(edits::meter(args)?)),
+            Kind::Position => requests.push(transport(edits::position(args)?)),
+            Kind::Create => requests.push(Request::Patch(edits::create(args)?)),
+            Kind::Delete => requests.push(Request::Patch(edits::delete(args)?)),
+            Kind::Connect => requests.push(Request::Patch(edits::connect(args)?)),
+            Kind::Disconnect => requests.push(Request::Patch(edits::disconnect(args)?)),
+            Kind::Set => requests.push(Request::Patch(edits::set(args)?)),
+            Kind::Output => requests.push(Request::Patch(edits::output(args)?)),
+            Kind::Load => requests.push(Request::Patch(edits::load(args)?)),
+            Kind::Save => requests.push(Request::Patch(edits::save(args)?)),
+            Kind::Commit => {
+                requests.push(Request::Patch(edits::none(args, PatchRequest::Commit)?));
+            }
+            Kind::Abort => requests.push(Request::Patch(edits::none(args, PatchRequest::Abort)?)),
             Kind::Start => requests.push(Request::Command(Command::Mute(false))),
             Kind::Stop => requests.push(Request::Command(Command::Mute(true))),
             Kind::Status => requests.push(Request::Status),
@@ -222,6 +242,26 @@ fn gates(part: &str, directory: &Directory) -> Result<Vec<chronus_engine::Handle
     } else {
         Ok(found)
     }
+}
+
+fn transport(change: TransportChange) -> Request {
+    Request::Command(Command::Transport(change))
+}
+
+fn text(parts: &[&str], args: &[OscType], directory: &Directory) -> Result<Request, String> {
+    let entry = directory.module(parts[0]).map_err(|error| error.to_string())?;
+    let (text, spec) = entry.text(parts[1]).map_err(|error| error.to_string())?;
+    let OscType::String(value) = single(args, spec.doc)? else {
+        return Err(format!("`{}` is a text; {}", spec.name, spec.doc));
+    };
+    if value.len() > TEXT_MAX {
+        return Err(format!(
+            "a text of {} bytes is too long; write at most {TEXT_MAX}",
+            value.len()
+        ));
+    }
+    (spec.check)(value)?;
+    Ok(Request::Text { module: entry.handle, text, value: value.clone() })
 }
 
 fn note_on(args: &[OscType]) -> Result<Vec<Note>, String> {

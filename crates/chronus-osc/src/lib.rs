@@ -6,17 +6,19 @@
 pub mod address;
 mod arguments;
 mod decode;
+mod edits;
 mod guard;
 mod pattern;
 mod reply;
 
 pub use arguments::{encode_arguments, message};
 pub use decode::{Decoded, Failure, Timed, decode};
+pub use edits::PatchRequest;
 pub use reply::{
-    MOST_DATAGRAM_BYTES, Reply, Value, fail, parse_reply, pong, status_reply, version_reply,
+    MOST_DATAGRAM_BYTES, Reply, Value, done, fail, parse_reply, pong, status_reply, version_reply,
 };
 
-use chronus_engine::Command;
+use chronus_engine::{Command, Handle};
 pub use rosc::OscType;
 
 /// What a sender asks for.
@@ -24,6 +26,17 @@ pub use rosc::OscType;
 pub enum Request {
     /// Something for the command log.
     Command(Command),
+    /// A text for a module, found right.
+    Text {
+        /// Whose.
+        module: Handle,
+        /// Which one, by its position in the spec.
+        text: u8,
+        /// The text.
+        value: String,
+    },
+    /// Something about the patch itself.
+    Patch(PatchRequest),
     /// The state of the engine.
     Status,
     /// A fault, on purpose.

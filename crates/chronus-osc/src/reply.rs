@@ -42,6 +42,15 @@ pub fn fail(address: &str, reason: &str) -> Vec<u8> {
     packet("/fail", vec![OscType::String(short), OscType::String(reason.to_owned())])
 }
 
+/// `/done ADDRESS`, then what is to be told.
+pub fn done(address: &str, told: &str) -> Vec<u8> {
+    let mut args = vec![OscType::String(address.to_owned())];
+    if !told.is_empty() {
+        args.push(OscType::String(told.to_owned()));
+    }
+    packet("/done", args)
+}
+
 /// `/pong`, with the arguments of the ping.
 pub fn pong(args: Vec<OscType>) -> Vec<u8> {
     packet("/pong", args)

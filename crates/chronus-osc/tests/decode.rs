@@ -21,7 +21,7 @@ fn text(text: &str) -> OscType {
     OscType::String(text.to_owned())
 }
 
-fn param(module: u16, param: u16, value: f32) -> Vec<Request> {
+fn param(module: u32, param: u16, value: f32) -> Vec<Request> {
     let (module, param) = (Handle(module), ParamIndex(param));
     vec![Request::Command(Command::SetParam { module, param, value })]
 }

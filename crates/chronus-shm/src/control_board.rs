@@ -36,6 +36,19 @@ pub struct ControlBoard {
     /// How many entries the log has.
     pub head: AtomicU64,
     orders: [AtomicU64; SLOTS],
+    /// Number, offset and bytes of the offer.
+    offer: [AtomicU64; 3],
+}
+
+/// The plan of a patch that workers shall prepare, and where it lies on the shelf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// The number of the edit that will call for it; 0 for none.
+    pub number: u32,
+    /// Where it begins.
+    pub offset: u64,
+    /// How long it is.
+    pub bytes: u64,
 }
 
 /// The seal of a block is gone: the reader fell too far behind.
@@ -85,6 +98,28 @@ impl ControlBoard {
     /// The order last given to `slot`.
     pub fn order(&self, slot: Slot) -> Order {
         Order::decode(self.orders[slot].load(Ordering::Acquire))
+    }
+
+    /// The plan last offered; `None` if there is none or it is being changed.
+    pub fn offer(&self) -> Option<Offer> {
+        let [number, offset, bytes] = &self.offer;
+        // Pairs with the releasing store in `make_offer`: who sees the number sees the place.
+        let first = number.load(Ordering::Acquire);
+        // Acquiring, so that the number is not read again before them.
+        let (offset, bytes) = (offset.load(Ordering::Acquire), bytes.load(Ordering::Acquire));
+        let is_whole = first != 0 && number.load(Ordering::Relaxed) == first;
+        is_whole.then_some(Offer { number: first as u32, offset, bytes })
+    }
+
+    /// Offers a plan. Only the supervisor may, once no worker can ask for the one before. It rings the
+    /// bells afterwards.
+    pub fn make_offer(&self, offer: Offer) {
+        let [number, offset, bytes] = &self.offer;
+        // While it is changed there is none. The stores after it release, so that they are not seen before.
+        number.store(0, Ordering::Relaxed);
+        offset.store(offer.offset, Ordering::Release);
+        bytes.store(offer.bytes, Ordering::Release);
+        number.store(u64::from(offer.number), Ordering::Release);
     }
 
     /// Gives an order. The supervisor rings the bells afterwards.

@@ -35,6 +35,8 @@ pub struct StatusBoard {
     rendered: AtomicU64,
     log_position: AtomicU64,
     fork_answer: AtomicU64,
+    /// The number of the edit that the worker has prepared or taken.
+    pub prepared: AtomicU32,
     /// What the worker is doing: block, and the entry of the log that it takes (0 while rendering).
     pub breadcrumb: [AtomicU64; 2],
     /// When the worker claimed the slot, in nanoseconds of the monotonic clock.

@@ -1,6 +1,7 @@
 //! The instrument's text: modules, their first parameters, the cables between them, and what is
 //! heard. docs/patch-files.md is its reference.
 
+mod document;
 mod error;
 pub(crate) mod order;
 mod read;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::command::Handle;
 
+pub use document::{Document, Setting};
 pub use error::PatchError;
 
 /// The version of the patch file format that is read.

@@ -1,0 +1,144 @@
+//! Edits of the patch on their way into the log: offered to all workers, who prepare them beside the
+//! sound, and ordered once they have, or after a while: a worker that is not ready then makes itself ready
+//! when the command comes, late but with the same bits.
+
+use std::sync::atomic::Ordering;
+
+use chronus_engine::{Command, Controls};
+use chronus_replication::{Entry, SLOTS};
+use chronus_shm::control_board::Offer;
+
+use super::Supervisor;
+use crate::journal::JournalWriter;
+use crate::patcher::{Answer, Ask, Edit, Line};
+use crate::shelf::Plan;
+
+/// Workers may take this long to prepare an edit.
+const PREPARE_WITHIN_NS: u64 = 500_000_000;
+
+/// The edit under way, and where edits come from.
+pub struct Edits {
+    line: Line,
+    under_way: Option<UnderWay>,
+    /// The number of the last edit that is in the log, and how many entries the log had with it.
+    pub last: (u32, u64),
+    /// Edits that were ordered before all workers had prepared them.
+    pub hasty: u64,
+}
+
+struct UnderWay {
+    edit: Box<Edit>,
+    since_ns: u64,
+    is_ordered: bool,
+}
+
+/// Everything that changes as commands are sealed.
+pub(super) struct Sealed<'a> {
+    pub controls: &'a mut Controls,
+    pub plan: &'a mut Plan,
+    pub edits: &'a mut Edits,
+    pub journal: &'a mut Option<JournalWriter>,
+    pub rate_hz: u32,
+}
+
+impl Edits {
+    /// No edit yet.
+    pub fn new(line: Line) -> Self {
+        Self { line, under_way: None, last: (0, 0), hasty: 0 }
+    }
+
+    /// Whether something is to be looked at often.
+    pub fn is_under_way(&self) -> bool {
+        self.under_way.is_some()
+    }
+}
+
+impl Sealed<'_> {
+    /// A command is in the log.
+    pub fn take(&mut self, entry: &Entry) {
+        match Command::decode(entry.payload) {
+            Ok(Command::Edit { number }) => self.edit(number, entry),
+            Ok(command) => {
+                self.controls.apply(&command, entry.frame, self.rate_hz);
+            }
+            Err(_) => {}
+        }
+        if let Some(journal) = self.journal {
+            journal.command(entry);
+        }
+    }
+
+    fn edit(&mut self, number: u32, entry: &Entry) {
+        let Some(UnderWay { edit, .. }) = self.edits.under_way.take() else { return };
+        self.edits.last = (number, entry.sequence + 1);
+        let mut controls = Controls::of(&edit.plan.patch);
+        controls.succeed(self.controls, entry.frame, self.rate_hz);
+        *self.controls = controls;
+        *self.plan = edit.plan;
+        if let Some(journal) = self.journal {
+            journal.score(&edit.score);
+        }
+    }
+}
+
+impl Supervisor {
+    /// Takes what the patcher asks, and leads the edit under way on.
+    pub(super) fn tend_edits(&mut self, now_ns: u64) {
+        match &self.edits.under_way {
+            None => self.take_ask(now_ns),
+            Some(edit) if !edit.is_ordered => self.order_when_prepared(now_ns),
+            Some(_) => {}
+        }
+    }
+
+    fn take_ask(&mut self, now_ns: u64) {
+        // A worker that has not taken the last edit yet may still ask for its plan.
+        if self.slowest_reader().0 < self.edits.last.1 {
+            return;
+        }
+        match self.edits.line.asks.pop() {
+            Ok(Ask::Controls) => {
+                let controls = Box::new(self.controls.clone());
+                let _ = self.edits.line.answers.push(Answer::Controls(controls));
+            }
+            Ok(Ask::Edit(edit)) => {
+                let (offset, bytes) = edit.place;
+                let offer = Offer { number: edit.number, offset, bytes };
+                self.regions.log.board.make_offer(offer);
+                self.edits.under_way = Some(UnderWay { edit, since_ns: now_ns, is_ordered: false });
+                self.ring();
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn order_when_prepared(&mut self, now_ns: u64) {
+        let Some(UnderWay { edit, since_ns, .. }) = &self.edits.under_way else { return };
+        let slots = &self.regions.slots.slots;
+        let is_ready =
+            |slot: usize| slots[slot].board.prepared.load(Ordering::Acquire) == edit.number;
+        let all = (0..SLOTS)
+            .filter(|slot| self.supervision.is_occupied(*slot))
+            .all(|slot| self.supervision.is_live(slot) && is_ready(slot));
+        let waited_ns = now_ns.saturating_sub(*since_ns);
+        if !all && waited_ns < PREPARE_WITHIN_NS {
+            return;
+        }
+        let command = Command::Edit { number: edit.number }.encode();
+        let frame = edit.time_wall_ns.and_then(|wall_ns| self.frame_at_wall(wall_ns));
+        self.edits.hasty += u64::from(!all);
+        match frame {
+            Some(frame) if frame > self.sequencer.first_open_frame() => {
+                // With the queue full it comes at once: it must not be lost.
+                if self.sequencer.submit(frame, command).is_err() {
+                    self.sequencer.submit_urgent(command);
+                }
+            }
+            _ => self.sequencer.submit_urgent(command),
+        }
+        if let Some(edit) = &mut self.edits.under_way {
+            edit.is_ordered = true;
+        }
+        let _ = self.edits.line.answers.push(Answer::Ordered);
+    }
+}
