@@ -9,12 +9,12 @@ pub mod controls;
 pub mod directory;
 pub mod engine;
 mod master;
-pub mod names;
 pub mod patch;
 pub mod reference;
 mod safety;
 mod schedule;
 
+pub use chronus_dsp::names;
 pub use chronus_dsp::{ALL_NOTES, BLOCK_FRAMES, ModuleSpec, Note, ParamSpec};
 pub use command::{Command, DecodeError, ModuleIndex, ParamIndex};
 pub use controls::{Controls, ControlsError};
