@@ -1,5 +1,5 @@
-//! The LFO has the frequency it says down to 0.001 Hz, its shapes are those of their names, it keeps to
-//! the beat for hours, and its chances are even, smooth when asked, and different by seed.
+//! The LFO has the frequency it says down to 0.001 Hz, its shapes are those of their names, it
+//! keeps to the beat for hours, and its chances are even, smooth when asked, and different by seed.
 #![allow(clippy::disallowed_methods)] // What is measured with need not be the same everywhere.
 
 mod common;

@@ -1,5 +1,5 @@
-//! The quantizer finds the nearest note of any scale, tells when it changes, and explains what is wrong
-//! with a text that is no scale.
+//! The quantizer finds the nearest note of any scale, tells when it changes, and explains what is
+//! wrong with a text that is no scale.
 #![allow(clippy::disallowed_methods)] // What is measured with need not be the same everywhere.
 
 mod common;

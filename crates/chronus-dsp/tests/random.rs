@@ -1,5 +1,5 @@
-//! Random values are spread as they say, come as often as they should, and are the same again for the
-//! same seed.
+//! Random values are spread as they say, come as often as they should, and are the same again for
+//! the same seed.
 #![allow(clippy::disallowed_methods)] // What is measured with need not be the same everywhere.
 
 mod common;

@@ -34,12 +34,14 @@ pub static SPEC: ModuleSpec = ModuleSpec {
             "%",
             [50.0, 75.0],
             50.0,
-            "where between the ticks around it each second tick lies: 50 is straight, 66.7 triplets",
+            "where each second tick lies between its neighbours: 50 is straight, 66.7 triplets",
         ),
     ],
     ..ModuleSpec::BARE
 };
 
+const BPM: usize = 1;
+const PER_BEAT: usize = 2;
 const PARAMS: usize = 5;
 /// What lies just below 1.
 const BELOW_ONE: f32 = 1.0 - f32::EPSILON / 2.0;
@@ -67,11 +69,17 @@ impl<const C: usize> Clock<C> {
     }
 }
 
-/// How much of its tick has passed at this share of the pair, of which the first tick takes `swing`.
+/// How much of its tick has passed at this share of a pair, of which the first tick takes `swing`.
 fn phase_at(share: f64, swing: f64) -> f32 {
     let phase = if share < swing { share / swing } else { (share - swing) / (1.0 - swing) };
     let phase = phase as f32;
     if phase < 1.0 { phase } else { BELOW_ONE }
+}
+
+/// What is left of a number above the whole one below it.
+fn above_whole(number: f64) -> f64 {
+    let rest = number - (number as i64) as f64;
+    if rest < 0.0 { rest + 1.0 } else { rest }
 }
 
 impl<const C: usize> Module for Clock<C> {
@@ -89,9 +97,19 @@ impl<const C: usize> Module for Clock<C> {
         let params: [_; PARAMS] = core::array::from_fn(|param| io.param::<C>(param));
         let transport = io.transport;
         let ([reset], [gate, phase]) = io.ports::<C, 1, 2>();
+        let (bpm, per_beat) = (params[BPM], params[PER_BEAT]);
+        let step_moves = bpm.is_moving() || per_beat.is_moving();
+        let step_at = |n| {
+            let (bpm, per_beat) = (bpm.at(n).map(f64::from), per_beat.at(n).map(f64::from));
+            core::array::from_fn(|c| (bpm[c] * per_beat[c] * self.step) as u64)
+        };
+        let mut step: [u64; C] = step_at(0);
         for n in 0..gate.len() {
-            let [source, bpm, per_beat, width, swing] =
+            let [source, _, per_beat, width, swing] =
                 params.each_ref().map(|param| param.at(n).map(f64::from));
+            if step_moves {
+                step = step_at(n);
+            }
             let (resets, beat) = (self.reset.of(&reset[n]), beat_in(&transport, n));
             for c in 0..C {
                 if resets[c] {
@@ -100,7 +118,7 @@ impl<const C: usize> Module for Clock<C> {
                 let follows = source[c] > 0.5;
                 let share = if follows {
                     let pairs = 0.5 * per_beat[c] * (beat - self.origin[c]);
-                    pairs - pairs.floor()
+                    above_whole(pairs)
                 } else {
                     (self.position[c] >> 11) as f64 * PER_PAIR
                 };
@@ -111,8 +129,7 @@ impl<const C: usize> Module for Clock<C> {
                 let is_open = runs && !is_parted && f64::from(passed) < width[c];
                 self.was_open[c] = is_open;
                 (gate[n][c], phase[n][c]) = (if is_open { 1.0 } else { 0.0 }, passed);
-                let step = (bpm[c] * per_beat[c] * self.step) as u64;
-                self.position[c] = self.position[c].wrapping_add(step);
+                self.position[c] = self.position[c].wrapping_add(step[c]);
             }
         }
     }

@@ -1,5 +1,5 @@
-//! A slow oscillator, in Hz or in step with the beat, that moves parameters: waves, random steps and
-//! random curves.
+//! A slow oscillator, in Hz or in step with the beat, that moves parameters: waves, random steps
+//! and random curves.
 
 use super::random::SEED;
 use super::timing::{Openings, PHASE_START, RESET, beat_in};
@@ -16,7 +16,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         ParamSpec::choice(
             "shape",
             &["sine", "triangle", "saw-up", "saw-down", "square", "random", "smooth-random"],
-            "course of a turn; random is another value each turn, smooth-random glides between them",
+            "course of a turn; random is a new value each turn, smooth-random glides between such",
         ),
         ParamSpec::number("freq", "Hz", [0.001, 100.0], 1.0, "turns per second, unless in step")
             .smoothed(5.0)
@@ -46,6 +46,9 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     ..ModuleSpec::BARE
 };
 
+const FREQ: usize = 1;
+const PHASE: usize = 4;
+const SPREAD: usize = 9;
 const PARAMS: usize = 10;
 const TURN: f64 = 4_294_967_296.0;
 
@@ -73,7 +76,10 @@ impl<const C: usize> Lfo<C> {
 
 /// Whole turns in the upper half, the rest in the lower.
 fn fixed(turns: f64) -> u64 {
-    (turns * TURN).floor() as i64 as u64
+    let scaled = turns * TURN;
+    // The conversion rounds towards 0, and this down.
+    let whole = scaled as i64;
+    whole.wrapping_sub(i64::from(whole as f64 > scaled)) as u64
 }
 
 /// The shape at a position, within -1 and 1.
@@ -118,9 +124,24 @@ impl<const C: usize> Module for Lfo<C> {
         let params: [_; PARAMS] = core::array::from_fn(|param| io.param::<C>(param));
         let transport = io.transport;
         let ([reset], [out]) = io.ports::<C, 1, 1>();
+        let step_at = |n| params[FREQ].at(n).map(|hz| (f64::from(hz) * self.step_per_hz) as u64);
+        let ahead_at = |n| {
+            let (phase, spread) = (params[PHASE].at(n), params[SPREAD].at(n));
+            let share = |c| f64::from(spread[c]) * c as f64 / C as f64;
+            core::array::from_fn(|c| fixed(f64::from(phase[c]) + share(c)))
+        };
+        let (mut step, mut ahead): (_, [_; C]) = (step_at(0), ahead_at(0));
+        let (step_moves, ahead_moves) =
+            (params[FREQ].is_moving(), params[PHASE].is_moving() || params[SPREAD].is_moving());
         for (n, out) in out.iter_mut().enumerate() {
-            let [shape, freq_hz, sync, beats, phase, depth, offset, polarity, seed, spread] =
+            let [shape, _, sync, beats, _, depth, offset, polarity, seed, spread] =
                 params.each_ref().map(|param| param.at(n));
+            if step_moves {
+                step = step_at(n);
+            }
+            if ahead_moves {
+                ahead = ahead_at(n);
+            }
             let (resets, beat) = (self.reset.of(&reset[n]), beat_in(&transport, n));
             for c in 0..C {
                 if resets[c] {
@@ -132,14 +153,11 @@ impl<const C: usize> Module for Lfo<C> {
                 } else {
                     u64::from(self.turns[c]) << 32 | self.phase[c] >> 32
                 };
-                let apart = f64::from(spread[c]) * c as f64 / C as f64;
-                let position = position.wrapping_add(fixed(f64::from(phase[c]) + apart));
                 let die = || Die::new(seed[c], if spread[c] > 0.0 { c } else { 0 });
-                let wave = shape_at(shape[c], position, die);
+                let wave = shape_at(shape[c], position.wrapping_add(ahead[c]), die);
                 let wave = if polarity[c] > 0.5 { 0.5 + 0.5 * wave } else { wave };
                 out[c] = offset[c] + depth[c] * wave;
-                let step = (f64::from(freq_hz[c]) * self.step_per_hz) as u64;
-                let (phase, is_over) = self.phase[c].overflowing_add(step);
+                let (phase, is_over) = self.phase[c].overflowing_add(step[c]);
                 self.phase[c] = phase;
                 self.turns[c] = self.turns[c].wrapping_add(u32::from(is_over));
             }

@@ -31,9 +31,9 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     texts: &[TextSpec {
         name: "scale",
         default: "major",
-        doc: "a name such as `dorian`, `19-edo` for 19 equal steps, or the degrees above the root as \
-              in Scala files, in ratios or in cents with a point: `9/8 5/4 4/3 3/2 5/3 15/8 2/1`; the \
-              last is where the scale repeats",
+        doc: "a name such as `dorian`, `19-edo` for 19 equal steps, or the degrees above the \
+              root as in Scala files, in ratios or in cents with a point: \
+              `9/8 5/4 4/3 3/2 5/3 15/8 2/1`; the last is where the scale repeats",
         check: scale::check,
     }],
     ..ModuleSpec::BARE
@@ -46,6 +46,8 @@ pub struct Quantizer<const C: usize> {
     trigger: Openings<C>,
     /// The pitch that was taken last.
     taken: [f32; C],
+    /// Pitch and root that the note was found for; none if it is to be found again.
+    found_for: [Option<(f32, f32)>; C],
     note: [f32; C],
     /// The first note is no change.
     has_note: bool,
@@ -63,10 +65,16 @@ impl<const C: usize> Quantizer<C> {
             scale: Scale::read(SPEC.texts[0].default).expect("the default is a scale"),
             trigger: Openings::new(),
             taken: [0.0; C],
+            found_for: [None; C],
             note: [0.0; C],
             has_note: false,
             changed: [Pulse::default(); C],
         }
+    }
+
+    fn note_near(&self, pitch: f32, root: f32) -> f32 {
+        let root = f64::from(root) / 12.0;
+        (root + self.scale.nearest(f64::from(pitch) - root)) as f32
     }
 }
 
@@ -78,11 +86,12 @@ impl<const C: usize> Module for Quantizer<C> {
     fn reset(&mut self) {
         (self.trigger, self.taken, self.note) = (Openings::new(), [0.0; C], [0.0; C]);
         (self.has_note, self.changed) = (false, [Pulse::default(); C]);
+        self.found_for = [None; C];
     }
 
     fn set_text(&mut self, _text: usize, value: &str) {
         if let Ok(scale) = Scale::read(value) {
-            self.scale = scale;
+            (self.scale, self.found_for) = (scale, [None; C]);
         }
     }
 
@@ -97,11 +106,15 @@ impl<const C: usize> Module for Quantizer<C> {
                     self.taken[c] = input[n][c];
                 }
                 // A new root or scale is heard at once.
-                let root = f64::from(root[c]) / 12.0;
-                let note = (root + self.scale.nearest(f64::from(self.taken[c]) - root)) as f32;
-                let is_new = self.has_note && note != self.note[c];
-                self.note[c] = note;
-                pitch[n][c] = note;
+                let sought = Some((self.taken[c], root[c]));
+                let mut is_new = false;
+                if sought != self.found_for[c] {
+                    self.found_for[c] = sought;
+                    let note = self.note_near(self.taken[c], root[c]);
+                    is_new = self.has_note && note != self.note[c];
+                    self.note[c] = note;
+                }
+                pitch[n][c] = self.note[c];
                 changed[n][c] = self.changed[c].step(is_new, self.pulse_frames);
             }
             self.has_note = true;

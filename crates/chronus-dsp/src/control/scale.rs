@@ -1,8 +1,8 @@
 //! Scales: by name, or written out in ratios and cents as in files of the program Scala.
 //!
 //! Manuel Op de Coul, "Scala scale file format" (huygens-fokker.org): a degree with a point is in
-//! cents, any other a ratio; the last degree is the period, at which the scale repeats. Unlike there,
-//! degrees must ascend.
+//! cents, any other a ratio; the last degree is the period, at which the scale repeats. Unlike
+//! there, degrees must ascend.
 
 use crate::names;
 

@@ -1,12 +1,12 @@
-//! A signal that cannot jump: it takes its time to rise and to fall, at a steady rate or slowing down
-//! as it arrives.
+//! A signal that cannot jump: it takes its time to rise and to fall, at a steady rate or slowing
+//! down as it arrives.
 
 use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `slew`.
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "slew",
-    summary: "Lets a signal rise and fall no faster than it may: glides, soft gates, followed peaks.",
+    summary: "Limits how fast a signal rises and falls: glides, soft gates, followed peaks.",
     inputs: &[PortSpec::new("in", "the signal")],
     outputs: &[PortSpec::new("out", "what follows it")],
     params: &[
@@ -15,8 +15,8 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         ParamSpec::choice(
             "curve",
             &["linear", "exponential"],
-            "linear: the times are those of a way of 1, such as an octave; exponential: those of 99 % \
-             of any way",
+            "linear: the times are those of a way of 1, such as an octave; exponential: those of \
+             99 % of any way",
         ),
     ],
     bypass: &[(0, 0)],
@@ -49,7 +49,7 @@ impl<const C: usize> Slew<C> {
     }
 }
 
-/// One frame on the way from `level` to `target`, which lies `frames` away in the sense of the curve.
+/// One frame on the way from `level` to `target`; `frames` is the time of the curve.
 #[inline(always)]
 fn step(level: f64, target: f64, frames: f64, is_exponential: bool) -> f64 {
     let way = target - level;

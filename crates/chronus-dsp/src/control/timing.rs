@@ -65,8 +65,8 @@ impl Pulse {
 /// frames ends with its last, even if rounding would make it one more.
 pub const PHASE_START: u64 = 1 << 34;
 
-/// The beat in frame `n`, and a hair more (far less than a frame is long): so a beat that falls on a
-/// frame begins there, even if rounding would put it just behind.
+/// The beat in frame `n`, and a hair more (far less than a frame is long): so a beat that falls on
+/// a frame begins there, even if rounding would put it just behind.
 pub fn beat_in(transport: &Transport, n: usize) -> f64 {
     const HAIR: f64 = 1e-9;
     transport.beat_at(n) + HAIR

@@ -37,6 +37,12 @@ impl<const C: usize> Transpose<C> {
     }
 }
 
+/// In octaves. There is one division, so that whole semitones are exactly the pitch of their key.
+fn moved(octaves: f32, semitones: f32, cents: f32) -> f32 {
+    let whole = octaves.round_ties_even() * 12.0 + semitones.round_ties_even();
+    (whole + cents * 0.01) / 12.0
+}
+
 impl<const C: usize> Module for Transpose<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
@@ -48,12 +54,18 @@ impl<const C: usize> Module for Transpose<C> {
         let [octaves, semitones, cents] =
             [OCTAVES, SEMITONES, CENTS].map(|param| io.param::<C>(param));
         let ([input], [out]) = io.ports::<C, 1, 1>();
-        for (n, out) in out.iter_mut().enumerate() {
+        let is_moving = octaves.is_moving() || semitones.is_moving() || cents.is_moving();
+        let moved_at = |n| {
             let (octaves, semitones, cents) = (octaves.at(n), semitones.at(n), cents.at(n));
+            core::array::from_fn(|c| moved(octaves[c], semitones[c], cents[c]))
+        };
+        let mut moved: [f32; C] = moved_at(0);
+        for (n, out) in out.iter_mut().enumerate() {
+            if is_moving {
+                moved = moved_at(n);
+            }
             for c in 0..C {
-                // One division, so that whole semitones are exactly the pitch of their key.
-                let moved = octaves[c].round_ties_even() * 12.0 + semitones[c].round_ties_even();
-                out[c] = input[n][c] + (moved + cents[c] * 0.01) / 12.0;
+                out[c] = input[n][c] + moved[c];
             }
         }
     }
