@@ -42,6 +42,18 @@ macro_rules! plain {
 pub static CATALOG: &[CatalogEntry] = &[
     // Control: notes, rhythm, modulation.
     plain!(crate::control::voices, Voices),
+    plain!(crate::control::transpose, Transpose),
+    plain!(crate::control::quantizer, Quantizer),
+    plain!(crate::control::slew, Slew),
+    plain!(crate::control::clock, Clock),
+    plain!(crate::control::divider, Divider),
+    plain!(crate::control::logic, Logic),
+    plain!(crate::control::lfo, Lfo),
+    plain!(crate::control::random, Random),
+    plain!(crate::control::sample_hold, SampleHold),
+    plain!(crate::control::constant, Constant),
+    plain!(crate::control::offset, Offset),
+    plain!(crate::control::maths, Maths),
     // Oscillators.
     kind!(crate::oscillator::sine, Sine),
     kind!(crate::oscillator::saw, Saw),

@@ -23,6 +23,7 @@ pub mod filter;
 pub mod instance;
 pub mod math;
 pub mod module;
+pub mod names;
 pub mod oscillator;
 pub mod simd;
 pub mod smooth;

@@ -10,7 +10,6 @@ pub mod directory;
 pub mod edit;
 pub mod engine;
 mod master;
-pub mod names;
 mod output;
 pub mod patch;
 pub mod reference;
@@ -19,6 +18,7 @@ mod schedule;
 pub mod timeline;
 mod wiring;
 
+pub use chronus_dsp::names;
 pub use chronus_dsp::{
     ALL_NOTES, BLOCK_FRAMES, ModuleSpec, Note, ParamSpec, Recording, TEXT_MAX, TextSpec,
 };

@@ -120,7 +120,8 @@ fn patches_are_saved_as_they_sound_and_loaded_again() {
     assert!(reason.contains("exists already"), "{reason}");
     let reason = refused(&engine, "/patch/load", &["../mine"]);
     assert!(reason.contains("not in the folder of patches"), "{reason}");
-    let mended = text.replace("kind = \"biquad\"", "kind = \"svf\"").replace("mode = ", "# mode = ");
+    let mended =
+        text.replace("kind = \"biquad\"", "kind = \"svf\"").replace("mode = ", "# mode = ");
     std::fs::write(engine.folder.path().join("other.toml"), mended).expect("written");
     let reason = refused(&engine, "/patch/load", &["other"]);
     assert!(reason.contains("other:"), "the place of the mistake: {reason}");

@@ -272,6 +272,14 @@ pub struct Status {
     pub redundant: bool,
     pub frames: u64,
     pub rate_hz: u32,
+    pub patch: String,
+    pub modules: u64,
+    pub edits: u64,
+    pub hasty_edits: u64,
+    pub playing: bool,
+    pub tempo_bpm: f64,
+    pub beat: f64,
+    pub bar: u64,
     pub lead_blocks: u64,
     pub delay_frames: u64,
     pub uptime_s: f64,
@@ -347,6 +355,9 @@ impl Supervisor {
         let promotion = figures.promotion.summary();
         let misses: u64 = shared.misses.iter().map(load).sum();
         let since_fault_s = now_ns.saturating_sub(figures.last_fault_ns) as f64 / 1e9;
+        let frame = load(&shared.frames);
+        let time = self.controls.timeline().at(frame, self.rate_hz);
+        let beat = time.beat_at(0);
         Status {
             buffers_processed: load(&shared.next_block),
             underruns: load(&shared.gaps),
@@ -361,6 +372,14 @@ impl Supervisor {
             redundant: self.supervision.is_redundant(),
             frames: load(&shared.frames),
             rate_hz: self.rate_hz,
+            patch: self.plan.patch.name().to_owned(),
+            modules: self.plan.patch.modules().len() as u64,
+            edits: u64::from(self.edits.last.0),
+            hasty_edits: self.edits.hasty,
+            playing: time.playing,
+            tempo_bpm: time.tempo_bpm,
+            beat,
+            bar: (beat / f64::from(time.beats_per_bar)) as u64 + 1,
             lead_blocks: self.setup.lead_blocks,
             delay_frames: self.delay_frames(),
             uptime_s: now_ns.saturating_sub(figures.started_ns) as f64 / 1e9,
