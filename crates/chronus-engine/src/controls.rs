@@ -285,7 +285,9 @@ impl Controls {
             if controls.gate {
                 module.set_gate(true);
             }
-            controls.notes.iter().for_each(|note| module.note(*note));
+            for note in &controls.notes {
+                module.note(*note);
+            }
         }
     }
 

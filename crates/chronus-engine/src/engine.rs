@@ -280,7 +280,9 @@ impl Engine {
             if gate {
                 module.set_gate(true);
             }
-            notes.iter().for_each(|note| module.note(*note));
+            for note in notes {
+                module.note(*note);
+            }
         }
     }
 }

@@ -154,9 +154,10 @@ impl Server {
                     self.answer(&chronus_osc::version_reply("chronus", version), from);
                 }
                 Request::Patch(request) => {
+                    let to = address.clone();
                     let task = Task::Request { request, address, from, time_wall_ns };
-                    if let Err(Task::Request { address, .. }) = self.patches.ask(task) {
-                        self.refuse(&address, from);
+                    if !self.patches.ask(task) {
+                        self.refuse(&to, from);
                     }
                 }
                 request => {

@@ -158,6 +158,7 @@ fn stamp_of(path: &Path) -> Stamp {
     std::fs::metadata(path).map_or((None, 0), |data| (data.modified().ok(), data.len()))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it maps an error")]
 fn no_memory(error: io::Error) -> String {
     format!("no room for the patch in memory: {error}")
 }

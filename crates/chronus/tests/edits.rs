@@ -70,7 +70,9 @@ fn a_worker_that_starts_afresh_plays_the_edited_patch() {
     engine.play_on(50);
     let both = [engine.pid_of("primary"), engine.pid_of("standby")];
     for signal in ["STOP", "KILL"] {
-        both.into_iter().for_each(|pid| Engine::signal(pid, signal));
+        for pid in both {
+            Engine::signal(pid, signal);
+        }
     }
     engine.wait_for("a fresh start", |status| status["fresh_starts"].as_u64() >= Some(1));
     let status = engine.wait_for("two replicas", |status| status["redundant"] == true);

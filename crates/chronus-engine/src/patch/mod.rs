@@ -279,6 +279,7 @@ impl Recordings for NoRecordings {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
 fn write_kind<S: Serializer>(entry: &&CatalogEntry, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(entry.spec.kind)
 }

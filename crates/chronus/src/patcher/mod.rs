@@ -1,13 +1,18 @@
 //! The patcher: a thread of its own that reads, checks and saves patches, so that nothing of this takes
 //! time from the sound. What it has found right it hands to the supervisor, which puts it in order.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "neither the supervisor nor the audio thread is at an end of this queue"
+)]
+
 mod budget;
 mod folder;
 pub mod watch;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -99,14 +104,10 @@ pub struct Patches {
 }
 
 impl Patches {
-    /// Asks the patcher.
-    ///
-    /// # Errors
-    /// The task, if too many wait already.
-    pub fn ask(&self, task: Task) -> Result<(), Task> {
-        self.tasks.try_send(task).map_err(|error| match error {
-            TrySendError::Full(task) | TrySendError::Disconnected(task) => task,
-        })
+    /// Asks the patcher; `false` if too many wait already.
+    #[must_use]
+    pub fn ask(&self, task: Task) -> bool {
+        self.tasks.try_send(task).is_ok()
     }
 }
 

@@ -23,7 +23,7 @@ pub fn watch(path: PathBuf, patches: Patches) -> std::io::Result<()> {
             std::thread::sleep(LOOK);
             let now = stamp();
             // Between two looks an editor may have taken the file away, to put the new one there.
-            if now.is_some() && now != last && patches.ask(Task::FileChanged).is_ok() {
+            if now.is_some() && now != last && patches.ask(Task::FileChanged) {
                 last = now;
             }
         }
