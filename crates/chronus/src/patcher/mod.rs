@@ -223,7 +223,7 @@ impl Patcher {
             }
             PatchRequest::Delete { id } => self.draft()?.delete(&id)?,
             PatchRequest::Connect { from, to, depth } => {
-                self.draft()?.connect(&from, &to, depth)?
+                self.draft()?.connect(&from, &to, depth)?;
             }
             PatchRequest::Disconnect { from, to } => self.draft()?.disconnect(&from, &to)?,
             PatchRequest::Set { id, key, setting } => self.draft()?.set(&id, &key, &setting)?,
