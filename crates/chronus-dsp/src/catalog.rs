@@ -54,6 +54,10 @@ pub static CATALOG: &[CatalogEntry] = &[
     // Filters.
     kind!(crate::filter::biquad, Biquad),
     kind!(crate::filter::svf, Svf),
+    kind!(crate::filter::ladder, Ladder),
+    kind!(crate::filter::onepole, Onepole),
+    plain!(crate::filter::comb, Comb),
+    kind!(crate::filter::formant, Formants),
     // Effects.
     // Small parts.
     kind!(crate::utility::vca, Vca),
