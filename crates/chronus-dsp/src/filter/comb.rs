@@ -155,7 +155,8 @@ impl<const C: usize> Module for Comb<C> {
                 self.damped[c] = silent_below(back + half_way);
                 let (round, along) = (feedback[c], feedforward[c]);
                 // With it noise keeps its level, as far as nothing is damped.
-                let level = ((1.0 - round * round) / (1.0 + along * along + 2.0 * along * round)).sqrt();
+                let level =
+                    ((1.0 - round * round) / (1.0 + along * along + 2.0 * along * round)).sqrt();
                 written[c] = silent_below(level * input[c] + round * back);
                 let comb = written[c] + along * back;
                 heard[c] = input[c] + mix[c] * (comb - input[c]);

@@ -57,7 +57,7 @@ const SHIFT: usize = 2;
 const WIDTH: usize = 3;
 const MIX: usize = 4;
 /// How far the first formant is lifted: a low saw then goes out about as loud as it came in.
-const LIFT_DB: f32 = 9.0;
+const LIFT_DB: f32 = 14.0;
 const OCTAVES_PER_DB: f32 = 0.166_096_4;
 /// Per resonance: the integrators' gain, the damping (one over Q), the level.
 const VALUES: usize = 3 * FORMANTS;

@@ -60,8 +60,8 @@ const BASS: usize = 3;
 const SLOPE: usize = 4;
 /// The four stages together take a quarter of the amplitude at the cutoff.
 const FEEDBACK_OF_SINGING: f32 = 4.0;
-/// What a filter that would sing gets to begin with (-120 dB), as the noise of a circuit would give.
-const SPARK: f32 = 1e-6;
+/// What a filter that would sing gets to begin with (-100 dB), as the noise of a circuit would give.
+const SPARK: f32 = 1e-5;
 /// The saturation approaches this level.
 const CEILING: f32 = 2.0;
 /// No input is taken louder, so that no square overflows.
