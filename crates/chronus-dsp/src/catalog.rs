@@ -51,6 +51,10 @@ pub static CATALOG: &[CatalogEntry] = &[
     // Drums.
     // Envelopes.
     kind!(crate::envelope::adsr, Adsr),
+    kind!(crate::envelope::adsr_exp, AdsrExp),
+    kind!(crate::envelope::ad, Ad),
+    kind!(crate::envelope::contour, Contour),
+    kind!(crate::envelope::follower, Follower),
     // Filters.
     kind!(crate::filter::biquad, Biquad),
     kind!(crate::filter::svf, Svf),
