@@ -66,6 +66,14 @@ pub static CATALOG: &[CatalogEntry] = &[
     // Small parts.
     kind!(crate::utility::vca, Vca),
     kind!(crate::utility::mix, Mix),
+    kind!(crate::utility::mixer, Mixer),
+    kind!(crate::utility::gain, Gain),
+    kind!(crate::utility::pan, Pan),
+    kind!(crate::utility::crossfade, Crossfade),
+    kind!(crate::utility::width, Width),
+    kind!(crate::utility::dcblock, DcBlock),
+    kind!(crate::utility::meter, Meter),
+    plain!(crate::utility::scope, Scope),
 ];
 
 /// A kind of module and how to make one.

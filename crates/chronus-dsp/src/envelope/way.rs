@@ -58,6 +58,11 @@ pub struct Ways<const C: usize> {
     level: [f32; C],
 }
 
+/// The nearest whole number of frames, at least 1.
+fn whole(frames: f64) -> f64 {
+    f64::from((frames + 0.5) as u32).max(1.0)
+}
+
 /// Less than any step: what is left then is the rounding of all steps.
 const NOTHING: f64 = 1e-9;
 
@@ -75,7 +80,7 @@ impl<const C: usize> Ways<C> {
     /// Sends channel `c` from wherever it is to `to` within so many frames (at least 1). If the time
     /// is changed on the way, the rest takes no less than `least` frames would.
     pub fn go_to(&mut self, c: usize, to: f32, frames: f64, least: f64) {
-        let frames = frames.max(1.0);
+        let frames = whole(frames);
         (self.from[c], self.to[c], self.left[c]) = (self.level[c], to, 1.0);
         (self.step[c], self.step_max[c]) = (1.0 / frames, 1.0 / least.min(frames));
     }
@@ -84,7 +89,7 @@ impl<const C: usize> Ways<C> {
     /// stays.
     pub fn last(&mut self, c: usize, frames: f64) {
         if self.left[c] > 0.0 {
-            self.step[c] = (1.0 / frames.max(1.0)).min(self.step_max[c]);
+            self.step[c] = (1.0 / whole(frames)).min(self.step_max[c]);
         }
     }
 
