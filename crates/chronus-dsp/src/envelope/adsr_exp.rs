@@ -149,7 +149,7 @@ impl<const C: usize> AdsrExp<C> {
         let mut gates = self.gates;
         gates.answer(cables, |c, is_open| {
             if is_open {
-                let lost = sensitivity[c] * (1.0 - velocity[c].max(0.0).min(1.0));
+                let lost = sensitivity[c] * (1.0 - velocity[c].clamp(0.0, 1.0));
                 self.peak[c] = f64::from(1.0 - lost);
             }
             self.segments[c] = match is_open {
@@ -170,8 +170,8 @@ impl<const C: usize> AdsrExp<C> {
         for c in 0..C {
             let level = self.level[c] + self.share[c] * (self.target[c] - self.level[c]);
             // Only an attack heads for more than the peak.
-            any_peaks |= (self.target[c] > self.peak[c]) & (level >= self.peak[c] * CLOSE);
-            let is_over = (self.target[c] == 0.0) & (level < SILENCE);
+            any_peaks |= self.target[c] > self.peak[c] && level >= self.peak[c] * CLOSE;
+            let is_over = self.target[c] == 0.0 && level < SILENCE;
             self.level[c] = if is_over { 0.0 } else { level };
         }
         if any_peaks {

@@ -100,7 +100,7 @@ impl<const C: usize> Ways<C> {
         for c in 0..C {
             let left = self.left[c] - self.step[c];
             self.left[c] = if left < NOTHING { 0.0 } else { left };
-            any_arrived |= (self.left[c] == 0.0) & (self.step[c] > 0.0);
+            any_arrived |= self.left[c] == 0.0 && self.step[c] > 0.0;
             let distance = bends.distance(self.left[c] as f32, c);
             self.level[c] = self.to[c] + (self.from[c] - self.to[c]) * distance;
         }

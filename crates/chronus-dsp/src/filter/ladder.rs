@@ -99,7 +99,7 @@ impl<const C: usize> Ladder<C> {
 #[inline(always)]
 fn saturated_within_loop(asked: f32, loop_gain: f32) -> f32 {
     const SCALE: f32 = 1.0 / (CEILING * CEILING);
-    let asked = asked.max(-LOUDEST).min(LOUDEST);
+    let asked = asked.clamp(-LOUDEST, LOUDEST);
     let mut v = asked / (1.0 + loop_gain);
     let mut slope = 1.0 / (1.0 + SCALE * v * v).sqrt();
     for _ in 0..2 {

@@ -20,6 +20,6 @@ const QUARTER: f32 = 1_073_741_824.0;
 /// they have the power of one. In the middle each is 3 dB down.
 #[inline(always)]
 fn equal_power(place: f32) -> [f32; 2] {
-    let right = (place.max(0.0).min(1.0) * QUARTER) as u32;
+    let right = (place.clamp(0.0, 1.0) * QUARTER) as u32;
     [sine_of_phase((QUARTER as u32).wrapping_sub(right)), sine_of_phase(right)]
 }

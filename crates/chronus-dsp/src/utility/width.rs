@@ -1,4 +1,5 @@
-//! How wide a stereo signal is, from mono to beyond the loudspeakers, with the bass in the middle.
+//! The picture of a stereo signal: how wide it is, from mono to beyond the loudspeakers, where its
+//! weight lies, and the bass in the middle.
 
 use crate::filter::onepole::Integrator;
 use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
@@ -30,6 +31,14 @@ pub static SPEC: ModuleSpec = ModuleSpec {
              is off",
         )
         .smoothed(20.0),
+        ParamSpec::number(
+            "balance",
+            "",
+            [-1.0, 1.0],
+            0.0,
+            "0 leaves both sides as they are, -1 silences the right, 1 the left",
+        )
+        .smoothed(10.0),
     ],
     bypass: &[(0, 0), (1, 1)],
     ..ModuleSpec::BARE
@@ -37,6 +46,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
 
 const WIDTH: usize = 0;
 const MONO_BELOW: usize = 1;
+const BALANCE: usize = 2;
 const LOWEST_HZ: f32 = 20.0;
 
 /// See [`SPEC`].
@@ -64,7 +74,8 @@ impl<const C: usize> Module for Width<C> {
 
     #[inline(always)]
     fn process(&mut self, mut io: Io<'_>) {
-        let (width, below_hz) = (io.param::<C>(WIDTH), io.param::<C>(MONO_BELOW));
+        let [width, below_hz, balance] =
+            [WIDTH, MONO_BELOW, BALANCE].map(|param| io.param::<C>(param));
         let is_stereo = io.is_connected(1);
         let per_hz = self.per_hz;
         let shares =
@@ -76,7 +87,7 @@ impl<const C: usize> Module for Width<C> {
             if below_hz.is_moving() {
                 share = shares(n);
             }
-            let (width, below_hz) = (width.at(n), below_hz.at(n));
+            let (width, below_hz, balance) = (width.at(n), below_hz.at(n), balance.at(n));
             let (mut l, mut r, mut side) = (left[n], right[n], [0.0; C]);
             for c in 0..C {
                 side[c] = 0.5 * (l[c] - r[c]);
@@ -86,7 +97,8 @@ impl<const C: usize> Module for Width<C> {
                 let bass = low[c] as f32 * (below_hz[c] / LOWEST_HZ).min(1.0);
                 // What one side loses the other gains; where nothing changes, no bit does.
                 let lost = side[c] - width[c] * (side[c] - bass);
-                (l[c], r[c]) = (l[c] - lost, r[c] + lost);
+                l[c] = (l[c] - lost) * (1.0 - balance[c]).min(1.0);
+                r[c] = (r[c] + lost) * (1.0 + balance[c]).min(1.0);
             }
             (left_out[n], right_out[n]) = (l, r);
         }
