@@ -63,13 +63,29 @@ pub static CATALOG: &[CatalogEntry] = &[
     // Drums.
     // Envelopes.
     kind!(crate::envelope::adsr, Adsr),
+    kind!(crate::envelope::adsr_exp, AdsrExp),
+    kind!(crate::envelope::ad, Ad),
+    kind!(crate::envelope::contour, Contour),
+    kind!(crate::envelope::follower, Follower),
     // Filters.
     kind!(crate::filter::biquad, Biquad),
     kind!(crate::filter::svf, Svf),
+    kind!(crate::filter::ladder, Ladder),
+    kind!(crate::filter::onepole, Onepole),
+    plain!(crate::filter::comb, Comb),
+    kind!(crate::filter::formant, Formants),
     // Effects.
     // Small parts.
     kind!(crate::utility::vca, Vca),
     kind!(crate::utility::mix, Mix),
+    kind!(crate::utility::mixer, Mixer),
+    kind!(crate::utility::gain, Gain),
+    kind!(crate::utility::pan, Pan),
+    kind!(crate::utility::crossfade, Crossfade),
+    kind!(crate::utility::width, Width),
+    kind!(crate::utility::dcblock, DcBlock),
+    kind!(crate::utility::meter, Meter),
+    plain!(crate::utility::scope, Scope),
 ];
 
 /// A kind of module and how to make one.
