@@ -104,11 +104,11 @@ pub struct Delay<const C: usize> {
 impl<const C: usize> Delay<C> {
     /// A silent delay.
     pub fn new(rate_hz: u32) -> Self {
-        let frames = frames_of_ms(TIME_MAX_MS, rate_hz) as usize;
+        let frames = frames_of_ms(TIME_MAX_MS, rate_hz).max(2) as usize;
         Self {
             rate_hz,
-            head: Head::new(rate_hz),
-            lines: [(); 2].map(|()| Line::new(frames.max(2))),
+            head: Head::new(rate_hz, frames),
+            lines: [(); 2].map(|()| Line::new(frames)),
             damping: [Pole::REST; 2],
             low_cut: [Pole::REST; 2],
         }

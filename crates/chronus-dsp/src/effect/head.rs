@@ -9,14 +9,19 @@ const FADE_MS: f32 = 30.0;
 const GLIDE_MS: f32 = 100.0;
 /// While it glides, what is heard is at most so much too fast or slow: an octave down, or a fifth up.
 const SLOPE_MAX: f64 = 0.5;
+/// How long a glide takes to come up to speed, or the bend in pitch would be a click.
+const INERTIA_MS: f32 = 5.0;
 /// So near its place, in frames, a glide ends.
 const NEAR: f64 = 0.01;
 
 /// See the file's head. Places are frames ago.
 pub(super) struct Head<const C: usize> {
     place: [f64; C],
-    /// What the place moves by in a frame.
+    farthest: f64,
+    /// What the place moves by in a frame, what that goes to, and the share of the way it takes in one.
     slope: [f64; C],
+    slope_end: [f64; C],
+    inertia: f64,
     /// The place that is faded out, and for how many more frames.
     old_place: [f64; C],
     fading: [u32; C],
@@ -26,11 +31,14 @@ pub(super) struct Head<const C: usize> {
 }
 
 impl<const C: usize> Head<C> {
-    /// A head that goes at once to the first place that it is told.
-    pub fn new(rate_hz: u32) -> Self {
+    /// A head that goes at once to the first place that it is told, at most `farthest`.
+    pub fn new(rate_hz: u32, farthest: usize) -> Self {
         Self {
             place: [2.0; C],
+            farthest: farthest as f64,
             slope: [0.0; C],
+            slope_end: [0.0; C],
+            inertia: 1.0 / f64::from(frames_of_ms(INERTIA_MS, rate_hz)),
             old_place: [2.0; C],
             fading: [0; C],
             fade_frames: frames_of_ms(FADE_MS, rate_hz),
@@ -41,7 +49,8 @@ impl<const C: usize> Head<C> {
 
     /// As new.
     pub fn reset(&mut self) {
-        (self.slope, self.fading, self.is_fresh) = ([0.0; C], [0; C], true);
+        (self.slope, self.slope_end) = ([0.0; C], [0.0; C]);
+        (self.fading, self.is_fresh) = ([0; C], true);
     }
 
     /// Whether it has been told no place yet.
@@ -57,10 +66,12 @@ impl<const C: usize> Head<C> {
         }
         for c in 0..C {
             let way = place[c] - self.place[c];
-            self.slope[c] = 0.0;
             if glides[c] && way.abs() > NEAR {
-                self.slope[c] = (way / self.glide_frames).clamp(-SLOPE_MAX, SLOPE_MAX);
-            } else if glides[c] {
+                self.slope_end[c] = (way / self.glide_frames).clamp(-SLOPE_MAX, SLOPE_MAX);
+                continue;
+            }
+            (self.slope[c], self.slope_end[c]) = (0.0, 0.0);
+            if glides[c] {
                 self.place[c] = place[c];
             } else if way != 0.0 && self.fading[c] == 0 {
                 (self.old_place[c], self.place[c]) = (self.place[c], place[c]);
@@ -73,7 +84,8 @@ impl<const C: usize> Head<C> {
     #[inline(always)]
     pub fn step(&mut self) {
         for c in 0..C {
-            self.place[c] += self.slope[c];
+            self.slope[c] += (self.slope_end[c] - self.slope[c]) * self.inertia;
+            self.place[c] = (self.place[c] + self.slope[c]).clamp(2.0, self.farthest);
             self.fading[c] = self.fading[c].saturating_sub(1);
         }
     }

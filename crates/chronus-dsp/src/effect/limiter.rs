@@ -223,7 +223,9 @@ impl<const C: usize> Module for Limiter<C> {
             }
             let (mut sides, mut needed) = ([left[n], right[n]], [1.0; C]);
             for c in 0..C {
-                sides.iter_mut().for_each(|side| side[c] = silent_below(side[c] * gain[c]));
+                for side in &mut sides {
+                    side[c] = silent_below(side[c] * gain[c]);
+                }
                 let peak = sides[0][c].abs().max(sides[1][c].abs()).max(ceiling[c]);
                 needed[c] = f64::from(ceiling[c]) / f64::from(peak);
             }

@@ -18,6 +18,7 @@ mod glide;
 mod halfband;
 mod head;
 mod line;
+mod shape;
 mod tank;
 
 use core::ops::Range;

@@ -77,6 +77,8 @@ const PREDELAY_MAX_MS: f32 = 250.0;
 const HALF: usize = LANES / 2;
 /// The root of 1/8: a side goes to eight lanes, and comes from eight, with its power kept.
 const PER_LANE: f32 = 0.353_553_4;
+/// With it a steady sound comes back about as loud from a room of the default decay.
+const LEVEL: f32 = 2.5;
 /// The signs with which the lanes of a side are heard and told.
 const SIGNS: [f32; HALF] = [1.0, 1.0, -1.0, 1.0, -1.0, -1.0, 1.0, -1.0];
 
@@ -96,7 +98,7 @@ impl<const C: usize> Reverb<C> {
         let frames = frames_of_ms(PREDELAY_MAX_MS, rate_hz) as usize + 2;
         Self {
             rate_hz,
-            head: Head::new(rate_hz),
+            head: Head::new(rate_hz, frames),
             waiting: [(); 2].map(|()| Line::new(frames)),
             low_cut: [Pole::REST; 2],
             diffuser: Diffuser::new(rate_hz),
@@ -121,7 +123,7 @@ impl<const C: usize> Reverb<C> {
         let mut heard = [[0.0; C]; 2];
         for (lane, signal) in lanes.iter().enumerate() {
             for c in 0..C {
-                heard[lane % 2][c] += SIGNS[lane / 2] * PER_LANE * signal[c];
+                heard[lane % 2][c] += SIGNS[lane / 2] * (LEVEL * PER_LANE) * signal[c];
             }
         }
         heard
@@ -157,9 +159,9 @@ impl<const C: usize> Module for Reverb<C> {
                 let n = piece.frames.start;
                 let place = |wait_ms| f64::from(frames_of_ms(wait_ms, self.rate_hz) + 1);
                 self.head.aim(predelay_ms.at(n).map(place), [false; C]);
-                // From a quarter to twice: three octaves.
+                // From about a third to twice; smaller rooms have too few modes to sound smooth.
                 let design = Design {
-                    size: size.at(n).map(|size| SIZE_MAX * exp2(3.0 * (size - 1.0))),
+                    size: size.at(n).map(|size| SIZE_MAX * exp2(2.5 * (size - 1.0))),
                     decay_s: decay.at(n),
                     damping_hz: damping.at(n),
                 };

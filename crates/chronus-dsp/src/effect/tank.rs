@@ -24,6 +24,9 @@ const SWAY_HZ: f32 = 0.31;
 const SWAY_STEP: f32 = 0.061;
 /// What lies far above the corner of the damping dies away so many times as fast.
 const FASTER: f32 = 4.0;
+/// As much as a line takes from the highs beyond that, in octaves (15 dB): a filter of first order with a
+/// deeper shelf would reach far below its corner.
+const SHELF_OCTAVES: f32 = 2.5;
 /// A line changes its length by at most this share of the time that passes.
 const SLOPE_MAX: f32 = 0.1;
 /// Places in a line are counted in 2^-16 frames.
@@ -138,10 +141,10 @@ impl<const C: usize> Tank<C> {
                 let length_s = LENGTHS_MS[lane] * 1e-3 * design.size[c];
                 // 60 dB are a factor of 1000, which is 9.97 octaves.
                 let octaves = -9.965_784 * length_s / design.decay_s[c];
-                let (low, high) = (exp2(octaves), exp2(octaves * FASTER));
+                let more = (octaves * (FASTER - 1.0)).max(-SHELF_OCTAVES);
+                let (low, high) = (exp2(octaves), exp2(octaves + more));
                 // At the corner the shelf has half its decibels: the pole lies below it.
-                let half = exp2(0.5 * octaves * (FASTER - 1.0));
-                let g = half * tan_of_turns(0.5 * design.damping_hz[c] / self.rate_hz);
+                let g = exp2(0.5 * more) * tan_of_turns(0.5 * design.damping_hz[c] / self.rate_hz);
                 self.highs[lane][c] = high;
                 self.lows[lane][c] = low - high;
                 self.parting[lane][c] = g / (1.0 + g);
