@@ -75,6 +75,18 @@ pub static CATALOG: &[CatalogEntry] = &[
     plain!(crate::filter::comb, Comb),
     kind!(crate::filter::formant, Formants),
     // Effects.
+    plain!(crate::effect::delay, Delay),
+    plain!(crate::effect::chorus, Chorus),
+    plain!(crate::effect::flanger, Flanger),
+    kind!(crate::effect::phaser, Phaser),
+    kind!(crate::effect::tremolo, Tremolo),
+    kind!(crate::effect::ring, Ring),
+    kind!(crate::effect::reverb, Reverb),
+    kind!(crate::effect::distortion, Distortion),
+    kind!(crate::effect::bitcrusher, Bitcrusher),
+    kind!(crate::effect::eq, Eq),
+    kind!(crate::effect::compressor, Compressor),
+    plain!(crate::effect::limiter, Limiter),
     // Small parts.
     kind!(crate::utility::vca, Vca),
     kind!(crate::utility::mix, Mix),
