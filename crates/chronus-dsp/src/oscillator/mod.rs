@@ -41,6 +41,22 @@ const SYNC: PortSpec = PortSpec::new(
     "restarts the turn where it rises through 0, to a fraction of a frame and band-limited",
 );
 
+/// The input that modulates an oscillator's frequency.
+const FM: PortSpec = PortSpec::new(
+    "fm",
+    "modulates the frequency in Hz, through zero: it is freq times (1 + index times this)",
+);
+
+/// How much [`FM`] does.
+const INDEX: ParamSpec = ParamSpec::number(
+    "index",
+    "",
+    [0.0, 32.0],
+    1.0,
+    "depth of fm: at 1, a signal from -1 to 1 moves the frequency between 0 and twice freq",
+)
+.smoothed(10.0);
+
 /// Scatters the bits of a number, one to one: each bit that goes in changes about half of those that
 /// come out. Found by Chris Wellons ("lowbias32", hash-prospector, 2018).
 #[inline(always)]
