@@ -47,6 +47,7 @@ pub static CATALOG: &[CatalogEntry] = &[
     kind!(crate::oscillator::saw, Saw),
     kind!(crate::oscillator::pulse, Pulse),
     kind!(crate::oscillator::triangle, Triangle),
+    kind!(crate::oscillator::supersaw, Supersaw),
     kind!(crate::oscillator::noise, Noise),
     // Drums.
     // Envelopes.

@@ -5,6 +5,7 @@ pub mod noise;
 pub mod pulse;
 pub mod saw;
 pub mod sine;
+pub mod supersaw;
 pub mod triangle;
 
 use crate::module::{Curve, ParamSpec, PortSpec};
