@@ -48,6 +48,7 @@ pub static CATALOG: &[CatalogEntry] = &[
     kind!(crate::oscillator::pulse, Pulse),
     kind!(crate::oscillator::triangle, Triangle),
     kind!(crate::oscillator::supersaw, Supersaw),
+    plain!(crate::oscillator::wavetable, Wavetable),
     kind!(crate::oscillator::noise, Noise),
     // Drums.
     // Envelopes.

@@ -1,12 +1,15 @@
 //! Sources of pitch and timbre.
 
+pub mod cycles;
 pub mod edge;
 pub mod noise;
 pub mod pulse;
 pub mod saw;
+pub mod shapes;
 pub mod sine;
 pub mod supersaw;
 pub mod triangle;
+pub mod wavetable;
 
 use crate::module::{Curve, ParamSpec, PortSpec};
 
