@@ -49,6 +49,7 @@ pub static CATALOG: &[CatalogEntry] = &[
     kind!(crate::oscillator::triangle, Triangle),
     kind!(crate::oscillator::supersaw, Supersaw),
     plain!(crate::oscillator::wavetable, Wavetable),
+    plain!(crate::oscillator::sample, Sample),
     kind!(crate::oscillator::noise, Noise),
     // Drums.
     // Envelopes.

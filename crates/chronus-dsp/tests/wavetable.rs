@@ -158,19 +158,14 @@ fn a_change_of_table_is_a_fade_and_a_glide_has_no_steps() {
     // From the sine of basic to the fundamental of the organ, whose peak is at its own place.
     module.set_param(3, 1.0);
     heard.extend(play(&mut module, 4800, &[]).swap_remove(0));
-    module.set_param(3, 0.0);
-    heard.extend(play(&mut module, 100, &[]).swap_remove(0));
-    module.set_param(3, 6.0);
-    module.set_param(0, 3000.0);
-    heard.extend(play(&mut module, 100, &[]).swap_remove(0));
     let steepest =
         |heard: &[f32]| heard.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
     let slope = (TAU * 100.0 / 48_000.0) as f32;
-    let found = steepest(&heard[..9600]);
+    let found = steepest(&heard);
     println!("steepest step {found:.5}, the tone itself goes {slope:.5}");
     assert!(found < 1.2 * slope);
-    // A bright saw that glides by four octaves: between levels nothing jumps but the saw itself.
-    let mut module = wavetable(&[("freq", 110.0), ("gain", 1.0), ("position", 0.0)]);
+    // Over four octaves it is read at eight levels.
+    let mut module = wavetable(&[("freq", 110.0), ("gain", 1.0)]);
     module.set_param(0, 1760.0);
     let found = steepest(&play(&mut module, 4800, &[])[0]);
     let slope = (TAU * 1760.0 / 48_000.0) as f32;

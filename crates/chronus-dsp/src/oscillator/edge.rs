@@ -83,7 +83,7 @@ fn step_response(per_frame: usize) -> Vec<f64> {
 }
 
 /// The modified Bessel function of order 0 at the square root of `square`, by its series.
-fn bessel_i0_of_square(square: f64) -> f64 {
+pub(super) fn bessel_i0_of_square(square: f64) -> f64 {
     let (mut sum, mut term) = (1.0, 1.0);
     for k in 1..30 {
         term *= square / 4.0 / f64::from(k * k);

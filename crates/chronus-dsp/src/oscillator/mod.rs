@@ -2,8 +2,11 @@
 
 pub mod cycles;
 pub mod edge;
+pub mod kernel;
 pub mod noise;
+pub mod playhead;
 pub mod pulse;
+pub mod sample;
 pub mod saw;
 pub mod shapes;
 pub mod sine;
