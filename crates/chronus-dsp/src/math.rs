@@ -91,8 +91,8 @@ impl PhaseSteps {
         (f64::from(freq_hz.min(self.freq_max_hz)) * self.per_hz + 0.5) as u32
     }
 
-    /// A step of [`of`](Self::of) times `1 + by`: negative if that is, and held so that no step is as
-    /// long as half a turn, however far it is modulated.
+    /// A step of [`of`](Self::of) times `1 + by`: negative if that is, and held so that no step is
+    /// as long as half a turn, however far it is modulated.
     #[inline(always)]
     pub fn modulated(step: u32, by: f32) -> i32 {
         // 0.495 of a turn. A step that is not modulated is below it and stays as it is.

@@ -51,13 +51,15 @@ fn without_a_signal_fm_changes_no_bit() {
 
 #[test]
 fn the_sidebands_of_a_sine_are_bessel_functions() {
-    // An index of 6 takes the frequency from -5 to 7 times, and sidebands through 0, where they meet others.
+    // An index of 6 takes the frequency from -5 to 7 times, and sidebands through 0, where they
+    // meet others.
     for (carrier, modulating, index) in [(512, 64, 0.25), (640, 256, 1.0), (192, 128, 6.0)] {
         let settings = [("freq", hz(carrier)), ("gain", 1.0), ("index", index)];
         let mut sine = module("sine", RATE_HZ, &settings);
         let heard = play(&mut sine, LEAD + LENGTH, &[("fm", &modulator(modulating))]);
         let spectrum = powers(&heard[0][LEAD..LEAD + LENGTH]);
-        // What a frame adds to the phase is heard in the next one: a sum where theory has an integral.
+        // What a frame adds to the phase is heard in the next one: a sum where theory has an
+        // integral.
         let half_step = 0.5 * TAU * modulating as f64 / LENGTH as f64;
         let beta = f64::from(index) * carrier as f64 / modulating as f64;
         let beta = beta * half_step / half_step.sin();
@@ -88,7 +90,8 @@ fn at_minus_the_frequency_all_run_backwards() {
         let forward = play(&mut module(kind, RATE_HZ, &settings), LEAD + LENGTH, &[]);
         let mut instance = module(kind, RATE_HZ, &settings);
         let backward = play(&mut instance, LEAD + LENGTH, &[("fm", &|_| -1.0)]);
-        // Both repeat after LENGTH; the one is the other from behind, shifted by what the delay says.
+        // Both repeat after LENGTH; the one is the other from behind, shifted by what the delay
+        // says.
         let forward = &forward[0][LEAD..LEAD + LENGTH];
         let backward = &backward[0][LEAD..LEAD + LENGTH];
         let distance = |shift: usize| {
@@ -107,8 +110,9 @@ fn at_minus_the_frequency_all_run_backwards() {
 
 #[test]
 fn edges_have_no_aliases_while_the_frequency_goes_through_zero() {
-    // Between frames the frequency counts as constant: the faster it moves, the less exact are the edges.
-    // All repeats 17 times in LENGTH, which is no multiple of that: what folds down lies between.
+    // Between frames the frequency counts as constant: the faster it moves, the less exact are the
+    // edges. All repeats 17 times in LENGTH, which is no multiple of that: what folds down lies
+    // between.
     for kind in ["saw", "pulse", "triangle"] {
         for (turns, modulating, index, limit_db) in
             [(85, 17, 0.5, -75.0), (85, 17, 1.7, -75.0), (170, 170, 2.5, -50.0)]

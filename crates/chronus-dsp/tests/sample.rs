@@ -34,7 +34,9 @@ fn mono(settings: Settings, samples: Vec<f32>) -> Instance {
 fn start(module: &mut Instance, frames: usize) -> Vec<Vec<f32>> {
     module.set_gate(true);
     let mut heard = play(module, frames, &[]);
-    heard.iter_mut().for_each(|side| side.truncate(frames));
+    for side in &mut heard {
+        side.truncate(frames);
+    }
     heard
 }
 
@@ -173,7 +175,8 @@ fn nothing_clicks() {
         let settings = [("loop", course), ("start", 0.1), ("end", 0.9)];
         let mut module = mono(&settings, samples.clone());
         let mut heard = start(&mut module, 9600).swap_remove(0);
-        // The end moves to before where it is, the start to behind that, always at the same place of a turn.
+        // The end moves to before where it is, the start to behind that, always at the same place
+        // of a turn.
         for (param, value) in [(2, 0.15), (1, 0.13), (4, 1.0), (1, 0.14), (2, 1.0), (4, 0.0)] {
             module.set_param(param, value);
             heard.extend(play(&mut module, 640, &[]).swap_remove(0));

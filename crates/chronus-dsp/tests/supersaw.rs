@@ -1,4 +1,5 @@
-//! The supersaw has seven saws where its parameters say, no aliases, and the same loudness at all settings.
+//! The supersaw has seven saws where its parameters say, no aliases, and the same loudness at all
+//! settings.
 #![allow(clippy::disallowed_methods)] // What is measured with need not be the same everywhere.
 
 mod common;

@@ -1,4 +1,5 @@
-//! The wavetable plays its tables without aliases, at their levels, and moves in them without a step.
+//! The wavetable plays its tables without aliases, at their levels, and moves in them without a
+//! step.
 #![allow(clippy::disallowed_methods)] // What is measured with need not be the same everywhere.
 
 mod common;

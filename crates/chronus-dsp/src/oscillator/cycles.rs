@@ -1,9 +1,11 @@
-//! Single turns of a sound, ready to be played at any pitch without aliases: what a wavetable is made of.
+//! Single turns of a sound, ready to be played at any pitch without aliases: what a wavetable is
+//! made of.
 //!
-//! Each cycle is held at several levels, each with half an octave less at its top than the one before.
-//! Between samples a cubic B-spline is drawn. It dulls the sound and leaves images at its other side; the
-//! first is made good in the samples, and to keep the latter low, they are eight times as dense as they need
-//! be (see M. Unser, "Splines: A Perfect Fit for Signal and Image Processing", 1999).
+//! Each cycle is held at several levels, each with half an octave less at its top than the one
+//! before. Between samples a cubic B-spline is drawn. It dulls the sound and leaves images at its
+//! other side; the first is made good in the samples, and to keep the latter low, they are eight
+//! times as dense as they need be (see M. Unser, "Splines: A Perfect Fit for Signal and Image
+//! Processing", 1999).
 
 use core::f64::consts::{PI, TAU};
 use std::sync::LazyLock;
@@ -16,8 +18,8 @@ const LEVELS: usize = 21;
 /// As many harmonics has each level.
 const HARMONICS: [usize; LEVELS] =
     [1024, 724, 512, 362, 256, 181, 128, 90, 64, 45, 32, 22, 16, 11, 8, 5, 4, 2, 2, 1, 1];
-/// The most samples of a level, as a power of two; the upper harmonics of a bass have to do with less than
-/// eight times the density.
+/// The most samples of a level, as a power of two; the upper harmonics of a bass have to do with
+/// less than eight times the density.
 const BITS_MAX: u32 = 12;
 const BITS_MIN: u32 = 9;
 /// A power of two of samples.
@@ -31,7 +33,8 @@ const BITS: [u32; LEVELS] = {
     }
     bits
 };
-/// The samples around the end of a turn are there twice, so that four in a row can be read anywhere.
+/// The samples around the end of a turn are there twice, so that four in a row can be read
+/// anywhere.
 const EXTRA: usize = 3;
 /// Where each level begins, and in the end how long a cycle is.
 const STARTS: [usize; LEVELS + 1] = {
@@ -43,8 +46,8 @@ const STARTS: [usize; LEVELS + 1] = {
     starts
 };
 const CYCLE_LENGTH: usize = STARTS[LEVELS];
-/// The highest harmonic of a level goes from here to half an octave further, as a share of the rate, while
-/// the level gives way to the next. At 48 kHz no alias comes down to 20 kHz.
+/// The highest harmonic of a level goes from here to half an octave further, as a share of the
+/// rate, while the level gives way to the next. At 48 kHz no alias comes down to 20 kHz.
 const TOP_OF_RATE: f64 = 0.41;
 
 /// The levels to be read at one frequency.
@@ -94,8 +97,8 @@ impl Cycles {
         Self { samples, count: sounds.len() }
     }
 
-    /// What is heard at this phase, where 2^32 is one turn, and this position, from 0 for the first cycle to
-    /// 1 for the last.
+    /// What is heard at this phase, where 2^32 is one turn, and this position, from 0 for the first
+    /// cycle to 1 for the last.
     #[inline(always)]
     pub fn read(&self, phase: u32, level: Level, position: f32) -> f32 {
         let position = position * (self.count - 1) as f32;
@@ -183,8 +186,9 @@ fn point(turns: f64) -> [f64; 2] {
     [libm::cos(TAU * turns), libm::sin(TAU * turns)]
 }
 
-/// Value `n` of so many becomes the sum over all `h` of value `h` times the point at `h n` parts of the
-/// circle, as complex numbers: the inverse Fourier transform, without a scale (Cooley and Tukey, 1965).
+/// Value `n` of so many becomes the sum over all `h` of value `h` times the point at `h n` parts of
+/// the circle, as complex numbers: the inverse Fourier transform, without a scale (Cooley and
+/// Tukey, 1965).
 fn transform(values: &mut [[f64; 2]]) {
     static CIRCLE: LazyLock<Vec<[f64; 2]>> = LazyLock::new(|| {
         let size = 1 << BITS_MAX;

@@ -1,9 +1,10 @@
-//! What lies between the frames of a recording, and what must go when it is played faster: a sinc under a
-//! Kaiser window, read at any place.
+//! What lies between the frames of a recording, and what must go when it is played faster: a sinc
+//! under a Kaiser window, read at any place.
 //!
-//! Played at its speed, a recording comes out as it is. Played faster, the sinc is drawn out so that nothing
-//! above half the rate is left (Julius O. Smith and Phil Gossett, "A Flexible Sampling-Rate Conversion
-//! Method", 1984); to be fast it is held ready at steps of an eighth of an octave.
+//! Played at its speed, a recording comes out as it is. Played faster, the sinc is drawn out so
+//! that nothing above half the rate is left (Julius O. Smith and Phil Gossett, "A Flexible
+//! Sampling-Rate Conversion Method", 1984); to be fast it is held ready at steps of an eighth of an
+//! octave.
 
 use super::edge::bessel_i0_of_square;
 use core::f64::consts::PI;
@@ -11,11 +12,13 @@ use std::sync::LazyLock;
 
 /// Frames to each side of the place that is read, at the speed of the recording.
 const REACH: usize = 16;
-/// Side lobes at -80 dB; at 48 kHz all is heard up to 20 kHz, and nothing that comes from beyond 28 kHz.
+/// Side lobes at -80 dB; at 48 kHz all is heard up to 20 kHz, and nothing that comes from beyond 28
+/// kHz.
 const KAISER_BETA: f64 = 8.0;
 /// From a speed of 1 to 16; faster ones let aliases in.
 const LEVELS: usize = 33;
-/// Places between two frames, at the speed of the recording; between these it is read in straight lines.
+/// Places between two frames, at the speed of the recording; between these it is read in straight
+/// lines.
 const POSITIONS: f64 = 256.0;
 /// Weights are a multiple of this.
 const LANES: usize = 8;
@@ -77,8 +80,16 @@ impl Kernel {
     #[inline(always)]
     pub fn of(speed: f64) -> &'static Self {
         /// Eighths of an octave above 1.
-        const EIGHTHS: [f32; 8] =
-            [1.0, 1.0905077, 1.1892071, 1.2968396, 1.4142135, 1.5422108, 1.6817929, 1.8340081];
+        const EIGHTHS: [f32; 8] = [
+            1.0,
+            1.0905077,
+            1.1892071,
+            1.2968396,
+            core::f32::consts::SQRT_2,
+            1.5422108,
+            1.6817929,
+            1.8340081,
+        ];
         let speed = (speed as f32).clamp(1.0, 16.0);
         let (octave, part) = ((speed.to_bits() >> 23) as usize - 127, speed.to_bits() & 0x7f_ffff);
         let part = f32::from_bits(part | 0x3f80_0000);
@@ -107,10 +118,13 @@ impl Kernel {
         let mut sums = [[0.0; N]; LANES];
         let rows = this.as_chunks::<LANES>().0.iter().zip(next.as_chunks::<LANES>().0);
         for (frames, (this, next)) in frames.as_chunks::<LANES>().0.iter().zip(rows) {
+            let mut weights = [0.0; LANES];
             for i in 0..LANES {
-                let weight = this[i] + share * (next[i] - this[i]);
+                weights[i] = this[i] + share * (next[i] - this[i]);
+            }
+            for i in 0..LANES {
                 for channel in 0..N {
-                    sums[i][channel] += weight * frames[i][channel];
+                    sums[i][channel] += weights[i] * frames[i][channel];
                 }
             }
         }

@@ -64,8 +64,8 @@ const INDEX: ParamSpec = ParamSpec::number(
 )
 .smoothed(10.0);
 
-/// Scatters the bits of a number, one to one: each bit that goes in changes about half of those that
-/// come out. Found by Chris Wellons ("lowbias32", hash-prospector, 2018).
+/// Scatters the bits of a number, one to one: each bit that goes in changes about half of those
+/// that come out. Found by Chris Wellons ("lowbias32", hash-prospector, 2018).
 #[inline(always)]
 fn scramble(mut bits: u32) -> u32 {
     bits = (bits ^ (bits >> 16)).wrapping_mul(0x7feb_352d);

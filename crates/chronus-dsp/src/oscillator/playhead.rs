@@ -1,4 +1,5 @@
-//! Where a recording is being played, and how it goes on there: once, round and round, or to and fro.
+//! Where a recording is being played, and how it goes on there: once, round and round, or to and
+//! fro.
 
 use super::kernel::{Kernel, TAPS_MAX};
 use crate::module::Recording;
@@ -50,6 +51,23 @@ impl Region {
                 self.first + k.min(period - k)
             }
         }
+    }
+}
+
+/// How fast a recording is played.
+#[derive(Clone, Copy)]
+pub struct Pace {
+    kernel: &'static Kernel,
+    /// Frames of the recording per frame that is heard.
+    speed: f64,
+    /// As many frames of the recording before the end of what is played once, it begins to fade.
+    fade: f64,
+}
+
+impl Pace {
+    /// So many frames of the recording per frame, of which `fade` fade before the end.
+    pub fn new(speed: f64, fade: f64) -> Self {
+        Self { kernel: Kernel::of(speed), speed, fade: fade * speed }
     }
 }
 
@@ -108,14 +126,14 @@ impl Playhead {
         self.has_turned &= inside.contains(&self.at);
     }
 
-    /// What is heard on the left and on the right, `speed` being frames of the recording per frame, and
-    /// `fade` how many frames it takes to fade out before the end.
+    /// What is heard on the left and on the right.
     #[inline(always)]
-    pub fn read(&self, recording: &Recording, speed: f64, reverse: bool, fade: f64) -> [f32; 2] {
-        let kernel = Kernel::of(speed);
-        let frame = self.at.floor();
-        let behind = (self.at - frame) as f32;
-        let first = kernel.first(frame as i64);
+    pub fn read(&self, recording: &Recording, pace: &Pace, reverse: bool) -> [f32; 2] {
+        let kernel = pace.kernel;
+        // Rounded down; where a place is below 0 a conversion rounds up.
+        let frame = self.at as i64 - i64::from(self.at < 0.0);
+        let behind = (self.at - frame as f64) as f32;
+        let first = kernel.first(frame);
         let taps = kernel.taps();
         let bounds = self.bounds(recording, reverse);
         let is_whole = first >= bounds.0 && first + taps as i64 <= bounds.1;
@@ -137,7 +155,7 @@ impl Playhead {
                 kernel.weigh(behind, &frames[..taps])
             }
         };
-        let level = self.level.value() * self.end_level(speed, reverse, fade);
+        let level = self.level.value() * self.end_level(pace, reverse);
         heard.map(|sample| sample * level)
     }
 
@@ -167,24 +185,24 @@ impl Playhead {
     }
 
     /// 1, and down to 0 before the end of what is played once.
-    fn end_level(&self, speed: f64, reverse: bool, fade: f64) -> f32 {
+    fn end_level(&self, pace: &Pace, reverse: bool) -> f32 {
         let Region { first, end, course } = self.region;
         let left = if self.is_forward(reverse) {
             end as f64 - self.at
         } else {
             self.at - first as f64 + 1.0
         };
-        if course != Course::Once || left >= fade * speed {
+        if course != Course::Once || left >= pace.fade {
             return 1.0;
         }
-        (left / (fade * speed)).max(0.0) as f32
+        (left / pace.fade).max(0.0) as f32
     }
 
     /// To the next frame that is heard.
     #[inline(always)]
-    pub fn advance(&mut self, speed: f64, reverse: bool) {
+    pub fn advance(&mut self, pace: &Pace, reverse: bool) {
         let forward = self.is_forward(reverse);
-        self.at += if forward { speed } else { -speed };
+        self.at += if forward { pace.speed } else { -pace.speed };
         self.level.step();
         let (first, end) = (self.region.first as f64, self.region.end as f64);
         match self.region.course {
@@ -192,8 +210,7 @@ impl Playhead {
             Course::Round => {
                 let is_over = if forward { self.at >= end } else { self.at < first };
                 if is_over {
-                    self.at = first + (self.at - first) % (end - first);
-                    self.at += if self.at < first { end - first } else { 0.0 };
+                    self.at = first + (self.at - first).rem_euclid(end - first);
                     self.has_turned = true;
                 }
             }

@@ -1,9 +1,10 @@
 //! A recording, played once or round and round, at any speed, forwards or backwards.
 
-use super::playhead::{Course, Playhead, Region};
+use super::playhead::{Course, Pace, Playhead, Region};
 use crate::math::frames_of_ms;
 use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec, Recording};
 use crate::smooth::Ramp;
+use core::array::from_fn;
 
 /// The kind `sample`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -11,7 +12,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     summary: "Plays a recording: once or in a loop, at any speed, forwards or backwards.",
     inputs: &[PortSpec::new(
         "gate",
-        "starts each channel as it rises through 0.5, as the gate does all; a loop ends as it closes",
+        "starts each channel as it rises through 0.5, as the gate does all; closing ends a loop",
     )],
     outputs: &[
         PortSpec::new("left", "the first channel of the recording"),
@@ -38,7 +39,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         ParamSpec::choice(
             "loop",
             &["off", "on", "pingpong"],
-            "off: each start is played to the end; on and pingpong: round and round, or to and fro, \
+            "off: each start is played to its end; on, pingpong: round and round, or to and fro, \
              until the gate closes",
         ),
         ParamSpec::choice(
@@ -57,7 +58,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
             "ms",
             [1.0, 20_000.0],
             10.0,
-            "how long a loop takes to fade once the gate closes; an envelope behind it needs as long",
+            "how long a loop takes to fade once the gate closes; an envelope behind needs as long",
         )
         .exponential(),
     ],
@@ -73,8 +74,8 @@ const LOOP: usize = 3;
 const REVERSE: usize = 4;
 const GAIN: usize = 5;
 const RELEASE: usize = 6;
-/// What is played fades in over this time if it begins within the recording. Where that itself begins
-/// nothing is cut, and a stroke stays as hard as it is.
+/// What is played fades in over this time if it begins within the recording. Where that itself
+/// begins nothing is cut, and a stroke stays as hard as it is.
 const FADE_IN_MS: f32 = 1.0;
 /// What ends, or makes way for a new start, fades over this time.
 const FADE_OUT_MS: f32 = 5.0;
@@ -148,17 +149,19 @@ impl<const C: usize> Sample<C> {
 
     /// Follows parameters that moved while it plays.
     fn follow(&mut self, c: usize, now: Now, frames: usize) {
-        let mut head = self.heads[c][0];
+        let head = &mut self.heads[c][0];
         if !head.is_playing {
             return;
         }
         if !head.is_beyond(&now.region, now.reverse) {
             if head.region != now.region {
-                self.heads[c][0].go_on_in(now.region);
+                head.go_on_in(now.region);
             }
             return;
         }
-        // Where it is, it may have been turned round before it came to its own region; to fade it goes on.
+        let mut head = *head;
+        // Where it is, it may have been turned round before it came to its own region; to fade it
+        // goes on.
         if head.is_beyond(&head.region, now.reverse) {
             self.heads[c][0].go_on_in(Region::new(frames, 0.0, 1.0, Course::Once));
         }
@@ -225,23 +228,29 @@ impl<const C: usize> Module for Sample<C> {
         };
         let frames = recording.frames();
         let fade = f64::from(frames_of_ms(FADE_OUT_MS, self.rate_hz));
+        let mut paces = [Pace::new(1.0, fade); C];
+        let mut regions = [Region::new(frames, 0.0, 1.0, Course::Once); C];
         for n in 0..left.len() {
+            if n == 0 || speed.is_moving() {
+                paces = speed.at(n).map(|speed| Pace::new(f64::from(speed) * self.per_frame, fade));
+            }
+            if n == 0 || start.is_moving() || end.is_moving() || course.is_moving() {
+                let (start, end, course) = (start.at(n), end.at(n), course.at(n).map(course_of));
+                regions = from_fn(|c| Region::new(frames, start[c], end[c], course[c]));
+            }
             let asked = core::mem::take(&mut self.asked);
-            let (speed, gain) = (speed.at(n), gain.at(n));
-            let (start, end, course) = (start.at(n), end.at(n), course.at(n));
-            let (reverse, release_ms) = (reverse.at(n), release.at(n));
+            let (reverse, gain, release_ms) = (reverse.at(n), gain.at(n), release.at(n));
             let [mut l, mut r] = [[0.0; C]; 2];
             for c in 0..C {
-                let region = Region::new(frames, start[c], end[c], course_of(course[c]));
-                let now = Now { region, reverse: reverse[c] > 0.5, release_ms: release_ms[c] };
+                let (region, reverse) = (regions[c], reverse[c] > 0.5);
+                let now = Now { region, reverse, release_ms: release_ms[c] };
                 self.follow(c, now, frames);
                 self.answer(c, gates[n][c] > 0.5, asked, now, frames);
-                let speed = f64::from(speed[c]) * self.per_frame;
                 for head in self.heads[c].iter_mut().filter(|head| head.is_playing) {
-                    let heard = head.read(&recording, speed, now.reverse, fade);
+                    let heard = head.read(&recording, &paces[c], reverse);
                     l[c] += gain[c] * heard[0];
                     r[c] += gain[c] * heard[1];
-                    head.advance(speed, now.reverse);
+                    head.advance(&paces[c], reverse);
                 }
             }
             (left[n], right[n]) = (l, r);

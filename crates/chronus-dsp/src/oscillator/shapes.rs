@@ -64,8 +64,8 @@ fn organ() -> Vec<Spectrum> {
     BARS.iter().map(registration).collect()
 }
 
-/// The vowels u, o, a, e, i: formants of men as Gordon Peterson and Harold Barney measured them ("Control
-/// Methods Used in a Study of the Vowels", 1952), right for a voice at 110 Hz.
+/// The vowels u, o, a, e, i: formants of men as Gordon Peterson and Harold Barney measured them
+/// ("Control Methods Used in a Study of the Vowels", 1952), right for a voice at 110 Hz.
 fn vocal() -> Vec<Spectrum> {
     const FORMANTS_HZ: [[f64; 3]; 5] = [
         [300.0, 870.0, 2240.0],
@@ -116,7 +116,9 @@ fn pulse() -> Vec<Spectrum> {
     let narrow = |width: &f64| {
         let mut sound = sines(|h| libm::sin(PI * h * width) / h);
         // A pulse is symmetric around its middle.
-        sound.iter_mut().for_each(|harmonic| harmonic.swap(0, 1));
+        for harmonic in &mut sound {
+            harmonic.swap(0, 1);
+        }
         normalise(&mut sound);
         sound
     };

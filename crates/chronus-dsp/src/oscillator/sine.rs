@@ -78,8 +78,9 @@ impl<const C: usize> Sine<C> {
     }
 }
 
-/// So many times a step, less whole turns: those change nothing, because the phase of a sine is all that
-/// is heard of it. So its frequency may go as far as it likes, also beyond half the rate for a moment.
+/// So many times a step, less whole turns: those change nothing, because the phase of a sine is all
+/// that is heard of it. So its frequency may go as far as it likes, also beyond half the rate for a
+/// moment.
 #[inline(always)]
 fn deviation(step: u32, times: f32) -> u32 {
     const TURN: f32 = 4_294_967_296.0;

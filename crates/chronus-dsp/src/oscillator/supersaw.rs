@@ -1,8 +1,8 @@
 //! Seven saws side by side, a little out of tune with each other: the broad sound of trance.
 //!
-//! How far the saws lie apart in relation to each other is what Adam Szabo measured at a Roland JP-8000
-//! ("How to Emulate the Super Saw", 2010). What makes seven band-limited saws cheap: edges add up, so all
-//! the saws of a side share one trail.
+//! How far the saws lie apart in relation to each other is what Adam Szabo measured at a Roland
+//! JP-8000 ("How to Emulate the Super Saw", 2010). What makes seven band-limited saws cheap: edges
+//! add up, so all the saws of a side share one trail.
 
 use super::edge::{Trail, jumped, ramp};
 use crate::math::{PhaseSteps, exp2};
@@ -71,8 +71,8 @@ const BLEND: usize = 3;
 const WIDTH: usize = 4;
 const SEED: usize = 5;
 const SPREAD: usize = 6;
-/// Where the saws are: the one in the middle, three on the left, three on the right; in shares of the
-/// detuning, in pitch. Each side has its part of those above and below.
+/// Where the saws are: the one in the middle, three on the left, three on the right; in shares of
+/// the detuning, in pitch. Each side has its part of those above and below.
 const OFFSETS: [f32; SAWS] = [0.0, -1.0, 0.181, 0.565, -0.572, -0.177, 0.977];
 const SAWS: usize = 7;
 /// The first saw that is not heard on the left.

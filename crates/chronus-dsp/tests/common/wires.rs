@@ -1,4 +1,5 @@
-//! A module with a signal of its own at each input: what the bench, which plays one signal to all, cannot.
+//! A module with a signal of its own at each input: what the bench, which plays one signal to all,
+//! cannot.
 #![allow(dead_code)] // Not every test file needs all of it.
 
 use chronus_dsp::{BLOCK_FRAMES, Buffer, Instance, Recording, Transport, catalog, silent_buffer};
