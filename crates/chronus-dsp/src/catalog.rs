@@ -59,6 +59,9 @@ pub static CATALOG: &[CatalogEntry] = &[
     kind!(crate::oscillator::saw, Saw),
     kind!(crate::oscillator::pulse, Pulse),
     kind!(crate::oscillator::triangle, Triangle),
+    kind!(crate::oscillator::supersaw, Supersaw),
+    plain!(crate::oscillator::wavetable, Wavetable),
+    plain!(crate::oscillator::sample, Sample),
     kind!(crate::oscillator::noise, Noise),
     // Drums.
     // Envelopes.

@@ -131,6 +131,16 @@ impl PhaseSteps {
     pub fn of(&self, freq_hz: f32) -> u32 {
         (f64::from(freq_hz.min(self.freq_max_hz)) * self.per_hz + 0.5) as u32
     }
+
+    /// A step of [`of`](Self::of) times `1 + by`: negative if that is, and held so that no step is
+    /// as long as half a turn, however far it is modulated.
+    #[inline(always)]
+    pub fn modulated(step: u32, by: f32) -> i32 {
+        // 0.495 of a turn. A step that is not modulated is below it and stays as it is.
+        const STEP_MAX: f64 = 2_126_008_811.0;
+        let step = f64::from(step as i32) * (1.0 + f64::from(by));
+        step.clamp(-STEP_MAX, STEP_MAX) as i32
+    }
 }
 
 /// How many frames a time lasts: the nearest whole number, and at least one.

@@ -83,7 +83,7 @@ fn step_response(per_frame: usize) -> Vec<f64> {
 }
 
 /// The modified Bessel function of order 0 at the square root of `square`, by its series.
-fn bessel_i0_of_square(square: f64) -> f64 {
+pub(super) fn bessel_i0_of_square(square: f64) -> f64 {
     let (mut sum, mut term) = (1.0, 1.0);
     for k in 1..30 {
         term *= square / 4.0 / f64::from(k * k);
@@ -171,9 +171,13 @@ impl<const C: usize> Trail<C> {
         if let Some(restart) = restart {
             let (Restart { ago, phase, rest }, arrival) = (restart, restart.arrival());
             self.jump(frame, c, ago, (ramp(phase) - ramp(to)) * gain);
-            if (arrival as i32) < phase as i32 {
+            if rest > 0 && (arrival as i32) < phase as i32 {
                 let ago = ago * (arrival.wrapping_sub(HALF_TURN) as f32 / rest as f32);
                 self.jump(frame, c, ago, -2.0 * gain);
+            }
+            if rest < 0 && arrival as i32 > phase as i32 {
+                let ago = ago * (HALF_TURN.wrapping_sub(arrival) as f32 / -rest as f32);
+                self.jump(frame, c, ago, 2.0 * gain);
             }
         }
     }
@@ -183,6 +187,12 @@ impl<const C: usize> Default for Trail<C> {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Whether a [`ramp`] that moved by `step` jumped on its way.
+#[inline(always)]
+pub fn jumped(from: u32, to: u32, step: i32) -> bool {
+    ((to as i32) < from as i32) != (step < 0)
 }
 
 /// The plain ramp: from 0 at phase 0 up to 1 at half a turn, where it jumps to -1.
@@ -198,14 +208,14 @@ pub struct Restart {
     pub ago: f32,
     /// At this phase.
     pub phase: u32,
-    /// How far it went since, less than half a turn.
-    pub rest: u32,
+    /// How far it went since, less than half a turn; backwards if negative.
+    pub rest: i32,
 }
 
 impl Restart {
     /// A restart at `phase`, on the way of `step`; `None` if `ago` is 0.
-    pub fn new(ago: f32, phase: u32, step: u32) -> Option<Self> {
-        let rest = (f64::from(ago) * f64::from(step)) as u32;
+    pub fn new(ago: f32, phase: u32, step: i32) -> Option<Self> {
+        let rest = (f64::from(ago) * f64::from(step)) as i32;
         (ago > 0.0).then_some(Self { ago, phase, rest })
     }
 
@@ -216,7 +226,7 @@ impl Restart {
 
     /// The phase at which it arrives.
     pub fn arrival(&self) -> u32 {
-        self.phase.wrapping_add(self.rest)
+        self.phase.wrapping_add(self.rest as u32)
     }
 }
 

@@ -1,11 +1,18 @@
 //! Sources of pitch and timbre.
 
+pub mod cycles;
 pub mod edge;
+pub mod kernel;
 pub mod noise;
+pub mod playhead;
 pub mod pulse;
+pub mod sample;
 pub mod saw;
+pub mod shapes;
 pub mod sine;
+pub mod supersaw;
 pub mod triangle;
+pub mod wavetable;
 
 use crate::module::{Curve, ParamSpec, PortSpec};
 
@@ -40,3 +47,19 @@ const SYNC: PortSpec = PortSpec::new(
     "sync",
     "restarts the turn where it rises through 0, to a fraction of a frame and band-limited",
 );
+
+/// The input that modulates an oscillator's frequency.
+const FM: PortSpec = PortSpec::new(
+    "fm",
+    "modulates the frequency in Hz, through zero: it is freq times (1 + index times this)",
+);
+
+/// How much [`FM`] does.
+const INDEX: ParamSpec = ParamSpec::number(
+    "index",
+    "",
+    [0.0, 32.0],
+    1.0,
+    "depth of fm: at 1, a signal from -1 to 1 moves the frequency between 0 and twice freq",
+)
+.smoothed(10.0);

@@ -2,7 +2,7 @@
 #![allow(dead_code)] // Not every test file needs all of it.
 
 use chronus_dsp::{
-    BLOCK_FRAMES, Buffer, Instance, ModuleSpec, Note, Transport, catalog, silent_buffer,
+    BLOCK_FRAMES, Buffer, Instance, ModuleSpec, Note, Recording, Transport, catalog, silent_buffer,
 };
 
 /// The rates that every guarantee is tested at.
@@ -32,7 +32,10 @@ impl Bench {
     /// A module of so many channels, which all get the same input.
     pub fn poly(kind: &str, rate_hz: u32, channels: usize) -> Self {
         let entry = catalog::find(kind).expect("a kind of the catalog");
-        let module = Instance::new(entry, rate_hz, channels);
+        let mut module = Instance::new(entry, rate_hz, channels);
+        if entry.spec.recording.is_some() {
+            module.set_recording(recording());
+        }
         let spec = module.spec();
         Self {
             inputs: vec![silent_buffer(channels); spec.inputs.len()],
@@ -113,6 +116,12 @@ impl Bench {
             ports.map(|(port, buffer)| (port.name != "gate").then_some(&buffer[..])).collect();
         self.module.process(&inputs, &[], &mut self.outputs, frames, Transport::stopped(48_000));
     }
+}
+
+/// A recording for the modules that play one: two channels of noise, a quarter of a second.
+fn recording() -> Recording {
+    let samples: Vec<f32> = (0..2 * 11_025).map(Chance::noise).collect();
+    Recording::new(std::sync::Arc::new(samples), 2, 44_100)
 }
 
 pub fn param(spec: &ModuleSpec, name: &str) -> usize {
