@@ -42,6 +42,7 @@ macro_rules! plain {
 pub static CATALOG: &[CatalogEntry] = &[
     // Control: notes, rhythm, modulation.
     plain!(crate::control::voices, Voices),
+    plain!(crate::control::steps, Steps),
     // Oscillators.
     kind!(crate::oscillator::sine, Sine),
     kind!(crate::oscillator::saw, Saw),

@@ -44,7 +44,7 @@ const SYNC: PortSpec = PortSpec::new(
 /// Scatters the bits of a number, one to one: each bit that goes in changes about half of those that
 /// come out. Found by Chris Wellons ("lowbias32", hash-prospector, 2018).
 #[inline(always)]
-fn scramble(mut bits: u32) -> u32 {
+pub(crate) fn scramble(mut bits: u32) -> u32 {
     bits = (bits ^ (bits >> 16)).wrapping_mul(0x7feb_352d);
     bits = (bits ^ (bits >> 15)).wrapping_mul(0x846c_a68b);
     bits ^ (bits >> 16)
@@ -52,6 +52,6 @@ fn scramble(mut bits: u32) -> u32 {
 
 /// Scattered bits as a number, evenly from -1 to 1.
 #[inline(always)]
-fn unit_of(bits: u32) -> f32 {
+pub(crate) fn unit_of(bits: u32) -> f32 {
     bits as i32 as f32 * (1.0 / 2147483648.0)
 }
