@@ -50,6 +50,11 @@ pub static CATALOG: &[CatalogEntry] = &[
     kind!(crate::oscillator::triangle, Triangle),
     kind!(crate::oscillator::noise, Noise),
     // Drums.
+    kind!(crate::drum::kick, Kick),
+    kind!(crate::drum::snare, Snare),
+    kind!(crate::drum::hat, Hat),
+    kind!(crate::drum::clap, Clap),
+    kind!(crate::drum::acid, Acid),
     // Envelopes.
     kind!(crate::envelope::adsr, Adsr),
     // Filters.
