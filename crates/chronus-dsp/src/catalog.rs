@@ -54,6 +54,9 @@ pub static CATALOG: &[CatalogEntry] = &[
     kind!(crate::drum::snare, Snare),
     kind!(crate::drum::hat, Hat),
     kind!(crate::drum::clap, Clap),
+    kind!(crate::drum::tom, Tom),
+    kind!(crate::drum::rim, Rim),
+    kind!(crate::drum::cowbell, Cowbell),
     kind!(crate::drum::acid, Acid),
     // Envelopes.
     kind!(crate::envelope::adsr, Adsr),

@@ -10,7 +10,7 @@ use chronus_dsp::{BLOCK_FRAMES, Instance, Transport, catalog, silent_buffer};
 use common::{RATES_HZ, param};
 use spectrum::{db, powers};
 
-const KINDS: [&str; 4] = ["kick", "snare", "hat", "clap"];
+const KINDS: [&str; 7] = ["kick", "snare", "hat", "clap", "tom", "rim", "cowbell"];
 
 /// A drum on its own: its parameters, and what is at each of its inputs (by name) in each frame.
 fn play(
@@ -133,8 +133,12 @@ fn velocity_is_level() {
         let at = |velocity: f32| {
             let input =
                 move |port: &str, n| if port == "velocity" { velocity } else { once(port, n) };
-            // The click and the saturation of a kick are not in proportion.
-            let params: &[_] = if kind == "kick" { &[("click", 0.0)] } else { &[] };
+            // A click and saturation are not in proportion.
+            let params: &[_] = match kind {
+                "kick" => &[("click", 0.0)],
+                "rim" => &[("drive", 0.0)],
+                _ => &[],
+            };
             rms(&play(kind, 48_000, params, 24_000, input))
         };
         let ratio = at(0.5) / at(1.0);
@@ -155,7 +159,9 @@ fn a_kick_falls_to_its_tune_and_fades_in_its_time() {
             let late = frequency(&heard[rate * 2 / 5..], rate_hz);
             let cents = 1200.0 * (late / f64::from(tune)).log2();
             // The first half turn is already somewhat lower than the very beginning.
-            let first = (1..).find(|n| heard[*n] > 0.0 && heard[n + 1] <= 0.0).expect("a turn");
+            let first = (1..heard.len() - 1)
+                .find(|n| heard[*n] > 0.0 && heard[n + 1] <= 0.0)
+                .expect("a turn");
             let early = f64::from(rate_hz) / (2.0 * first as f64);
             let octaves = (early / f64::from(tune)).log2();
             let fade = fade_ms(&heard, rate_hz, 500.0, 1500.0, 200.0);
@@ -290,6 +296,51 @@ fn a_clap_has_its_bursts_and_its_room() {
         / 16_384.0;
     println!("the middle of its power is at {centre:.0} Hz");
     assert!((1300.0..2600.0).contains(&centre));
+}
+
+#[test]
+fn a_tom_and_a_rim_have_their_tones_and_fade_in_their_times() {
+    for rate_hz in RATES_HZ {
+        let params = [("tune", 90.0), ("sweep", 1.0), ("decay", 2000.0), ("tone", 0.4)];
+        let heard = play("tom", rate_hz, &params, 2 * rate_hz as usize, once);
+        let late = frequency(&heard[rate_hz as usize / 2..], rate_hz);
+        let cents = 1200.0 * (late / 90.0).log2();
+        let fade = fade_ms(&heard, rate_hz, 800.0, 1500.0, 200.0);
+        println!("tom at {rate_hz}: {cents:.3} cents off, fades in {fade:.0} ms of 2000");
+        assert!(cents.abs() < 1.0 && (fade / 2000.0 - 1.0).abs() < 0.02);
+        let params = [("tune", 1700.0), ("tone", 1.0), ("decay", 200.0), ("drive", 0.0)];
+        let heard = play("rim", rate_hz, &params, rate_hz as usize, once);
+        let crack = frequency(&heard[rate_hz as usize / 100..rate_hz as usize / 10], rate_hz);
+        let fade = fade_ms(&heard, rate_hz, 10.0, 110.0, 30.0);
+        println!("rim at {rate_hz}: {crack:.1} Hz, fades in {fade:.0} ms of 200");
+        assert!((crack - 1700.0).abs() < 2.0 && (fade / 200.0 - 1.0).abs() < 0.02);
+    }
+}
+
+#[test]
+fn a_cowbell_has_two_tones_and_faint_aliases() {
+    // Whole numbers of bins: 540 Hz and 800 Hz are nearly 740 and 1096 of them.
+    let bins = 65_536.0 / 48_000.0;
+    let params = [("tune", 740.0 / bins as f32), ("ping", 0.0), ("decay", 5000.0), ("gain", 1.0)];
+    let heard = play("cowbell", 48_000, &params, 65_536, once);
+    let window = |n: usize| 0.5 - 0.5 * (core::f64::consts::TAU * n as f64 / 65_536.0).cos();
+    let windowed: Vec<f32> =
+        heard.iter().enumerate().map(|(n, x)| (f64::from(*x) * window(n)) as f32).collect();
+    let power = powers(&windowed);
+    let near = |bin: usize| power[bin - 20..=bin + 20].iter().sum::<f64>();
+    let tones = [near(740), near(1096)].map(db);
+    // What is at no odd harmonic of either tone.
+    let is_line = |bin: usize| {
+        let off =
+            |tone: f64| ((bin as f64 / tone - 1.0) / 2.0).round() * 2.0 * tone + tone - bin as f64;
+        off(740.0).abs() < 40.0 || off(1096.31).abs() < 40.0
+    };
+    let others = (100..24_000).filter(|bin| !is_line(*bin)).map(|bin| power[bin]);
+    let alias = db(others.fold(0.0, f64::max)) - tones[0];
+    let fade = fade_ms(&heard, 48_000, 100.0, 1000.0, 200.0);
+    println!("tones {tones:.1?} dB, aliases {alias:.1} dB, fades in {fade:.0} ms of 5000");
+    assert!((tones[0] - tones[1]).abs() < 6.0 && alias < -30.0);
+    assert!((fade / 5000.0 - 1.0).abs() < 0.03);
 }
 
 #[test]

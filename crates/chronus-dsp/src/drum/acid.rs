@@ -21,12 +21,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     params: &[
         ParamSpec::number("wave", "", [0.0, 1.0], 0.0, "from a saw to a square").smoothed(5.0),
         ParamSpec::number("tune", "semitones", [-24.0, 24.0], 0.0, "moves the pitch").smoothed(5.0),
-        super::freq(
-            "cutoff",
-            [30.0, 10_000.0],
-            250.0,
-            "where the resonance peaks without envelope",
-        ),
+        super::freq("cutoff", [30.0, 10_000.0], 250.0, "where the resonance is without envelope"),
         ParamSpec::number("resonance", "", [0.0, 1.0], 0.7, "at 1 the filter rings by itself")
             .smoothed(10.0),
         ParamSpec::number(
@@ -64,10 +59,10 @@ const ACCENT_MS: f32 = 500.0;
 /// Accents charge a capacitor, so that one soon after another opens the filter further.
 const CHARGE_MS: f32 = 600.0;
 const CHARGE_OCTAVES: f32 = 3.0;
-/// The oscillator goes into the filter at half its level, where that is nearly linear.
-const INPUT_LEVEL: f32 = 0.5;
+/// The oscillator goes into the filter at this level: the more, the sooner the resonance gives way.
+const INPUT_LEVEL: f32 = 0.3;
 /// Feedback takes away of the low end; so much of that is brought back.
-const MAKE_UP: f32 = 0.5;
+const MAKE_UP: f32 = 0.4;
 
 /// See [`SPEC`].
 pub struct Acid<const C: usize> {

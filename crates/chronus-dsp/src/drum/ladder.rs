@@ -23,8 +23,9 @@ impl<const C: usize> Ladder<C> {
     /// At rest.
     pub const REST: Self = Self { state: [[0.0; C]; 4] };
 
-    /// Filters a frame. `peak_hz` is where the resonance peaks, and `feedback` is from 0 to
-    /// [`FEEDBACK_MAX`]. What is fed into the first stage saturates, at 1, so nothing grows beyond bounds.
+    /// Filters a frame. `peak_hz` is where it would ring (its peak is lower with less feedback), and
+    /// `feedback` is from 0 to [`FEEDBACK_MAX`]. What is fed into the first stage saturates, at 1, so
+    /// nothing grows beyond bounds.
     #[inline(always)]
     pub fn next(
         &mut self,

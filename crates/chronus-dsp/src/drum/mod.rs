@@ -2,12 +2,15 @@
 
 pub mod acid;
 pub mod clap;
+pub mod cowbell;
 pub mod hat;
 pub mod kick;
 pub mod ladder;
 pub mod metal;
 pub mod parts;
+pub mod rim;
 pub mod snare;
+pub mod tom;
 
 use crate::module::{ParamSpec, PortSpec};
 
