@@ -1,5 +1,5 @@
-//! The diode ladder has its analytic response, and the voice that is made of it plays in tune, slides in
-//! its time, and opens its filter as far and as long as its parameters say.
+//! The diode ladder has its analytic response, and the voice that is made of it plays in tune,
+//! slides in its time, and opens its filter as far and as long as its parameters say.
 #![allow(clippy::disallowed_methods)] // What is measured with need not be the same everywhere.
 
 mod common;
@@ -181,7 +181,7 @@ fn its_aliases_are_faint() {
         let worst = |to| aliases(to).map(|bin| power[bin]).fold(0.0, f64::max);
         let [all, heard] = [power.len(), COUNT * 18 / 48].map(|to| db(worst(to) / strongest));
         println!(
-            "{freq_hz:.0} Hz, wave {wave}: aliases below 18 kHz at most {heard:.1} dB, of all {all:.1} dB"
+            "{freq_hz:.0} Hz, wave {wave}: aliases {heard:.1} dB, with those to 24 kHz {all:.1} dB"
         );
         assert!(heard < -50.0, "{heard} dB");
     }
@@ -242,7 +242,8 @@ fn the_envelope_opens_the_filter_as_it_says() {
         let found = best as f64 * 48_000.0 / 2048.0;
         let expected = 300.0 * (4.0 * 10_f64.powf(-3.0 * f64::from(ms as u32) / 6000.0)).exp2();
         println!("after {ms} ms the filter is at {found:.0} Hz, expected {expected:.0} Hz");
-        // With this resonance the peak itself is 0.06 octaves lower than where the ladder would ring.
+        // With this resonance the peak itself is 0.06 octaves lower than where the ladder would
+        // ring.
         let off = (found / expected).log2() + 0.06;
         assert!(off.abs() < 0.1, "{found} Hz for {expected} Hz");
     }

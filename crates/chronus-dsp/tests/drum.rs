@@ -1,5 +1,5 @@
-//! The drums ring at the frequencies and fade in the times that their parameters say, are struck in the
-//! frame that says so, and end in silence.
+//! The drums ring at the frequencies and fade in the times that their parameters say, are struck in
+//! the frame that says so, and end in silence.
 #![allow(clippy::disallowed_methods)] // What is measured with need not be the same everywhere.
 
 mod common;
@@ -166,7 +166,8 @@ fn a_kick_falls_to_its_tune_and_fades_in_its_time() {
             let octaves = (early / f64::from(tune)).log2();
             let fade = fade_ms(&heard, rate_hz, 500.0, 1500.0, 200.0);
             println!(
-                "kick {tune} Hz at {rate_hz}: {cents:.3} cents off, struck {octaves:.2} of {sweep} octaves above, fades in {fade:.0} ms"
+                "kick {tune} Hz at {rate_hz}: {cents:.3} cents off, struck {octaves:.2} of {sweep} \
+                 octaves above, fades in {fade:.0} ms"
             );
             assert!(cents.abs() < 1.0, "{cents} cents");
             assert!(octaves < f64::from(sweep) && octaves > 0.4 * f64::from(sweep), "{octaves}");

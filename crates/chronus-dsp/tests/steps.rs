@@ -1,6 +1,6 @@
-//! The step sequencer: a step begins in the first frame at or after its time, Euclidean rhythms are the
-//! known ones, chances are kept, texts change when they should, and nothing depends on how a block is
-//! divided.
+//! The step sequencer: a step begins in the first frame at or after its time, Euclidean rhythms are
+//! the known ones, chances are kept, texts change when they should, and nothing depends on how a
+//! block is divided.
 
 mod common;
 

@@ -1,5 +1,5 @@
-//! The rhythm of a track as a text: hits, rests, ties and slides, groups within a step, and Euclidean
-//! rhythms. It is read into fixed arrays, without allocation.
+//! The rhythm of a track as a text: hits, rests, ties and slides, groups within a step, and
+//! Euclidean rhythms. It is read into fixed arrays, without allocation.
 
 use core::iter::Peekable;
 use core::str::CharIndices;
@@ -95,14 +95,14 @@ impl Fault {
     }
 }
 
-const NO_STEP: &str = "this is no step; a step is x (hit), X (accent), ~ (slide), - (tie) or . (rest), \
-                       a group is like (xx), and a Euclidean rhythm is like [3/8]";
+const NO_STEP: &str = "this is no step; a step is x (hit), X (accent), ~ (slide), - (tie) or \
+                       . (rest), a group is like (xx), and a Euclidean rhythm is like [3/8]";
 const NOTHING: &str = "there is no step; a pattern has at least one, as in x...";
 const TOO_LONG: &str = "this would be step 257; a pattern has at most 256 steps";
 const GROUP: &str =
     "a group has 2 to 8 of the marks x X ~ - . and ends with ), as in (xx) or (x.x)";
-const EUCLID: &str = "a Euclidean rhythm is hits/steps, perhaps +rotation, up to 64 steps and no more \
-                      hits than steps, and ends with ], as in [3/8] or [5/8+2]";
+const EUCLID: &str = "a Euclidean rhythm is hits/steps, perhaps +rotation, up to 64 steps and no \
+                      more hits than steps, and ends with ], as in [3/8] or [5/8+2]";
 
 type Letters<'a> = Peekable<CharIndices<'a>>;
 
@@ -216,12 +216,13 @@ fn rotated(bits: u64, steps: usize, by: usize) -> u64 {
     (0..steps).fold(0, |sum, step| sum | (bits >> ((step + by) % steps) & 1) << step)
 }
 
-/// So many hits in so many steps, as even as can be: the algorithm of Eric Bjorklund ("The theory of
-/// rep-rate pattern generation in the SNS timing system", 2003), as Godfried Toussaint ("The Euclidean
-/// algorithm generates traditional musical rhythms", 2005) applied it. The first step is the lowest bit.
+/// So many hits in so many steps, as even as can be: the algorithm of Eric Bjorklund ("The theory
+/// of rep-rate pattern generation in the SNS timing system", 2003), as Godfried Toussaint ("The
+/// Euclidean algorithm generates traditional musical rhythms", 2005) applied it. The first step is
+/// the lowest bit.
 ///
-/// It deals two kinds of groups out to each other, at first the hits and the rests, until at most one
-/// group is left over.
+/// It deals two kinds of groups out to each other, at first the hits and the rests, until at most
+/// one group is left over.
 fn euclid(hits: usize, steps: usize) -> u64 {
     let (mut many, mut left) = ((1_u64, 1_u32, hits), (0_u64, 1_u32, steps - hits));
     let mut is_dealt = false;

@@ -20,8 +20,9 @@ pub struct Row<T> {
 }
 
 const TOO_LONG: &str = "this would be value 257; there may be 256";
-const NO_NOTE: &str = "this is no note; a note is a name as c4, eb3 or f#2 (c4 is middle C, octaves go from \
-                       -1 to 9), a number of semitones from -60 to 60, or _ for the note before";
+const NO_NOTE: &str = "this is no note; a note is a name as c4, eb3 or f#2 (c4 is middle C, \
+                       octaves go from -1 to 9), a number of semitones from -60 to 60, or _ for the note \
+                       before";
 const NO_NOTE_AT_ALL: &str = "there is no note; there must be at least one, as in c4 eb4 or 0 3";
 const NO_LENGTH: &str =
     "this is no length; a length is from 0.01 to 64 steps, or _ for that of the parameter";

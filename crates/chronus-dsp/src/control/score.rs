@@ -6,7 +6,8 @@ use super::pattern::{Mark, Pattern};
 use super::row::{Row, Tone};
 use crate::oscillator::scramble;
 
-/// A position this far before a step belongs to it: what rounding may take away from a beat of millions.
+/// A position this far before a step belongs to it: what rounding may take away from a beat of
+/// millions.
 const ROUNDING: f64 = 1e-7;
 /// A position that moves on by more from frame to frame has leapt.
 const LEAP: f64 = 0.5;
@@ -155,7 +156,8 @@ pub struct Track {
     last: Option<f64>,
     /// Where the note ends.
     end: f64,
-    /// Where the next note is struck, if the gate would still be open then: it closes a frame before.
+    /// Where the next note is struck, if the gate would still be open then: it closes a frame
+    /// before.
     struck: f64,
     /// The gate closed for the first frame of the note and must open for the second.
     is_owed: bool,
@@ -191,8 +193,8 @@ impl Track {
         (self.heard.gate, self.heard.accent, self.heard.slide) = (false, false, false);
     }
 
-    /// The frame at position `now`, which is followed by one at `next`; and how many frames, with this
-    /// one, are surely the same.
+    /// The frame at position `now`, which is followed by one at `next`; and how many frames, with
+    /// this one, are surely the same.
     pub fn play(
         &mut self,
         score: &Score,

@@ -1,7 +1,7 @@
 //! A track of the step sequencer: a rhythm and its notes, played in musical time.
 //!
-//! Where it is follows from the beat alone, so leaps, changes of tempo and tracks of different lengths
-//! need no care, and every process that renders it plays the same.
+//! Where it is follows from the beat alone, so leaps, changes of tempo and tracks of different
+//! lengths need no care, and every process that renders it plays the same.
 
 use super::pattern::Pattern;
 use super::row::Row;
@@ -70,10 +70,10 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         TextSpec {
             name: "pattern",
             default: "x... x... x... x...",
-            doc: "one mark per step: `x` a hit, `X` one with an accent, `.` a rest, `-` holds the note \
-                  before, `~` lets it slide into a new one; `(xx)` shares a step among 2 to 8 marks, \
-                  `[3/8+2]` is 3 hits spread over 8 steps, heard from its third step on; spaces and \
-                  `|` are for the eye; up to 256 steps",
+            doc: "one mark per step: `x` a hit, `X` one with an accent, `.` a rest, `-` holds the \
+                  note before, `~` lets it slide into a new one; `(xx)` shares a step among 2 to 8 \
+                  marks, `[3/8+2]` is 3 hits spread over 8 steps, heard from its third step on; \
+                  spaces and `|` are for the eye; up to 256 steps",
             check: Pattern::check,
         },
         TextSpec {
@@ -86,14 +86,16 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         TextSpec {
             name: "lengths",
             default: "_",
-            doc: "how long notes are held, in steps, one number per step in a cycle of their own; `_` is \
-                  the parameter length; ties add to it, and within a group it counts in parts",
+            doc: "how long notes are held, in steps, one number per step in a cycle of their own; \
+                  `_` is the parameter length; ties add to it, and within a group it counts in \
+                  parts",
             check: Row::check_lengths,
         },
         TextSpec {
             name: "chances",
             default: "_",
-            doc: "how likely the notes of each step are, in percent, in a cycle of their own; `_` is 100",
+            doc: "how likely the notes of each step are, in percent, in a cycle of their own; `_` \
+                  is 100",
             check: Row::check_chances,
         },
     ],

@@ -1,5 +1,5 @@
-//! A bass voice that squelches: one oscillator through a diode ladder, with slides and accents, after
-//! the TB-303.
+//! A bass voice that squelches: one oscillator through a diode ladder, with slides and accents,
+//! after the TB-303.
 
 use super::ladder::{FEEDBACK_MAX, Ladder};
 use super::parts::{Gates, driven, loss_of_ms, silent_below};
@@ -10,7 +10,7 @@ use crate::oscillator::edge::{Trail, ramp};
 /// The kind `acid`.
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "acid",
-    summary: "A bass voice that squelches: saw or square through a diode ladder, with slide and accent.",
+    summary: "A bass voice that squelches: a diode ladder, with slides and accents.",
     inputs: &[
         PortSpec::new("gate", "plays each channel while above 0.5, as the gate does for all"),
         PortSpec::new("pitch", "octaves above middle C"),

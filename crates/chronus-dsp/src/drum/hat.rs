@@ -22,21 +22,16 @@ pub static SPEC: ModuleSpec = ModuleSpec {
             .smoothed(10.0),
         super::freq("tone", [1000.0, 16_000.0], 7000.0, "it is heard above it"),
         super::fade("decay", [5.0, 2000.0], 90.0, "until it is 60 dB down when struck closed"),
-        super::fade(
-            "open_decay",
-            [20.0, 10_000.0],
-            900.0,
-            "until it is 60 dB down when struck open",
-        ),
+        super::fade("open_decay", [20.0, 10_000.0], 900.0, "as decay, when struck open"),
         super::GAIN,
     ],
     gate: true,
     ..ModuleSpec::BARE
 };
 
-/// The frequencies of the TR-808 (205.3, 304.4, 369.6, 522.7, 540 and 800 Hz) over the lowest, after
-/// Kurt James Werner and others, "The TR-808 Cymbal: a Physically-Informed, Circuit-Bendable, Digital
-/// Model", 2014.
+/// The frequencies of the TR-808 (205.3, 304.4, 369.6, 522.7, 540 and 800 Hz) over the lowest,
+/// after Kurt James Werner and others, "The TR-808 Cymbal: a Physically-Informed, Circuit-Bendable,
+/// Digital Model", 2014.
 const RATIOS: [f32; 6] = [1.0, 1.4827, 1.8003, 2.5460, 2.6303, 3.8967];
 const DAMPING: f32 = 0.9;
 /// These bring the parts, which are faint so high up, to about the same level.

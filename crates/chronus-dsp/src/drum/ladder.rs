@@ -1,10 +1,11 @@
 //! The diode ladder: a low-pass of 18 to 24 dB per octave whose resonance growls rather than sings.
 //!
 //! Its stages load each other. With the lowest capacitor half as large as the others, the transfer
-//! function is `1 / (T(1 + s) + k)`, where `T(z) = 8 z^4 - 8 z^2 + 1` is the Chebyshev polynomial and `k`
-//! the feedback (Tim Stinchcombe, "Analysis of the Moog Transistor Ladder and Derivative Filters", 2008;
-//! Vadim Zavalishin, "The Art of VA Filter Design", 2018). It rings for ever at `k = 17`, at `1 / sqrt 2`
-//! of the cutoff of a stage. The integrators are trapezoidal, and the four stages are solved together.
+//! function is `1 / (T(1 + s) + k)`, where `T(z) = 8 z^4 - 8 z^2 + 1` is the Chebyshev polynomial
+//! and `k` the feedback (Tim Stinchcombe, "Analysis of the Moog Transistor Ladder and Derivative
+//! Filters", 2008; Vadim Zavalishin, "The Art of VA Filter Design", 2018). It rings for ever at `k
+//! = 17`, at `1 / sqrt 2` of the cutoff of a stage. The integrators are trapezoidal, and the four
+//! stages are solved together.
 
 use super::parts::{gain_of, saturate, silent_below};
 
@@ -23,9 +24,9 @@ impl<const C: usize> Ladder<C> {
     /// At rest.
     pub const REST: Self = Self { state: [[0.0; C]; 4] };
 
-    /// Filters a frame. `peak_hz` is where it would ring (its peak is lower with less feedback), and
-    /// `feedback` is from 0 to [`FEEDBACK_MAX`]. What is fed into the first stage saturates, at 1, so
-    /// nothing grows beyond bounds.
+    /// Filters a frame. `peak_hz` is where it would ring (its peak is lower with less feedback),
+    /// and `feedback` is from 0 to [`FEEDBACK_MAX`]. What is fed into the first stage saturates, at
+    /// 1, so nothing grows beyond bounds.
     #[inline(always)]
     pub fn next(
         &mut self,

@@ -4,10 +4,10 @@ use crate::math::PhaseSteps;
 
 /// Squares at so many frequencies.
 ///
-/// Each sample is the mean of the square over a frame: the difference of its integral, a triangle. So
-/// edges between two frames are where they belong, and aliases are weaker by the response of that mean
-/// (the first order of what Vesa Välimäki, "Discrete-time synthesis of the sawtooth waveform with
-/// reduced aliasing", 2005, did for the saw).
+/// Each sample is the mean of the square over a frame: the difference of its integral, a triangle.
+/// So edges between two frames are where they belong, and aliases are weaker by the response of
+/// that mean (the first order of what Vesa Välimäki, "Discrete-time synthesis of the sawtooth
+/// waveform with reduced aliasing", 2005, did for the saw).
 #[derive(Clone, Copy, Debug)]
 pub struct Squares<const C: usize, const COUNT: usize> {
     phase: [[u32; C]; COUNT],

@@ -82,7 +82,8 @@ impl<const C: usize> Gates<C> {
     }
 }
 
-/// What a level loses per frame, as a part of itself, to be 60 dB down after so many ms (at least 1).
+/// What a level loses per frame, as a part of itself, to be 60 dB down after so many ms (at least
+/// 1).
 ///
 /// It is `1 - 10^(-3 / frames)`, by its Taylor series; within 0.01 percent from 20 frames on.
 #[inline(always)]
@@ -182,8 +183,8 @@ impl Hiss {
     }
 }
 
-/// What a sound leaves behind as it is struck again: the place where it was, which fades at once, so that
-/// the new stroke begins without a step.
+/// What a sound leaves behind as it is struck again: the place where it was, which fades at once,
+/// so that the new stroke begins without a step.
 #[derive(Clone, Copy, Debug)]
 pub struct Rest<const C: usize> {
     level: [f32; C],

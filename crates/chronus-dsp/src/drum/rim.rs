@@ -23,7 +23,8 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     ..ModuleSpec::BARE
 };
 
-/// The lower tone under the upper: about 455 Hz and 1667 Hz in the machine that made the sound known.
+/// The lower tone under the upper: about 455 Hz and 1667 Hz in the machine that made the sound
+/// known.
 const LOWER: f32 = 0.273;
 const DAMPING: f32 = 1.414;
 

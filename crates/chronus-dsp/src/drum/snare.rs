@@ -26,7 +26,8 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     ..ModuleSpec::BARE
 };
 
-/// How far the upper tone is above the lower: about 330 Hz over 180 Hz, as in the drum machines of 1980.
+/// How far the upper tone is above the lower: about 330 Hz over 180 Hz, as in the drum machines of
+/// 1980.
 const UPPER: f32 = 1.83;
 /// It fades faster.
 const UPPER_LOSS: f32 = 1.6;

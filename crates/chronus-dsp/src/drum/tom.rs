@@ -24,8 +24,8 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     ..ModuleSpec::BARE
 };
 
-/// The second mode of an ideal round membrane over its first: the quotient of the first zeros of the
-/// Bessel functions of order 1 and 0.
+/// The second mode of an ideal round membrane over its first: the quotient of the first zeros of
+/// the Bessel functions of order 1 and 0.
 const UPPER: f32 = 1.593_4;
 /// It fades faster.
 const UPPER_LOSS: f32 = 2.5;
