@@ -54,6 +54,7 @@ pub static CATALOG: &[CatalogEntry] = &[
     plain!(crate::control::constant, Constant),
     plain!(crate::control::offset, Offset),
     plain!(crate::control::maths, Maths),
+    plain!(crate::control::steps, Steps),
     // Oscillators.
     kind!(crate::oscillator::sine, Sine),
     kind!(crate::oscillator::saw, Saw),
@@ -64,6 +65,14 @@ pub static CATALOG: &[CatalogEntry] = &[
     plain!(crate::oscillator::sample, Sample),
     kind!(crate::oscillator::noise, Noise),
     // Drums.
+    kind!(crate::drum::kick, Kick),
+    kind!(crate::drum::snare, Snare),
+    kind!(crate::drum::hat, Hat),
+    kind!(crate::drum::clap, Clap),
+    kind!(crate::drum::tom, Tom),
+    kind!(crate::drum::rim, Rim),
+    kind!(crate::drum::cowbell, Cowbell),
+    kind!(crate::drum::acid, Acid),
     // Envelopes.
     kind!(crate::envelope::adsr, Adsr),
     kind!(crate::envelope::adsr_exp, AdsrExp),

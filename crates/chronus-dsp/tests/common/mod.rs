@@ -13,6 +13,9 @@ pub enum Event {
     Set(usize, f32),
     Gate(bool),
     Note(Note),
+    Text(usize, &'static str),
+    /// Musical time changes: it goes on from this anchor.
+    Transport(Transport),
     Reset,
 }
 
@@ -22,6 +25,8 @@ pub struct Bench {
     channels: usize,
     inputs: Vec<Buffer>,
     outputs: Vec<Buffer>,
+    /// Musical time in the next frame.
+    transport: Transport,
 }
 
 impl Bench {
@@ -42,7 +47,14 @@ impl Bench {
             outputs: vec![silent_buffer(channels); spec.outputs.len()],
             module,
             channels,
+            transport: Transport::stopped(rate_hz),
         }
+    }
+
+    /// The same while the transport plays, so fast that many steps and some bars pass.
+    pub fn playing(mut self) -> Self {
+        self.transport = Transport { playing: true, tempo_bpm: 1000.0, ..self.transport };
+        self
     }
 
     /// A module whose parameters rest at these values.
@@ -60,6 +72,8 @@ impl Bench {
             Event::Set(param, value) => self.module.set_param(param, value),
             Event::Gate(open) => self.module.set_gate(open),
             Event::Note(note) => self.module.note(note),
+            Event::Text(text, value) => self.module.set_text(text, value),
+            Event::Transport(transport) => self.transport = transport,
             Event::Reset => self.module.reset(),
         }
     }
@@ -114,7 +128,9 @@ impl Bench {
         let ports = self.module.spec().inputs.iter().zip(&self.inputs);
         let inputs: Vec<_> =
             ports.map(|(port, buffer)| (port.name != "gate").then_some(&buffer[..])).collect();
-        self.module.process(&inputs, &[], &mut self.outputs, frames, Transport::stopped(48_000));
+        let passed = frames.len() as u64;
+        self.module.process(&inputs, &[], &mut self.outputs, frames, self.transport);
+        self.transport.frames_since_anchor += passed;
     }
 }
 
