@@ -1,5 +1,5 @@
-//! What rings rings where it says: the comb at the multiples of its frequency, the formant filter at
-//! the formants of its vowel.
+//! What rings rings where it says: the comb at the multiples of its frequency, the formant filter
+//! at the formants of its vowel.
 #![allow(clippy::disallowed_methods)] // What is measured with need not be the same everywhere.
 
 mod common;

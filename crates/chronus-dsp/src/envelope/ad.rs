@@ -36,8 +36,8 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         ParamSpec::choice(
             "mode",
             &["trigger", "gate", "loop"],
-            "once, however long the gate; or staying at the peak while the gate is open; or again and \
-             again while it is",
+            "once, however long the gate; or staying at the peak while the gate is open; or \
+             again and again while it is",
         ),
     ],
     gate: true,

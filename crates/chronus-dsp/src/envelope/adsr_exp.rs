@@ -1,9 +1,9 @@
 //! The envelope of analog synthesizers: attack, decay and release as a capacitor charges and
 //! discharges, and an amplifier that follows them.
 //!
-//! The attack is a charge towards 1.3 times the peak, cut off there, as in the classic circuits of one
-//! comparator (Curtis CEM 3310, SSM 2056 and the like); decay and release come closer to their end by
-//! the same share in each moment.
+//! The attack is a charge towards 1.3 times the peak, cut off there, as in the CEM 3310 of Curtis
+//! Electromusic Specialties (data sheet: it heads for 6.5 V and turns at 5 V). Decay and
+//! release come closer to their end by the same share in each moment.
 
 use super::gates::Gates;
 use crate::module::{BLOCK_FRAMES, Io, Module, ModuleSpec, Param, ParamSpec, PortSpec};
@@ -11,8 +11,8 @@ use crate::module::{BLOCK_FRAMES, Io, Module, ModuleSpec, Param, ParamSpec, Port
 /// The kind `adsr_exp`.
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "adsr_exp",
-    summary: "An envelope of exponential curves, as analog synthesizers have it, which velocity may \
-              scale; and the amplifier that it opens and closes.",
+    summary: "An envelope of exponential curves, as analog synthesizers have it, which velocity \
+              may scale; and the amplifier that it opens and closes.",
     inputs: &[
         super::IN,
         super::GATE,

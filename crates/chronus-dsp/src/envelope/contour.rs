@@ -1,5 +1,5 @@
-//! An envelope of as many stages as one likes, written as a text: levels, times, curves, and where it
-//! waits for the gate to close.
+//! An envelope of as many stages as one likes, written as a text: levels, times, curves, and where
+//! it waits for the gate to close.
 
 use super::gates::Gates;
 use super::stages::{self, Stages, Wait};
@@ -9,7 +9,7 @@ use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec, TextSpec};
 /// The kind `contour`.
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "contour",
-    summary: "An envelope of up to 16 stages, looping if you like, and the amplifier that follows it.",
+    summary: "An envelope of up to 16 stages, looping if you like, and its amplifier.",
     inputs: &[super::IN, super::GATE],
     outputs: &[
         PortSpec::new("out", "the input times the envelope"),
@@ -24,9 +24,10 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     texts: &[TextSpec {
         name: "stages",
         default: DEFAULT,
-        doc: "stages divided by commas: a level from -1 to 1 and the time to it in ms or s, then `exp` \
-              if it is to be fast at first, `log` if slow at first; `hold` stays and `loop` or `loop 2` \
-              goes back to the first or second stage until the gate closes, then the rest follows",
+        doc: "stages divided by commas: a level from -1 to 1 and the time to it in ms or s, then \
+              `exp` if it is to be fast at first, `log` if slow at first; `hold` stays and `loop` \
+              or `loop 2` goes back to the first or second stage until the gate closes, then the \
+              rest follows",
         check: |text| stages::read(text).map(drop).map_err(|fault| fault.to_string()),
     }],
     ..ModuleSpec::BARE

@@ -3,8 +3,8 @@
 /// The gates of `C` channels.
 #[derive(Clone, Copy, Debug)]
 pub struct Gates<const C: usize> {
-    /// What the gate of all was told since the last frame. It waits for that frame, because only then
-    /// are the parameters known that were set at the same time.
+    /// What the gate of all was told since the last frame. It waits for that frame, because only
+    /// then are the parameters known that were set at the same time.
     opened: bool,
     /// Closed, after any opening.
     closed: bool,

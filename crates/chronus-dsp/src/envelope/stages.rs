@@ -85,8 +85,8 @@ impl Display for Fault<'_> {
             }
             Reason::Time(word) => write!(
                 to,
-                "has `{word}` for a time: write a number and its unit, as in `20ms` or `1.5s`, up to \
-                 {LONGEST_S}s"
+                "has `{word}` for a time: write a number and its unit, as in `20ms` or `1.5s`, up \
+                 to {LONGEST_S}s"
             ),
             Reason::Curve(word) => {
                 write!(to, "has `{word}` for a curve: write `lin`, `exp`, `log` or nothing")

@@ -2,8 +2,8 @@
 
 use crate::math::exp2;
 
-/// How ways are bent, for `C` channels. The way that is left, from 1 to 0, becomes the distance that
-/// is left by the exponential `(2^(o x) - 1) / (2^o - 1)`, where `o` is 0 for a straight line.
+/// How ways are bent, for `C` channels. The way that is left, from 1 to 0, becomes the distance
+/// that is left by the exponential `(2^(o x) - 1) / (2^o - 1)`, where `o` is 0 for a straight line.
 #[derive(Clone, Copy, Debug)]
 pub struct Bends<const C: usize> {
     bend: [f32; C],
@@ -48,8 +48,8 @@ impl<const C: usize> Bends<C> {
 pub struct Ways<const C: usize> {
     from: [f32; C],
     to: [f32; C],
-    /// The share of the way that is left, from 1 to 0. In `f64`, so that the millions of steps of a slow
-    /// way add up to it.
+    /// The share of the way that is left, from 1 to 0. In `f64`, so that the millions of steps of a
+    /// slow way add up to it.
     left: [f64; C],
     /// What is left less in each frame; 0 for a way that is at its end.
     step: [f64; C],
@@ -77,8 +77,8 @@ impl<const C: usize> Ways<C> {
         level: [0.0; C],
     };
 
-    /// Sends channel `c` from wherever it is to `to` within so many frames (at least 1). If the time
-    /// is changed on the way, the rest takes no less than `least` frames would.
+    /// Sends channel `c` from wherever it is to `to` within so many frames (at least 1). If the
+    /// time is changed on the way, the rest takes no less than `least` frames would.
     pub fn go_to(&mut self, c: usize, to: f32, frames: f64, least: f64) {
         let frames = whole(frames);
         (self.from[c], self.to[c], self.left[c]) = (self.level[c], to, 1.0);

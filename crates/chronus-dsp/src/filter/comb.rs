@@ -1,9 +1,9 @@
-//! A comb filter: the signal meets itself a moment later, and what fits into that moment rings, as a
-//! string or a pipe does.
+//! A comb filter: the signal meets itself a moment later, and what fits into that moment rings, as
+//! a string or a pipe does.
 //!
-//! The universal comb of Udo Zölzer (ed.), "DAFX: Digital Audio Effects" (2002), section 3.2, with a
-//! low-pass in its loop. The delay is read between frames by cubic interpolation (Lagrange) and is
-//! shorter by what the low-pass delays, so that it is in tune.
+//! The universal comb of Udo Zölzer (ed.), "DAFX: Digital Audio Effects" (2002), section 3.2, with
+//! a low-pass in its loop. The delay is read between frames by cubic interpolation (Lagrange) and
+//! is shorter by what the low-pass delays, so that it is in tune.
 
 use super::glide::Glide;
 use super::silent_below;

@@ -1,9 +1,9 @@
 //! A filter that sings vowels: five resonances where a mouth has them, from one vowel and voice to
 //! the next without a seam.
 //!
-//! The resonances are band-passes side by side ([`svf`](super::svf)), every other one upside down as
-//! in Dennis H. Klatt, "Software for a cascade/parallel formant synthesizer" (JASA 67, 1980), since
-//! otherwise neighbours cancel between their peaks.
+//! The resonances are band-passes side by side ([`svf`](super::svf)), every other one upside down
+//! as in Dennis H. Klatt, "Software for a cascade/parallel formant synthesizer" (JASA 67, 1980),
+//! since otherwise neighbours cancel between their peaks.
 
 use super::glide::Glide;
 use super::silent_below;

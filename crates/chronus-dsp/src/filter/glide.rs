@@ -1,5 +1,5 @@
-//! What is too dear to compute frame by frame: values computed once per cell of 16 frames, which move
-//! in straight lines between.
+//! What is too dear to compute frame by frame: values computed once per cell of 16 frames, which
+//! move in straight lines between.
 
 use crate::module::BLOCK_FRAMES;
 

@@ -14,7 +14,7 @@ use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
 /// The kind `ladder`.
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "ladder",
-    summary: "A transistor ladder: a warm low-pass of 24 or 12 dB per octave, up to singing by itself.",
+    summary: "A transistor ladder: a warm low-pass, 24 or 12 dB per octave, that can sing.",
     inputs: &[PortSpec::new("in", "the signal to be filtered")],
     outputs: &[PortSpec::new("out", "the filtered signal")],
     params: &[
@@ -60,7 +60,8 @@ const BASS: usize = 3;
 const SLOPE: usize = 4;
 /// The four stages together take a quarter of the amplitude at the cutoff.
 const FEEDBACK_OF_SINGING: f32 = 4.0;
-/// What a filter that would sing gets to begin with (-100 dB), as the noise of a circuit would give.
+/// What a filter that would sing gets to begin with (-100 dB), as the noise of a circuit would
+/// give.
 const SPARK: f32 = 1e-5;
 /// The saturation approaches this level.
 const CEILING: f32 = 2.0;
@@ -93,9 +94,9 @@ impl<const C: usize> Ladder<C> {
 
 /// Solves `v + loop_gain * saturated(v) = asked`, and returns `saturated(v)`.
 ///
-/// The left side is odd, rising, and ever less steep away from 0. So Newton's method, begun with the
-/// linear solution, only ever comes closer. Its two steps are enough: what they leave is a slightly
-/// different saturation.
+/// The left side is odd, rising, and ever less steep away from 0. So Newton's method, begun with
+/// the linear solution, only ever comes closer. Its two steps are enough: what they leave is a
+/// slightly different saturation.
 #[inline(always)]
 fn saturated_within_loop(asked: f32, loop_gain: f32) -> f32 {
     const SCALE: f32 = 1.0 / (CEILING * CEILING);

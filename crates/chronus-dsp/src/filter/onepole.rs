@@ -52,7 +52,8 @@ impl<const C: usize> Integrator<C> {
     /// Silent.
     pub(crate) const REST: Self = Self { state: [0.0; C] };
 
-    /// The share of the way to its input that it goes in half a frame, for its cutoff over the rate.
+    /// The share of the way to its input that it goes in half a frame, for its cutoff over the
+    /// rate.
     #[inline(always)]
     pub(crate) fn shares(cutoff_of_rate: [f32; C]) -> [f64; C] {
         let mut shares = [0.0; C];

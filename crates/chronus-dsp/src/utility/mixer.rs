@@ -75,8 +75,8 @@ const fn pan(name: &'static str) -> ParamSpec {
         "",
         [-1.0, 1.0],
         0.0,
-        "-1 is left, 1 is right: a mono strip at equal power, 3 dB down in the middle; of a stereo strip \
-         it is the balance, and 0 leaves it as it is",
+        "-1 is left, 1 is right: a mono strip at equal power, 3 dB down in the middle; of a stereo \
+         strip it is the balance, and 0 leaves it as it is",
     )
     .smoothed(10.0)
 }

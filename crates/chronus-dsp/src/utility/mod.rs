@@ -16,8 +16,8 @@ use crate::math::sine_of_phase;
 /// A quarter of a turn, where 2^32 is a whole one.
 const QUARTER: f32 = 1_073_741_824.0;
 
-/// How loud the left and the right are for a place between them, from 0 to 1, at equal power: together
-/// they have the power of one. In the middle each is 3 dB down.
+/// How loud the left and the right are for a place between them, from 0 to 1, at equal power:
+/// together they have the power of one. In the middle each is 3 dB down.
 #[inline(always)]
 fn equal_power(place: f32) -> [f32; 2] {
     let right = (place.clamp(0.0, 1.0) * QUARTER) as u32;

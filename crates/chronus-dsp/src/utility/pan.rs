@@ -41,8 +41,8 @@ impl<const C: usize> Pan<C> {
         Self
     }
 
-    /// Where the channels are at full spread: left and right by turns, from the middle outwards, so that
-    /// a chord of few notes stays together. A single channel is in the middle.
+    /// Where the channels are at full spread: left and right by turns, from the middle outwards, so
+    /// that a chord of few notes stays together. A single channel is in the middle.
     fn places() -> [f32; C] {
         let mut places = [0.0; C];
         if C > 1 {

@@ -26,7 +26,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         ParamSpec::choice(
             "mode",
             &["auto", "normal", "free"],
-            "without a rise the beam starts by itself after its time again, or waits, or never waits",
+            "without a rise the beam starts after its time again, or waits, or never waits",
         ),
     ],
     bypass: &[(0, 0)],

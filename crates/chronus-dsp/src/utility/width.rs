@@ -27,8 +27,8 @@ pub static SPEC: ModuleSpec = ModuleSpec {
             "Hz",
             [0.0, 500.0],
             0.0,
-            "what lies lower comes to the middle, by 6 dB per octave; below 20 Hz that fades out, and 0 \
-             is off",
+            "what lies lower comes to the middle, by 6 dB per octave; below 20 Hz that fades out, \
+             and 0 is off",
         )
         .smoothed(20.0),
         ParamSpec::number(
