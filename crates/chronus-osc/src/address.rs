@@ -167,6 +167,12 @@ pub(crate) fn parts<'a>(pattern: &str, address: &'a str) -> Option<Vec<&'a str>>
     }
 }
 
+/// Whether an address is answered when all is well.
+pub fn has_reply(address: &str) -> bool {
+    let mut known = ADDRESSES.iter();
+    known.any(|known| !known.reply.is_empty() && parts(known.pattern, address).is_some())
+}
+
 /// The reference of all addresses, as Markdown.
 pub fn reference() -> String {
     let mut text = String::from(HEAD);

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chronus_engine::Directory;
 use chronus_os::clock;
 use chronus_os::wake::Kick;
-use chronus_osc::{Decoded, Request, Timed, decode};
+use chronus_osc::{Decoded, Request, Timed, Value, decode};
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
 
 use crate::supervisor::status::Status;
@@ -49,9 +49,9 @@ pub struct PortCounts {
 }
 
 /// Answers to senders.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Replies {
-    socket: UdpSocket,
+    socket: Arc<UdpSocket>,
     /// What the port has seen.
     pub counts: Arc<PortCounts>,
 }
@@ -69,6 +69,11 @@ impl Replies {
         let reply = chronus_osc::status_reply(&status.fields(), &json);
         let _ = self.socket.send_to(&reply, to);
     }
+
+    /// Tells a sender how the recording is.
+    pub fn record(&self, fields: &[(String, Value)], to: SocketAddr) {
+        let _ = self.socket.send_to(&chronus_osc::record_reply(fields), to);
+    }
 }
 
 /// Opens the port and starts its thread.
@@ -83,7 +88,7 @@ pub fn open(
     let socket = UdpSocket::bind(address)?;
     let (queue, incoming) = RingBuffer::new(QUEUE);
     let counts = Arc::new(PortCounts::default());
-    let replies = Replies { socket: socket.try_clone()?, counts: counts.clone() };
+    let replies = Replies { socket: Arc::new(socket.try_clone()?), counts: counts.clone() };
     let mut port = Port { socket, directory, queue, kick, counts };
     std::thread::Builder::new().name("osc".into()).spawn(move || port.serve())?;
     Ok((incoming, replies))

@@ -1,10 +1,12 @@
 //! Offline rendering: one process, no replication. It is the oracle: a journal rendered here is, bit
 //! for bit, what was heard.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use chronus_engine::{Controls, Engine, Patch};
 use chronus_os::float;
+use chronus_output::{WavFormat, WavWriter};
 use chronus_replication::machine::Machine;
 use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, CHANNELS, Entry};
 
@@ -59,8 +61,13 @@ pub enum RenderError {
     #[error(transparent)]
     Engine(#[from] chronus_engine::EngineError),
     /// The WAV file.
-    #[error("{0}")]
-    Wav(#[from] hound::Error),
+    #[error("cannot write {}: {source}; choose a file in a folder that exists and has room", path.display())]
+    Wav {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
 }
 
 /// Renders into a WAV file of 32-bit floats.
@@ -74,15 +81,8 @@ pub fn render_to_wav(
     frames: u64,
     path: &Path,
 ) -> Result<(), RenderError> {
-    let spec = hound::WavSpec {
-        channels: CHANNELS as u16,
-        sample_rate: rate_hz,
-        bits_per_sample: 32,
-        sample_format: hound::SampleFormat::Float,
-    };
-    let mut wav = hound::WavWriter::create(path, spec)?;
-    render(patch, rate_hz, entries, frames, |piece| {
-        piece.iter().try_for_each(|sample| wav.write_sample(*sample)).map_err(RenderError::from)
-    })?;
-    Ok(wav.finalize()?)
+    let failed = |source| RenderError::Wav { path: path.into(), source };
+    let mut wav = WavWriter::create(path, rate_hz, WavFormat::F32).map_err(failed)?;
+    render(patch, rate_hz, entries, frames, |piece| wav.write(piece).map_err(failed))?;
+    wav.finish().map_err(failed)
 }

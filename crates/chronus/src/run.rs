@@ -11,7 +11,7 @@ use chronus_os::process_title;
 use chronus_os::sched::{self, priority};
 use chronus_os::wake::Kick;
 use chronus_output::Options;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 
 use crate::cli::{RenderArgs, RunArgs};
 use crate::client::osc_address;
@@ -35,6 +35,8 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
     for signal in [SIGTERM, SIGINT] {
         signal_hook::low_level::pipe::register(signal, end_writer.try_clone()?)?;
     }
+    // A file that may grow no further costs a recording or the journal, never the sound.
+    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let address = osc_address(args.osc)?;
     let (incoming, replies) = osc_server::open(address, Directory::of(&patch), kick.try_clone()?)
         .map_err(|error| {
@@ -49,6 +51,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
         free_run: args.free_run,
         end_frame: args.seconds.map(|seconds| (seconds.max(0.0) * f64::from(rate_hz)) as u64),
         journal: args.journal.clone(),
+        // Absolute, so that players elsewhere can tell where their files are.
+        recordings: std::path::absolute(&args.recordings)?,
+        record_format: args.record_format,
         patch,
     };
     let ears = Ears { incoming, kick, end, replies };

@@ -4,6 +4,7 @@
 
 mod orders;
 mod processes;
+mod recording;
 pub mod status;
 
 use std::io;
@@ -17,7 +18,7 @@ use std::time::Duration;
 use chronus_engine::{Command, Controls, Patch};
 use chronus_os::wake::{Kick, Ticker, poll_readable, wake_all};
 use chronus_os::{clock, sched};
-use chronus_output::Device;
+use chronus_output::{Device, WavFormat};
 use chronus_replication::command_sequencer::CommandSequencer;
 use chronus_replication::device_clock::DeviceClock;
 use chronus_replication::divergence::DivergenceDetector;
@@ -32,6 +33,7 @@ use crate::journal::JournalWriter;
 use crate::osc_server::{Incoming, Replies};
 use crate::playback::{Playback, Regions, Shared};
 use processes::Processes;
+use recording::Recorder;
 use status::Figures;
 
 /// Commands that may wait for their frame.
@@ -53,6 +55,10 @@ pub struct Setup {
     pub replicas: usize,
     /// Where the journal goes.
     pub journal: Option<PathBuf>,
+    /// Where recordings go.
+    pub recordings: PathBuf,
+    /// How their samples are written.
+    pub record_format: WavFormat,
     /// Whether workers may be killed over OSC.
     pub allow_chaos: bool,
     /// Whether the device pulls without a clock.
@@ -91,6 +97,7 @@ pub struct Supervisor {
     processes: Processes,
     device_clock: DeviceClock,
     journal: Option<JournalWriter>,
+    recorder: Recorder,
     figures: Figures,
     ticker: Ticker,
     journal_mark_ns: u64,
@@ -107,7 +114,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// If shared memory or the journal can't be created.
-    pub fn new(setup: Setup, ears: Ears, device: Box<dyn Device>) -> io::Result<Self> {
+    pub fn new(setup: Setup, ears: Ears, mut device: Box<dyn Device>) -> io::Result<Self> {
         let rate_hz = device.rate_hz();
         let (log_memory, log) = region::create_log()?;
         let (slots_memory, slots) = region::create_slots()?;
@@ -122,6 +129,8 @@ impl Supervisor {
         };
         // Without a clock there is no deadline, and a real-time class would only starve others.
         let realtime = !setup.free_run && raise_priority();
+        let folder = setup.recordings.clone();
+        let recorder = Recorder::new(device.deck(), folder, setup.record_format);
         Ok(Self {
             controls: Controls::of(&setup.patch),
             supervision: Supervision::new(Settings::for_replicas(setup.replicas)),
@@ -145,6 +154,7 @@ impl Supervisor {
             shared,
             gaps,
             journal,
+            recorder,
         })
     }
 
