@@ -101,13 +101,13 @@ pub const ADDRESSES: &[Address] = &[
     ),
     address(
         "/record/start",
-        "optionally FILE, a name within the folder of recordings (an empty one: date and time), then \
-         optionally FORMAT: f32 or 24",
+        "optionally FILE, a name within the folder of recordings (an empty one: date and time), \
+         then optionally FORMAT: f32 or 24",
         "/record.reply, once the file is there",
         Kind::RecordStart,
-        "Records what is played to a new WAV file in the folder of `chronus run --recordings`, from the frame at \
-         which a note sent together with it begins. Without FILE it is called by the date and the time. \
-         `chronus send /record/start take1`",
+        "Records what is played to a new WAV file in the folder of `chronus run --recordings`, from \
+         the frame at which a note sent together with it begins. Without FILE it is called by the \
+         date and the time. `chronus send /record/start take1`",
     ),
     address(
         "/record/stop",
@@ -223,21 +223,23 @@ Bundles may hold bundles; the messages of a packet keep their order.
 
 `/record.reply` has names and values in turn:
 
-* `state`: `idle` (nothing was recorded yet), `waiting` (for its first frame), `recording`, `finishing`,
-  `complete`, or `failed`
+* `state`: `idle` (nothing was recorded yet), `waiting` (for its first frame), `recording`,
+  `finishing`, `complete`, or `failed`
 * `file`: the file
-* `format`, `rate_hz`: `f32` (32-bit floats, the very bits that were played) or `24` (24-bit integers with
-  dither), and the sample rate in Hz
+* `format`, `rate_hz`: `f32` (32-bit floats, the very bits that were played) or `24` (24-bit
+  integers with dither), and the sample rate in Hz
 * `start_frame`: which frame of the performance is the first in the file
 * `frames`, `seconds`: how long it is
-* `lost_frames`: played, but not in the file, since the disk was too slow for more than eight seconds
+* `lost_frames`: played, but not in the file, since the disk was too slow for more than eight
+  seconds
 * `clipped`: samples beyond full scale, which only the format `24` has to clip
 * `error`: why it failed, as a sentence
 
-Who began a recording that fails later (a full disk, a deleted file) is told by `/fail /record/start REASON`;
-what was written until then is a whole file. There is one recording at a time. A file that exists is never
-written over. A bundle with a timetag begins or ends a recording at that frame. A file longer than 4 GiB is
-RF64, which players of long files read. The end of the engine completes the recording.
+Who began a recording that fails later (a full disk, a deleted file) is told by
+`/fail /record/start REASON`; what was written until then is a whole file. There is one recording at
+a time. A file that exists is never written over. A bundle with a timetag begins or ends a recording
+at that frame. A file longer than 4 GiB is RF64, which players of long files read. The end of the
+engine completes the recording.
 
 ## Answers
 

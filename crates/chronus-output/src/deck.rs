@@ -1,5 +1,5 @@
-//! Any device, with what it plays written to files: those that were asked for when it was connected,
-//! from its first frame on, and one at a time on demand, from any frame on.
+//! Any device, with what it plays written to files: those that were asked for when it was
+//! connected, from its first frame on, and one at a time on demand, from any frame on.
 //!
 //! Recordings on demand are made by a thread that sleeps until it is asked. Asking is wait-free, so
 //! that a real-time thread may do it; the file is created, written and completed by that thread.
@@ -80,7 +80,8 @@ impl Take {
 
     /// Ends it before the frame `frame` of the performance or, if that has passed, at once.
     pub fn stop_at(&self, frame: u64) {
-        // 0 would give the recording up, with what the audio thread may just be waiting to hand over.
+        // 0 would give the recording up, with what the audio thread may just be waiting to hand
+        // over.
         self.shared.until.store(frame.clamp(1, u64::MAX - 1), Release);
     }
 
@@ -182,7 +183,8 @@ impl Recorded {
 
     /// Has all files completed and joins their threads. Idempotent.
     fn finish(&mut self) {
-        // Release pairs with the Acquire of the writers: they see all frames that were pushed before.
+        // Release pairs with the Acquire of the writers: they see all frames that were pushed
+        // before.
         self.closing.store(true, Release);
         for (shared, thread) in &mut self.recordings {
             if let Some(thread) = thread.take() {

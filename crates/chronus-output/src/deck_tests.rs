@@ -140,10 +140,9 @@ fn running_free_a_recording_loses_nothing() {
         assert_eq!((recording.frames_lost, recording.error.clone()), (0, None));
         let reader = hound::WavReader::open(&recording.path).unwrap();
         assert_eq!(u64::from(reader.duration()), recording.frames_written);
-        let mut next = recording.start_frame.unwrap();
-        for sample in reader.into_samples::<f32>().step_by(CHANNELS) {
-            assert_eq!(sample.unwrap(), next as f32);
-            next += 1;
+        let lefts = reader.into_samples::<f32>().step_by(CHANNELS);
+        for (sample, number) in lefts.zip(recording.start_frame.unwrap()..) {
+            assert_eq!(sample.unwrap(), number as f32);
         }
         assert!(recording.frames_written >= 2_000_000);
     }

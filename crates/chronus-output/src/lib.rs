@@ -60,8 +60,8 @@ pub trait Source: Send {
     /// calls, for example to wake another thread; a foreign audio callback never calls it.
     fn consumed(&mut self) {}
 
-    /// Frames of the performance that have been handed out, if the source counts them itself; a device
-    /// may have asked for frames before the performance began.
+    /// Frames of the performance that have been handed out, if the source counts them itself; a
+    /// device may have asked for frames before the performance began.
     fn position(&self) -> Option<u64> {
         None
     }

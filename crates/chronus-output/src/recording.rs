@@ -1,10 +1,10 @@
 //! Writing what is played to a WAV file, beside the audio thread.
 //!
-//! A tap behind the source copies frames into a ring ([`crate::tap`]); a thread polls the ring and writes
-//! the file. In real time the tap never blocks: what does not fit is lost, counted and said. Running
-//! free it waits, and nothing is lost. The file's header is brought up to date every second, so that a
-//! killed program leaves a file that plays. After an error the file is mended to end with its last
-//! whole frame, and the sound goes on.
+//! A tap behind the source copies frames into a ring ([`crate::tap`]); a thread polls the ring and
+//! writes the file. In real time the tap never blocks: what does not fit is lost, counted and said.
+//! Running free it waits, and nothing is lost. The file's header is brought up to date every
+//! second, so that a killed program leaves a file that plays. After an error the file is mended to
+//! end with its last whole frame, and the sound goes on.
 
 use std::{
     io,
@@ -103,8 +103,8 @@ pub enum Moment {
 /// Called on the thread that writes the file, at each [`Moment`].
 pub type Tell = Box<dyn Fn(Moment, &Recording) + Send>;
 
-/// What the tap, the writer and the owner share. Where an order matters it is said there; the counts
-/// are for people, and relaxed.
+/// What the tap, the writer and the owner share. Where an order matters it is said there; the
+/// counts are for people, and relaxed.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub format: WavFormat,
@@ -230,7 +230,8 @@ impl<M: Medium> WavFile<M> {
         let began = Instant::now();
         let (mut header_at, mut stall) = (began, Stall::new());
         loop {
-            // Read before the ring is emptied, so that all frames that were pushed before are in it.
+            // Read before the ring is emptied, so that all frames that were pushed before are in
+            // it.
             let over = self.shared.over.load(Acquire) || self.closing.load(Acquire);
             self.drain()?;
             if over || stall.is_one(&self.shared) {
@@ -269,7 +270,8 @@ impl<M: Medium> WavFile<M> {
 
     /// Gives the file up, saves what there is of it, and says so.
     fn fail(&mut self, error: &io::Error) {
-        // The tap ends first, so that a free-running audio thread does not wait for the disk any more.
+        // The tap ends first, so that a free-running audio thread does not wait for the disk any
+        // more.
         self.shared.until.store(0, Release);
         // If this fails too, nothing more can be done; the header of the last update stays.
         let _ = self.writer.mend();

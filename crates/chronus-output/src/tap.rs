@@ -1,9 +1,9 @@
-//! The audio thread's side of recording: a tap behind the source that copies what was played into the
-//! rings of the recordings that are under way.
+//! The audio thread's side of recording: a tap behind the source that copies what was played into
+//! the rings of the recordings that are under way.
 //!
-//! Taps come and go while the device runs, through rings as wait-free as those of the samples. In real
-//! time nothing here blocks, allocates, frees or makes a system call: a tap that has ended goes back
-//! through a ring to the thread that may free it.
+//! Taps come and go while the device runs, through rings as wait-free as those of the samples. In
+//! real time nothing here blocks, allocates, frees or makes a system call: a tap that has ended
+//! goes back through a ring to the thread that may free it.
 
 use std::{
     sync::{
@@ -22,8 +22,8 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::{CHANNELS, Source, recording::Shared};
 
-/// Recordings that can be under way at once: `wav:FILE`, `--capture`, and one on demand; and one more,
-/// because the next may begin before the last tap has seen its end.
+/// Recordings that can be under way at once: `wav:FILE`, `--capture`, and one on demand; and one
+/// more, because the next may begin before the last tap has seen its end.
 const TAPS: usize = 4;
 
 /// The end of a recording's ring in the audio thread's hands.
@@ -134,8 +134,8 @@ impl Tapped {
             let is_over = slot.as_mut().is_some_and(|tap| tap.record(interleaved, end));
             if is_over && !self.ends.ended.is_full() {
                 let Some(tap) = slot.take() else { continue };
-                // Release pairs with the writer's Acquire: it sees all frames that were pushed before.
-                // It comes before the tap is given away, which is freed by somebody else.
+                // Release pairs with the writer's Acquire: it sees all frames that were pushed
+                // before. It comes before the tap is given away, which is freed by somebody else.
                 tap.shared.over.store(true, Release);
                 let _ = self.ends.ended.push(tap);
             }

@@ -1,9 +1,9 @@
 //! WAV files of any length, as 32-bit floats or 24-bit integers.
 //!
-//! The lengths in a WAV header have 32 bits: three hours of stereo floats at 48 kHz, and installations
-//! play for months. So every file begins with a chunk `JUNK` that players skip; once the file has
-//! outgrown 4 GiB, that chunk becomes `ds64` with lengths of 64 bits, and the file is RF64 (EBU Tech
-//! 3306). Until then it is an ordinary WAV file.
+//! The lengths in a WAV header have 32 bits: three hours of stereo floats at 48 kHz, and
+//! installations play for months. So every file begins with a chunk `JUNK` that players skip; once
+//! the file has outgrown 4 GiB, that chunk becomes `ds64` with lengths of 64 bits, and the file is
+//! RF64 (EBU Tech 3306). Until then it is an ordinary WAV file.
 
 use std::{
     fmt,
@@ -217,8 +217,8 @@ impl<M: Medium> WavWriter<M> {
         self.medium.sync()
     }
 
-    /// After an error: makes the file end with the last whole frame that did reach the medium. A full
-    /// disk has no new room, but what is there can still be overwritten and shortened.
+    /// After an error: makes the file end with the last whole frame that did reach the medium. A
+    /// full disk has no new room, but what is there can still be overwritten and shortened.
     ///
     /// # Errors
     /// As the medium says; the header of the last update then stays, which is valid, too.
@@ -456,7 +456,7 @@ pub(crate) mod tests {
     #[test]
     fn lengths_beyond_32_bits_are_told_in_64() {
         let mut wav = wav(WavFormat::F32);
-        wav.frames = (u64::from(u32::MAX) - HEADER_BYTES + 7) / 8;
+        wav.frames = (LONGEST_RIFF + 8 - HEADER_BYTES) / 8;
         assert_eq!(wav.header()[..4], *b"RIFF");
         wav.frames += 1;
         let header = wav.header();

@@ -61,7 +61,10 @@ pub enum RenderError {
     #[error(transparent)]
     Engine(#[from] chronus_engine::EngineError),
     /// The WAV file.
-    #[error("cannot write {}: {source}; choose a file in a folder that exists and has room", path.display())]
+    #[error(
+        "cannot write {}: {source}; choose a file in a folder that exists and has room",
+        path.display()
+    )]
     Wav {
         /// The file.
         path: PathBuf,

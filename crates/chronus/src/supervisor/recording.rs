@@ -1,5 +1,6 @@
 //! Recording while it plays: what players ask for, handed to the deck of the device. The supervisor
-//! touches no file and waits for nobody here; the thread that writes the file also tells how it goes.
+//! touches no file and waits for nobody here; the thread that writes the file also tells how it
+//! goes.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
