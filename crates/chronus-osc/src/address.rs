@@ -48,6 +48,9 @@ pub(crate) enum Kind {
     Crash,
     Ping,
     Version,
+    RecordStart,
+    RecordStop,
+    RecordStatus,
 }
 
 /// Every address there is.
@@ -210,6 +213,30 @@ pub const ADDRESSES: &[Address] = &[
         "Tells how the engine is: names and values in turn, at last \"json\" and all of it as JSON.",
     ),
     address(
+        "/record/start",
+        "optionally FILE, a name within the folder of recordings (an empty one: date and time), \
+         then optionally FORMAT: f32 or 24",
+        "/record.reply, once the file is there",
+        Kind::RecordStart,
+        "Records what is played to a new WAV file in the folder of `chronus run --recordings`, from \
+         the frame at which a note sent together with it begins. Without FILE it is called by the \
+         date and the time. `chronus send /record/start take1`",
+    ),
+    address(
+        "/record/stop",
+        "",
+        "/record.reply, once the file is whole",
+        Kind::RecordStop,
+        "Ends the recording, at the frame at which a note sent together with it would end.",
+    ),
+    address(
+        "/record/status",
+        "",
+        "/record.reply",
+        Kind::RecordStatus,
+        "Tells how the recording is, or the last one was: names and values in turn.",
+    ),
+    address(
         "/chaos/kill",
         "primary, standby or SLOT; then optionally SIGNAL (KILL)",
         "",
@@ -251,6 +278,12 @@ pub(crate) fn parts<'a>(pattern: &str, address: &'a str) -> Option<Vec<&'a str>>
             _ => return None,
         }
     }
+}
+
+/// Whether an address is answered when all is well.
+pub fn has_reply(address: &str) -> bool {
+    let mut known = ADDRESSES.iter();
+    known.any(|known| !known.reply.is_empty() && parts(known.pattern, address).is_some())
 }
 
 /// The reference of all addresses, as Markdown.
@@ -298,6 +331,28 @@ A message without a timetag takes effect a constant delay after its arrival, to 
 and the device's period, plus two blocks. A message in a bundle with a timetag takes effect at
 that frame. A timetag that comes too late takes effect at once and is counted (`late_commands`).
 Bundles may hold bundles; the messages of a packet keep their order.
+
+## Recording
+
+`/record.reply` has names and values in turn:
+
+* `state`: `idle` (nothing was recorded yet), `waiting` (for its first frame), `recording`,
+  `finishing`, `complete`, or `failed`
+* `file`: the file
+* `format`, `rate_hz`: `f32` (32-bit floats, the very bits that were played) or `24` (24-bit
+  integers with dither), and the sample rate in Hz
+* `start_frame`: which frame of the performance is the first in the file
+* `frames`, `seconds`: how long it is
+* `lost_frames`: played, but not in the file, since the disk was too slow for more than eight
+  seconds
+* `clipped`: samples beyond full scale, which only the format `24` has to clip
+* `error`: why it failed, as a sentence
+
+Who began a recording that fails later (a full disk, a deleted file) is told by
+`/fail /record/start REASON`; what was written until then is a whole file. There is one recording at
+a time. A file that exists is never written over. A bundle with a timetag begins or ends a recording
+at that frame. A file longer than 4 GiB is RF64, which players of long files read. The end of the
+engine completes the recording.
 
 ## Answers
 

@@ -9,7 +9,7 @@ use rosc::{OscMessage, OscPacket, OscType};
 use crate::address::{ADDRESSES, Kind, parts};
 use crate::arguments::{gate, number, single};
 use crate::pattern::{is_pattern, matches};
-use crate::{Chaos, Crash, PatchRequest, Request, Target, edits, guard};
+use crate::{Chaos, Crash, PatchRequest, Record, Request, Target, edits, guard, record};
 
 /// What a packet asks for.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -153,6 +153,11 @@ impl Decoded {
             Kind::Crash => requests.push(Request::Chaos(crash(args)?)),
             Kind::Ping => requests.push(Request::Ping(args.clone())),
             Kind::Version => requests.push(Request::Version),
+            Kind::RecordStart => requests.push(Request::Record(record::start(args)?)),
+            Kind::RecordStop => requests.push(Request::Record(record::none(args, Record::Stop)?)),
+            Kind::RecordStatus => {
+                requests.push(Request::Record(record::none(args, Record::Status)?));
+            }
         }
         Ok(())
     }

@@ -9,13 +9,15 @@ mod decode;
 mod edits;
 mod guard;
 mod pattern;
+mod record;
 mod reply;
 
 pub use arguments::{encode_arguments, message};
 pub use decode::{Decoded, Failure, Timed, decode};
 pub use edits::PatchRequest;
 pub use reply::{
-    MOST_DATAGRAM_BYTES, Reply, Value, done, fail, parse_reply, pong, status_reply, version_reply,
+    MOST_DATAGRAM_BYTES, Reply, Value, done, fail, parse_reply, pong, record_reply, status_reply,
+    version_reply,
 };
 
 use chronus_engine::{Command, Handle};
@@ -45,6 +47,24 @@ pub enum Request {
     Ping(Vec<OscType>),
     /// Name and version.
     Version,
+    /// Something for the recorder.
+    Record(Record),
+}
+
+/// What the recorder shall do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// Begin a recording.
+    Start {
+        /// The file within the folder of recordings; without it the date and the time.
+        file: Option<String>,
+        /// The format of the samples, as a word; without it that of the engine.
+        format: Option<String>,
+    },
+    /// End it.
+    Stop,
+    /// Tell how it is.
+    Status,
 }
 
 /// A fault to cause.

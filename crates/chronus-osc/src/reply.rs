@@ -20,6 +20,18 @@ pub enum Value {
 
 /// `/status.reply`: names and values in turn, at last "json" and all of it.
 pub fn status_reply(fields: &[(String, Value)], json: &str) -> Vec<u8> {
+    let mut args = arguments(fields);
+    args.push(OscType::String("json".into()));
+    args.push(OscType::String(json.to_owned()));
+    packet("/status.reply", args)
+}
+
+/// `/record.reply`: names and values in turn.
+pub fn record_reply(fields: &[(String, Value)]) -> Vec<u8> {
+    packet("/record.reply", arguments(fields))
+}
+
+fn arguments(fields: &[(String, Value)]) -> Vec<OscType> {
     let mut args = Vec::with_capacity(fields.len() * 2 + 2);
     for (name, value) in fields {
         args.push(OscType::String(name.clone()));
@@ -31,9 +43,7 @@ pub fn status_reply(fields: &[(String, Value)], json: &str) -> Vec<u8> {
             Value::Text(text) => OscType::String(text.clone()),
         });
     }
-    args.push(OscType::String("json".into()));
-    args.push(OscType::String(json.to_owned()));
-    packet("/status.reply", args)
+    args
 }
 
 /// `/fail ADDRESS REASON`.

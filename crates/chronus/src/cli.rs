@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use chronus_output::OutputSpec;
+use chronus_output::{OutputSpec, WavFormat};
 use clap::{Parser, Subcommand};
 
 use crate::worker::WorkerArgs;
@@ -81,6 +81,12 @@ pub struct RunArgs {
     /// Also write what is played to this WAV file, with any output
     #[arg(long, value_name = "FILE")]
     pub capture: Option<PathBuf>,
+    /// The folder for what /record/start records; created when it is needed
+    #[arg(long, value_name = "DIR", default_value = "recordings")]
+    pub recordings: PathBuf,
+    /// How recordings are written: f32 (32-bit float) or 24 (24-bit integer)
+    #[arg(long, value_name = "FORMAT", default_value_t)]
+    pub record_format: WavFormat,
     /// Pull as fast as the replicas deliver instead of in real time (null and wav only)
     #[arg(long)]
     pub free_run: bool,

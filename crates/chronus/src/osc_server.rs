@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError};
 
 use chronus_os::clock;
 use chronus_os::wake::Kick;
-use chronus_osc::{Decoded, Request, Timed, decode};
+use chronus_osc::{Decoded, Request, Timed, Value, decode};
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
 
 use crate::patcher::{Patches, SharedDirectory, Task};
@@ -48,15 +48,15 @@ pub struct PortCounts {
     pub busy: AtomicU64,
 }
 
-/// Answers to senders.
-#[derive(Debug)]
-pub struct Answers {
-    socket: UdpSocket,
+/// Replies to senders.
+#[derive(Clone, Debug)]
+pub struct Replies {
+    socket: Arc<UdpSocket>,
     /// What the port has seen.
     pub counts: Arc<PortCounts>,
 }
 
-impl Answers {
+impl Replies {
     /// Tells a sender that something was done.
     pub fn done(&self, address: &str, told: &str, to: SocketAddr) {
         let _ = self.socket.send_to(&chronus_osc::done(address, told), to);
@@ -73,6 +73,11 @@ impl Answers {
         let json = serde_json::to_string(status).unwrap_or_default();
         let reply = chronus_osc::status_reply(&status.fields(), &json);
         let _ = self.socket.send_to(&reply, to);
+    }
+
+    /// Tells a sender how the recording is.
+    pub fn record(&self, fields: &[(String, Value)], to: SocketAddr) {
+        let _ = self.socket.send_to(&chronus_osc::record_reply(fields), to);
     }
 }
 
@@ -95,8 +100,8 @@ impl Port {
     ///
     /// # Errors
     /// If there are too many descriptors.
-    pub fn answers(&self) -> io::Result<Answers> {
-        Ok(Answers { socket: self.socket.try_clone()?, counts: self.counts.clone() })
+    pub fn replies(&self) -> io::Result<Replies> {
+        Ok(Replies { socket: Arc::new(self.socket.try_clone()?), counts: self.counts.clone() })
     }
 
     /// Starts the thread that receives. What is about the patch goes to `patches`, the rest to the

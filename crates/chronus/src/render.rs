@@ -2,12 +2,12 @@
 //! for bit, what was heard.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::BufWriter;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use chronus_engine::{Controls, Engine, EngineError, Patch, Recordings};
 use chronus_os::float;
+use chronus_output::{WavFormat, WavWriter};
 use chronus_replication::machine::Machine;
 use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, CHANNELS, Entry};
 
@@ -36,12 +36,15 @@ pub enum RenderError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// The WAV file.
-    #[error("{path}: {source}", path = path.display())]
+    #[error(
+        "cannot write {}: {source}; choose a file in a folder that exists and has room",
+        path.display()
+    )]
     Wav {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// What is wrong.
-        source: hound::Error,
+        /// What the system says.
+        source: io::Error,
     },
     /// A recording is not what it was.
     #[error("{0}")]
@@ -162,7 +165,7 @@ pub fn render_journal(journal: Journal) -> Result<Vec<f32>, RenderError> {
 /// [`RenderError`].
 pub fn render_to_wav(performance: Performance, path: &Path) -> Result<(), RenderError> {
     let mut wav = Wav::create(path.to_owned(), performance.rate_hz)?;
-    performance.render(false, |_, piece, _| wav.write(piece.iter().copied()))?;
+    performance.render(false, |_, piece, _| wav.write(piece))?;
     wav.finish()
 }
 
@@ -179,10 +182,8 @@ pub fn render_stems(performance: Performance, folder: &Path) -> Result<Vec<PathB
     if names.is_empty() {
         return Err(RenderError::NoBuses);
     }
-    std::fs::create_dir_all(folder).map_err(|error| RenderError::Wav {
-        path: folder.to_owned(),
-        source: hound::Error::IoError(error),
-    })?;
+    std::fs::create_dir_all(folder)
+        .map_err(|error| RenderError::Wav { path: folder.to_owned(), source: error })?;
     let mut files = BTreeMap::new();
     for name in names {
         let path = folder.join(format!("{name}.wav"));
@@ -190,13 +191,13 @@ pub fn render_stems(performance: Performance, folder: &Path) -> Result<Vec<PathB
     }
     performance.render(true, |engine, _, frames| {
         for (name, file) in &mut files {
-            match engine.buses().find(|(bus, _)| bus == name) {
-                Some((_, [left, right])) => {
-                    let pairs = left.iter().zip(right).take(frames);
-                    file.write(pairs.flat_map(|(left, right)| [*left, *right]))?;
+            let mut block = [0.0; BLOCK_SAMPLES];
+            if let Some((_, [left, right])) = engine.buses().find(|(bus, _)| bus == name) {
+                for (frame, pair) in block.chunks_exact_mut(CHANNELS).zip(left.iter().zip(right)) {
+                    frame.copy_from_slice(&[*pair.0, *pair.1]);
                 }
-                None => file.write(std::iter::repeat_n(0.0, frames * CHANNELS))?,
             }
+            file.write(&block[..frames * CHANNELS])?;
         }
         Ok::<(), RenderError>(())
     })?;
@@ -208,30 +209,24 @@ pub fn render_stems(performance: Performance, folder: &Path) -> Result<Vec<PathB
 /// A stereo file under way.
 struct Wav {
     path: PathBuf,
-    writer: hound::WavWriter<BufWriter<File>>,
+    writer: WavWriter,
 }
 
 impl Wav {
     fn create(path: PathBuf, rate_hz: u32) -> Result<Self, RenderError> {
-        let spec = hound::WavSpec {
-            channels: CHANNELS as u16,
-            sample_rate: rate_hz,
-            bits_per_sample: 32,
-            sample_format: hound::SampleFormat::Float,
-        };
-        match hound::WavWriter::create(&path, spec) {
+        match WavWriter::create(&path, rate_hz, WavFormat::F32) {
             Ok(writer) => Ok(Self { path, writer }),
             Err(source) => Err(RenderError::Wav { path, source }),
         }
     }
 
-    fn write(&mut self, mut samples: impl Iterator<Item = f32>) -> Result<(), RenderError> {
-        let written = samples.try_for_each(|sample| self.writer.write_sample(sample));
+    fn write(&mut self, samples: &[f32]) -> Result<(), RenderError> {
+        let written = self.writer.write(samples);
         written.map_err(|source| RenderError::Wav { path: self.path.clone(), source })
     }
 
     fn finish(self) -> Result<(), RenderError> {
-        let Self { path, writer } = self;
-        writer.finalize().map_err(|source| RenderError::Wav { path, source })
+        let Self { path, mut writer } = self;
+        writer.finish().map_err(|source| RenderError::Wav { path, source })
     }
 }

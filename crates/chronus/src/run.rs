@@ -12,7 +12,7 @@ use chronus_os::sched::{self, priority};
 use chronus_os::wake::Kick;
 use chronus_output::Options;
 use chronus_shm::region;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 
 use crate::cli::{RenderArgs, RunArgs};
 use crate::client::osc_address;
@@ -41,6 +41,8 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
     for signal in [SIGTERM, SIGINT] {
         signal_hook::low_level::pipe::register(signal, end_writer.try_clone()?)?;
     }
+    // A file that may grow no further costs a recording or the journal, never the sound.
+    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let address = osc_address(args.osc)?;
     let port = osc_server::Port::open(address).map_err(|error| {
         format!("can't listen on {address} ({error}); is another engine running? try --osc 127.0.0.1:5006")
@@ -58,9 +60,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
         },
         kick.try_clone()?,
     )?;
-    let replies = port.answers()?;
+    let replies = port.replies()?;
     let directory = patcher.directory();
-    let patches = patcher.serve(port.answers()?)?;
+    let patches = patcher.serve(replies.clone())?;
     if let Some(path) = args.patch.as_ref().filter(|_| args.watch) {
         patcher::watch::watch(path.clone(), patches.clone())?;
     }
@@ -77,6 +79,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
         score,
         shelf,
         line,
+        // Absolute, so that players elsewhere can tell where their files are.
+        recordings: std::path::absolute(&args.recordings)?,
+        record_format: args.record_format,
     };
     let ears = Ears { incoming, kick, end, replies };
     let mut supervisor = Supervisor::new(setup, ears, device).map_err(|error| {

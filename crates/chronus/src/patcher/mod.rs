@@ -24,7 +24,7 @@ use chronus_osc::PatchRequest;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::journal::Score;
-use crate::osc_server::Answers;
+use crate::osc_server::Replies;
 use crate::shelf::{Plan, Shelf};
 use budget::Budget;
 use folder::Folder;
@@ -181,14 +181,14 @@ impl Patcher {
     ///
     /// # Errors
     /// As the system says.
-    pub fn serve(mut self, answers: Answers) -> std::io::Result<Patches> {
+    pub fn serve(mut self, answers: Replies) -> std::io::Result<Patches> {
         let (tasks, queue) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new().name("patcher".into());
         thread.spawn(move || self.work(&queue, &answers))?;
         Ok(Patches { tasks })
     }
 
-    fn work(&mut self, tasks: &Receiver<Task>, answers: &Answers) {
+    fn work(&mut self, tasks: &Receiver<Task>, answers: &Replies) {
         while let Ok(task) = tasks.recv() {
             match task {
                 Task::Request { request, address, from, time_wall_ns } => {

@@ -5,6 +5,7 @@
 mod edits;
 mod orders;
 mod processes;
+mod recording;
 pub mod status;
 
 use std::io;
@@ -19,7 +20,7 @@ use chronus_engine::{Command, Controls};
 use chronus_os::memfd::Memfd;
 use chronus_os::wake::{Kick, Ticker, poll_readable, wake_all};
 use chronus_os::{clock, sched};
-use chronus_output::Device;
+use chronus_output::{Device, WavFormat};
 use chronus_replication::command_sequencer::CommandSequencer;
 use chronus_replication::device_clock::DeviceClock;
 use chronus_replication::divergence::DivergenceDetector;
@@ -31,12 +32,13 @@ use chronus_shm::control_board::SEALS;
 use chronus_shm::region;
 
 use crate::journal::{JournalWriter, Score};
-use crate::osc_server::{Answers, Incoming};
+use crate::osc_server::{Incoming, Replies};
 use crate::patcher::Line;
 use crate::playback::{Playback, Regions, Shared};
 use crate::shelf::Plan;
 use edits::{Edits, Sealed};
 use processes::Processes;
+use recording::Recorder;
 use status::Figures;
 
 /// Commands that may wait for their frame.
@@ -64,6 +66,10 @@ pub struct Setup {
     pub replicas: usize,
     /// Where the journal goes.
     pub journal: Option<PathBuf>,
+    /// Where recordings go.
+    pub recordings: PathBuf,
+    /// How their samples are written.
+    pub record_format: WavFormat,
     /// Whether workers may be killed over OSC.
     pub allow_chaos: bool,
     /// Whether the device pulls without a clock.
@@ -88,8 +94,8 @@ pub struct Ears {
     pub kick: Kick,
     /// Readable once SIGTERM or SIGINT has come.
     pub end: UnixStream,
-    /// Answers to OSC senders.
-    pub replies: Answers,
+    /// Replies to OSC senders.
+    pub replies: Replies,
 }
 
 /// The supervisor's state.
@@ -113,6 +119,7 @@ pub struct Supervisor {
     processes: Processes,
     device_clock: DeviceClock,
     journal: Option<JournalWriter>,
+    recorder: Recorder,
     figures: Figures,
     ticker: Ticker,
     journal_mark_ns: u64,
@@ -129,7 +136,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// If shared memory or the journal can't be created.
-    pub fn new(setup: Setup, ears: Ears, device: Box<dyn Device>) -> io::Result<Self> {
+    pub fn new(setup: Setup, ears: Ears, mut device: Box<dyn Device>) -> io::Result<Self> {
         let rate_hz = device.rate_hz();
         let (log_memory, log) = region::create_log()?;
         let (slots_memory, slots) = region::create_slots()?;
@@ -144,6 +151,8 @@ impl Supervisor {
         };
         // Without a clock there is no deadline, and a real-time class would only starve others.
         let realtime = !setup.free_run && raise_priority();
+        let folder = setup.recordings.clone();
+        let recorder = Recorder::new(device.deck(), folder, setup.record_format);
         Ok(Self {
             controls: Controls::of(&setup.plan.patch),
             supervision: Supervision::new(supervision::Settings::for_replicas(setup.replicas)),
@@ -174,6 +183,7 @@ impl Supervisor {
             shared,
             gaps,
             journal,
+            recorder,
         })
     }
 

@@ -32,6 +32,7 @@ impl Supervisor {
                     self.ears.replies.status(&status, incoming.from);
                 }
                 Request::Chaos(chaos) => self.take_chaos(&incoming, *chaos, now_ns),
+                Request::Record(record) => self.take_record(&incoming, record),
                 _ => {}
             }
         }
@@ -50,7 +51,7 @@ impl Supervisor {
     }
 
     /// The frame for a message: that of its timetag, or a constant delay after its arrival.
-    fn frame_of(&self, incoming: &Incoming) -> u64 {
+    pub(super) fn frame_of(&self, incoming: &Incoming) -> u64 {
         let open = self.sequencer.first_open_frame();
         if self.setup.free_run {
             return open;

@@ -105,7 +105,7 @@ impl Processes {
         self.floors[into] = floor;
     }
 
-    /// What has happened since the last call. Answers come before deaths: a forker may have answered
+    /// What has happened since the last call. Replies come before deaths: a forker may have answered
     /// and died.
     pub fn events(&mut self, slots: &SlotsRegion, someone_died: bool) -> Vec<Event> {
         let mut events: Vec<Event> = self.events.drain(..).collect();

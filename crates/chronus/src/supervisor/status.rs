@@ -9,6 +9,7 @@ use chronus_replication::{SLOTS, Slot};
 use serde::Serialize;
 
 use super::Supervisor;
+use super::recording::RecordStatus;
 
 /// Durations in microseconds: how many, the last, the median and the largest of the recent ones.
 #[derive(Clone, Debug, Default)]
@@ -308,6 +309,10 @@ pub struct Status {
     pub detection: Summary,
     pub promotion: Summary,
     pub redundancy: Summary,
+    /// The recording on demand.
+    pub recording: RecordStatus,
+    /// What `wav:FILE` and `--capture` write.
+    pub captures: Vec<RecordStatus>,
     pub replicas: Vec<Replica>,
 }
 
@@ -350,6 +355,8 @@ impl Supervisor {
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let port = &self.ears.replies.counts;
         let (commands, device) = (self.sequencer.counts(), self.device.stats());
+        let captures = device.recordings.iter();
+        let captures = captures.map(|capture| RecordStatus::of(capture, self.rate_hz)).collect();
         let redundancy = figures.redundancy.summary();
         let detection = figures.detection.summary();
         let promotion = figures.promotion.summary();
@@ -408,6 +415,8 @@ impl Supervisor {
             detection,
             promotion,
             redundancy,
+            recording: self.recorder.status(self.rate_hz),
+            captures,
             replicas: (0..SLOTS).filter_map(|slot| self.replica(slot, now_ns)).collect(),
         }
     }
