@@ -102,7 +102,7 @@ pub fn gain_of_db(db: f32) -> f32 {
 /// would reach 1 it stays there.
 #[inline(always)]
 pub fn tanh(x: f32) -> f32 {
-    let x = x.clamp(-4.97, 4.97);
+    let x = x.clamp(-4.98, 4.98);
     let x2 = x * x;
     let above = x * (135_135.0 + x2 * (17_325.0 + x2 * (378.0 + x2)));
     let below = 135_135.0 + x2 * (62_370.0 + x2 * (3_150.0 + x2 * 28.0));
