@@ -27,12 +27,13 @@ pub mod names;
 pub mod oscillator;
 pub mod simd;
 pub mod smooth;
+pub mod tables;
 pub mod transport;
 pub mod utility;
 
 pub use instance::{Drive, INPUTS_MAX, Instance};
 pub use module::{
     ALL_NOTES, BLOCK_FRAMES, Buffer, CHANNEL_COUNTS, CHANNELS_MAX, Curve, Io, Module, ModuleSpec,
-    Note, ParamSpec, PortSpec, Recording, TEXT_MAX, TextSpec, silent_buffer,
+    Note, ParamSpec, PortSpec, Recording, RecordingSpec, TEXT_MAX, TextSpec, silent_buffer,
 };
 pub use transport::Transport;

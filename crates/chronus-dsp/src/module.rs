@@ -4,6 +4,7 @@
 use core::ops::Range;
 use std::sync::Arc;
 
+use crate::tables::Table;
 use crate::transport::Transport;
 
 /// Frames in a block, the unit of rendering.
@@ -56,7 +57,7 @@ pub trait Module: Send {
         let _ = (text, value);
     }
 
-    /// Takes the recording that it is to play, before the first frame. Modules whose spec has none ignore
+    /// Takes the recording that it is to play, as its spec has prepared it, before the first frame. Modules whose spec has none ignore
     /// it.
     fn set_recording(&mut self, recording: Recording) {
         let _ = recording;
@@ -201,8 +202,10 @@ pub struct ModuleSpec {
     pub bypass: &'static [(usize, usize)],
     /// The texts that it can be given, in the order of [`Module::set_text`].
     pub texts: &'static [TextSpec],
-    /// If it plays a recording, which a patch names with the key `file`: what it does with it.
-    pub recording: Option<&'static str>,
+    /// If it plays a recording, which a patch names with the key `file`.
+    pub recording: Option<RecordingSpec>,
+    /// The tables that it reads.
+    pub tables: &'static [&'static Table],
 }
 
 impl ModuleSpec {
@@ -218,7 +221,30 @@ impl ModuleSpec {
         bypass: &[],
         texts: &[],
         recording: None,
+        tables: &[],
     };
+}
+
+/// What a module does with a recording.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordingSpec {
+    /// For a musician.
+    pub doc: &'static str,
+    /// Makes of it what the module is given. It may take long: it is done once, aside.
+    pub prepare: fn(Recording) -> Recording,
+}
+
+impl PartialEq for RecordingSpec {
+    fn eq(&self, other: &Self) -> bool {
+        self.doc == other.doc
+    }
+}
+
+impl RecordingSpec {
+    /// A recording that is given to the module as it is.
+    pub const fn plain(doc: &'static str) -> Self {
+        Self { doc, prepare: |recording| recording }
+    }
 }
 
 /// A recording in memory: what the file of a patch holds. Its memory is shared, so that it costs a fork

@@ -62,7 +62,7 @@ fn section(spec: &ModuleSpec) -> String {
         let _ = writeln!(text, "* Text `{name}` (`\"{default}\"` by itself): {doc}.");
     }
     if let Some(recording) = spec.recording {
-        let _ = writeln!(text, "* Recording (`file = \"NAME.wav\"`): {recording}.");
+        let _ = writeln!(text, "* Recording (`file = \"NAME.wav\"`): {}.", recording.doc);
     }
     if spec.notes {
         text.push_str("* Notes: `/note/ID` plays them.\n");
@@ -167,7 +167,7 @@ mod tests {
     fn the_overview_has_a_line_for_each_kind() {
         let text = overview();
         assert_eq!(text.lines().count(), chronus_dsp::catalog::CATALOG.len());
-        assert!(text.contains("A pure tone.\n"), "{text}");
+        assert!(text.contains("  A pure tone"), "{text}");
     }
 
     #[test]

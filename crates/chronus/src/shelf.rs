@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chronus_engine::{Patch, Recording, Recordings};
+use chronus_engine::tables::{self, Table};
+use chronus_engine::{Patch, Recording, RecordingSpec, Recordings};
 use chronus_os::memfd::Memfd;
 use chronus_shm::region::ShelfSamples;
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,21 @@ pub struct Plan {
     /// The patch.
     pub patch: Patch,
     /// Where the recordings are that it names.
-    pub recordings: Vec<(String, Place)>,
+    pub recordings: Vec<Recorded>,
+    /// Where the tables are that it reads, by their names.
+    tables: Vec<(String, Place)>,
+}
+
+/// A recording, prepared for a kind of module.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Recorded {
+    /// The file, as the patch names it.
+    pub file: String,
+    /// Tells what file it was: see [`digest`].
+    pub digest: u64,
+    /// The kind of module, by what it says of recordings.
+    what: String,
+    place: Place,
 }
 
 /// Where a recording lies.
@@ -32,14 +47,6 @@ pub struct Place {
     samples: usize,
     channels: usize,
     rate_hz: u32,
-    digest: u64,
-}
-
-impl Place {
-    /// See [`digest`].
-    pub fn digest(&self) -> u64 {
-        self.digest
-    }
 }
 
 /// Tells one recording from another: FNV-1a over the bits of its samples.
@@ -64,22 +71,35 @@ impl Plan {
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 
-    /// The patch, and its recordings as a worker finds them.
+    /// The patch, and its recordings as a worker finds them. Its tables are installed.
     pub fn open(self, shelf: &Arc<Memfd>) -> (Patch, Box<dyn Recordings>) {
+        for (name, place) in &self.tables {
+            if let (Some(table), Some(data)) = (tables::find(name), place.open(shelf)) {
+                table.install(data);
+            }
+        }
         (self.patch, Box::new(OnShelf { shelf: shelf.clone(), places: self.recordings }))
+    }
+}
+
+impl Place {
+    fn open(&self, shelf: &Memfd) -> Option<Recording> {
+        let samples = ShelfSamples::map(shelf, self.offset, self.samples).ok()?;
+        Some(Recording::new(Arc::new(samples), self.channels, self.rate_hz))
     }
 }
 
 struct OnShelf {
     shelf: Arc<Memfd>,
-    places: Vec<(String, Place)>,
+    places: Vec<Recorded>,
 }
 
 impl Recordings for OnShelf {
-    fn get(&self, file: &str) -> Option<Recording> {
-        let (_, place) = self.places.iter().find(|(name, _)| name == file)?;
-        let samples = ShelfSamples::map(&self.shelf, place.offset, place.samples).ok()?;
-        Some(Recording::new(Arc::new(samples), place.channels, place.rate_hz))
+    fn get(&self, file: &str, module: &RecordingSpec) -> Option<Recording> {
+        let is_it = |recorded: &&Recorded| {
+            (recorded.file.as_str(), recorded.what.as_str()) == (file, module.doc)
+        };
+        self.places.iter().find(is_it)?.place.open(&self.shelf)
     }
 }
 
@@ -90,7 +110,8 @@ pub struct Shelf {
     next_plan: usize,
     next_recording: usize,
     /// What is there already: the file, when it was changed last, and how long it was.
-    known: Vec<(PathBuf, Stamp, Place)>,
+    known: Vec<(PathBuf, Stamp, Recorded)>,
+    tables: Vec<(String, Place)>,
 }
 
 type Stamp = (Option<std::time::SystemTime>, u64);
@@ -98,7 +119,13 @@ type Stamp = (Option<std::time::SystemTime>, u64);
 impl Shelf {
     /// An empty shelf.
     pub fn new(memory: Arc<Memfd>) -> Self {
-        Self { memory, next_plan: 0, next_recording: PLANS_BYTES, known: Vec::new() }
+        Self {
+            memory,
+            next_plan: 0,
+            next_recording: PLANS_BYTES,
+            known: Vec::new(),
+            tables: Vec::new(),
+        }
     }
 
     /// Writes a plan; returns its place and its length in bytes.
@@ -119,38 +146,59 @@ impl Shelf {
         Ok((place as u64, bytes.len() as u64))
     }
 
-    /// A patch with the places of its recordings, which are read if they are not there yet. File names
-    /// of the patch count from `folder`.
+    /// A patch with the places of its recordings and tables, which are read and computed if they are not
+    /// there yet. File names of the patch count from `folder`.
     ///
     /// # Errors
     /// A sentence about the recording that can't be had.
     pub fn plan(&mut self, patch: Patch, folder: &Path) -> Result<Plan, String> {
-        let mut recordings: Vec<(String, Place)> = Vec::new();
+        let mut recordings: Vec<Recorded> = Vec::new();
         for module in patch.modules() {
+            let Some(spec) = &module.spec().recording else { continue };
             let Some(file) = module.file().filter(|file| !file.is_empty()) else { continue };
-            if !recordings.iter().any(|(name, _)| name == file) {
-                let place = self.put_recording(&folder.join(file))?;
-                recordings.push((file.to_owned(), place));
+            if !recordings.iter().any(|it| (it.file.as_str(), it.what.as_str()) == (file, spec.doc))
+            {
+                let recorded = self.put_recording(&folder.join(file), spec)?;
+                recordings.push(Recorded { file: file.to_owned(), ..recorded });
             }
         }
-        Ok(Plan { patch, recordings })
+        let tables = patch.tables().into_iter().map(|table| self.put_table(table));
+        Ok(Plan { recordings, tables: tables.collect::<Result<_, _>>()?, patch })
     }
 
-    fn put_recording(&mut self, path: &Path) -> Result<Place, String> {
+    fn put_table(&mut self, table: &'static Table) -> Result<(String, Place), String> {
+        if let Some(known) = self.tables.iter().find(|(name, _)| name == table.name) {
+            return Ok(known.clone());
+        }
+        let place = self.put(table.get(), 1, 1)?;
+        self.tables.push((table.name.to_owned(), place));
+        Ok((table.name.to_owned(), place))
+    }
+
+    fn put_recording(&mut self, path: &Path, spec: &RecordingSpec) -> Result<Recorded, String> {
         let stamp = stamp_of(path);
-        let known = self.known.iter().find(|(file, was, _)| file == path && *was == stamp);
-        if let Some((_, _, place)) = known {
-            return Ok(*place);
+        let is_it = |known: &&(PathBuf, Stamp, Recorded)| {
+            (&known.0, known.1, known.2.what.as_str()) == (&path.to_owned(), stamp, spec.doc)
+        };
+        if let Some((_, _, recorded)) = self.known.iter().find(is_it) {
+            return Ok(recorded.clone());
         }
         let (samples, channels, rate_hz) = read_wav(path)?;
+        let digest = digest(&samples);
+        let prepared = (spec.prepare)(Recording::new(Arc::new(samples), channels, rate_hz));
+        let place = self.put(prepared.samples(), prepared.channels(), prepared.rate_hz())?;
+        let file = path.display().to_string();
+        let recorded = Recorded { file, digest, what: spec.doc.to_owned(), place };
+        self.known.push((path.to_owned(), stamp, recorded.clone()));
+        Ok(recorded)
+    }
+
+    fn put(&mut self, samples: &[f32], channels: usize, rate_hz: u32) -> Result<Place, String> {
         let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_ne_bytes()).collect();
         let offset = self.next_recording;
         self.memory.write_at(offset, &bytes).map_err(no_memory)?;
         self.next_recording = (offset + bytes.len()).next_multiple_of(PAGE_BYTES);
-        let digest = digest(&samples);
-        let place = Place { offset, samples: samples.len(), channels, rate_hz, digest };
-        self.known.push((path.to_owned(), stamp, place));
-        Ok(place)
+        Ok(Place { offset, samples: samples.len(), channels, rate_hz })
     }
 }
 
@@ -196,8 +244,8 @@ pub struct FromFiles {
 }
 
 impl Recordings for FromFiles {
-    fn get(&self, file: &str) -> Option<Recording> {
+    fn get(&self, file: &str, module: &RecordingSpec) -> Option<Recording> {
         let (samples, channels, rate_hz) = read_wav(&self.folder.join(file)).ok()?;
-        Some(Recording::new(Arc::new(samples), channels, rate_hz))
+        Some((module.prepare)(Recording::new(Arc::new(samples), channels, rate_hz)))
     }
 }

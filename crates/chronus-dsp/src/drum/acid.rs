@@ -45,6 +45,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         super::GAIN,
     ],
     gate: true,
+    tables: &[&crate::oscillator::edge::EDGES],
     ..ModuleSpec::BARE
 };
 

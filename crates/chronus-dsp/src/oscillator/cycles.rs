@@ -76,25 +76,37 @@ impl Level {
     }
 }
 
+/// The samples of these sounds, at all levels, one after the other.
+pub fn samples_of(sounds: &[Spectrum]) -> Vec<f32> {
+    let mut samples = Vec::with_capacity(sounds.len() * CYCLE_LENGTH);
+    for sound in sounds {
+        for level in 0..LEVELS {
+            let size = 1 << BITS[level];
+            let row = synthesise(sound, HARMONICS[level], size);
+            // The spline that begins at a sample needs the one before it as well.
+            samples.extend((0..size + EXTRA).map(|i| row[(i + size - 1) % size] as f32));
+        }
+    }
+    samples
+}
+
 /// Several cycles in a row.
-pub struct Cycles {
-    samples: Vec<f32>,
+#[derive(Clone, Copy)]
+pub struct Cycles<'a> {
+    samples: &'a [f32],
     count: usize,
 }
 
-impl Cycles {
-    /// Of these sounds, at least one.
-    pub fn new(sounds: &[Spectrum]) -> Self {
-        let mut samples = Vec::with_capacity(sounds.len() * CYCLE_LENGTH);
-        for sound in sounds {
-            for level in 0..LEVELS {
-                let size = 1 << BITS[level];
-                let row = synthesise(sound, HARMONICS[level], size);
-                // The spline that begins at a sample needs the one before it as well.
-                samples.extend((0..size + EXTRA).map(|i| row[(i + size - 1) % size] as f32));
-            }
-        }
-        Self { samples, count: sounds.len() }
+impl<'a> Cycles<'a> {
+    /// From what [`samples_of`] made of at least one sound.
+    pub fn new(samples: &'a [f32]) -> Self {
+        Self { samples, count: samples.len() / CYCLE_LENGTH }
+    }
+
+    /// The first so many, and the rest.
+    pub fn split(samples: &'a [f32], count: usize) -> (Self, &'a [f32]) {
+        let (samples, rest) = samples.split_at(count * CYCLE_LENGTH);
+        (Self { samples, count }, rest)
     }
 
     /// What is heard at this phase, where 2^32 is one turn, and this position, from 0 for the first

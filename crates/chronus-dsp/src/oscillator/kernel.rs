@@ -7,8 +7,8 @@
 //! octave.
 
 use super::edge::bessel_i0_of_square;
+use crate::tables::Table;
 use core::f64::consts::PI;
-use std::sync::LazyLock;
 
 /// Frames to each side of the place that is read, at the speed of the recording.
 const REACH: usize = 16;
@@ -26,18 +26,23 @@ const LANES: usize = 8;
 pub const TAPS_MAX: usize = 2 * REACH * 16;
 
 /// The weights for a range of speeds.
+#[derive(Clone, Copy)]
 pub struct Kernel {
     /// How many frames are weighed.
     taps: usize,
     positions: usize,
-    rows: Vec<f32>,
+    rows: &'static [f32],
 }
 
-/// Computed once, in whatever process first makes one who reads, before it renders.
-static KERNELS: LazyLock<Vec<Kernel>> = LazyLock::new(|| {
+/// The weights for all speeds, one level after the other.
+pub static WEIGHTS: Table = Table::new("sample weights", || {
     let sinc = windowed_sinc();
-    (0..LEVELS).map(|level| Kernel::new(&sinc, libm::exp2(level as f64 / 8.0))).collect()
+    (0..LEVELS).flat_map(|level| weights(&sinc, level)).collect()
 });
+
+/// All levels.
+#[derive(Clone, Copy)]
+pub struct Kernels([Kernel; LEVELS]);
 
 const FINE: usize = 1024;
 
@@ -56,29 +61,46 @@ fn windowed_sinc() -> Vec<f64> {
     (0..=REACH * FINE).map(value).collect()
 }
 
-impl Kernel {
-    fn new(sinc: &[f64], speed: f64) -> Self {
-        let taps = ((2 * REACH) as f64 * speed).ceil() as usize;
-        let taps = taps.next_multiple_of(LANES).min(TAPS_MAX);
-        let positions = (POSITIONS / speed).ceil() as usize;
-        let mut rows = Vec::with_capacity((positions + 1) * taps);
-        for position in 0..=positions {
-            let place = (taps / 2 - 1) as f64 + position as f64 / positions as f64;
-            let weight = |tap: usize| {
-                let x = (tap as f64 - place).abs() / speed * FINE as f64;
-                let at = (x as usize).min(sinc.len() - 1);
-                let next = sinc.get(at + 1).copied().unwrap_or(0.0);
-                sinc[at] + (x - at as f64).min(1.0) * (next - sinc[at])
-            };
-            let sum: f64 = (0..taps).map(weight).sum();
-            rows.extend((0..taps).map(|tap| (weight(tap) / sum) as f32));
-        }
-        Self { taps, positions, rows }
+/// The speed, the frames that are weighed and the places between two frames of a level.
+fn extent(level: usize) -> (f64, usize, usize) {
+    let speed = libm::exp2(level as f64 / 8.0);
+    let taps = ((2 * REACH) as f64 * speed).ceil() as usize;
+    let taps = taps.next_multiple_of(LANES).min(TAPS_MAX);
+    (speed, taps, (POSITIONS / speed).ceil() as usize)
+}
+
+fn weights(sinc: &[f64], level: usize) -> Vec<f32> {
+    let (speed, taps, positions) = extent(level);
+    let mut rows = Vec::with_capacity((positions + 1) * taps);
+    for position in 0..=positions {
+        let place = (taps / 2 - 1) as f64 + position as f64 / positions as f64;
+        let weight = |tap: usize| {
+            let x = (tap as f64 - place).abs() / speed * FINE as f64;
+            let at = (x as usize).min(sinc.len() - 1);
+            let next = sinc.get(at + 1).copied().unwrap_or(0.0);
+            sinc[at] + (x - at as f64).min(1.0) * (next - sinc[at])
+        };
+        let sum: f64 = (0..taps).map(weight).sum();
+        rows.extend((0..taps).map(|tap| (weight(tap) / sum) as f32));
+    }
+    rows
+}
+
+impl Kernels {
+    /// From the table.
+    pub fn new() -> Self {
+        let mut rest = WEIGHTS.get();
+        Self(core::array::from_fn(|level| {
+            let (_, taps, positions) = extent(level);
+            let (rows, others) = rest.split_at((positions + 1) * taps);
+            rest = others;
+            Kernel { taps, positions, rows }
+        }))
     }
 
     /// The one for a speed, in frames of the recording per frame that is heard.
     #[inline(always)]
-    pub fn of(speed: f64) -> &'static Self {
+    pub fn of(&self, speed: f64) -> Kernel {
         /// Eighths of an octave above 1.
         const EIGHTHS: [f32; 8] = [
             1.0,
@@ -94,9 +116,11 @@ impl Kernel {
         let (octave, part) = ((speed.to_bits() >> 23) as usize - 127, speed.to_bits() & 0x7f_ffff);
         let part = f32::from_bits(part | 0x3f80_0000);
         let eighths = EIGHTHS.iter().filter(|eighth| **eighth < part).count();
-        &KERNELS[8 * octave + eighths]
+        self.0[8 * octave + eighths]
     }
+}
 
+impl Kernel {
     /// How many frames are weighed.
     pub fn taps(&self) -> usize {
         self.taps

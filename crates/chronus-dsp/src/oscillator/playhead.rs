@@ -1,7 +1,7 @@
 //! Where a recording is being played, and how it goes on there: once, round and round, or to and
 //! fro.
 
-use super::kernel::{Kernel, TAPS_MAX};
+use super::kernel::{Kernel, Kernels, TAPS_MAX};
 use crate::module::Recording;
 use crate::smooth::Ramp;
 
@@ -57,7 +57,7 @@ impl Region {
 /// How fast a recording is played.
 #[derive(Clone, Copy)]
 pub struct Pace {
-    kernel: &'static Kernel,
+    kernel: Kernel,
     /// Frames of the recording per frame that is heard.
     speed: f64,
     /// As many frames of the recording before the end of what is played once, it begins to fade.
@@ -66,8 +66,8 @@ pub struct Pace {
 
 impl Pace {
     /// So many frames of the recording per frame, of which `fade` fade before the end.
-    pub fn new(speed: f64, fade: f64) -> Self {
-        Self { kernel: Kernel::of(speed), speed, fade: fade * speed }
+    pub fn new(kernels: &Kernels, speed: f64, fade: f64) -> Self {
+        Self { kernel: kernels.of(speed), speed, fade: fade * speed }
     }
 }
 

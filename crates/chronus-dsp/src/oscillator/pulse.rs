@@ -30,6 +30,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         },
         super::INDEX,
     ],
+    tables: &[&super::edge::EDGES],
     ..ModuleSpec::BARE
 };
 

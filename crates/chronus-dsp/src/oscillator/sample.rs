@@ -1,8 +1,9 @@
 //! A recording, played once or round and round, at any speed, forwards or backwards.
 
+use super::kernel::Kernels;
 use super::playhead::{Course, Pace, Playhead, Region};
 use crate::math::frames_of_ms;
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec, Recording};
+use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec, Recording, RecordingSpec};
 use crate::smooth::Ramp;
 use core::array::from_fn;
 
@@ -63,7 +64,8 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         .exponential(),
     ],
     gate: true,
-    recording: Some("plays it; of more than two channels, the first two"),
+    recording: Some(RecordingSpec::plain("plays it; of more than two channels, the first two")),
+    tables: &[&super::kernel::WEIGHTS],
     ..ModuleSpec::BARE
 };
 
@@ -83,6 +85,7 @@ const FADE_OUT_MS: f32 = 5.0;
 /// See [`SPEC`].
 pub struct Sample<const C: usize> {
     rate_hz: u32,
+    kernels: Kernels,
     recording: Option<Recording>,
     /// Frames of the recording per frame at speed 1.
     per_frame: f64,
@@ -113,9 +116,8 @@ struct Now {
 impl<const C: usize> Sample<C> {
     /// A player without a recording.
     pub fn new(rate_hz: u32) -> Self {
-        // The weights are to be ready before it renders.
-        super::kernel::Kernel::of(1.0);
         Self {
+            kernels: Kernels::new(),
             rate_hz,
             recording: None,
             per_frame: 1.0,
@@ -228,11 +230,13 @@ impl<const C: usize> Module for Sample<C> {
         };
         let frames = recording.frames();
         let fade = f64::from(frames_of_ms(FADE_OUT_MS, self.rate_hz));
-        let mut paces = [Pace::new(1.0, fade); C];
+        let mut paces = [Pace::new(&self.kernels, 1.0, fade); C];
         let mut regions = [Region::new(frames, 0.0, 1.0, Course::Once); C];
         for n in 0..left.len() {
             if n == 0 || speed.is_moving() {
-                paces = speed.at(n).map(|speed| Pace::new(f64::from(speed) * self.per_frame, fade));
+                paces = speed
+                    .at(n)
+                    .map(|speed| Pace::new(&self.kernels, f64::from(speed) * self.per_frame, fade));
             }
             if n == 0 || start.is_moving() || end.is_moving() || course.is_moving() {
                 let (start, end, course) = (start.at(n), end.at(n), course.at(n).map(course_of));

@@ -1,15 +1,27 @@
 //! The tables that the wavetable oscillator has of its own, as the harmonics of their cycles.
 
-use super::cycles::{Cycles, Spectrum, analyse, normalise};
+use super::cycles::{Cycles, Spectrum, analyse, normalise, samples_of};
+use crate::tables::Table;
 use core::f64::consts::{PI, TAU};
-use std::sync::LazyLock;
 
-/// The tables, in the order of [`NAMES`]. They are computed once, in whatever process first makes a
-/// wavetable, before it renders; what is forked from it shares them.
-pub static TABLES: LazyLock<[Cycles; 8]> = LazyLock::new(|| {
+/// The cycles of all tables, in the order of [`NAMES`].
+pub static CYCLES: Table = Table::new("wavetables", || {
     let tables = [basic(), organ(), vocal(), strings(), digital(), pulse(), metal(), sweep()];
-    tables.map(|sounds| Cycles::new(&sounds))
+    tables.iter().flat_map(|sounds| samples_of(sounds)).collect()
 });
+
+/// How many cycles each table has.
+const COUNTS: [usize; 8] = [4, 8, 5, 8, 8, 8, 8, 8];
+
+/// The tables, in the order of [`NAMES`].
+pub fn tables() -> [Cycles<'static>; 8] {
+    let mut rest = CYCLES.get();
+    COUNTS.map(|count| {
+        let (cycles, others) = Cycles::split(rest, count);
+        rest = others;
+        cycles
+    })
+}
 
 /// What they are called.
 pub const NAMES: &[&str] =

@@ -61,6 +61,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
             "whether the saws of all channels begin alike, or those of each channel elsewhere",
         ),
     ],
+    tables: &[&super::edge::EDGES],
     ..ModuleSpec::BARE
 };
 

@@ -11,6 +11,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     inputs: &[super::SYNC, super::FM],
     outputs: &[PortSpec::new("out", "the tone, from -gain to gain")],
     params: &[super::FREQ, super::GAIN, super::INDEX],
+    tables: &[&super::edge::EDGES],
     ..ModuleSpec::BARE
 };
 

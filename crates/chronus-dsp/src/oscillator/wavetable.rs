@@ -1,9 +1,10 @@
 //! A wavetable: a row of single turns, from one of which to the next its sound can move.
 
-use super::cycles::{Cycles, Level, analyse};
+use super::cycles::{Cycles, Level, analyse, samples_of};
 use super::shapes;
 use crate::math::{PhaseSteps, frames_of_ms};
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec, Recording};
+use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec, Recording, RecordingSpec};
+use std::sync::Arc;
 
 /// The kind `wavetable`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -29,10 +30,12 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         )
         .smoothed(10.0),
     ],
-    recording: Some(
-        "its first channel is the table: turns of 2048 frames each, at most 256; a shorter file is \
-         one turn",
-    ),
+    recording: Some(RecordingSpec {
+        doc: "its first channel is the table: turns of 2048 frames each, at most 256; a shorter \
+              file is one turn",
+        prepare: cycles_of,
+    }),
+    tables: &[&shapes::CYCLES],
     ..ModuleSpec::BARE
 };
 
@@ -52,7 +55,9 @@ const FADE_MS: f32 = 10.0;
 /// See [`SPEC`].
 pub struct Wavetable<const C: usize> {
     steps: PhaseSteps,
-    own: Option<Cycles>,
+    built_in: [Cycles<'static>; 8],
+    /// The cycles of the file.
+    own: Option<Recording>,
     /// 2^32 is one turn.
     phase: [u32; C],
     /// The tables that are heard; `None` before the first frame.
@@ -65,10 +70,10 @@ pub struct Wavetable<const C: usize> {
 }
 
 impl<const C: usize> Wavetable<C> {
-    /// A wavetable at phase 0. The first one made computes the tables.
+    /// A wavetable at phase 0.
     pub fn new(rate_hz: u32) -> Self {
-        let _ = &*shapes::TABLES;
         Self {
+            built_in: shapes::tables(),
             steps: PhaseSteps::new(rate_hz),
             own: None,
             phase: [0; C],
@@ -79,8 +84,13 @@ impl<const C: usize> Wavetable<C> {
         }
     }
 
-    /// What channel `c` is at now; `table` is what it is to play.
-    fn sample(&mut self, c: usize, level: Level, table: usize, position: f32) -> f32 {
+    /// What channel `c` is at now; `table` is what it is to play, and of `own` it is the first one.
+    fn sample(
+        &mut self,
+        c: usize,
+        own: Option<Cycles<'_>>,
+        (level, table, position): (Level, usize, f32),
+    ) -> f32 {
         let heard = *self.tables[c].get_or_insert(table);
         if heard != table && self.fading[c] == 0 {
             self.before[c] = heard;
@@ -88,8 +98,8 @@ impl<const C: usize> Wavetable<C> {
             self.fading[c] = self.fade_frames;
         }
         let read = |table: usize| {
-            let own = self.own.as_ref().filter(|_| table == 0);
-            own.unwrap_or(&shapes::TABLES[table]).read(self.phase[c], level, position)
+            let own = own.filter(|_| table == 0);
+            own.unwrap_or(self.built_in[table]).read(self.phase[c], level, position)
         };
         let now = read(self.tables[c].unwrap_or(table));
         if self.fading[c] == 0 {
@@ -114,17 +124,15 @@ impl<const C: usize> Module for Wavetable<C> {
     }
 
     fn set_recording(&mut self, recording: Recording) {
-        let first = recording.samples().chunks_exact(recording.channels()).map(|frame| frame[0]);
-        let samples: Vec<f32> = first.take(TURN_FRAMES * TURNS_MAX).collect();
-        let turns = samples.chunks_exact(TURN_FRAMES.min(samples.len().max(2)));
-        let sounds: Vec<_> = turns.map(analyse).collect();
-        self.own = (!sounds.is_empty()).then(|| Cycles::new(&sounds));
+        self.own = Some(recording).filter(|recording| recording.frames() > 0);
     }
 
     fn process(&mut self, mut io: Io<'_>) {
         let [freq, gain, index, table, position] =
             [FREQ, GAIN, INDEX, TABLE, POSITION].map(|param| io.param::<C>(param));
         let has_fm = io.is_connected(FM);
+        let file = self.own.take();
+        let own = file.as_ref().map(|file| Cycles::new(file.samples()));
         let ([fm], [out]) = io.ports::<C, 1, 1>();
         let mut step = freq.at(0).map(|freq_hz| self.steps.of(freq_hz) as i32);
         let mut level = step.map(Level::of);
@@ -140,9 +148,19 @@ impl<const C: usize> Module for Wavetable<C> {
             let (gain, table, position) = (gain.at(n), table.at(n), position.at(n));
             for c in 0..C {
                 let table = (table[c] as usize).min(shapes::NAMES.len() - 1);
-                out[c] = gain[c] * self.sample(c, level[c], table, position[c]);
+                out[c] = gain[c] * self.sample(c, own, (level[c], table, position[c]));
                 self.phase[c] = self.phase[c].wrapping_add(step[c] as u32);
             }
         }
+        self.own = file;
     }
+}
+
+/// The cycles that the turns of a file give.
+fn cycles_of(recording: Recording) -> Recording {
+    let first = recording.samples().chunks_exact(recording.channels()).map(|frame| frame[0]);
+    let samples: Vec<f32> = first.take(TURN_FRAMES * TURNS_MAX).collect();
+    let turns = samples.chunks_exact(TURN_FRAMES.min(samples.len().max(2)));
+    let sounds: Vec<_> = turns.map(analyse).collect();
+    Recording::new(Arc::new(samples_of(&sounds)), 1, recording.rate_hz())
 }

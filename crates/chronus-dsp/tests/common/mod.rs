@@ -38,8 +38,8 @@ impl Bench {
     pub fn poly(kind: &str, rate_hz: u32, channels: usize) -> Self {
         let entry = catalog::find(kind).expect("a kind of the catalog");
         let mut module = Instance::new(entry, rate_hz, channels);
-        if entry.spec.recording.is_some() {
-            module.set_recording(recording());
+        if let Some(spec) = entry.spec.recording {
+            module.set_recording((spec.prepare)(recording()));
         }
         let spec = module.spec();
         Self {

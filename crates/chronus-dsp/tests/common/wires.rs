@@ -24,7 +24,9 @@ pub fn player(
     (samples, channels, recorded_hz): (Vec<f32>, usize, u32),
 ) -> Instance {
     let mut module = module(kind, rate_hz, params);
-    module.set_recording(Recording::new(std::sync::Arc::new(samples), channels, recorded_hz));
+    let recording = Recording::new(std::sync::Arc::new(samples), channels, recorded_hz);
+    let spec = module.spec().recording.expect("a module that plays recordings");
+    module.set_recording((spec.prepare)(recording));
     module
 }
 

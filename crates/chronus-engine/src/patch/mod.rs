@@ -8,7 +8,8 @@ mod read;
 mod succession;
 
 use chronus_dsp::catalog::{self, CatalogEntry};
-use chronus_dsp::{Instance, ModuleSpec, Recording};
+use chronus_dsp::tables::Table;
+use chronus_dsp::{Instance, ModuleSpec, Recording, RecordingSpec};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::command::Handle;
@@ -207,6 +208,17 @@ impl Patch {
         self.transport
     }
 
+    /// The tables that its modules read, each once.
+    pub fn tables(&self) -> Vec<&'static Table> {
+        let mut tables: Vec<&'static Table> = Vec::new();
+        for table in self.modules.iter().flat_map(|module| module.spec().tables) {
+            if !tables.contains(table) {
+                tables.push(table);
+            }
+        }
+        tables
+    }
+
     /// The positions of all modules, each after those whose cables lead to it; otherwise in the
     /// order of the text.
     pub fn order(&self) -> &[usize] {
@@ -256,7 +268,9 @@ impl PatchModule {
         for (text, value) in self.texts.iter().enumerate() {
             instance.set_text(text, value);
         }
-        if let Some(recording) = self.file().and_then(|file| recordings.get(file)) {
+        if let (Some(file), Some(spec)) = (self.file(), &self.spec().recording)
+            && let Some(recording) = recordings.get(file, spec)
+        {
             instance.set_recording(recording);
         }
         instance
@@ -265,16 +279,16 @@ impl PatchModule {
 
 /// Where the recordings are that patches name.
 pub trait Recordings {
-    /// The recording of a file, as the patch names it; `None` if it can't be had, and then the module that
-    /// plays it is silent.
-    fn get(&self, file: &str) -> Option<Recording>;
+    /// The recording of a file, as the patch names it, prepared for a module; `None` if it can't be had, and
+    /// then the module that plays it is silent.
+    fn get(&self, file: &str, module: &RecordingSpec) -> Option<Recording>;
 }
 
 /// No recordings at all.
 pub struct NoRecordings;
 
 impl Recordings for NoRecordings {
-    fn get(&self, _: &str) -> Option<Recording> {
+    fn get(&self, _: &str, _: &RecordingSpec) -> Option<Recording> {
         None
     }
 }

@@ -63,11 +63,11 @@ impl Folder {
 
     /// What a journal keeps of a plan.
     pub fn score(&self, plan: &Plan, text: &str) -> Score {
-        let places = plan.recordings.iter();
+        let recorded = plan.recordings.iter();
         Score {
             text: text.to_owned(),
             folder: std::path::absolute(&self.base).unwrap_or_else(|_| self.base.clone()),
-            recordings: places.map(|(name, place)| (name.clone(), place.digest())).collect(),
+            recordings: recorded.map(|it| (it.file.clone(), it.digest)).collect(),
         }
     }
 }
