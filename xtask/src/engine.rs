@@ -72,6 +72,22 @@ impl Engine {
         Ok(())
     }
 
+    /// Sends a message that is answered, and waits for the answer.
+    pub fn ask(&self, address: &str, arguments: &[&str]) -> Result<(), Box<dyn Error>> {
+        self.send(address, arguments)?;
+        let mut packet = vec![0; chronus_osc::MOST_DATAGRAM_BYTES];
+        for _ in 0..20 {
+            let Ok(length) = self.socket.recv(&mut packet) else { continue };
+            let Some(reply) = parse_reply(&packet[..length]) else { continue };
+            match reply.address.as_str() {
+                "/done" => return Ok(()),
+                "/fail" => return Err(format!("{address} {arguments:?}: {:?}", reply.args).into()),
+                _ => {}
+            }
+        }
+        Err(format!("no answer to {address}").into())
+    }
+
     /// Causes a fault and waits until it has cost a worker its life and all replicas are level again.
     /// Counted from the deaths before it, so that no two faults are ever under way at once.
     pub fn cause(&mut self, address: &str, arguments: &[&str]) -> Result<Value, Box<dyn Error>> {

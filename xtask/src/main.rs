@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod edits;
 mod engine;
 
 use std::error::Error;
@@ -23,6 +24,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// A patch of 200 modules, edited while workers are killed; the size of workers
+    Edits {
+        /// How many edits
+        #[arg(long, default_value_t = 1_000)]
+        edits: u64,
+        /// The seed of edits and kills
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Faults free-running and in real time, CPU cost of a replica, idle cost of the supervisor
     Bench {
         /// Faults while the device pulls without a clock
@@ -41,8 +51,13 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    let Task::Bench { free_running, real_time, lead, seed } = Cli::parse().task;
-    match bench(free_running, real_time, &lead, seed) {
+    let done = match Cli::parse().task {
+        Task::Bench { free_running, real_time, lead, seed } => {
+            bench(free_running, real_time, &lead, seed)
+        }
+        Task::Edits { edits, seed } => build().and_then(|()| edits::bench(edits, seed)),
+    };
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -52,13 +67,19 @@ fn main() -> ExitCode {
     }
 }
 
-fn bench(free_running: u64, real_time: u64, lead: &str, seed: u64) -> Result<bool, Box<dyn Error>> {
+/// Builds the engine that is measured, and says what it is measured on.
+fn build() -> Result<(), Box<dyn Error>> {
     let built =
         Command::new("cargo").args(["build", "--release", "--package", "chronus"]).status()?;
     if !built.success() {
         return Err("the engine does not build".into());
     }
     println!("{}, commit {}\n", machine(), commit());
+    Ok(())
+}
+
+fn bench(free_running: u64, real_time: u64, lead: &str, seed: u64) -> Result<bool, Box<dyn Error>> {
+    build()?;
     let free = campaign(&["--free-run", "--lead", lead], free_running, seed)?;
     let real = campaign(&["--lead", lead], real_time, seed)?;
     let calm = undisturbed(lead, real.took)?;

@@ -26,8 +26,11 @@ pub struct Preparation {
     pub(crate) kept: Vec<Option<usize>>,
     /// The cells of the patch; empty where the module plays on.
     pub(crate) cells: Vec<Cell>,
-    pub(crate) between: Wiring,
-    pub(crate) settled: Wiring,
+    /// The wiring on the way, and in the end the one before it. It is there when all modules are made.
+    pub(crate) between: Option<Wiring>,
+    pub(crate) settled: Option<Wiring>,
+    /// The modules of the patch before, until the wiring is made.
+    old: Option<Patch>,
     /// The output stage, if it is another.
     pub(crate) output: Option<OutputStage>,
     /// Cells that have faded out.
@@ -44,8 +47,9 @@ impl Preparation {
             (patch.safety() != old.safety()).then(|| OutputStage::new(patch.safety(), rate_hz));
         Self {
             controls: Controls::of(&patch),
-            between: Wiring::between(old, &patch, &kept),
-            settled: Wiring::of(&patch),
+            between: None,
+            settled: None,
+            old: Some(old.clone()),
             cells: Vec::with_capacity(kept.len() + gone),
             gone: Vec::with_capacity(gone),
             output,
@@ -55,10 +59,15 @@ impl Preparation {
         }
     }
 
-    /// Makes one more module. Returns whether all are made.
+    /// Does one more small part: makes a module or a wiring. Returns whether all is made.
     pub fn step(&mut self, recordings: &dyn Recordings) -> bool {
         let made = self.cells.len();
-        if let Some(module) = self.patch.modules().get(made) {
+        if let Some(old) = self.old.as_ref().filter(|_| self.settled.is_some()) {
+            self.between = Some(Wiring::between(old, &self.patch, &self.kept));
+            self.old = None;
+        } else if self.settled.is_none() {
+            self.settled = Some(Wiring::of(&self.patch));
+        } else if let Some(module) = self.patch.modules().get(made) {
             self.cells.push(match self.kept[made] {
                 Some(_) => Cell::default(),
                 None => Cell::new(module, self.rate_hz, recordings),
@@ -67,9 +76,9 @@ impl Preparation {
         self.is_complete()
     }
 
-    /// Whether all modules are made.
+    /// Whether all is made.
     pub fn is_complete(&self) -> bool {
-        self.cells.len() >= self.kept.len()
+        self.between.is_some() && self.cells.len() >= self.kept.len()
     }
 
     /// Puts the cells of this patch into the schedule, and those that play on or fade out with them.
@@ -83,12 +92,16 @@ impl Preparation {
             self.cells.push(std::mem::take(cell));
         }
         std::mem::swap(&mut self.cells, &mut schedule.cells);
-        std::mem::swap(&mut self.between, &mut schedule.wiring);
+        if let Some(between) = &mut self.between {
+            std::mem::swap(between, &mut schedule.wiring);
+        }
     }
 
     /// Takes the cells that have faded out, and leaves the wiring that is to stay.
     pub(crate) fn settle(&mut self, schedule: &mut Schedule) {
-        std::mem::swap(&mut self.settled, &mut schedule.wiring);
+        if let Some(settled) = &mut self.settled {
+            std::mem::swap(settled, &mut schedule.wiring);
+        }
         self.gone.extend(schedule.cells.drain(self.kept.len()..));
     }
 }

@@ -2,6 +2,7 @@
 
 use core::ops::RangeInclusive;
 
+use arrayvec::ArrayVec;
 use thiserror::Error;
 
 use crate::command::Command;
@@ -41,8 +42,9 @@ pub struct Engine {
     rate_hz: u32,
     /// The change of patches under way.
     change: Option<Change>,
-    /// A change that is over, whose remains wait to be freed.
-    remains: Option<Preparation>,
+    /// Changes that are over, whose remains wait to be freed: one that came to its end, and one that was cut
+    /// short by it.
+    remains: ArrayVec<Preparation, 2>,
     /// The first frame of the block under way, since the performance began.
     block_start: u64,
     /// The block under way, rendered up to `frames_done`.
@@ -85,7 +87,7 @@ impl Engine {
             patch,
             rate_hz,
             change: None,
-            remains: None,
+            remains: ArrayVec::new(),
             block_start: first_frame,
             block: [0.0; BLOCK_FRAMES * CHANNELS],
             frames_done: 0,
@@ -139,13 +141,15 @@ impl Engine {
     /// Begins to prepare `patch` as the next one. May take as long as it likes, and frees what earlier
     /// changes have left behind.
     pub fn prepare(&mut self, patch: Patch) -> Preparation {
-        self.remains = None;
+        self.remains.clear();
         Preparation::begin(&self.patch, patch, self.rate_hz)
     }
 
     /// Frees what an earlier change has left behind; returns whether there was anything.
     pub fn tidy(&mut self) -> bool {
-        self.remains.take().is_some()
+        let had_any = !self.remains.is_empty();
+        self.remains.clear();
+        had_any
     }
 
     /// Whether a change of patches is under way. What is prepared then takes effect all the same, but it ends
@@ -156,7 +160,7 @@ impl Engine {
 
     /// Exchanges the patch, at a frame of the next block as in [`apply`](Self::apply). Modules that are in
     /// both patches play on; what goes and what comes is crossfaded. Allocates nothing and frees nothing,
-    /// if [`prepare`](Self::prepare) was called since the last change was over.
+    /// if [`tidy`](Self::tidy) or [`prepare`](Self::prepare) was called since the edit before.
     ///
     /// # Panics
     /// If the preparation is not complete.
@@ -268,7 +272,10 @@ impl Engine {
     fn settle(&mut self) {
         if let Some(Change { mut preparation, .. }) = self.change.take() {
             preparation.settle(&mut self.schedule);
-            self.remains = Some(preparation);
+            if self.remains.is_full() {
+                self.remains.remove(0);
+            }
+            self.remains.push(preparation);
         }
     }
 

@@ -92,6 +92,7 @@ impl<P: Plans> Instrument<P> {
         let permit = (!self.upcoming.as_ref().is_some_and(is_ready)).then(AllocationPermit::start);
         if permit.is_some() {
             self.engine.tidy();
+            self.leftover = None;
             self.upcoming = self.begin(number);
             while self.upcoming.as_mut().is_some_and(|next| !next.step()) {}
         }

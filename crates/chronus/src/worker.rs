@@ -15,7 +15,7 @@ use chronus_os::{child, clock, float, fork, process_title, sched, spawn};
 use chronus_replication::lockstep::{Board, Order, Position, Step};
 use chronus_replication::machine::Machine;
 use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, Slot};
-use chronus_shm::control_board::LogRegion;
+use chronus_shm::control_board::{LogRegion, Offer};
 use chronus_shm::region::{View, WorkerView};
 use chronus_shm::status_board::{ForkAnswer, SlotsRegion};
 use chronus_shm::sync::Ordering;
@@ -162,6 +162,7 @@ pub fn run(args: &WorkerArgs) -> io::Result<()> {
         kick,
         parent: args.parent,
         level: false,
+        unbroken: 0,
     };
     if args.realtime {
         // Whether it is permitted was found out and said by the supervisor.
@@ -180,6 +181,8 @@ pub fn run(args: &WorkerArgs) -> io::Result<()> {
     worker.work()
 }
 
+/// Without a pause a worker prepares a patch after so many blocks.
+const UNBROKEN_MOST: u32 = 64;
 /// A worker looks at its boards at least this often while it prepares a patch.
 const PREPARE_AT_ONCE: Duration = Duration::from_micros(200);
 
@@ -192,6 +195,8 @@ struct Worker {
     parent: u32,
     /// Whether it has caught up since it took its slot.
     level: bool,
+    /// Blocks rendered since it last had nothing to do.
+    unbroken: u32,
 }
 
 /// What the boards say, read from shared memory.
@@ -242,7 +247,14 @@ impl Worker {
             // The bell is read before looking, so that one rung after the look is not slept over.
             let heard = self.view.log.board.bell.load(Ordering::Acquire);
             match self.position.next_step(&self.boards()) {
-                Step::Render(block) => self.render(block),
+                Step::Render(block) => {
+                    self.unbroken += 1;
+                    if self.unbroken >= UNBROKEN_MOST {
+                        // A device without a clock leaves no pause, and an edit shall come all the same.
+                        self.prepare();
+                    }
+                    self.render(block);
+                }
                 Step::Obey(order) => self.obey(order),
                 Step::Wait if self.prepare() => {}
                 Step::Wait => {
@@ -290,7 +302,10 @@ impl Worker {
     /// Nothing is due: works at the patch that is offered, for as long as nobody could miss. Returns whether
     /// there was anything to do.
     fn prepare(&mut self) -> bool {
-        let offered = self.view.log.board.offer().map_or(0, |offer| offer.number);
+        self.unbroken = 0;
+        let board = &self.view.log.board;
+        let is_for_me = |offer: &Offer| board.primary() != self.position.slot || offer.for_primary;
+        let offered = board.offer().filter(is_for_me).map_or(0, |offer| offer.number);
         let permit = AllocationPermit::start();
         let start = Instant::now();
         let mut any = false;

@@ -88,7 +88,7 @@ fn weights(sinc: &[f64], level: usize) -> Vec<f32> {
 
 impl Kernels {
     /// From the table.
-    pub fn new() -> Self {
+    pub fn of_table() -> Self {
         let mut rest = WEIGHTS.get();
         Self(core::array::from_fn(|level| {
             let (_, taps, positions) = extent(level);

@@ -117,7 +117,7 @@ impl<const C: usize> Sample<C> {
     /// A player without a recording.
     pub fn new(rate_hz: u32) -> Self {
         Self {
-            kernels: Kernels::new(),
+            kernels: Kernels::of_table(),
             rate_hz,
             recording: None,
             per_frame: 1.0,

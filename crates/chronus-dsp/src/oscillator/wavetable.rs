@@ -157,6 +157,7 @@ impl<const C: usize> Module for Wavetable<C> {
 }
 
 /// The cycles that the turns of a file give.
+#[expect(clippy::needless_pass_by_value, reason = "a plain recording is passed on")]
 fn cycles_of(recording: Recording) -> Recording {
     let first = recording.samples().chunks_exact(recording.channels()).map(|frame| frame[0]);
     let samples: Vec<f32> = first.take(TURN_FRAMES * TURNS_MAX).collect();

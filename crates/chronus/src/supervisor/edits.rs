@@ -5,8 +5,7 @@
 use std::sync::atomic::Ordering;
 
 use chronus_engine::{Command, Controls};
-use chronus_replication::{Entry, SLOTS};
-use chronus_shm::control_board::Offer;
+use chronus_replication::{Entry, SLOTS, Slot};
 
 use super::Supervisor;
 use crate::journal::JournalWriter;
@@ -14,7 +13,9 @@ use crate::patcher::{Answer, Ask, Edit, Line};
 use crate::shelf::Plan;
 
 /// Workers may take this long to prepare an edit.
-const PREPARE_WITHIN_NS: u64 = 500_000_000;
+const PREPARE_WITHIN_NS: u64 = 1_000_000_000;
+/// Standbys may take this long before the primary goes on without them.
+const STANDBYS_WITHIN_NS: u64 = 400_000_000;
 
 /// The edit under way, and where edits come from.
 pub struct Edits {
@@ -29,7 +30,18 @@ pub struct Edits {
 struct UnderWay {
     edit: Box<Edit>,
     since_ns: u64,
-    is_ordered: bool,
+    stage: Stage,
+}
+
+/// How far an edit is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The standbys prepare it.
+    OfferedToStandbys,
+    /// The primary prepares it too.
+    OfferedToAll,
+    /// Its command waits for its frame.
+    Ordered,
 }
 
 /// Everything that changes as commands are sealed.
@@ -86,8 +98,11 @@ impl Supervisor {
     pub(super) fn tend_edits(&mut self, now_ns: u64) {
         match &self.edits.under_way {
             None => self.take_ask(now_ns),
-            Some(edit) if !edit.is_ordered => self.order_when_prepared(now_ns),
-            Some(_) => {}
+            Some(edit) => match edit.stage {
+                Stage::OfferedToStandbys => self.offer_to_primary(now_ns),
+                Stage::OfferedToAll => self.order_when_prepared(now_ns),
+                Stage::Ordered => {}
+            },
         }
     }
 
@@ -103,23 +118,41 @@ impl Supervisor {
             }
             Ok(Ask::Edit(edit)) => {
                 let (offset, bytes) = edit.place;
-                let offer = Offer { number: edit.number, offset, bytes };
-                self.regions.log.board.make_offer(offer);
-                self.edits.under_way = Some(UnderWay { edit, since_ns: now_ns, is_ordered: false });
+                let (number, stage) = (edit.number, Stage::OfferedToStandbys);
+                self.regions.log.board.make_offer(number, offset, bytes);
+                self.edits.under_way = Some(UnderWay { edit, since_ns: now_ns, stage });
                 self.ring();
             }
             Err(_) => {}
         }
     }
 
+    /// Once the standbys are ready, one of them can go first should the primary be held up.
+    fn offer_to_primary(&mut self, now_ns: u64) {
+        let Some(UnderWay { edit, since_ns, .. }) = &self.edits.under_way else { return };
+        let (number, waited_ns) = (edit.number, now_ns.saturating_sub(*since_ns));
+        if !self.are_ready(number, self.supervision.primary()) && waited_ns < STANDBYS_WITHIN_NS {
+            return;
+        }
+        self.regions.log.board.offer_to_primary(number);
+        if let Some(edit) = &mut self.edits.under_way {
+            edit.stage = Stage::OfferedToAll;
+        }
+        self.ring();
+    }
+
+    /// Whether all workers have prepared an edit, but for one.
+    fn are_ready(&self, number: u32, except: Option<Slot>) -> bool {
+        let slots = &self.regions.slots.slots;
+        let prepared = |slot: Slot| slots[slot].board.prepared.load(Ordering::Acquire);
+        (0..SLOTS)
+            .filter(|slot| self.supervision.is_occupied(*slot) && Some(*slot) != except)
+            .all(|slot| self.supervision.is_live(slot) && prepared(slot) == number)
+    }
+
     fn order_when_prepared(&mut self, now_ns: u64) {
         let Some(UnderWay { edit, since_ns, .. }) = &self.edits.under_way else { return };
-        let slots = &self.regions.slots.slots;
-        let is_ready =
-            |slot: usize| slots[slot].board.prepared.load(Ordering::Acquire) == edit.number;
-        let all = (0..SLOTS)
-            .filter(|slot| self.supervision.is_occupied(*slot))
-            .all(|slot| self.supervision.is_live(slot) && is_ready(slot));
+        let all = self.are_ready(edit.number, None);
         let waited_ns = now_ns.saturating_sub(*since_ns);
         if !all && waited_ns < PREPARE_WITHIN_NS {
             return;
@@ -137,7 +170,7 @@ impl Supervisor {
             _ => self.sequencer.submit_urgent(command),
         }
         if let Some(edit) = &mut self.edits.under_way {
-            edit.is_ordered = true;
+            edit.stage = Stage::Ordered;
         }
         let _ = self.edits.line.answers.push(Answer::Ordered);
     }
