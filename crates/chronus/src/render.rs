@@ -13,7 +13,7 @@ use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, CHANNELS, Entry};
 
 use crate::journal::{Journal, Score};
 use crate::machine::{Instrument, Plans};
-use crate::shelf::{FromFiles, digest, read_wav};
+use crate::shelf::{FromFiles, digest, find_recordings, read_wav};
 
 /// Everything that was played: patches and commands.
 #[derive(Clone, Debug)]
@@ -74,9 +74,13 @@ impl Performance {
     }
 
     /// Ten seconds of a patch that nobody plays; the names of its recordings count from `folder`.
-    pub fn of_patch(patch: Patch, folder: PathBuf, rate_hz: u32) -> Self {
+    ///
+    /// # Errors
+    /// If a recording is not there.
+    pub fn of_patch(patch: Patch, folder: PathBuf, rate_hz: u32) -> Result<Self, RenderError> {
+        find_recordings(&patch, &folder).map_err(RenderError::Recording)?;
         let frames = u64::from(rate_hz) * 10;
-        Self { rate_hz, frames, patch, folder, edits: Vec::new(), entries: Vec::new() }
+        Ok(Self { rate_hz, frames, patch, folder, edits: Vec::new(), entries: Vec::new() })
     }
 
     /// The same at another rate: as long, and each command at the nearest frame.

@@ -146,7 +146,7 @@ pub fn render(args: &RenderArgs) -> Result<ExitCode, Box<dyn Error>> {
     } else {
         let rate_hz = args.rate.unwrap_or(48_000);
         let folder = args.input.parent().map(Path::to_owned).unwrap_or_default();
-        Performance::of_patch(read_patch_file(&args.input)?, folder, rate_hz)
+        Performance::of_patch(read_patch_file(&args.input)?, folder, rate_hz)?
     };
     if let Some(rate_hz) = args.rate.filter(|rate_hz| *rate_hz != performance.rate_hz) {
         let played_hz = performance.rate_hz;

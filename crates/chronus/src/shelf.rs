@@ -237,6 +237,17 @@ pub fn read_wav(path: &Path) -> Result<(Vec<f32>, usize, u32), String> {
     Ok((samples, usize::from(spec.channels), spec.sample_rate))
 }
 
+/// Finds out whether the recordings of a patch can be had; their names count from `folder`.
+///
+/// # Errors
+/// A sentence about the first that can't.
+pub fn find_recordings(patch: &Patch, folder: &Path) -> Result<(), String> {
+    let files = patch.modules().iter().filter_map(|module| module.file());
+    files
+        .filter(|file| !file.is_empty())
+        .try_for_each(|file| read_wav(&folder.join(file)).map(|_| ()))
+}
+
 /// Recordings read from files when they are asked for, for rendering in one process.
 pub struct FromFiles {
     /// Where the names count from.
