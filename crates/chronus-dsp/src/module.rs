@@ -204,6 +204,9 @@ pub struct ModuleSpec {
     pub texts: &'static [TextSpec],
     /// If it plays a recording, which a patch names with the key `file`.
     pub recording: Option<RecordingSpec>,
+    /// The outputs, at most two, whose values at the end of each block can be asked for from outside. Of
+    /// several channels the value that is furthest from 0 counts.
+    pub told: &'static [usize],
     /// The tables that it reads.
     pub tables: &'static [&'static Table],
 }
@@ -221,6 +224,7 @@ impl ModuleSpec {
         bypass: &[],
         texts: &[],
         recording: None,
+        told: &[],
         tables: &[],
     };
 }

@@ -5,7 +5,7 @@ use core::ops::RangeInclusive;
 use arrayvec::ArrayVec;
 use thiserror::Error;
 
-use crate::command::Command;
+use crate::command::{Command, Handle};
 use crate::controls::{Controls, Effect};
 use crate::edit::{Preparation, fade_frames};
 use crate::master::Master;
@@ -205,6 +205,11 @@ impl Engine {
         let taps = self.schedule.wiring.buses.iter();
         let names = self.patch.buses().iter().map(|bus| bus.name.as_str());
         names.zip(taps.map(|[left, right]| [&left.mixed[..], &right.mixed[..]]))
+    }
+
+    /// What meters and their like have told at the end of the block that was rendered last.
+    pub fn told(&self) -> impl Iterator<Item = (Handle, [f32; 2])> {
+        self.schedule.told()
     }
 
     /// How many frames the limiter delays the sound; 0 without one.

@@ -4,6 +4,7 @@ use core::ops::Range;
 
 use chronus_dsp::{BLOCK_FRAMES, Buffer, Drive, INPUTS_MAX, Instance, Transport, silent_buffer};
 
+use crate::command::Handle;
 use crate::patch::{DRIVES_MAX, Patch, PatchModule, Recordings};
 use crate::wiring::{Feed, Feeds, Gain, Source, Tap, Wiring};
 
@@ -47,7 +48,7 @@ impl Schedule {
     /// Renders these frames of all modules, in order. A cable from a cell to itself or to an earlier
     /// one brings the same frames of the block before, which are still there.
     pub fn process(&mut self, frames: Range<usize>, transport: Transport, shares: &Shares) {
-        let Wiring { order, feeds, heard, buses } = &mut self.wiring;
+        let Wiring { order, feeds, heard, buses, .. } = &mut self.wiring;
         for &index in order.iter() {
             let (before, rest) = self.cells.split_at_mut(index);
             let Some((cell, after)) = rest.split_first_mut() else { continue };
@@ -62,6 +63,11 @@ impl Schedule {
                 tap.listen(&self.cells, frames.clone(), shares);
             }
         }
+    }
+
+    /// The values that modules tell at the end of the block.
+    pub fn told(&self) -> impl Iterator<Item = (Handle, [f32; 2])> {
+        self.wiring.told.iter().map(|&(handle, cell)| (handle, self.cells[cell].told()))
     }
 
     /// The signals that are heard left and right, one channel each.
@@ -89,6 +95,18 @@ impl Cell {
     /// Whether its module was moved elsewhere.
     pub fn is_empty(&self) -> bool {
         self.instance.is_none()
+    }
+
+    fn told(&self) -> [f32; 2] {
+        let mut told = [0.0; 2];
+        let Some(instance) = &self.instance else { return told };
+        for (value, output) in told.iter_mut().zip(instance.spec().told) {
+            let buffer = &self.outputs[*output];
+            let last = &buffer[buffer.len() - instance.channels()..];
+            *value =
+                last.iter().fold(0.0, |most: f32, x| if x.abs() > most.abs() { *x } else { most });
+        }
+        told
     }
 
     fn reset(&mut self) {

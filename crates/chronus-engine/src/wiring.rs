@@ -4,6 +4,7 @@
 use chronus_dsp::{Buffer, silent_buffer};
 use std::collections::HashMap;
 
+use crate::command::Handle;
 use crate::patch::order::order;
 use crate::patch::{Bus, Cable, OutputPort, Patch, PatchModule, Target, TargetPort};
 
@@ -66,6 +67,8 @@ pub(crate) struct Wiring {
     pub heard: [Tap; 2],
     /// Left and right of each bus.
     pub buses: Vec<[Tap; 2]>,
+    /// The modules whose values are told, and their cells.
+    pub told: Vec<(Handle, usize)>,
 }
 
 /// A cable between cells, whose gain may move.
@@ -92,6 +95,7 @@ impl Wiring {
             feeds: feeds(&cells, &links, cells.len()),
             heard,
             buses: bus_taps(&cells, patch.buses()),
+            told: told(patch),
         }
     }
 
@@ -128,6 +132,7 @@ impl Wiring {
             feeds: feeds(&cells, &links, new.modules().len()),
             heard,
             buses: bus_taps(&cells, new.buses()),
+            told: told(new),
         }
     }
 }
@@ -196,6 +201,12 @@ fn feeds(cells: &[&PatchModule], links: &[Link], settled: usize) -> Vec<Feeds> {
         Feeds { inputs: inputs.collect(), drives: drives.collect() }
     };
     links_to.iter().enumerate().map(feed).collect()
+}
+
+fn told(patch: &Patch) -> Vec<(Handle, usize)> {
+    let modules = patch.modules().iter().enumerate();
+    let told = modules.filter(|(_, module)| !module.spec().told.is_empty());
+    told.map(|(cell, module)| (module.handle(), cell)).collect()
 }
 
 fn bus_taps(cells: &[&PatchModule], buses: &[Bus]) -> Vec<[Tap; 2]> {

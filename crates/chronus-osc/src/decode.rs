@@ -1,6 +1,6 @@
 //! A packet to requests. What is wrong becomes a failure with a sentence; the rest is taken.
 
-use chronus_engine::names::near_miss;
+use chronus_engine::names::{self, near_miss};
 use chronus_engine::{
     ALL_NOTES, Command, Directory, ModuleEntry, Note, ParamSpec, TEXT_MAX, TransportChange,
 };
@@ -132,7 +132,8 @@ impl Decoded {
             Kind::Play => requests.push(transport(TransportChange::Play(true))),
             Kind::Halt => requests.push(transport(TransportChange::Play(false))),
             Kind::Tempo => requests.push(transport(edits::tempo(args)?)),
-            Kind::Meter => requests.push(transport(edits::meter(args)?)),
+            Kind::BeatsPerBar => requests.push(transport(edits::meter(args)?)),
+            Kind::Meter => requests.push(meter(parts[0], directory)?),
             Kind::Position => requests.push(transport(edits::position(args)?)),
             Kind::Create => requests.push(Request::Patch(edits::create(args)?)),
             Kind::Delete => requests.push(Request::Patch(edits::delete(args)?)),
@@ -247,6 +248,17 @@ fn gates(part: &str, directory: &Directory) -> Result<Vec<chronus_engine::Handle
     } else {
         Ok(found)
     }
+}
+
+fn meter(id: &str, directory: &Directory) -> Result<Request, String> {
+    let entry = directory.module(id).map_err(|error| error.to_string())?;
+    let names: Vec<_> = entry.told().collect();
+    if names.is_empty() {
+        let others = directory.modules().filter(|entry| entry.told().next().is_some());
+        let others = names::list(others.map(|entry| entry.id.as_str()));
+        return Err(format!("module `{id}` tells no values; modules that do: {others}"));
+    }
+    Ok(Request::Meter { module: entry.handle, id: id.to_owned(), names })
 }
 
 fn transport(change: TransportChange) -> Request {

@@ -16,8 +16,8 @@ pub use arguments::{encode_arguments, message};
 pub use decode::{Decoded, Failure, Timed, decode};
 pub use edits::PatchRequest;
 pub use reply::{
-    MOST_DATAGRAM_BYTES, Reply, Value, done, fail, parse_reply, pong, record_reply, status_reply,
-    version_reply,
+    MOST_DATAGRAM_BYTES, Reply, Value, done, fail, meter_reply, parse_reply, pong, record_reply,
+    status_reply, version_reply,
 };
 
 use chronus_engine::{Command, Handle};
@@ -36,6 +36,15 @@ pub enum Request {
         text: u8,
         /// The text.
         value: String,
+    },
+    /// What a module tells, under these names.
+    Meter {
+        /// Which module.
+        module: Handle,
+        /// Its id.
+        id: String,
+        /// The names of its values.
+        names: Vec<&'static str>,
     },
     /// Something about the patch itself.
     Patch(PatchRequest),

@@ -46,6 +46,15 @@ fn arguments(fields: &[(String, Value)]) -> Vec<OscType> {
     args
 }
 
+/// `/meter.reply ID`, then names and values in turn.
+pub fn meter_reply(id: &str, names: &[&str], values: [f32; 2]) -> Vec<u8> {
+    let mut args = vec![OscType::String(id.to_owned())];
+    for (name, value) in names.iter().zip(values) {
+        args.extend([OscType::String((*name).to_owned()), OscType::Float(value)]);
+    }
+    packet("/meter.reply", args)
+}
+
 /// `/fail ADDRESS REASON`.
 pub fn fail(address: &str, reason: &str) -> Vec<u8> {
     let short: String = address.chars().take(LONGEST_ADDRESS).collect();

@@ -75,6 +75,11 @@ impl Replies {
         let _ = self.socket.send_to(&reply, to);
     }
 
+    /// Tells a sender the values of a module.
+    pub fn meter(&self, id: &str, names: &[&str], values: [f32; 2], to: SocketAddr) {
+        let _ = self.socket.send_to(&chronus_osc::meter_reply(id, names, values), to);
+    }
+
     /// Tells a sender how the recording is.
     pub fn record(&self, fields: &[(String, Value)], to: SocketAddr) {
         let _ = self.socket.send_to(&chronus_osc::record_reply(fields), to);

@@ -289,6 +289,9 @@ impl Worker {
         own.board.breadcrumb[1].store(0, Ordering::Relaxed);
         self.instrument.render(&mut self.block);
         block_ring::publish(&own.ring, block, seal, self.position.incarnation, &self.block);
+        for (place, (handle, values)) in self.instrument.engine().told().enumerate() {
+            own.board.tell(place, handle.0, values);
+        }
         own.board.finish_block(block + 1, seal);
         let boards = Boards { log, slots: &self.view.slots };
         self.position.finish_block(seal, &boards);

@@ -146,6 +146,31 @@ fn a_wrong_pattern_is_answered_and_changes_nothing() {
 }
 
 #[test]
+fn meters_tell_what_is_heard() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("tone.toml");
+    let text = "format = 1\n[[module]]\nid = \"tone\"\nkind = \"sine\"\n[[module]]\nid = \"level\"\nkind = \"meter\"\n\
+                [[cable]]\nfrom = \"tone.out\"\nto = \"level.in\"\n[output]\nleft = \"level.out\"\n\
+                right = \"level.out\"\n";
+    std::fs::write(&path, text).expect("written");
+    let engine = Engine::free_running(&["--patch", &path.display().to_string()]);
+    engine.play_on(2000);
+    engine.send("/meter/level", &[]);
+    let reply = engine.answer().expect("an answer");
+    let words = format!("{:?}", reply.args);
+    assert_eq!(reply.address, "/meter.reply", "{words}");
+    let value = |name: &str| {
+        let at = reply.args.iter().position(|arg| *arg == support::string(name)).expect(name);
+        format!("{:?}", reply.args[at + 1]).replace("Float(", "").replace(')', "").parse::<f32>()
+    };
+    let (peak, rms) = (value("peak").expect("a number"), value("rms").expect("a number"));
+    assert!((peak - 0.5).abs() < 0.01 && (rms - 0.3536).abs() < 0.01, "{words}");
+    engine.send("/meter/tone", &[]);
+    let reply = engine.answer().expect("an answer");
+    assert!(reply.address == "/fail" && format!("{:?}", reply.args).contains("`level`"));
+}
+
+#[test]
 fn stems_add_up_to_the_whole_and_other_rates_sound_alike() {
     let folder = tempfile::tempdir().expect("folder");
     let bare = PATCH.replace("[output]", "[output]\nlimiter = false\ndc_blocker = false");

@@ -30,6 +30,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         ),
     ],
     bypass: &[(0, 0)],
+    told: &[0, 1],
     ..ModuleSpec::BARE
 };
 

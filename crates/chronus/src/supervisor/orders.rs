@@ -27,6 +27,13 @@ impl Supervisor {
                         pieces.map(|piece| Command::Text { module: *module, piece }).collect();
                     self.order(&incoming, &commands);
                 }
+                Request::Meter { module, id, names } => {
+                    let slot = self.supervision.primary();
+                    let told =
+                        slot.and_then(|slot| self.regions.slots.slots[slot].board.told(module.0));
+                    let values = told.unwrap_or_default();
+                    self.ears.replies.meter(id, names, values, incoming.from);
+                }
                 Request::Status => {
                     let status = self.status(now_ns);
                     self.ears.replies.status(&status, incoming.from);
