@@ -60,8 +60,10 @@ pub enum Task {
 pub struct Edit {
     /// Edits are counted from 1.
     pub number: u32,
-    /// The patch, for workers that start afresh.
+    /// The patch, for workers that start afresh; in the end the one before it.
     pub plan: Plan,
+    /// Its controls as it has them; in the end those before them.
+    pub controls: Controls,
     /// Where its plan lies on the shelf, and how long it is.
     pub place: (u64, u64),
     /// What the journal keeps of it.
@@ -77,6 +79,8 @@ pub enum Ask {
     Edit(Box<Edit>),
     /// Where the controls stand.
     Controls,
+    /// To free what it has made.
+    TakeBack(Box<Controls>),
 }
 
 /// What the supervisor answers.
@@ -84,6 +88,9 @@ pub enum Ask {
 pub enum Answer {
     /// The edit is in order: every command from here on finds the new patch.
     Ordered,
+    /// The edit has taken effect; what is left of it is to be freed by who made it. Freeing what another
+    /// thread has allocated may wait for that thread, and the supervisor must wait for nobody.
+    Over(Box<Edit>),
     /// Where the controls stand.
     Controls(Box<Controls>),
 }
@@ -289,12 +296,12 @@ impl Patcher {
                 path.display()
             ));
         }
-        let controls = match self.ask(Ask::Controls)? {
-            Answer::Controls(controls) => controls,
-            Answer::Ordered => return Err("the engine gave no answer; send it again".into()),
+        let Answer::Controls(controls) = self.ask(Ask::Controls)? else {
+            return Err("the engine gave no answer; send it again".into());
         };
         let mut document = Document::parse(self.base.text())?;
         document.write_controls(&self.base, &controls);
+        let _ = self.asks.push(Ask::TakeBack(controls));
         folder::write(&path, &document.to_string())?;
         Ok(format!("saved as {}", path.display()))
     }
@@ -309,11 +316,11 @@ impl Patcher {
         self.folder.set_base(base);
         let number = self.number + 1;
         let score = Arc::new(self.folder.score(&plan, &text));
-        let edit = Edit { number, plan, place, score, time_wall_ns: time };
-        match self.ask(Ask::Edit(Box::new(edit)))? {
-            Answer::Ordered => {}
-            Answer::Controls(_) => return Err("the engine gave no answer; send it again".into()),
-        }
+        let controls = Controls::of(&patch);
+        let edit = Edit { number, plan, controls, place, score, time_wall_ns: time };
+        let Answer::Ordered = self.ask(Ask::Edit(Box::new(edit)))? else {
+            return Err("the engine gave no answer; send it again".into());
+        };
         self.number = number;
         let directory = Arc::new(Directory::of(&patch));
         *self.directory.write().unwrap_or_else(PoisonError::into_inner) = directory;
@@ -330,6 +337,8 @@ impl Patcher {
         self.kick.raise();
         loop {
             match self.answers.pop() {
+                // What is left of the edit before is freed here.
+                Ok(Answer::Over(edit)) => drop(edit),
                 Ok(answer) => return Ok(answer),
                 Err(_) if self.answers.is_abandoned() => return Err(gone()),
                 Err(_) => std::thread::sleep(LOOK),

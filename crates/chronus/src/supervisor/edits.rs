@@ -21,6 +21,8 @@ const STANDBYS_WITHIN_NS: u64 = 400_000_000;
 pub struct Edits {
     line: Line,
     under_way: Option<UnderWay>,
+    /// An edit that has taken effect, to be sent back.
+    over: Option<Box<Edit>>,
     /// The number of the last edit that is in the log, and how many entries the log had with it.
     pub last: (u32, u64),
     /// Edits that were ordered before all workers had prepared them.
@@ -56,7 +58,7 @@ pub(super) struct Sealed<'a> {
 impl Edits {
     /// No edit yet.
     pub fn new(line: Line) -> Self {
-        Self { line, under_way: None, last: (0, 0), hasty: 0 }
+        Self { line, under_way: None, over: None, last: (0, 0), hasty: 0 }
     }
 
     /// Whether something is to be looked at often.
@@ -81,21 +83,24 @@ impl Sealed<'_> {
     }
 
     fn edit(&mut self, number: u32, entry: &Entry) {
-        let Some(UnderWay { edit, .. }) = self.edits.under_way.take() else { return };
+        let Some(UnderWay { mut edit, .. }) = self.edits.under_way.take() else { return };
         self.edits.last = (number, entry.sequence + 1);
-        let mut controls = Controls::of(&edit.plan.patch);
-        controls.succeed(self.controls, entry.frame, self.rate_hz);
-        *self.controls = controls;
-        *self.plan = edit.plan;
+        edit.controls.succeed(self.controls, entry.frame, self.rate_hz);
+        std::mem::swap(self.controls, &mut edit.controls);
+        std::mem::swap(self.plan, &mut edit.plan);
         if let Some(journal) = self.journal {
             journal.score(&edit.score);
         }
+        self.edits.over = Some(edit);
     }
 }
 
 impl Supervisor {
     /// Takes what the patcher asks, and leads the edit under way on.
     pub(super) fn tend_edits(&mut self, now_ns: u64) {
+        if let Some(edit) = self.edits.over.take() {
+            let _ = self.edits.line.answers.push(Answer::Over(edit));
+        }
         match &self.edits.under_way {
             None => self.take_ask(now_ns),
             Some(edit) => match edit.stage {
@@ -116,6 +121,7 @@ impl Supervisor {
                 let controls = Box::new(self.controls.clone());
                 let _ = self.edits.line.answers.push(Answer::Controls(controls));
             }
+            Ok(Ask::TakeBack(controls)) => drop(controls),
             Ok(Ask::Edit(edit)) => {
                 let (offset, bytes) = edit.place;
                 let (number, stage) = (edit.number, Stage::OfferedToStandbys);
