@@ -141,7 +141,7 @@ pub trait Device: Send {
     /// Something the person should know although it is no error, in a sentence.
     fn note(&self) -> Option<String>;
 
-    /// What records on demand, for whoever asks first; every device that [`connect`] gives has one.
+    /// What records on demand, for whoever asks first; every device that [`connect()`] gives has one.
     fn deck(&mut self) -> Option<Deck> {
         None
     }
