@@ -262,6 +262,11 @@ impl PatchModule {
         self.channels
     }
 
+    /// A new module like this one, without its recording, for whoever wants to know what it takes.
+    pub fn specimen(&self, rate_hz: u32) -> Instance {
+        self.construct(rate_hz, &NoRecordings)
+    }
+
     /// A new module of this kind with its texts and its recording, at the default parameters of the kind.
     pub(crate) fn construct(&self, rate_hz: u32, recordings: &dyn Recordings) -> Instance {
         let mut instance = Instance::new(self.entry, rate_hz, self.channels);
