@@ -151,11 +151,16 @@ impl Supervisor {
         };
         // Without a clock there is no deadline, and a real-time class would only starve others.
         let realtime = !setup.free_run && raise_priority();
+        let mut limits = supervision::Settings::for_replicas(setup.replicas);
+        if setup.free_run {
+            // Nor is there a hurry to give up on a worker that other programs keep from running.
+            limits.limits.hard_ns *= 5;
+        }
         let folder = setup.recordings.clone();
         let recorder = Recorder::new(device.deck(), folder, setup.record_format);
         Ok(Self {
             controls: Controls::of(&setup.plan.patch),
-            supervision: Supervision::new(supervision::Settings::for_replicas(setup.replicas)),
+            supervision: Supervision::new(limits),
             sequencer: CommandSequencer::new(WAITING_COMMANDS),
             divergence: DivergenceDetector::default(),
             processes: Processes::new(log_memory, slots_memory, setup.shelf.read_only()?),
