@@ -9,6 +9,7 @@ macro_rules! kind {
         use $file::{SPEC, $kind};
         CatalogEntry {
             spec: &SPEC,
+            file: stringify!($file),
             construct: |rate_hz, channels| match channels {
                 1 => Box::new(Vectorized::new($kind::<1>::new(rate_hz))),
                 4 => Box::new(Vectorized::new($kind::<4>::new(rate_hz))),
@@ -27,6 +28,7 @@ macro_rules! plain {
         use $file::{SPEC, $kind};
         CatalogEntry {
             spec: &SPEC,
+            file: stringify!($file),
             construct: |rate_hz, channels| match channels {
                 1 => Box::new($kind::<1>::new(rate_hz)),
                 4 => Box::new($kind::<4>::new(rate_hz)),
@@ -117,6 +119,8 @@ pub static CATALOG: &[CatalogEntry] = &[
 pub struct CatalogEntry {
     /// What it is.
     pub spec: &'static ModuleSpec,
+    /// Where it is written: `crate::folder::file`.
+    file: &'static str,
     construct: fn(u32, usize) -> Box<dyn Module>,
 }
 
@@ -128,6 +132,19 @@ impl PartialEq for CatalogEntry {
 }
 
 impl CatalogEntry {
+    /// What sort of kind it is, in a word or two for a musician. The kinds of one sort stand together.
+    pub fn group(&self) -> &'static str {
+        match self.file.split("::").nth(1) {
+            Some("control") => "Control",
+            Some("oscillator") => "Oscillators",
+            Some("drum") => "Drums",
+            Some("envelope") => "Envelopes",
+            Some("filter") => "Filters",
+            Some("effect") => "Effects",
+            _ => "Small parts",
+        }
+    }
+
     /// A new module. `rate_hz` is frames per second, at least 1.
     ///
     /// # Panics
