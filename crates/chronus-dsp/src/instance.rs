@@ -3,11 +3,13 @@
 
 use core::ops::Range;
 
+use pulp::{Arch, NullaryFnOnce};
+
 use crate::catalog::CatalogEntry;
 use crate::math::{exp2, frames_of_ms};
 use crate::module::{
-    BLOCK_FRAMES, Buffer, CHANNELS_MAX, Curve, Io, Module, ModuleSpec, Note, ParamSignal,
-    ParamSpec, Recording, silent_buffer,
+    BLOCK_FRAMES, Buffer, CHANNELS_MAX, Curve, FrameSet, Hints, Io, Module, ModuleSpec, Note,
+    ParamSignal, ParamSpec, PortSet, Recording, frame_set, silent_buffer,
 };
 use crate::smooth::Ramp;
 use crate::transport::Transport;
@@ -32,12 +34,40 @@ pub struct Drive<'a> {
     pub signal: &'a [f32],
 }
 
+/// Frames of a block that an instance is to render: what it reads and what it writes.
+pub struct Turn<'a> {
+    /// One buffer per input of the spec; `None` where no cable ends, which rests.
+    pub inputs: &'a [Option<&'a [f32]>],
+    /// Inputs that are known to be silent in these frames: 0 with a positive sign.
+    pub silent_inputs: PortSet,
+    /// The cables that end at parameters. One whose signal is silent may be left out.
+    pub drives: &'a [Drive<'a>],
+    /// One buffer per output of the spec.
+    pub outputs: &'a mut [Buffer],
+    /// Where each output's buffer is known to be silent. It goes with the buffer, and what is rendered
+    /// updates it; none, if nobody keeps account.
+    pub silent_frames: &'a mut [FrameSet],
+    /// Outputs that nobody reads, now or in the next block; they may be left as they are.
+    pub unheard_outputs: PortSet,
+    /// The frames to render; they follow those rendered before.
+    pub frames: Range<usize>,
+    /// Musical time in these frames.
+    pub transport: Transport,
+}
+
 /// See the file's head.
 pub struct Instance {
     module: Box<dyn Module>,
     channels: usize,
     rate_hz: u32,
+    arch: Arch,
     params: Vec<Moving>,
+    /// All parameters as far as they rest, ready for the module.
+    steady: Vec<ParamSignal<'static>>,
+    /// Whether the ramp of any parameter is under way.
+    moves: bool,
+    /// Inputs that rest at 1.
+    resting_at_one: PortSet,
 }
 
 /// A parameter on its way.
@@ -55,6 +85,8 @@ enum Mode {
     Steady,
     Smoothed,
     Driven,
+    /// Driven by cables that bring the same in all frames; rendered is the first.
+    Held,
 }
 
 impl Instance {
@@ -69,8 +101,26 @@ impl Instance {
             values: silent_buffer(channels),
             mode: Mode::Steady,
         };
-        let params = entry.spec.params.iter().map(param).collect();
-        Self { module: entry.construct(rate_hz, channels), channels, rate_hz, params }
+        let mut resting_at_one = 0;
+        for (index, _) in entry.spec.inputs.iter().enumerate().filter(|(_, port)| port.rest != 0.0)
+        {
+            resting_at_one |= 1 << index;
+        }
+        Self {
+            module: entry.construct(rate_hz, channels),
+            channels,
+            rate_hz,
+            arch: Arch::new(),
+            params: entry.spec.params.iter().map(param).collect(),
+            steady: entry
+                .spec
+                .params
+                .iter()
+                .map(|spec| ParamSignal::Steady(spec.default))
+                .collect(),
+            moves: false,
+            resting_at_one,
+        }
     }
 
     /// What it is.
@@ -95,6 +145,7 @@ impl Instance {
         } else {
             ramp.snap_to(value);
         }
+        self.settle();
     }
 
     /// Opens or closes the gate: [`Module::set_gate`].
@@ -110,6 +161,7 @@ impl Instance {
     /// As new, with the parameters at once where they were last set.
     pub fn reset(&mut self) {
         self.params.iter_mut().for_each(|param| param.ramp.finish());
+        self.settle();
         self.module.reset();
     }
 
@@ -132,85 +184,284 @@ impl Instance {
         frames: Range<usize>,
         transport: Transport,
     ) {
-        for (index, param) in self.params.iter_mut().enumerate() {
-            let driven = drives.iter().any(|drive| drive.param == index);
-            param.mode = match param.ramp.is_moving() {
-                _ if driven => Mode::Driven,
-                true => Mode::Smoothed,
-                false => Mode::Steady,
-            };
-            param.render(self.channels, frames.clone());
+        self.render(Turn {
+            inputs,
+            silent_inputs: 0,
+            drives,
+            outputs,
+            silent_frames: &mut [],
+            unheard_outputs: 0,
+            frames,
+            transport,
+        });
+    }
+
+    /// Renders frames, as [`process`](Self::process) does, and keeps account of silence.
+    pub fn render(&mut self, turn: Turn<'_>) {
+        self.turn(turn, Task::Render);
+    }
+
+    /// Goes on as if these frames had been rendered, which nobody will read: [`Module::skip`].
+    pub fn skip(&mut self, turn: Turn<'_>) {
+        self.turn(turn, Task::Skip);
+    }
+
+    /// Which inputs need not be rendered for the next frames, given which are silent in all of them or
+    /// have no cable: [`Module::ignored_inputs`].
+    pub fn ignored_inputs(&self, silent: PortSet) -> PortSet {
+        self.module.ignored_inputs(silent)
+    }
+
+    /// Takes over which parameters move, and the values of those that do not.
+    fn settle(&mut self) {
+        self.moves = false;
+        for (steady, param) in self.steady.iter_mut().zip(&self.params) {
+            self.moves |= param.ramp.is_moving();
+            *steady = ParamSignal::Steady(param.ramp.target());
         }
-        for drive in drives {
-            self.params[drive.param].drive(drive, self.channels, frames.clone());
+    }
+
+    fn turn(&mut self, turn: Turn<'_>, task: Task) {
+        let mut unconnected = 0;
+        for (index, input) in turn.inputs.iter().enumerate() {
+            unconnected |= PortSet::from(input.is_none()) << index;
         }
-        let count = self.params.len();
-        let mut signals = [ParamSignal::Steady(0.0); PARAMS_MAX];
-        for (signal, param) in signals.iter_mut().zip(&mut self.params) {
-            *signal = param.signal(self.channels, frames.clone());
+        let mut hints = Hints {
+            silent_inputs: turn.silent_inputs | unconnected & !self.resting_at_one,
+            unheard_outputs: turn.unheard_outputs,
+            ..Hints::default()
+        };
+        let set = frame_set(&turn.frames);
+        for (index, silent) in turn.silent_frames.iter().enumerate() {
+            hints.zero_outputs |= PortSet::from(silent & set == set) << index;
         }
-        let params = &signals[..count];
+        let Turn { inputs, drives, outputs, silent_frames, frames, transport, .. } = turn;
+        let params = &self.steady[..];
+        let io = Io { inputs, params, outputs, frames, transport, hints: &mut hints };
+        if unconnected & self.resting_at_one == 0 && drives.is_empty() && !self.moves {
+            task.run(&mut *self.module, io);
+        } else {
+            let rested = self.rest_inputs(inputs);
+            let io = Io { inputs: &rested[..inputs.len()], ..io };
+            let (module, params) = (&mut *self.module, &mut self.params[..]);
+            run_moving(module, params, self.channels, self.arch, io, drives, task);
+            if self.moves {
+                self.settle();
+            }
+        }
+        for (index, silent) in silent_frames.iter_mut().enumerate() {
+            let is_silent = hints.silent_outputs & (1 << index) != 0;
+            *silent = if is_silent { *silent | set } else { *silent & !set };
+        }
+    }
+
+    /// What inputs read, those that rest at 1 included.
+    fn rest_inputs<'a>(&self, inputs: &[Option<&'a [f32]>]) -> [Option<&'a [f32]>; INPUTS_MAX] {
+        let ones = &ONES[..BLOCK_FRAMES * self.channels];
         let mut rested = [None; INPUTS_MAX];
-        let ports = self.module.spec().inputs.iter().zip(inputs);
-        for (rested, (port, input)) in rested.iter_mut().zip(ports) {
-            let ones = &ONES[..BLOCK_FRAMES * self.channels];
-            *rested = input.or((port.rest != 0.0).then_some(ones));
+        for (index, (rested, input)) in rested.iter_mut().zip(inputs).enumerate() {
+            *rested = input.or((self.resting_at_one & (1 << index) != 0).then_some(ones));
         }
-        let inputs = &rested[..inputs.len()];
-        self.module.process(Io { inputs, params, outputs, frames, transport });
+        rested
+    }
+}
+
+/// What is to be done with some frames.
+#[derive(Clone, Copy)]
+enum Task {
+    Render,
+    Skip,
+}
+
+impl Task {
+    #[inline(always)]
+    fn run(self, module: &mut dyn Module, io: Io<'_>) {
+        match self {
+            Self::Render => module.process(io),
+            Self::Skip => module.skip(io),
+        }
+    }
+}
+
+/// Does the task with parameters that move.
+fn run_moving(
+    module: &mut dyn Module,
+    params: &mut [Moving],
+    channels: usize,
+    arch: Arch,
+    io: Io<'_>,
+    drives: &[Drive<'_>],
+    task: Task,
+) {
+    let frames = io.frames.clone();
+    arch.dispatch(MoveParams { params, channels, drives, frames: &frames });
+    let mut signals = [ParamSignal::Steady(0.0); PARAMS_MAX];
+    for (signal, param) in signals.iter_mut().zip(&*params) {
+        *signal = param.signal(channels, frames.start);
+    }
+    task.run(module, Io { params: &signals[..params.len()], ..io });
+}
+
+/// Renders all parameters in these frames, each as far as it moves.
+struct MoveParams<'a, 'b> {
+    params: &'a mut [Moving],
+    channels: usize,
+    drives: &'a [Drive<'b>],
+    frames: &'a Range<usize>,
+}
+
+impl NullaryFnOnce for MoveParams<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { params, channels, drives, frames } = self;
+        for (index, param) in params.iter_mut().enumerate() {
+            let (mut is_driven, mut is_held) = (false, true);
+            for drive in drives.iter().filter(|drive| drive.param == index) {
+                is_driven = true;
+                is_held = is_held && !param.ramp.is_moving() && drive.is_held(channels, frames);
+            }
+            param.mode = match (is_driven, is_held) {
+                (true, true) => Mode::Held,
+                (true, false) => Mode::Driven,
+                (false, _) if param.ramp.is_moving() => Mode::Smoothed,
+                (false, _) => Mode::Steady,
+            };
+            let frames = match param.mode {
+                Mode::Steady => continue,
+                Mode::Held => frames.start..frames.start + 1,
+                Mode::Smoothed | Mode::Driven => frames.clone(),
+            };
+            param.begin(channels, frames.clone());
+            if param.mode != Mode::Smoothed {
+                for drive in drives.iter().filter(|drive| drive.param == index) {
+                    param.drive(drive, channels, frames.clone());
+                }
+                param.finish(channels, frames);
+            }
+        }
+    }
+}
+
+impl Drive<'_> {
+    /// Whether the signal is the same in all these frames.
+    #[inline(always)]
+    fn is_held(&self, channels: usize, frames: &Range<usize>) -> bool {
+        let channels = if self.signal.len() == BLOCK_FRAMES { 1 } else { channels };
+        let signal = &self.signal[frames.start * channels..frames.end * channels];
+        // Each frame is compared with the next; in pieces, of which the first tells most of the time.
+        let (earlier, later) = (&signal[..signal.len() - channels], &signal[channels..]);
+        earlier.chunks(256).zip(later.chunks(256)).all(|(earlier, later)| {
+            let differing = |(a, b): (&f32, &f32)| a.to_bits() ^ b.to_bits();
+            earlier.iter().zip(later).map(differing).fold(0, |all, bits| all | bits) == 0
+        })
+    }
+}
+
+/// Does something to each frame of a signal, given the value of a signal of one channel there.
+#[inline(always)]
+fn spread(
+    values: &mut [f32],
+    channels: usize,
+    signal: &[f32],
+    mut change: impl FnMut(&mut f32, f32),
+) {
+    match channels {
+        16 => spread_to::<16>(values, signal, change),
+        8 => spread_to::<8>(values, signal, change),
+        4 => spread_to::<4>(values, signal, change),
+        _ => values.iter_mut().zip(signal).for_each(|(value, signal)| change(value, *signal)),
+    }
+}
+
+#[inline(always)]
+fn spread_to<const C: usize>(
+    values: &mut [f32],
+    signal: &[f32],
+    mut change: impl FnMut(&mut f32, f32),
+) {
+    for (frame, signal) in values.as_chunks_mut::<C>().0.iter_mut().zip(signal) {
+        for value in frame {
+            change(value, *signal);
+        }
     }
 }
 
 impl Moving {
-    /// The values as far as they were set; for a driven exponential parameter silence, to which the
-    /// cables add octaves.
-    fn render(&mut self, channels: usize, frames: Range<usize>) {
-        if self.mode == Mode::Steady {
-            return;
-        }
-        let octaves = self.mode == Mode::Driven && self.spec.curve == Curve::Exponential;
-        for frame in self.values.chunks_exact_mut(channels).take(frames.end).skip(frames.start) {
-            frame.fill(if octaves { 0.0 } else { self.ramp.step() });
+    fn is_in_octaves(&self) -> bool {
+        self.spec.curve == Curve::Exponential
+    }
+
+    /// The values as far as they were set; where cables add octaves to them, 0 instead.
+    #[inline(always)]
+    fn begin(&mut self, channels: usize, frames: Range<usize>) {
+        let in_octaves = self.is_in_octaves();
+        let values = &mut self.values[frames.start * channels..frames.end * channels];
+        if self.mode != Mode::Smoothed && in_octaves {
+            values.fill(0.0);
+        } else if self.ramp.is_moving() {
+            for frame in values.chunks_exact_mut(channels) {
+                frame.fill(self.ramp.step());
+            }
+        } else {
+            values.fill(self.ramp.value());
         }
     }
 
+    #[inline(always)]
     fn drive(&mut self, drive: &Drive<'_>, channels: usize, frames: Range<usize>) {
-        let values = &mut self.values[frames.start * channels..frames.end * channels];
+        let Range { start, end } = frames;
+        let values = &mut self.values[start * channels..end * channels];
         if drive.signal.len() == BLOCK_FRAMES {
-            for (frame, signal) in values.chunks_exact_mut(channels).zip(&drive.signal[frames]) {
-                for value in frame {
-                    *value += drive.depth * signal;
-                }
-            }
+            let signal = &drive.signal[start..end];
+            spread(values, channels, signal, |value, signal| *value += drive.depth * signal);
         } else {
-            let signal = &drive.signal[frames.start * channels..frames.end * channels];
+            let signal = &drive.signal[start * channels..end * channels];
             for (value, signal) in values.iter_mut().zip(signal) {
                 *value += drive.depth * signal;
             }
         }
     }
 
-    /// What the module gets: within the range of the spec, whatever the cables say.
-    fn signal(&mut self, channels: usize, frames: Range<usize>) -> ParamSignal<'_> {
-        let spec = self.spec;
-        match self.mode {
-            Mode::Steady => return ParamSignal::Steady(self.ramp.value()),
-            Mode::Smoothed => return ParamSignal::Moving(&self.values),
-            Mode::Driven => (),
-        }
-        for frame in self.values.chunks_exact_mut(channels).take(frames.end).skip(frames.start) {
-            if spec.curve == Curve::Exponential {
+    /// Makes values of octaves, and holds all within the range of the spec, whatever the cables say.
+    #[inline(always)]
+    fn finish(&mut self, channels: usize, frames: Range<usize>) {
+        let (spec, in_octaves) = (self.spec, self.is_in_octaves());
+        let values = &mut self.values[frames.start * channels..frames.end * channels];
+        // NaN, which a cable may bring, becomes the least value.
+        let hold = |value: f32| value.max(spec.min).min(spec.max);
+        if in_octaves && self.ramp.is_moving() {
+            for frame in values.chunks_exact_mut(channels) {
                 let base = self.ramp.step();
-                for octaves in &mut *frame {
-                    *octaves = base * exp2(*octaves);
+                for value in frame {
+                    *value = hold(base * exp2(*value));
                 }
             }
-            for value in frame {
-                // NaN, which a cable may bring, becomes the least value.
-                *value = value.max(spec.min).min(spec.max);
-                *value = if spec.is_enumeration() { value.round_ties_even() } else { *value };
+        } else if in_octaves {
+            let base = self.ramp.value();
+            for value in &mut *values {
+                *value = hold(base * exp2(*value));
+            }
+        } else {
+            for value in &mut *values {
+                *value = hold(*value);
             }
         }
-        ParamSignal::Moving(&self.values)
+        if spec.is_enumeration() {
+            for value in values {
+                *value = value.round_ties_even();
+            }
+        }
+    }
+
+    /// What the module gets.
+    #[inline(always)]
+    fn signal(&self, channels: usize, start: usize) -> ParamSignal<'_> {
+        match self.mode {
+            Mode::Steady => ParamSignal::Steady(self.ramp.value()),
+            Mode::Held => ParamSignal::Held(&self.values[start * channels..][..channels]),
+            Mode::Smoothed | Mode::Driven => ParamSignal::Moving(&self.values),
+        }
     }
 }

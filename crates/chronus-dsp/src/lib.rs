@@ -22,6 +22,7 @@ pub mod envelope;
 pub mod filter;
 pub mod instance;
 pub mod math;
+pub mod mix;
 pub mod module;
 pub mod names;
 pub mod oscillator;
@@ -31,9 +32,10 @@ pub mod tables;
 pub mod transport;
 pub mod utility;
 
-pub use instance::{Drive, INPUTS_MAX, Instance};
+pub use instance::{Drive, INPUTS_MAX, Instance, Turn};
 pub use module::{
-    ALL_NOTES, BLOCK_FRAMES, Buffer, CHANNEL_COUNTS, CHANNELS_MAX, Curve, Io, Module, ModuleSpec,
-    Note, ParamSpec, PortSpec, Recording, RecordingSpec, TEXT_MAX, TextSpec, silent_buffer,
+    ALL_NOTES, BLOCK_FRAMES, Buffer, CHANNEL_COUNTS, CHANNELS_MAX, Curve, FrameSet, Hints, Io,
+    Module, ModuleSpec, Note, ParamSpec, PortSet, PortSpec, Recording, RecordingSpec, TEXT_MAX,
+    TextSpec, frame_set, silent_buffer,
 };
 pub use transport::Transport;

@@ -7,14 +7,20 @@
 /// odd polynomial of degree 9 in half turns approximates `sin(pi x)`. Its coefficients minimise the
 /// largest relative error (Remez exchange); that error is 5.3e-9 (-165 dB), below the rounding of
 /// `f32`.
-#[inline]
+#[inline(always)]
 pub fn sine_of_phase(phase: u32) -> f32 {
     const HALF_TURNS: f32 = 1.0 / 2147483648.0;
-    let signed = phase as i32;
-    // The two top bits differ in the second and third quarter, which mirror the first and fourth.
-    let mirrored = (signed ^ (signed << 1)) < 0;
-    let folded = if mirrored { i32::MIN.wrapping_sub(signed) } else { signed };
+    const QUARTER: i32 = 1 << 30;
+    // How far from a quarter of a turn, where the sine is 1 and its own mirror image.
+    let from_top = (phase as i32).wrapping_sub(QUARTER);
+    let folded = QUARTER.wrapping_sub(from_top.wrapping_abs());
     let x = folded as f32 * HALF_TURNS;
+    sine_of_half_turns(x)
+}
+
+/// `sin(pi x)` for x from -1/2 to 1/2.
+#[inline(always)]
+fn sine_of_half_turns(x: f32) -> f32 {
     let x2 = x * x;
     let mut sum = 0.077560387726502781;
     sum = sum * x2 - 0.59824212684127175;
@@ -48,24 +54,13 @@ pub fn exp2(x: f32) -> f32 {
 /// The tangent of so many turns, `tan(2 pi turns)`, for 0 to 0.245 turns (held there): what a bilinear
 /// filter needs of its frequency over twice the rate.
 ///
-/// As sine over cosine, each by a Taylor polynomial whose error is below 2e-7 in that range.
+/// As sine over cosine, each by the polynomial of [`sine_of_phase`], which keeps the largest relative error
+/// near 2e-7.
 #[inline(always)]
 pub fn tan_of_turns(turns: f32) -> f32 {
-    let x = core::f32::consts::TAU * turns.clamp(0.0, 0.245);
-    let x2 = x * x;
-    let mut sine = -2.505_210_8e-8;
-    sine = sine * x2 + 2.755_731_9e-6;
-    sine = sine * x2 - 1.984_127e-4;
-    sine = sine * x2 + 8.333_333e-3;
-    sine = sine * x2 - 1.666_666_7e-1;
-    sine = (sine * x2 + 1.0) * x;
-    let mut cosine = 2.087_675_7e-9;
-    cosine = cosine * x2 - 2.755_731_9e-7;
-    cosine = cosine * x2 + 2.480_158_7e-5;
-    cosine = cosine * x2 - 1.388_888_9e-3;
-    cosine = cosine * x2 + 4.166_666_8e-2;
-    cosine = (cosine * x2 - 0.5) * x2 + 1.0;
-    sine / cosine
+    let turns = turns.clamp(0.0, 0.245);
+    // A quarter of a turn less the angle is exact where it matters.
+    sine_of_half_turns(2.0 * turns) / sine_of_half_turns(0.5 - 2.0 * turns)
 }
 
 /// The logarithm to base 2 of a positive, normal number.
@@ -126,10 +121,12 @@ impl PhaseSteps {
         Self { per_hz: 4_294_967_296.0 / f64::from(rate_hz), freq_max_hz }
     }
 
-    /// The step of a frequency of at least 0.
+    /// The step of a frequency of at least 0: the nearest whole number.
     #[inline(always)]
     pub fn of(&self, freq_hz: f32) -> u32 {
-        (f64::from(freq_hz.min(self.freq_max_hz)) * self.per_hz + 0.5) as u32
+        // Adding 1.5 * 2^52 leaves the nearest whole number in the low bits, which vectors can do.
+        const ROUND: f64 = 6_755_399_441_055_744.0;
+        (f64::from(freq_hz.min(self.freq_max_hz)) * self.per_hz + ROUND).to_bits() as u32
     }
 
     /// A step of [`of`](Self::of) times `1 + by`: negative if that is, and held so that no step is
@@ -141,6 +138,16 @@ impl PhaseSteps {
         let step = f64::from(step as i32) * (1.0 + f64::from(by));
         step.clamp(-STEP_MAX, STEP_MAX) as i32
     }
+}
+
+/// Whether all channels are equal, without a branch for each.
+#[inline(always)]
+pub fn same<T: Copy + PartialEq, const C: usize>(a: &[T; C], b: &[T; C]) -> bool {
+    let mut differ = false;
+    for c in 0..C {
+        differ |= a[c] != b[c];
+    }
+    !differ
 }
 
 /// How many frames a time lasts: the nearest whole number, and at least one.

@@ -6,9 +6,10 @@
 
 use pulp::{Arch, NullaryFnOnce};
 
-use crate::module::{Io, Module, ModuleSpec, Note, Recording};
+use crate::module::{Io, Module, ModuleSpec, Note, PortSet, Recording};
 
-/// A module that renders with wide vectors.
+/// A module that renders with wide vectors, and whose state begins where one does.
+#[repr(align(64))]
 pub struct Vectorized<M> {
     module: M,
     arch: Arch,
@@ -62,5 +63,13 @@ impl<M: Module> Module for Vectorized<M> {
 
     fn process(&mut self, io: Io<'_>) {
         self.arch.dispatch(Process { module: &mut self.module, io });
+    }
+
+    fn ignored_inputs(&self, silent: PortSet) -> PortSet {
+        self.module.ignored_inputs(silent)
+    }
+
+    fn skip(&mut self, io: Io<'_>) {
+        self.module.skip(io);
     }
 }

@@ -8,12 +8,10 @@
 #[derive(Clone, Copy, Debug)]
 pub struct Ramp {
     target: f32,
-    /// Where the whole ramp starts, minus the target.
-    span: f32,
+    /// What each step that remains is away from the target.
+    slope: f32,
     remaining: u32,
     length: u32,
-    /// `1 / length`.
-    per_step: f32,
 }
 
 impl Ramp {
@@ -22,20 +20,14 @@ impl Ramp {
 
     /// A ramp that rests at `value`.
     pub const fn at(value: f32) -> Self {
-        Self { target: value, span: 0.0, remaining: 0, length: 1, per_step: 1.0 }
+        Self { target: value, slope: 0.0, remaining: 0, length: 1 }
     }
 
     /// Starts from the current value to `target`, to arrive after `steps` (at least one).
     pub fn go_to(&mut self, target: f32, steps: u32) {
-        let start = self.value();
         let steps = steps.max(1);
-        *self = Self {
-            target,
-            span: start - target,
-            remaining: steps,
-            length: steps,
-            per_step: 1.0 / steps as f32,
-        };
+        let slope = (self.value() - target) / steps as f32;
+        *self = Self { target, slope, remaining: steps, length: steps };
     }
 
     /// Like [`go_to`](Self::go_to), but a ramp that has this target already is left alone.
@@ -56,13 +48,9 @@ impl Ramp {
         let share = f64::from(self.remaining) / f64::from(self.length);
         let length = length.max(1);
         let remaining = ((share * f64::from(length) + 0.5) as u32).max(least).max(1);
-        *self = Self {
-            target,
-            span: (value - target) * (length as f32 / remaining as f32),
-            remaining,
-            length,
-            per_step: 1.0 / length as f32,
-        };
+        // No more may remain than the whole, or the next bend would stretch it many times over.
+        let length = length.max(remaining);
+        *self = Self { target, slope: (value - target) / remaining as f32, remaining, length };
     }
 
     /// Rests at `value` at once.
@@ -85,7 +73,7 @@ impl Ramp {
     /// The value now.
     #[inline]
     pub fn value(&self) -> f32 {
-        self.target + self.span * (self.remaining as f32 * self.per_step)
+        self.target + self.slope * self.remaining as f32
     }
 
     /// The value it goes to.
@@ -109,8 +97,8 @@ impl Ramp {
 #[derive(Clone, Copy, Debug)]
 pub struct Ramps<const C: usize> {
     target: [f32; C],
-    span: [f32; C],
-    per_step: [f32; C],
+    /// 0 in channels that rest.
+    slope: [f32; C],
     /// Below 2^31, so that its conversion is a vector instruction everywhere.
     remaining: [i32; C],
     length: [u32; C],
@@ -118,49 +106,71 @@ pub struct Ramps<const C: usize> {
 
 impl<const C: usize> Ramps<C> {
     /// Ramps that rest at 0.
-    pub const REST: Self = Self {
-        target: [0.0; C],
-        span: [0.0; C],
-        per_step: [1.0; C],
-        remaining: [0; C],
-        length: [1; C],
-    };
+    pub const REST: Self =
+        Self { target: [0.0; C], slope: [0.0; C], remaining: [0; C], length: [1; C] };
 
     /// The ramp of channel `c`.
     pub fn get(&self, c: usize) -> Ramp {
         Ramp {
             target: self.target[c],
-            span: self.span[c],
+            slope: self.slope[c],
             remaining: self.remaining[c] as u32,
             length: self.length[c],
-            per_step: self.per_step[c],
         }
     }
 
     /// Changes the ramp of channel `c`.
     pub fn set(&mut self, c: usize, ramp: Ramp) {
         self.target[c] = ramp.target;
-        self.span[c] = ramp.span;
+        self.slope[c] = if ramp.is_moving() { ramp.slope } else { 0.0 };
         self.remaining[c] = ramp.remaining.min(i32::MAX as u32) as i32;
         self.length[c] = ramp.length;
-        self.per_step[c] = ramp.per_step;
     }
 
     /// How many steps until some channel arrives; `None` if all rest.
+    #[inline(always)]
     pub fn next_arrival(&self) -> Option<usize> {
-        self.remaining.iter().filter(|left| **left > 0).min().map(|left| *left as usize)
+        let mut next = i32::MAX;
+        for c in 0..C {
+            let left = self.remaining[c];
+            next = next.min(if left > 0 { left } else { i32::MAX });
+        }
+        (next != i32::MAX).then_some(next as usize)
     }
 
-    /// Takes one step in all channels and returns the values there.
+    /// The values that channels at rest have.
     #[inline(always)]
-    pub fn step(&mut self) -> [f32; C] {
-        let mut values = [0.0; C];
+    pub fn targets(&self) -> &[f32; C] {
+        &self.target
+    }
+
+    /// Takes as many steps as `frames` has, at most [`next_arrival`](Self::next_arrival), and tells the
+    /// values there.
+    #[inline(always)]
+    pub fn run<T>(
+        &mut self,
+        frames: impl ExactSizeIterator<Item = T>,
+        mut tell: impl FnMut(T, [f32; C]),
+    ) {
+        let steps = frames.len() as i32;
+        let (target, slope) = (self.target, self.slope);
+        let mut left = [0.0; C];
         for c in 0..C {
-            self.remaining[c] = (self.remaining[c] - 1).max(0);
-            values[c] =
-                self.target[c] + self.span[c] * (self.remaining[c] as f32 * self.per_step[c]);
+            left[c] = self.remaining[c] as f32;
         }
-        values
+        for frame in frames {
+            let mut values = [0.0; C];
+            for c in 0..C {
+                // Exact, and where the channel rests the slope is 0.
+                left[c] -= 1.0;
+                values[c] = target[c] + slope[c] * left[c];
+            }
+            tell(frame, values);
+        }
+        for c in 0..C {
+            self.remaining[c] = (self.remaining[c] - steps).max(0);
+            self.slope[c] = if self.remaining[c] > 0 { slope[c] } else { 0.0 };
+        }
     }
 }
 

@@ -2,7 +2,12 @@
 
 use core::ops::Range;
 
-use chronus_dsp::{BLOCK_FRAMES, Buffer, Drive, INPUTS_MAX, Instance, Transport, silent_buffer};
+use arrayvec::ArrayVec;
+use chronus_dsp::{
+    BLOCK_FRAMES, Buffer, CHANNEL_COUNTS, Drive, FrameSet, INPUTS_MAX, Instance, PortSet,
+    Transport, Turn, frame_set, mix, silent_buffer,
+};
+use pulp::Arch;
 
 use crate::command::Handle;
 use crate::patch::{DRIVES_MAX, Patch, PatchModule, Recordings};
@@ -14,6 +19,7 @@ pub(crate) struct Schedule {
     pub wiring: Wiring,
     /// Whether the buses are listened to.
     pub with_buses: bool,
+    mixer: Mixer,
 }
 
 /// A module and what it has rendered. One that was moved elsewhere is empty.
@@ -21,6 +27,8 @@ pub(crate) struct Schedule {
 pub(crate) struct Cell {
     instance: Option<Instance>,
     outputs: Vec<Buffer>,
+    /// Where each output is silent.
+    silent: Vec<FrameSet>,
 }
 
 /// How far a change of patches has come in each frame of the block, from 0 to 1.
@@ -31,7 +39,7 @@ impl Schedule {
     pub fn new(patch: &Patch, rate_hz: u32, recordings: &dyn Recordings) -> Self {
         let cell = |module| Cell::new(module, rate_hz, recordings);
         let cells = patch.modules().iter().map(cell).collect();
-        Self { cells, wiring: Wiring::of(patch), with_buses: false }
+        Self { cells, wiring: Wiring::of(patch), with_buses: false, mixer: Mixer::new() }
     }
 
     /// The module at a position of the patch.
@@ -49,18 +57,26 @@ impl Schedule {
     /// one brings the same frames of the block before, which are still there.
     pub fn process(&mut self, frames: Range<usize>, transport: Transport, shares: &Shares) {
         let Wiring { order, feeds, heard, buses, .. } = &mut self.wiring;
+        let set = frame_set(&frames);
         for &index in order.iter() {
+            let is_ignored = is_ignored(&self.cells, feeds, index, set);
             let (before, rest) = self.cells.split_at_mut(index);
             let Some((cell, after)) = rest.split_first_mut() else { continue };
-            let others = Others { before, after };
-            cell.process(&mut feeds[index], &others, frames.clone(), transport, shares);
+            let around = Around { before, after, mixer: &mut self.mixer };
+            let span = Span { frames: frames.clone(), transport, shares };
+            cell.process(&mut feeds[index], around, &span, is_ignored);
         }
-        for tap in heard.iter_mut() {
-            tap.listen(&self.cells, frames.clone(), shares);
+        let cells = &self.cells;
+        let [left, right] = heard;
+        left.listen(cells, &mut self.mixer, frames.clone(), shares);
+        if left.sources == right.sources {
+            right.mixed[frames.clone()].copy_from_slice(&left.mixed[frames.clone()]);
+        } else {
+            right.listen(cells, &mut self.mixer, frames.clone(), shares);
         }
         if self.with_buses {
             for tap in buses.iter_mut().flatten() {
-                tap.listen(&self.cells, frames.clone(), shares);
+                tap.listen(cells, &mut self.mixer, frames.clone(), shares);
             }
         }
     }
@@ -85,10 +101,11 @@ impl Cell {
             instance.set_param(param, *value);
         }
         instance.reset();
-        let silent = |_| silent_buffer(module.channels());
+        let outputs = module.spec().outputs;
         Self {
             instance: Some(instance),
-            outputs: module.spec().outputs.iter().map(silent).collect(),
+            outputs: outputs.iter().map(|_| silent_buffer(module.channels())).collect(),
+            silent: vec![FrameSet::MAX; outputs.len()],
         }
     }
 
@@ -116,149 +133,213 @@ impl Cell {
         for output in &mut self.outputs {
             output.fill(0.0);
         }
+        self.silent.fill(FrameSet::MAX);
     }
 
     fn process(
         &mut self,
         feeds: &mut Feeds,
-        others: &Others<'_>,
-        frames: Range<usize>,
-        transport: Transport,
-        shares: &Shares,
+        around: Around<'_>,
+        span: &Span<'_>,
+        is_ignored: bool,
     ) {
         let Some(instance) = &mut self.instance else { return };
-        let channels = instance.channels();
+        let Around { before, after, mixer } = around;
+        let (channels, set) = (instance.channels(), frame_set(&span.frames));
+        let own = (&self.outputs[..], &self.silent[..]);
+        // The buffer of a source and where it is silent.
+        let find = |source: Source| match source.cell.checked_sub(before.len()) {
+            None => before[source.cell].output(source),
+            Some(0) => (&*own.0[source.output], own.1[source.output]),
+            Some(behind) => after[behind - 1].output(source),
+        };
         let inputs = feeds.inputs.iter_mut();
         for feed in inputs.chain(feeds.drives.iter_mut().map(|drive| &mut drive.2)) {
-            let Feed::Mixed { sources, rest, buffer } = feed else { continue };
-            let piece = &mut buffer[frames.start * channels..frames.end * channels];
-            if rest.is_steady() {
-                piece.fill(rest.to);
-            } else {
-                for (frame, share) in piece.chunks_exact_mut(channels).zip(&shares[frames.clone()])
-                {
-                    frame.fill(rest.from + (rest.to - rest.from) * share);
-                }
-            }
-            for (source, gain) in sources {
-                let own = &self.outputs;
-                let signal = others.output(*source).unwrap_or_else(|| &own[source.output]);
-                let gain = (*gain, shares);
-                add(buffer, channels, signal, source.channels, gain, frames.clone());
+            if let Feed::Mixed { sources, rest, buffer, silent } = feed {
+                let is_silent = mixer.mix((sources, *rest), buffer, channels, find, span);
+                *silent = if is_silent { *silent | set } else { *silent & !set };
             }
         }
-        let signal = |feed| -> Option<&[f32]> {
+        let signal = |feed| -> Option<(&[f32], bool)> {
             match feed {
                 &Feed::Nothing => None,
-                Feed::Direct(source) => others.output(*source),
-                Feed::Mixed { buffer, .. } => Some(buffer),
+                // The only source of a port is another cell.
+                Feed::Direct(source) => {
+                    let (signal, silent) = match source.cell.checked_sub(before.len()) {
+                        None => before[source.cell].output(*source),
+                        Some(behind) => after[behind.max(1) - 1].output(*source),
+                    };
+                    Some((signal, silent & set == set))
+                }
+                Feed::Mixed { buffer, silent, .. } => Some((buffer, silent & set == set)),
             }
         };
-        let mut inputs = [None; INPUTS_MAX];
-        for (input, feed) in inputs.iter_mut().zip(&feeds.inputs) {
-            *input = signal(feed);
+        let mut inputs = ArrayVec::<_, INPUTS_MAX>::new();
+        let mut silent_inputs = 0;
+        for (index, feed) in feeds.inputs.iter().enumerate() {
+            let signal = signal(feed);
+            silent_inputs |= PortSet::from(signal.is_some_and(|signal| signal.1)) << index;
+            inputs.push(signal.map(|signal| signal.0));
         }
         // While patches change, the cables of both are there.
-        let mut drives = [Drive { param: 0, depth: 0.0, signal: &[] }; 2 * DRIVES_MAX];
-        for (drive, (param, depth, feed)) in drives.iter_mut().zip(&feeds.drives) {
-            let signal = signal(feed).unwrap_or_default();
-            *drive = Drive { param: *param, depth: *depth, signal };
+        let mut drives = ArrayVec::<_, { 2 * DRIVES_MAX }>::new();
+        for (param, depth, feed) in &feeds.drives {
+            // A silent cable leaves its parameter alone.
+            if let Some((signal, false)) = signal(feed) {
+                drives.push(Drive { param: *param, depth: *depth, signal });
+            }
         }
-        let inputs = &inputs[..feeds.inputs.len()];
-        let drives = &drives[..feeds.drives.len()];
-        instance.process(inputs, drives, &mut self.outputs, frames, transport);
+        let turn = Turn {
+            inputs: &inputs,
+            silent_inputs,
+            drives: &drives,
+            outputs: &mut self.outputs,
+            silent_frames: &mut self.silent,
+            unheard_outputs: feeds.unheard,
+            frames: span.frames.clone(),
+            transport: span.transport,
+        };
+        if is_ignored {
+            instance.skip(turn);
+        } else {
+            instance.render(turn);
+        }
+    }
+
+    fn output(&self, source: Source) -> (&[f32], FrameSet) {
+        (&self.outputs[source.output], self.silent[source.output])
     }
 }
 
-/// All cells but one.
-struct Others<'a> {
+/// All cells but one, and where signals are added up.
+struct Around<'a> {
     before: &'a [Cell],
     after: &'a [Cell],
+    mixer: &'a mut Mixer,
 }
 
-impl<'a> Others<'a> {
-    /// The buffer of a source; `None` if it is of the cell that is left out.
-    fn output(&self, source: Source) -> Option<&'a [f32]> {
-        let cell = match source.cell.checked_sub(self.before.len()) {
-            None => &self.before[source.cell],
-            Some(0) => return None,
-            Some(after) => &self.after[after - 1],
-        };
-        Some(&cell.outputs[source.output])
-    }
+/// The frames that are rendered.
+struct Span<'a> {
+    frames: Range<usize>,
+    transport: Transport,
+    shares: &'a Shares,
+}
+
+/// Whether all who read this cell would take no notice of it in these frames.
+fn is_ignored(cells: &[Cell], feeds: &[Feeds], index: usize, set: FrameSet) -> bool {
+    let Some(readers) = &feeds[index].readers else { return false };
+    readers.iter().all(|&(reader, input)| {
+        let Some(instance) = &cells[reader].instance else { return true };
+        let mut silent = 0;
+        for (input, feed) in feeds[reader].inputs.iter().enumerate() {
+            let is_silent = match feed {
+                Feed::Nothing => true,
+                Feed::Direct(source) if feeds[source.cell].place < feeds[index].place => {
+                    cells[source.cell].silent[source.output] & set == set
+                }
+                _ => false,
+            };
+            silent |= PortSet::from(is_silent) << input;
+        }
+        instance.ignored_inputs(silent) & (1 << input) != 0
+    })
 }
 
 impl Tap {
-    fn listen(&mut self, cells: &[Cell], frames: Range<usize>, shares: &Shares) {
-        self.mixed[frames.clone()].fill(0.0);
-        for (source, gain) in &self.sources {
-            let signal = &cells[source.cell].outputs[source.output];
-            let gain = (*gain, shares);
-            add(&mut self.mixed, 1, signal, source.channels, gain, frames.clone());
+    fn listen(&mut self, cells: &[Cell], mixer: &mut Mixer, frames: Range<usize>, shares: &Shares) {
+        let find = |source: Source| cells[source.cell].output(source);
+        let span = Span { frames, transport: Transport::stopped(1), shares };
+        mixer.mix((&self.sources, Gain::ZERO), &mut self.mixed, 1, find, &span);
+    }
+}
+
+/// Where signals of many channels are added up before they are mixed down, once for all.
+struct Mixer {
+    arch: Arch,
+    wide: [Buffer; CHANNEL_COUNTS.len()],
+}
+
+impl Mixer {
+    fn new() -> Self {
+        Self { arch: Arch::new(), wide: CHANNEL_COUNTS.map(silent_buffer) }
+    }
+
+    /// Adds up sources after what is there at rest, those of as many channels as `sum` first. One channel
+    /// goes to all; many are mixed down to one. Returns whether the sum is silent.
+    fn mix<'a>(
+        &mut self,
+        (sources, rest): (&[(Source, Gain)], Gain),
+        sum: &mut [f32],
+        channels: usize,
+        find: impl Fn(Source) -> (&'a [f32], FrameSet),
+        span: &Span<'_>,
+    ) -> bool {
+        if rest != Gain::ZERO || !sources.iter().all(|(_, gain)| gain.is_steady()) {
+            fade((sources, rest), sum, channels, find, span);
+            return false;
         }
-    }
-}
-
-/// The sum of all channels: halves are added until one is left, which is a vector's way to add itself up.
-fn mix_down<const C: usize>(frame: &[f32; C]) -> f32 {
-    let mut sums = *frame;
-    let mut half = C / 2;
-    while half > 0 {
-        for c in 0..half {
-            sums[c] += sums[c + half];
-        }
-        half /= 2;
-    }
-    sums[0]
-}
-
-/// Adds all channels of `signal`, times `factor`, to the one of `sum`.
-fn add_mixed<const C: usize>(sum: &mut [f32], signal: &[f32], factor: f32) {
-    for (sum, frame) in sum.iter_mut().zip(signal.as_chunks::<C>().0) {
-        *sum += mix_down(frame) * factor;
-    }
-}
-
-/// Adds `signal`, times a gain, to `sum`. One channel goes to all; many are mixed down to one.
-fn add(
-    sum: &mut [f32],
-    channels: usize,
-    signal: &[f32],
-    from_channels: usize,
-    (gain, shares): (Gain, &Shares),
-    frames: Range<usize>,
-) {
-    let sum = &mut sum[frames.start * channels..frames.end * channels];
-    let signal = &signal[frames.start * from_channels..frames.end * from_channels];
-    if gain.is_steady() {
-        add_steady(sum, channels, signal, from_channels, gain.to);
-        return;
-    }
-    let signal = signal.chunks_exact(from_channels);
-    let shares = &shares[frames];
-    for ((sum, signal), share) in sum.chunks_exact_mut(channels).zip(signal).zip(shares) {
-        let factor = gain.from + (gain.to - gain.from) * share;
-        add_steady(sum, channels, signal, from_channels, factor);
-    }
-}
-
-fn add_steady(sum: &mut [f32], channels: usize, signal: &[f32], from_channels: usize, factor: f32) {
-    if channels == from_channels {
-        for (sum, sample) in sum.iter_mut().zip(signal) {
-            *sum += sample * factor;
-        }
-        return;
-    }
-    match from_channels {
-        1 => {
-            for (sum, sample) in sum.chunks_exact_mut(channels).zip(signal) {
-                for sum in sum {
-                    *sum += sample * factor;
+        let frames = &span.frames;
+        let set = frame_set(frames);
+        let cut = |channels: usize| frames.start * channels..frames.end * channels;
+        let sum = &mut sum[cut(channels)];
+        let mut heard = 0;
+        // Those of so many channels that are not silent.
+        let mut of = |wanted: usize, into: &mut [f32]| {
+            let mut count = 0;
+            let sources = sources.iter().filter(|(source, _)| source.channels == wanted);
+            let signals = sources.filter_map(|(source, gain)| {
+                let (signal, silent) = find(*source);
+                (silent & set != set).then(|| {
+                    count += 1;
+                    (&signal[cut(wanted)], gain.to)
+                })
+            });
+            mix::sum(self.arch, into, signals);
+            heard += count;
+            count > 0
+        };
+        of(channels, sum);
+        for (wide, count) in self.wide.iter_mut().zip(CHANNEL_COUNTS) {
+            let wide = &mut wide[cut(count)];
+            let is_there = sources.iter().any(|(source, _)| source.channels == count);
+            if count != channels && is_there && of(count, wide) {
+                match (count, channels) {
+                    (1, _) => mix::add_to_all(self.arch, sum, channels, wide, 1.0),
+                    (_, 1) => mix::add_down(self.arch, sum, wide, count),
+                    _ => (),
                 }
             }
         }
-        4 => add_mixed::<4>(sum, signal, factor),
-        8 => add_mixed::<8>(sum, signal, factor),
-        _ => add_mixed::<16>(sum, signal, factor),
+        heard == 0
+    }
+}
+
+/// As [`Mixer::mix`], while patches change: gains move from frame to frame.
+fn fade<'a>(
+    (sources, rest): (&[(Source, Gain)], Gain),
+    sum: &mut [f32],
+    channels: usize,
+    find: impl Fn(Source) -> (&'a [f32], FrameSet),
+    span: &Span<'_>,
+) {
+    for frame in span.frames.clone() {
+        let at = |gain: Gain| gain.from + (gain.to - gain.from) * span.shares[frame];
+        let sum = &mut sum[frame * channels..][..channels];
+        sum.fill(at(rest));
+        for (source, gain) in sources {
+            let signal = &find(*source).0[frame * source.channels..][..source.channels];
+            let gain = at(*gain);
+            if source.channels == channels {
+                for (sum, sample) in sum.iter_mut().zip(signal) {
+                    *sum += sample * gain;
+                }
+            } else if let [sample] = signal {
+                for sum in sum.iter_mut() {
+                    *sum += sample * gain;
+                }
+            } else {
+                sum[0] += signal.iter().sum::<f32>() * gain;
+            }
+        }
     }
 }

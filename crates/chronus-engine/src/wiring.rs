@@ -1,7 +1,7 @@
 //! What leads where: in which order modules render, what each input and parameter gets, and what is
 //! heard. While one patch gives way to the next, cables fade.
 
-use chronus_dsp::{Buffer, silent_buffer};
+use chronus_dsp::{Buffer, FrameSet, PortSet, silent_buffer};
 use std::collections::HashMap;
 
 use crate::command::Handle;
@@ -41,9 +41,9 @@ pub(crate) enum Feed {
     Nothing,
     /// The very buffer of the only source.
     Direct(Source),
-    /// A buffer of its own, into which sources are summed in the order of the cables, after what the port
-    /// has at rest.
-    Mixed { sources: Vec<(Source, Gain)>, rest: Gain, buffer: Buffer },
+    /// A buffer of its own, into which sources are summed, after what the port has at rest; and where it is
+    /// silent.
+    Mixed { sources: Vec<(Source, Gain)>, rest: Gain, buffer: Buffer, silent: FrameSet },
 }
 
 /// Everything that one cell gets.
@@ -51,6 +51,12 @@ pub(crate) struct Feeds {
     pub inputs: Vec<Feed>,
     /// Parameter, depth and signal of the cables that end at parameters.
     pub drives: Vec<(usize, f32, Feed)>,
+    /// Outputs that nobody reads.
+    pub unheard: PortSet,
+    /// If all that is heard of the cell goes to inputs of later cells: cell and input of each.
+    pub readers: Option<Vec<(usize, usize)>>,
+    /// Its place in the order.
+    pub place: usize,
 }
 
 /// One channel that leaves the patch.
@@ -90,13 +96,53 @@ impl Wiring {
         let links: Vec<_> = patch.cables().iter().map(link).collect();
         let tap = |port| Tap::new(&cells, &[(port, Gain::steady(1.0))]);
         let heard = [patch.left(), patch.right()].map(tap);
-        Self {
+        let wiring = Self {
             order: patch.order().to_vec(),
             feeds: feeds(&cells, &links, cells.len()),
             heard,
             buses: bus_taps(&cells, patch.buses()),
             told: told(patch),
+        };
+        wiring.with_readers(&cells)
+    }
+
+    /// Finds out which outputs nobody reads, and which cells are read by inputs of later ones alone.
+    fn with_readers(mut self, cells: &[&PatchModule]) -> Self {
+        let count = cells.len();
+        let (mut heard, mut simple) = (vec![0; count], vec![true; count]);
+        let mut readers: Vec<Vec<(usize, usize)>> = vec![Vec::new(); count];
+        let mut place = vec![0; count];
+        for (at, &cell) in self.order.iter().enumerate() {
+            place[cell] = at;
         }
+        for (cell, feeds) in self.feeds.iter().enumerate() {
+            for (input, feed) in feeds.inputs.iter().enumerate() {
+                for source in feed.sources() {
+                    readers[source.cell].push((cell, input));
+                    heard[source.cell] |= 1 << source.output;
+                    simple[source.cell] &= place[cell] > place[source.cell];
+                }
+            }
+            for source in feeds.drives.iter().flat_map(|(.., feed)| feed.sources()) {
+                heard[source.cell] |= 1 << source.output;
+                simple[source.cell] = false;
+            }
+        }
+        let taps = self.heard.iter().chain(self.buses.iter().flatten());
+        for (source, _) in taps.flat_map(|tap| &tap.sources) {
+            heard[source.cell] |= 1 << source.output;
+            simple[source.cell] = false;
+        }
+        for &(_, cell) in &self.told {
+            heard[cell] = PortSet::MAX;
+            simple[cell] = false;
+        }
+        for (cell, (feeds, readers)) in self.feeds.iter_mut().zip(readers).enumerate() {
+            feeds.unheard = !heard[cell];
+            feeds.readers = simple[cell].then_some(readers);
+            feeds.place = place[cell];
+        }
+        self
     }
 
     /// The way from `old` to `new`. `kept` says for each module of `new` where it was in `old`; the modules
@@ -127,13 +173,14 @@ impl Wiring {
             let (out, into) = (Gain { from: 1.0, to: 0.0 }, Gain { from: 0.0, to: 1.0 });
             Tap::new(&cells, &[(was, out), (is, into)])
         });
-        Self {
+        let wiring = Self {
             order: order(cells.len(), &pairs),
             feeds: feeds(&cells, &links, new.modules().len()),
             heard,
             buses: bus_taps(&cells, new.buses()),
             told: told(new),
-        }
+        };
+        wiring.with_readers(&cells)
     }
 }
 
@@ -198,7 +245,8 @@ fn feeds(cells: &[&PatchModule], links: &[Link], settled: usize) -> Vec<Feeds> {
                 (param, 1.0, feed)
             }
         });
-        Feeds { inputs: inputs.collect(), drives: drives.collect() }
+        let (inputs, drives) = (inputs.collect(), drives.collect());
+        Feeds { inputs, drives, unheard: 0, readers: None, place: 0 }
     };
     links_to.iter().enumerate().map(feed).collect()
 }
@@ -253,6 +301,15 @@ impl Feed {
     }
 
     fn mixed(sources: Vec<(Source, Gain)>, rest: Gain, channels: usize) -> Self {
-        Self::Mixed { sources, rest, buffer: silent_buffer(channels) }
+        Self::Mixed { sources, rest, buffer: silent_buffer(channels), silent: FrameSet::MAX }
+    }
+
+    fn sources(&self) -> impl Iterator<Item = &Source> {
+        let (direct, mixed) = match self {
+            Self::Nothing => (None, &[][..]),
+            Self::Direct(source) => (Some(source), &[][..]),
+            Self::Mixed { sources, .. } => (None, &sources[..]),
+        };
+        direct.into_iter().chain(mixed.iter().map(|(source, _)| source))
     }
 }

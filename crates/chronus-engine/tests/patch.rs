@@ -21,7 +21,7 @@ fn the_first_patch_is_what_the_field_knows() {
     let expected = [
         ("sine", "sine", vec![440.0, 0.5, 1.0]),
         ("adsr", "adsr", vec![10.0, 100.0, 0.7, 200.0]),
-        ("filter", "biquad", vec![0.0, 2000.0, 0.707]),
+        ("filter", "biquad", vec![0.0, 2000.0, 0.707, 0.0]),
     ];
     assert_eq!(modules, expected);
     assert_eq!(patch.order(), [0, 1, 2]);
@@ -42,8 +42,8 @@ fn numbers_choices_and_defaults() {
     let patch = Patch::parse(&text, "p.toml").unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(patch.name(), "untitled");
     assert_eq!(patch.modules()[0].params(), [1000.0, 0.5, 1.0]);
-    assert_eq!(patch.modules()[1].params(), [3.0, 2000.0, 0.707]);
-    assert_eq!(patch.modules()[2].params(), [2.0, 2000.0, 0.5]);
+    assert_eq!(patch.modules()[1].params(), [3.0, 2000.0, 0.707, 0.0]);
+    assert_eq!(patch.modules()[2].params(), [2.0, 2000.0, 0.5, 0.0]);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn mistakes_in_modules() {
         (
             biquad("mode = 0.5\n"),
             "p.toml:5:8: `mode` is 0.5; \
-            choices: `low-pass`, `high-pass`, `band-pass` and `notch`",
+            choices: `low-pass`, `high-pass`, `band-pass`, `notch`, `all-pass`, `peaking`, `low-shelf` and `high-shelf`",
         ),
         (
             mistake("format = 1\nmodule = 3\n"),

@@ -1,8 +1,8 @@
 //! The life of a note: attack, decay, sustain and release in straight lines, and an amplifier that
 //! follows them.
 
-use crate::math::frames_of_ms;
-use crate::module::{Curve, Io, Module, ModuleSpec, Param, ParamSpec, PortSpec};
+use crate::math::{frames_of_ms, same};
+use crate::module::{Curve, Io, Module, ModuleSpec, Param, ParamSpec, PortSet, PortSpec};
 use crate::smooth::{Ramp, Ramps};
 
 /// The kind `adsr`.
@@ -38,6 +38,10 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     ..ModuleSpec::BARE
 };
 
+const IN: usize = 0;
+const GATE: usize = 1;
+const OUT: usize = 0;
+const ENV: usize = 1;
 const ATTACK: usize = 0;
 const DECAY: usize = 1;
 const SUSTAIN: usize = 2;
@@ -75,12 +79,21 @@ pub struct Adsr<const C: usize> {
     rate_hz: u32,
     levels: Ramps<C>,
     voices: [Voice; C],
+    /// Attack, decay, sustain and release as they were last seen, in the units of the spec.
+    seen: [[f32; C]; 4],
+    /// The same, if it is the same in all channels.
+    seen_in_all: Option<[f32; 4]>,
+    /// All ones where the input `gate` was open in the last frame, else 0.
+    gates: [u32; C],
     asked: Asked,
+    /// Whether all channels are at rest after their release and all gates were closed: nothing will be
+    /// heard until one opens.
+    sleeps: bool,
 }
 
 /// What the gate was told since the last frame. It waits for that frame, because only then are the
 /// parameters known that were set at the same time.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, PartialEq)]
 struct Asked {
     opened: bool,
     /// Closed, after any opening.
@@ -90,19 +103,25 @@ struct Asked {
 /// One channel, but for its level.
 #[derive(Clone, Copy)]
 struct Voice {
-    /// Attack, decay, sustain and release as they were last seen, in the units of the spec.
-    seen: [f32; 4],
     segment: Segment,
-    /// Whether the input `gate` was open in the last frame.
-    gate: bool,
+    /// As last seen.
+    params: [f32; 4],
 }
 
 impl<const C: usize> Adsr<C> {
     /// An envelope at rest.
     pub fn new(rate_hz: u32) -> Self {
-        let seen = [ATTACK, DECAY, SUSTAIN, RELEASE].map(|param| SPEC.params[param].default);
-        let voice = Voice { seen, segment: Segment::Release, gate: false };
-        Self { rate_hz, levels: Ramps::REST, voices: [voice; C], asked: Asked::default() }
+        let params = [ATTACK, DECAY, SUSTAIN, RELEASE].map(|param| SPEC.params[param].default);
+        Self {
+            rate_hz,
+            levels: Ramps::REST,
+            voices: [Voice { segment: Segment::Release, params }; C],
+            seen: params.map(|value| [value; C]),
+            seen_in_all: Some(params),
+            gates: [0; C],
+            asked: Asked::default(),
+            sleeps: true,
+        }
     }
 
     /// Changes channel `c` by what `change` does to its voice and its level.
@@ -110,6 +129,37 @@ impl<const C: usize> Adsr<C> {
         let mut level = self.levels.get(c);
         change(&mut self.voices[c], &mut level, self.rate_hz);
         self.levels.set(c, level);
+    }
+
+    /// Takes parameters that are the same in all channels.
+    #[inline(always)]
+    fn see_in_all(&mut self, params: [f32; 4]) {
+        if self.seen_in_all != Some(params) {
+            self.see(params.map(|value| [value; C]));
+            self.seen_in_all = Some(params);
+        }
+    }
+
+    /// Takes the parameters as they are now.
+    #[inline(always)]
+    fn see(&mut self, params: [[f32; C]; 4]) {
+        let mut differ = false;
+        for (params, seen) in params.iter().zip(&self.seen) {
+            differ |= !same(params, seen);
+        }
+        if differ {
+            self.see_changes(params);
+        }
+    }
+
+    fn see_changes(&mut self, params: [[f32; C]; 4]) {
+        (self.seen, self.seen_in_all) = (params, None);
+        for c in 0..C {
+            let now = params.map(|param| param[c]);
+            if now != self.voices[c].params {
+                self.change(c, |voice, level, rate_hz| voice.see(now, level, rate_hz));
+            }
+        }
     }
 
     fn answer(&mut self) {
@@ -126,44 +176,89 @@ impl<const C: usize> Adsr<C> {
 
     fn follow_gates(&mut self, gates: &[f32; C]) {
         for c in 0..C {
-            let gate = gates[c] > 0.5;
-            if gate != self.voices[c].gate {
-                self.voices[c].gate = gate;
-                self.change(c, if gate { Voice::open } else { Voice::close });
+            let gate = open(gates[c]);
+            if gate != self.gates[c] {
+                self.gates[c] = gate;
+                self.change(c, if gate == 0 { Voice::close } else { Voice::open });
             }
         }
     }
 
-    /// How many of these frames can be stepped through without a look at any channel.
+    /// For how many of these frames no gate opens or closes.
     #[inline(always)]
-    fn undisturbed(&self, gates: &[[f32; C]], has_gate: bool) -> usize {
-        let steps = self.levels.next_arrival().unwrap_or(usize::MAX).min(gates.len());
-        if !has_gate {
-            return steps;
-        }
-        let mut open = [false; C];
-        for c in 0..C {
-            open[c] = self.voices[c].gate;
-        }
-        let differs = |gate: &[f32; C]| {
-            let mut differs = false;
-            for c in 0..C {
-                differs |= (gate[c] > 0.5) != open[c];
+    fn gates_hold(&self, gates: &[[f32; C]]) -> usize {
+        const PIECE: usize = 8;
+        let differ = |frames: &[[f32; C]]| {
+            let mut differing = [0; C];
+            for gates in frames {
+                for c in 0..C {
+                    differing[c] |= open(gates[c]) ^ self.gates[c];
+                }
             }
-            differs
+            !same(&differing, &[0; C])
         };
-        gates[..steps].iter().position(differs).unwrap_or(steps)
+        for (piece, frames) in gates.chunks(PIECE).enumerate() {
+            if differ(frames) {
+                let at = frames.iter().position(|frame| differ(core::slice::from_ref(frame)));
+                return piece * PIECE + at.unwrap_or(0);
+            }
+        }
+        gates.len()
     }
+
+    /// Goes on to the next segments, and finds out whether there will be any.
+    fn arrive(&mut self) {
+        for c in 0..C {
+            if matches!(self.voices[c].segment, Segment::Attack | Segment::Decay) {
+                self.change(c, Voice::arrive);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn find_sleep(&mut self) {
+        self.sleeps = self.levels.next_arrival().is_none()
+            && same(self.levels.targets(), &[0.0; C])
+            && same(&self.gates, &[0; C])
+            && self.voices.iter().all(|voice| voice.segment == Segment::Release);
+    }
+}
+
+/// Attack, decay, sustain and release.
+enum Params<'a, const C: usize> {
+    /// The same in all channels and frames.
+    InAll([f32; 4]),
+    /// One for each channel, and whether they move from frame to frame.
+    Each([Param<'a, C>; 4], bool),
+}
+
+impl<'a, const C: usize> Params<'a, C> {
+    #[inline(always)]
+    fn of(io: &Io<'a>) -> Self {
+        let steady = (io.steady(ATTACK), io.steady(DECAY), io.steady(SUSTAIN), io.steady(RELEASE));
+        if let (Some(attack), Some(decay), Some(sustain), Some(release)) = steady {
+            return Self::InAll([attack, decay, sustain, release]);
+        }
+        let params = [io.param(ATTACK), io.param(DECAY), io.param(SUSTAIN), io.param(RELEASE)];
+        let is_moving = params.iter().any(Param::is_moving);
+        Self::Each(params, is_moving)
+    }
+}
+
+/// All ones for an open gate.
+#[inline(always)]
+fn open(gate: f32) -> u32 {
+    if gate > 0.5 { u32::MAX } else { 0 }
 }
 
 impl Voice {
     fn frames(&self, param: usize, rate_hz: u32) -> u32 {
-        frames_of_ms(self.seen[param], rate_hz)
+        frames_of_ms(self.params[param], rate_hz)
     }
 
     /// Takes parameters as they are now; what is under way bends to them without a step.
     fn see(&mut self, params: [f32; 4], level: &mut Ramp, rate_hz: u32) {
-        let seen = core::mem::replace(&mut self.seen, params);
+        let seen = core::mem::replace(&mut self.params, params);
         let least = frames_of_ms(SMOOTHING_MS, rate_hz);
         if seen[SUSTAIN] != params[SUSTAIN] {
             match self.segment {
@@ -204,7 +299,7 @@ impl Voice {
             _ if level.is_moving() => (),
             Segment::Attack => {
                 self.segment = Segment::Decay;
-                level.go_to(self.seen[SUSTAIN], self.frames(DECAY, rate_hz));
+                level.go_to(self.params[SUSTAIN], self.frames(DECAY, rate_hz));
             }
             Segment::Decay => self.segment = Segment::Sustain,
             Segment::Sustain | Segment::Release => (),
@@ -228,44 +323,120 @@ impl<const C: usize> Module for Adsr<C> {
 
     #[inline(always)]
     fn process(&mut self, mut io: Io<'_>) {
-        let params = [ATTACK, DECAY, SUSTAIN, RELEASE].map(|param| io.param::<C>(param));
-        let any_moving = params.iter().any(Param::is_moving);
-        let has_gate = io.is_connected(1);
+        if io.frames.is_empty() {
+            return;
+        }
+        let has_gate = io.is_connected(GATE) && !io.is_silent(GATE);
+        if self.sleeps && self.asked == Asked::default() {
+            let all = io.frames.len();
+            if !has_gate || self.gates_hold(io.ports::<C, 2, 2>().0[GATE]) == all {
+                io.silence::<C>(OUT);
+                return io.silence::<C>(ENV);
+            }
+        }
+        let params = Params::of(&io);
+        let (hears_in, tells_env) = (!io.is_silent(IN), io.is_heard(ENV));
+        if !hears_in {
+            io.silence::<C>(OUT);
+        }
         let ([input, gates], [out, env]) = io.ports::<C, 2, 2>();
         let mut n = 0;
         while n < out.len() {
-            if n == 0 || any_moving {
-                let [attack, decay, sustain, release] = params.map(|param| param.at(n));
-                for c in 0..C {
-                    let now = [attack[c], decay[c], sustain[c], release[c]];
-                    if now != self.voices[c].seen {
-                        self.change(c, |voice, level, rate_hz| voice.see(now, level, rate_hz));
-                    }
+            match &params {
+                Params::InAll(params) if n == 0 => self.see_in_all(*params),
+                Params::InAll(_) => (),
+                Params::Each(params, is_moving) if n == 0 || *is_moving => {
+                    let [attack, decay, sustain, release] = params;
+                    self.see([attack.at(n), decay.at(n), sustain.at(n), release.at(n)]);
                 }
+                Params::Each(..) => (),
             }
-            if n == 0 {
+            if n == 0 && self.asked != Asked::default() {
                 self.answer();
             }
-            self.follow_gates(&gates[n]);
-            let undisturbed = || self.undisturbed(&gates[n..], has_gate).max(1);
-            let end = n + if any_moving { 1 } else { undisturbed() };
-            let mut levels = self.levels;
-            let frames = out[n..end].iter_mut().zip(&mut env[n..end]).zip(&input[n..end]);
-            for ((out, env), input) in frames {
-                // Whole frames are read and written, or the compiler would fear that they overlap.
-                let (level, mut shaped) = (levels.step(), *input);
-                for c in 0..C {
-                    shaped[c] *= level[c];
-                }
-                (*env, *out) = (level, shaped);
+            if has_gate {
+                self.follow_gates(&gates[n]);
+            } else if n == 0 && !same(&self.gates, &[0; C]) {
+                self.follow_gates(&[0.0; C]);
             }
-            self.levels = levels;
-            for c in 0..C {
-                if matches!(self.voices[c].segment, Segment::Attack | Segment::Decay) {
-                    self.change(c, Voice::arrive);
-                }
+            let arrival = self.levels.next_arrival();
+            let mut end = out.len().min(n + arrival.unwrap_or(usize::MAX - n));
+            if matches!(params, Params::Each(_, true)) {
+                end = n + 1;
+            } else if has_gate {
+                end = n + 1 + self.gates_hold(&gates[n + 1..end]);
+            }
+            let env = tells_env.then_some(&mut env[n..end]);
+            let (input, out) = (&input[n..end], hears_in.then_some(&mut out[n..end]));
+            if arrival.is_none() {
+                rest(*self.levels.targets(), input, out, env);
+            } else {
+                shape(&mut self.levels, input, out, env);
+            }
+            if arrival == Some(end - n) {
+                self.arrive();
             }
             n = end;
         }
+        self.find_sleep();
     }
+
+    fn ignored_inputs(&self, silent: PortSet) -> PortSet {
+        let sleeps = self.sleeps && self.asked == Asked::default() && silent & (1 << GATE) != 0;
+        PortSet::from(sleeps) << IN
+    }
+}
+
+/// Frames of an envelope at rest.
+#[inline(always)]
+fn rest<const C: usize>(
+    level: [f32; C],
+    input: &[[f32; C]],
+    out: Option<&mut [[f32; C]]>,
+    env: Option<&mut [[f32; C]]>,
+) {
+    if let Some(env) = env {
+        env.fill(level);
+    }
+    match out {
+        // What is silent is so with a positive sign, whatever comes in.
+        Some(out) if same(&level, &[0.0; C]) => out.fill(level),
+        Some(out) => {
+            for (out, input) in out.iter_mut().zip(input) {
+                *out = times(*input, level);
+            }
+        }
+        None => (),
+    }
+}
+
+/// Frames of an envelope under way, up to the next arrival.
+#[inline(always)]
+fn shape<const C: usize>(
+    levels: &mut Ramps<C>,
+    input: &[[f32; C]],
+    out: Option<&mut [[f32; C]]>,
+    env: Option<&mut [[f32; C]]>,
+) {
+    match (out, env) {
+        (Some(out), Some(env)) => {
+            let frames = out.iter_mut().zip(env).zip(input);
+            levels.run(frames, |((out, env), input), level| {
+                (*env, *out) = (level, times(*input, level));
+            });
+        }
+        (Some(out), None) => levels.run(out.iter_mut().zip(input), |(out, input), level| {
+            *out = times(*input, level);
+        }),
+        (None, Some(env)) => levels.run(env.iter_mut(), |env, level| *env = level),
+        (None, None) => levels.run(input.iter(), |_, _| ()),
+    }
+}
+
+#[inline(always)]
+fn times<const C: usize>(mut frame: [f32; C], level: [f32; C]) -> [f32; C] {
+    for c in 0..C {
+        frame[c] *= level[c];
+    }
+    frame
 }

@@ -1,31 +1,39 @@
-//! The classic two-pole filter: low-pass, high-pass, band-pass and notch after Robert
-//! Bristow-Johnson's "Cookbook formulae for audio EQ biquad filter coefficients".
+//! The classic two-pole filter: all modes of Robert Bristow-Johnson's "Cookbook formulae for audio EQ
+//! biquad filter coefficients".
 //!
-//! The four modes share their poles and differ in their zeros alone. So a change of mode is a
-//! crossfade of the numerator, and the filter goes on ringing as it was.
+//! It is not computed as he writes it, in direct form, which in `f32` is noisy and unfaithful at low
+//! frequencies, but as two integrators whose outputs are mixed (the trapezoidal state-variable filter, after
+//! Andrew Simper). That has the same response, keeps it in `f32`, and is stable however it is modulated.
+//! All modes share the integrators, so a change of mode is a crossfade, and the filter goes on ringing.
 
-use crate::module::{BLOCK_FRAMES, Curve, Io, Module, ModuleSpec, ParamSpec, PortSpec};
-use crate::smooth::Ramp;
 use core::ops::Range;
+
+use crate::math::{exp2, frames_of_ms, same, tan_of_turns};
+use crate::module::{BLOCK_FRAMES, Curve, Io, Module, ModuleSpec, Param, ParamSpec, PortSpec};
+use crate::smooth::Ramp;
 
 /// The kind `biquad`.
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "biquad",
-    summary: "A resonant filter that falls by 12 dB per octave.",
+    summary: "A filter with a resonance, from low-pass to shelves; it falls by 12 dB per octave.",
     inputs: &[PortSpec::new("in", "the signal to be filtered")],
     outputs: &[PortSpec::new("out", "the filtered signal")],
     params: &[
-        ParamSpec {
-            name: "mode",
-            unit: "",
-            min: 0.0,
-            max: 3.0,
-            default: 0.0,
-            smoothing_ms: 0.0,
-            curve: Curve::Linear,
-            choices: &["low-pass", "high-pass", "band-pass", "notch"],
-            doc: "which part of the spectrum passes; a band-pass peaks at 0 dB",
-        },
+        ParamSpec::choice(
+            "mode",
+            &[
+                "low-pass",
+                "high-pass",
+                "band-pass",
+                "notch",
+                "all-pass",
+                "peaking",
+                "low-shelf",
+                "high-shelf",
+            ],
+            "which part of the spectrum passes or, from peaking on, is turned up or down; a band-pass \
+             peaks at 0 dB",
+        ),
         ParamSpec {
             name: "cutoff",
             unit: "Hz",
@@ -48,6 +56,14 @@ pub static SPEC: ModuleSpec = ModuleSpec {
             choices: &[],
             doc: "resonance; 0.707 is flat",
         },
+        ParamSpec::number(
+            "gain",
+            "dB",
+            [-30.0, 30.0],
+            0.0,
+            "how much peaking and shelves turn up, or down if negative",
+        )
+        .smoothed(10.0),
     ],
     bypass: &[(0, 0)],
     ..ModuleSpec::BARE
@@ -56,44 +72,167 @@ pub static SPEC: ModuleSpec = ModuleSpec {
 const MODE: usize = 0;
 const CUTOFF: usize = 1;
 const Q: usize = 2;
-const MODES: usize = 4;
+const GAIN: usize = 3;
+const MODES: usize = 8;
+/// The low-pass alone.
+const LOW_PASS: [f32; MODES] = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
 /// A change of mode is a crossfade of about this length.
 const MODE_MS: f32 = 10.0;
-const CUTOFF_MAX_OF_RATE: f64 = 0.49;
-/// Coefficients are computed once per cell of this many frames and move in straight lines between.
-/// The triangle of stable `a1`, `a2` is convex, so what lies between is stable as well. Cells
+const CUTOFF_MAX_OF_RATE: f32 = 0.49;
+/// The filter is designed once per cell of this many frames and moves in straight lines between. Cells
 /// begin at multiples of this in the block, wherever commands split it.
 const CELL_FRAMES: usize = 16;
-/// State below this (-600 dB) counts as silence, long before it would be denormal.
-const SILENCE: f64 = 1e-30;
+/// State below this (-400 dB) counts as silence, long before it would be denormal.
+const SILENCE: f32 = 1e-20;
+/// State beyond this, or that is no number, is none of this filter's making and is forgotten.
+const BEYOND: f32 = 1e20;
 
 const _: () = assert!(BLOCK_FRAMES.is_multiple_of(CELL_FRAMES));
 
-/// `b0, b1, b2, a1, a2`, normalised to `a0 = 1`, each for all channels.
-type Coefficients<const C: usize> = [[f64; C]; 5];
-
-/// What the coefficients are designed from.
+/// What is wanted.
 #[derive(Clone, Copy, PartialEq)]
 struct Design<const C: usize> {
     cutoff_hz: [f32; C],
     q: [f32; C],
+    gain_db: [f32; C],
     /// How much of each mode is heard: one of them is 1 unless the mode has just changed.
     mix: [f32; MODES],
 }
 
-/// See [`SPEC`]. Direct form 2 transposed, in double precision.
+/// A filter for each channel. Anything between two of them is one as well, and stable.
+#[derive(Clone, Copy)]
+struct Shape<const C: usize> {
+    /// The gain of an integrator in half a frame: `tan(pi cutoff / rate)`.
+    g: [f32; C],
+    /// The damping, `1 / q`.
+    k: [f32; C],
+    /// How much is heard of the input, the band-pass and the low-pass.
+    mix: [[f32; C]; 3],
+}
+
+/// What the integrators are computed with: how much of what is left of the input after the second
+/// goes into the first, and how much into the second; and how much the first keeps.
+#[derive(Clone, Copy)]
+struct Rates<const C: usize> {
+    first: [f32; C],
+    second: [f32; C],
+    keeps: [f32; C],
+}
+
+/// See [`SPEC`].
 pub struct Biquad<const C: usize> {
     rate_hz: u32,
     mode_mix: [Ramp; MODES],
     /// What `cell_end` was designed from; `None` before the first frame, which starts there.
     designed: Option<Design<C>>,
-    coefficients: Coefficients<C>,
-    /// What they move by in each frame of this cell.
-    per_frame: Coefficients<C>,
+    cell_start: Shape<C>,
+    /// Where the filter arrives at the end of this cell.
+    cell_end: Shape<C>,
     is_moving: bool,
-    /// Where they arrive at the end of this cell.
-    cell_end: Coefficients<C>,
-    state: [[f64; C]; 2],
+    /// Those of `cell_end`.
+    rates: Rates<C>,
+    /// Whether `cell_end` is a low-pass and nothing else.
+    is_low_pass: bool,
+    /// What the parameters were, the same in all channels, when the filter was found settled.
+    settled_at: Option<[f32; 4]>,
+    /// Half of what the two integrators hold.
+    state: [[f32; C]; 2],
+}
+
+impl<const C: usize> Shape<C> {
+    const NONE: Self = Self { g: [0.0; C], k: [0.0; C], mix: [[0.0; C]; 3] };
+
+    #[inline(always)]
+    fn of(design: &Design<C>, rate_hz: u32) -> Self {
+        let half_turns = 0.5 / rate_hz as f32;
+        let cutoff_max_hz = CUTOFF_MAX_OF_RATE * rate_hz as f32;
+        let [low, high, band, notch, all, peak, low_shelf, high_shelf] = design.mix;
+        let mut shape = Self::NONE;
+        for c in 0..C {
+            // The square root of the gain, and its own.
+            let a = exp2(design.gain_db[c] * (core::f32::consts::LOG2_10 / 40.0));
+            let root = exp2(design.gain_db[c] * (core::f32::consts::LOG2_10 / 80.0));
+            let g = tan_of_turns(design.cutoff_hz[c].min(cutoff_max_hz) * half_turns);
+            let g = g * (1.0 + low_shelf * (1.0 / root - 1.0) + high_shelf * (root - 1.0));
+            let k = 1.0 / design.q[c] * (1.0 + peak * (1.0 / a - 1.0));
+            (shape.g[c], shape.k[c]) = (g, k);
+            // Rounding made the damping a little different: a notch would not be deep.
+            let (first, _, keeps) = rates(g, k);
+            let k = (1.0 - keeps) / first - first / (1.0 + keeps);
+            let square = a * a - 1.0;
+            let through = high + notch + all + peak + low_shelf + high_shelf * (1.0 + square);
+            let middle = band - high - notch - 2.0 * all + peak * square;
+            let middle = middle + (a - 1.0) * (low_shelf - high_shelf * a);
+            let deep = low - high + (low_shelf - high_shelf) * square;
+            for (mix, value) in shape.mix.iter_mut().zip([through, k * middle, deep]) {
+                mix[c] = value;
+            }
+        }
+        shape
+    }
+
+    /// So far (0 to 1) on the way to another.
+    #[inline(always)]
+    fn towards(&self, end: &Self, way: f32) -> Self {
+        let between = |start: &[f32; C], end: &[f32; C]| {
+            let mut between = *start;
+            for c in 0..C {
+                between[c] += (end[c] - start[c]) * way;
+            }
+            between
+        };
+        let mut mix = self.mix;
+        for (mix, end) in mix.iter_mut().zip(&end.mix) {
+            *mix = between(mix, end);
+        }
+        Self { g: between(&self.g, &end.g), k: between(&self.k, &end.k), mix }
+    }
+
+    #[inline(always)]
+    fn rates(&self) -> Rates<C> {
+        let [mut first, mut second, mut keeps] = [[0.0; C]; 3];
+        for c in 0..C {
+            (first[c], second[c], keeps[c]) = rates(self.g[c], self.k[c]);
+        }
+        Rates { first, second, keeps }
+    }
+}
+
+#[inline(always)]
+fn rates(g: f32, k: f32) -> (f32, f32, f32) {
+    let twice = 2.0 / (1.0 + g * (g + k));
+    (twice * g, twice * g * g, twice - 1.0)
+}
+
+/// One frame of both integrators; the band-pass and the low-pass.
+#[inline(always)]
+fn integrate<const C: usize>(
+    [first, second]: &mut [[f32; C]; 2],
+    rates: &Rates<C>,
+    x: &[f32; C],
+) -> [[f32; C]; 2] {
+    let [mut band, mut low] = [[0.0; C]; 2];
+    for c in 0..C {
+        let left = 0.5 * x[c] - second[c];
+        let first_next = rates.keeps[c] * first[c] + rates.first[c] * left;
+        let second_next = (second[c] + rates.first[c] * first[c]) + rates.second[c] * left;
+        (band[c], low[c]) = (first[c] + first_next, second[c] + second_next);
+        (first[c], second[c]) = (first_next, second_next);
+    }
+    [band, low]
+}
+
+#[inline(always)]
+fn mix<const C: usize>(
+    [a, b, d]: &[[f32; C]; 3],
+    x: &[f32; C],
+    [band, low]: [[f32; C]; 2],
+) -> [f32; C] {
+    let mut mixed = [0.0; C];
+    for c in 0..C {
+        mixed[c] = (a[c] * x[c] + b[c] * band[c]) + d[c] * low[c];
+    }
+    mixed
 }
 
 impl<const C: usize> Biquad<C> {
@@ -101,106 +240,173 @@ impl<const C: usize> Biquad<C> {
     pub fn new(rate_hz: u32) -> Self {
         Self {
             rate_hz,
-            mode_mix: [Ramp::at(0.0); MODES],
+            mode_mix: [Ramp::REST; MODES],
             designed: None,
-            coefficients: [[0.0; C]; 5],
-            per_frame: [[0.0; C]; 5],
+            cell_start: Shape::NONE,
+            cell_end: Shape::NONE,
             is_moving: false,
-            cell_end: [[0.0; C]; 5],
+            rates: Shape::NONE.rates(),
+            is_low_pass: false,
+            settled_at: None,
             state: [[0.0; C]; 2],
         }
     }
 
-    fn coefficients_of(&self, design: &Design<C>) -> Coefficients<C> {
-        let rate_hz = f64::from(self.rate_hz);
-        let [low, high, band, notch] = design.mix.map(f64::from);
-        let mut all = [[0.0; C]; 5];
-        for c in 0..C {
-            let cutoff_hz = f64::from(design.cutoff_hz[c]).min(CUTOFF_MAX_OF_RATE * rate_hz);
-            let omega = core::f64::consts::TAU * cutoff_hz / rate_hz;
-            let cos = libm::cos(omega);
-            let alpha = libm::sin(omega) / (2.0 * f64::from(design.q[c]));
-            let pass = low * (1.0 - cos) + high * (1.0 + cos);
-            let b0 = pass / 2.0 + band * alpha + notch;
-            let b1 = low * (1.0 - cos) - high * (1.0 + cos) - notch * 2.0 * cos;
-            let b2 = pass / 2.0 - band * alpha + notch;
-            for (i, value) in [b0, b1, b2, -2.0 * cos, 1.0 - alpha].into_iter().enumerate() {
-                all[i][c] = value / (1.0 + alpha);
-            }
-        }
-        all
-    }
-
     /// What is to be heard, from the parameters in the first frame of a cell. The first channel says
     /// the mode for all.
-    fn next_design(&mut self, mode: f32, cutoff_hz: [f32; C], q: [f32; C]) -> Design<C> {
-        let cells = crate::math::frames_of_ms(MODE_MS, self.rate_hz).div_ceil(CELL_FRAMES as u32);
-        if let Some(designed) = &self.designed
-            && designed.mix[mode as usize] == 1.0
-            && !self.mode_mix.iter().any(Ramp::is_moving)
-        {
-            return Design { cutoff_hz, q, mix: designed.mix };
-        }
+    fn next_mix(&mut self, mode: usize) -> [f32; MODES] {
+        let cells = frames_of_ms(MODE_MS, self.rate_hz).div_ceil(CELL_FRAMES as u32);
         let mut mix = [0.0; MODES];
         for (index, (ramp, mix)) in self.mode_mix.iter_mut().zip(&mut mix).enumerate() {
-            let target = if index == mode as usize { 1.0 } else { 0.0 };
+            let target = if index == mode { 1.0 } else { 0.0 };
             if self.designed.is_none() {
                 ramp.snap_to(target);
             }
             ramp.follow(target, cells);
             *mix = ramp.step();
         }
-        Design { cutoff_hz, q, mix }
+        mix
     }
 
-    fn begin_cell(&mut self, mode: f32, cutoff_hz: [f32; C], q: [f32; C]) {
-        let design = self.next_design(mode, cutoff_hz, q);
-        if self.is_moving {
-            self.coefficients = self.cell_end;
-        }
+    #[inline(always)]
+    fn begin_cell(&mut self, wanted: &Wanted<'_, C>, n: usize) {
+        let mode = wanted.mode.at(n)[0] as usize;
+        let mix = match &self.designed {
+            Some(designed) if self.mode_rests(mode) => designed.mix,
+            _ => self.next_mix(mode),
+        };
+        let (cutoff_hz, q, gain_db) =
+            (wanted.cutoff_hz.at(n), wanted.q.at(n), wanted.gain_db.at(n));
+        let design = Design { cutoff_hz, q, gain_db, mix };
+        self.cell_start = self.cell_end;
         self.is_moving = self.designed != Some(design);
         if self.is_moving {
-            self.cell_end = self.coefficients_of(&design);
+            self.cell_end = Shape::of(&design, self.rate_hz);
+            self.rates = self.cell_end.rates();
+            self.is_low_pass = design.mix == LOW_PASS;
             if self.designed.is_none() {
-                self.coefficients = self.cell_end;
-            }
-            for (i, end) in self.cell_end.iter().enumerate() {
-                for c in 0..C {
-                    self.per_frame[i][c] = (end[c] - self.coefficients[i][c]) / CELL_FRAMES as f64;
-                }
+                self.cell_start = self.cell_end;
             }
             self.designed = Some(design);
         }
     }
 
-    /// Filters a piece of a cell.
-    #[inline(always)]
-    fn filter<const MOVING: bool>(&mut self, input: &[[f32; C]], out: &mut [[f32; C]]) {
-        // Held in registers, and stored once.
-        let (mut k, per_frame) = (self.coefficients, &self.per_frame);
-        let [mut s1, mut s2] = self.state;
-        for (x, y) in input.iter().zip(out) {
-            // Whole frames are read and written, or the compiler would fear that they overlap.
-            let (x, mut filtered) = (*x, [0.0; C]);
-            for c in 0..C {
-                if MOVING {
-                    for (k, step) in k.iter_mut().zip(per_frame) {
-                        k[c] += step[c];
-                    }
-                }
-                let x = f64::from(x[c]);
-                let sum = k[0][c] * x + s1[c];
-                s1[c] = k[1][c] * x - k[3][c] * sum + s2[c];
-                s2[c] = k[2][c] * x - k[4][c] * sum;
-                filtered[c] = sum as f32;
-            }
-            *y = filtered;
-        }
-        if MOVING {
-            self.coefficients = k;
-        }
-        self.state = [s1, s2];
+    fn mode_rests(&self, mode: usize) -> bool {
+        self.mode_mix[mode].target() == 1.0 && !self.mode_mix.iter().any(Ramp::is_moving)
     }
+
+    /// Whether the filter stays as it is in all these frames, given that no parameter moves.
+    #[inline(always)]
+    fn is_settled(&self, wanted: &Wanted<'_, C>) -> bool {
+        let mode = wanted.mode.at(0)[0] as usize;
+        !self.is_moving
+            && self.mode_rests(mode)
+            && match &self.designed {
+                Some(designed) => {
+                    same(&designed.cutoff_hz, &wanted.cutoff_hz.at(0))
+                        && same(&designed.q, &wanted.q.at(0))
+                        && same(&designed.gain_db, &wanted.gain_db.at(0))
+                }
+                None => false,
+            }
+    }
+
+    /// Filters frames of a cell while the filter moves; `n` is how many were before them.
+    #[inline(always)]
+    fn filter_moving(&mut self, n: usize, input: &[[f32; C]], out: &mut [[f32; C]]) {
+        let mut state = self.state;
+        for (i, (x, y)) in input.iter().zip(out).enumerate() {
+            let way = (n + i + 1) as f32 * (1.0 / CELL_FRAMES as f32);
+            let shape = self.cell_start.towards(&self.cell_end, way);
+            let integrated = integrate(&mut state, &shape.rates(), x);
+            *y = mix(&shape.mix, x, integrated);
+        }
+        self.state = state;
+    }
+
+    #[inline(always)]
+    fn filter(&mut self, input: &[[f32; C]], out: &mut [[f32; C]]) {
+        // Held in registers, and stored once.
+        let (rates, mut state) = (self.rates, self.state);
+        if self.is_low_pass {
+            for (x, y) in input.iter().zip(out) {
+                [_, *y] = integrate(&mut state, &rates, x);
+            }
+        } else {
+            let shape = self.cell_end.mix;
+            for (x, y) in input.iter().zip(out) {
+                let integrated = integrate(&mut state, &rates, x);
+                *y = mix(&shape, x, integrated);
+            }
+        }
+        self.state = state;
+    }
+
+    #[inline(always)]
+    fn is_at_rest(&self) -> bool {
+        same(&self.state[0], &[0.0; C]) && same(&self.state[1], &[0.0; C])
+    }
+
+    /// Frames in which the filter may change.
+    #[inline(always)]
+    fn process_moving(&mut self, wanted: &Wanted<'_, C>, mut io: Io<'_>) {
+        let Range { start: first, end } = io.frames.clone();
+        let is_silent = io.is_silent(0) && self.is_at_rest();
+        if is_silent {
+            io.silence::<C>(0);
+        }
+        let ([input], [out]) = io.ports::<C, 1, 1>();
+        let mut start = first;
+        while start < end {
+            if start.is_multiple_of(CELL_FRAMES) {
+                self.begin_cell(wanted, start - first);
+            }
+            let cell_end = (start + 1).next_multiple_of(CELL_FRAMES).min(end);
+            let piece = start - first..cell_end - first;
+            let (input, out) = (&input[piece.clone()], &mut out[piece]);
+            match (is_silent, self.is_moving) {
+                (true, _) => (),
+                (false, true) => self.filter_moving(start % CELL_FRAMES, input, out),
+                (false, false) => self.filter(input, out),
+            }
+            start = cell_end;
+        }
+        if end == BLOCK_FRAMES {
+            self.end_block();
+        }
+    }
+
+    /// Ends what rings below all hearing, and what should not be.
+    #[inline(always)]
+    fn end_block(&mut self) {
+        for state in self.state.as_flattened_mut() {
+            *state = if (SILENCE..BEYOND).contains(&state.abs()) { *state } else { 0.0 };
+        }
+    }
+}
+
+/// The parameters.
+struct Wanted<'a, const C: usize> {
+    mode: Param<'a, C>,
+    cutoff_hz: Param<'a, C>,
+    q: Param<'a, C>,
+    gain_db: Param<'a, C>,
+}
+
+impl<const C: usize> Wanted<'_, C> {
+    #[inline(always)]
+    fn is_moving(&self) -> bool {
+        self.mode.is_moving()
+            | self.cutoff_hz.is_moving()
+            | self.q.is_moving()
+            | self.gain_db.is_moving()
+    }
+}
+
+/// The parameters, if each is the same in all channels and frames.
+#[inline(always)]
+fn in_all(io: &Io<'_>) -> Option<[f32; 4]> {
+    Some([io.steady(MODE)?, io.steady(CUTOFF)?, io.steady(Q)?, io.steady(GAIN)?])
 }
 
 impl<const C: usize> Module for Biquad<C> {
@@ -214,30 +420,27 @@ impl<const C: usize> Module for Biquad<C> {
 
     #[inline(always)]
     fn process(&mut self, mut io: Io<'_>) {
-        let [mode, cutoff_hz, q] = [MODE, CUTOFF, Q].map(|param| io.param::<C>(param));
-        let Range { start: first, end } = io.frames.clone();
-        let ([input], [out]) = io.ports::<C, 1, 1>();
-        let mut start = first;
-        while start < end {
-            let n = start - first;
-            if start.is_multiple_of(CELL_FRAMES) {
-                self.begin_cell(mode.at(n)[0], cutoff_hz.at(n), q.at(n));
-            }
-            let cell_end = (start + 1).next_multiple_of(CELL_FRAMES).min(end);
-            let piece = n..cell_end - first;
-            if self.is_moving {
-                self.filter::<true>(&input[piece.clone()], &mut out[piece]);
-            } else {
-                self.filter::<false>(&input[piece.clone()], &mut out[piece]);
-            }
-            start = cell_end;
+        if io.frames.is_empty() {
+            return;
         }
-        if end == BLOCK_FRAMES {
-            for state in self.state.as_flattened_mut() {
-                if state.abs() < SILENCE {
-                    *state = 0.0;
-                }
+        let in_all = in_all(&io);
+        if in_all.is_none() || in_all != self.settled_at {
+            let (mode, cutoff_hz, q) = (io.param(MODE), io.param(CUTOFF), io.param(Q));
+            let wanted = Wanted { mode, cutoff_hz, q, gain_db: io.param(GAIN) };
+            self.settled_at = None;
+            if wanted.is_moving() || !self.is_settled(&wanted) {
+                return self.process_moving(&wanted, io);
             }
+            self.settled_at = in_all;
+        }
+        if io.is_silent(0) && self.is_at_rest() {
+            return io.silence::<C>(0);
+        }
+        let end = io.frames.end;
+        let ([input], [out]) = io.ports::<C, 1, 1>();
+        self.filter(input, out);
+        if end == BLOCK_FRAMES {
+            self.end_block();
         }
     }
 }

@@ -1,7 +1,14 @@
 //! A pure tone: a sine whose phase is counted in whole numbers, so it never drifts.
+//!
+//! While a frequency rests, the sine of each frame comes from the sine and cosine at the start of its cell
+//! of 16 frames and a table of those of the way since: `sin(a + b) = sin a cos b + cos a sin b`, two
+//! multiplications instead of a polynomial. Both are within the rounding of `f32`. Which of them a frame
+//! gets depends on the frequencies before it and on nothing else, least of all on how a block is divided.
 
-use crate::math::{PhaseSteps, sine_of_phase};
-use crate::module::{Curve, Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use core::ops::Range;
+
+use crate::math::{PhaseSteps, same, sine_of_phase};
+use crate::module::{BLOCK_FRAMES, Curve, Io, Module, ModuleSpec, Param, ParamSpec, PortSpec};
 
 /// The kind `sine`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -42,18 +49,80 @@ const GAIN: usize = 1;
 const INDEX: usize = 2;
 /// The input.
 const FM: usize = 0;
+const QUARTER_TURN: u32 = 1 << 30;
+/// Frames with one sine and cosine by polynomial. Cells begin at multiples of this in the block.
+const CELL_FRAMES: usize = 16;
+/// The table serves once the frequency has rested for so many frames, so that a frequency that never
+/// does costs no tables.
+const REST_FRAMES: u32 = 64;
+
+const _: () = assert!(BLOCK_FRAMES.is_multiple_of(CELL_FRAMES));
 
 /// See [`SPEC`].
 pub struct Sine<const C: usize> {
     steps: PhaseSteps,
     /// 2^32 is one turn. One unit is 1.1e-5 Hz at 48 kHz: at 20 Hz, at most 0.0005 cent off.
     phase: [u32; C],
+    /// What the phase advanced by in the last frame.
+    step: [u32; C],
+    /// For how many frames that has been so, up to [`REST_FRAMES`].
+    rested: [u32; C],
+    /// Whether all of them are there.
+    all_rest: bool,
+    turns: Turns<C>,
+}
+
+/// Cosine and sine of so many steps of the phase as frames have passed in a cell.
+struct Turns<const C: usize> {
+    step: [u32; C],
+    cos: [[f32; C]; CELL_FRAMES],
+    sin: [[f32; C]; CELL_FRAMES],
+}
+
+impl<const C: usize> Turns<C> {
+    const STILL: Self =
+        Self { step: [0; C], cos: [[1.0; C]; CELL_FRAMES], sin: [[0.0; C]; CELL_FRAMES] };
+
+    #[inline(always)]
+    fn prepare(&mut self, step: [u32; C]) {
+        if same(&self.step, &step) {
+            return;
+        }
+        self.step = step;
+        let mut phase = [0_u32; C];
+        for n in 0..CELL_FRAMES {
+            for c in 0..C {
+                self.cos[n][c] = sine_of_phase(phase[c].wrapping_add(QUARTER_TURN));
+                self.sin[n][c] = sine_of_phase(phase[c]);
+                phase[c] = phase[c].wrapping_add(step[c]);
+            }
+        }
+    }
+
+    /// Sine and cosine at the start of the cell, given the phase in its frame `n`.
+    #[inline(always)]
+    fn start(&self, phase: &[u32; C], n: usize) -> ([f32; C], [f32; C]) {
+        let (mut sin, mut cos) = ([0.0; C], [0.0; C]);
+        for c in 0..C {
+            let start = phase[c].wrapping_sub(self.step[c].wrapping_mul(n as u32));
+            sin[c] = sine_of_phase(start);
+            cos[c] = sine_of_phase(start.wrapping_add(QUARTER_TURN));
+        }
+        (sin, cos)
+    }
 }
 
 impl<const C: usize> Sine<C> {
     /// A sine at phase 0.
     pub fn new(rate_hz: u32) -> Self {
-        Self { steps: PhaseSteps::new(rate_hz), phase: [0; C] }
+        Self {
+            steps: PhaseSteps::new(rate_hz),
+            phase: [0; C],
+            step: [0; C],
+            rested: [0; C],
+            all_rest: false,
+            turns: Turns::STILL,
+        }
     }
 
     /// As [`process`](Module::process), with a cable at [`FM`]. A silent one changes no bit.
@@ -75,6 +144,115 @@ impl<const C: usize> Sine<C> {
             }
         }
         self.phase = phase;
+        (self.step, self.rested, self.all_rest) = (step, [0; C], false);
+    }
+
+    #[inline(always)]
+    fn step_at(&self, freq: &Param<'_, C>, n: usize) -> [u32; C] {
+        let (freq_hz, mut step) = (freq.at(n), [0; C]);
+        for c in 0..C {
+            step[c] = self.steps.of(freq_hz[c]);
+        }
+        step
+    }
+
+    /// Takes the step of the next frames, so many.
+    #[inline(always)]
+    fn take(&mut self, step: [u32; C], frames: usize) {
+        if self.all_rest && same(&step, &self.step) {
+            return;
+        }
+        let (more, mut all_rest) = (frames as u32 - 1, true);
+        for c in 0..C {
+            let rested = if step[c] == self.step[c] { self.rested[c] + 1 + more } else { more };
+            self.rested[c] = rested.min(REST_FRAMES);
+            all_rest &= rested >= REST_FRAMES;
+        }
+        (self.step, self.all_rest) = (step, all_rest);
+    }
+
+    #[inline(always)]
+    fn advance(&mut self, frames: usize) {
+        for c in 0..C {
+            self.phase[c] = self.phase[c].wrapping_add(self.step[c].wrapping_mul(frames as u32));
+        }
+    }
+
+    /// One frame, the `n`th of its cell, whose step has been taken.
+    #[inline(always)]
+    fn frame(&mut self, n: usize) -> [f32; C] {
+        let (mut tone, mut rests) = ([0.0; C], false);
+        for c in 0..C {
+            tone[c] = sine_of_phase(self.phase[c]);
+            rests |= self.rested[c] == REST_FRAMES;
+        }
+        if rests {
+            self.blend(n, &mut tone);
+        }
+        self.advance(1);
+        tone
+    }
+
+    /// What channels get whose frequencies rest while others move.
+    fn blend(&mut self, n: usize, tone: &mut [f32; C]) {
+        let mut step = self.turns.step;
+        for c in 0..C {
+            step[c] = if self.rested[c] == REST_FRAMES { self.step[c] } else { step[c] };
+        }
+        self.turns.prepare(step);
+        let (sin, cos) = self.turns.start(&self.phase, n);
+        for c in 0..C {
+            let turned = sin[c] * self.turns.cos[n][c] + cos[c] * self.turns.sin[n][c];
+            tone[c] = if self.rested[c] == REST_FRAMES { turned } else { tone[c] };
+        }
+    }
+
+    /// Frames of one frequency, of which the first is frame `first` of the block.
+    #[inline(always)]
+    fn steady(&mut self, step: [u32; C], first: usize, out: &mut [[f32; C]], gain: [f32; C]) {
+        let mut done = 0;
+        while done < out.len() {
+            let n = (first + done) % CELL_FRAMES;
+            self.take(step, 1);
+            if self.all_rest {
+                self.turns.prepare(step);
+                let end = out.len().min(done + CELL_FRAMES - n);
+                self.cell(n, &mut out[done..end], gain);
+                done = end;
+            } else {
+                out[done] = times(self.frame(n), gain);
+                done += 1;
+            }
+        }
+    }
+
+    /// Frames of one cell, from its frame `n` on, while all frequencies rest.
+    #[inline(always)]
+    fn cell(&mut self, n: usize, out: &mut [[f32; C]], gain: [f32; C]) {
+        let (sin, cos) = self.turns.start(&self.phase, n);
+        let turns = self.turns.cos[n..].iter().zip(&self.turns.sin[n..]);
+        for (out, (turn_cos, turn_sin)) in out.iter_mut().zip(turns) {
+            let mut tone = [0.0; C];
+            for c in 0..C {
+                tone[c] = (sin[c] * turn_cos[c] + cos[c] * turn_sin[c]) * gain[c];
+            }
+            *out = tone;
+        }
+        self.advance(out.len());
+    }
+
+    /// Frames that are not heard.
+    #[inline(always)]
+    fn pass(&mut self, freq: &Param<'_, C>, frames: &Range<usize>) {
+        if freq.is_moving() {
+            for n in 0..frames.len() {
+                self.take(self.step_at(freq, n), 1);
+                self.advance(1);
+            }
+        } else if !frames.is_empty() {
+            self.take(self.step_at(freq, 0), frames.len());
+            self.advance(frames.len());
+        }
     }
 }
 
@@ -92,13 +270,32 @@ fn deviation(step: u32, times: f32) -> u32 {
     (rest * TURN) as i32 as u32
 }
 
+/// Whether no channel has a gain of 0.
+#[inline(always)]
+fn all_sound<const C: usize>(gain: &[f32; C]) -> bool {
+    let mut all = true;
+    for c in 0..C {
+        all &= gain[c] != 0.0;
+    }
+    all
+}
+
+#[inline(always)]
+fn times<const C: usize>(mut tone: [f32; C], gain: [f32; C]) -> [f32; C] {
+    for c in 0..C {
+        tone[c] *= gain[c];
+    }
+    tone
+}
+
 impl<const C: usize> Module for Sine<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
 
     fn reset(&mut self) {
-        self.phase = [0; C];
+        (self.phase, self.step) = ([0; C], [0; C]);
+        (self.rested, self.all_rest) = ([0; C], false);
     }
 
     #[inline(always)]
@@ -107,19 +304,42 @@ impl<const C: usize> Module for Sine<C> {
             return self.process_modulated(io);
         }
         let (freq, gain) = (io.param::<C>(FREQ), io.param::<C>(GAIN));
-        let ([_], [out]) = io.ports::<C, 1, 1>();
-        let mut phase = self.phase;
-        let mut step = freq.at(0).map(|freq_hz| self.steps.of(freq_hz));
-        for (n, out) in out.iter_mut().enumerate() {
-            if freq.is_moving() {
-                step = freq.at(n).map(|freq_hz| self.steps.of(freq_hz));
+        let mut factor = [1.0; C];
+        let mut is_plain = false;
+        if !gain.is_moving() {
+            let gain = gain.at(0);
+            if same(&gain, &[0.0; C]) {
+                self.pass(&freq, &io.frames);
+                return io.silence::<C>(0);
             }
-            let gain = gain.at(n);
-            for c in 0..C {
-                out[c] = sine_of_phase(phase[c]) * gain[c];
-                phase[c] = phase[c].wrapping_add(step[c]);
+            is_plain = all_sound(&gain);
+            factor = if is_plain { gain } else { factor };
+        }
+        let first = io.frames.start;
+        let ([_], [out]) = io.ports::<C, 1, 1>();
+        if freq.is_moving() {
+            for (n, out) in out.iter_mut().enumerate() {
+                self.take(self.step_at(&freq, n), 1);
+                *out = times(self.frame((first + n) % CELL_FRAMES), factor);
+            }
+        } else if !out.is_empty() {
+            self.steady(self.step_at(&freq, 0), first, out, factor);
+        }
+        if !is_plain {
+            for (n, out) in out.iter_mut().enumerate() {
+                let gain = gain.at(n);
+                let mut shaped = times(*out, gain);
+                for c in 0..C {
+                    // Silence is what it is while a gain of 0 rests: positive.
+                    shaped[c] = if gain[c] == 0.0 { 0.0 } else { shaped[c] };
+                }
+                *out = shaped;
             }
         }
-        self.phase = phase;
+    }
+
+    #[inline(always)]
+    fn skip(&mut self, io: Io<'_>) {
+        self.pass(&io.param::<C>(FREQ), &io.frames);
     }
 }

@@ -43,7 +43,11 @@ pub fn play(
     let mut played = vec![Vec::with_capacity(frames); outputs.len()];
     for start in (0..frames).step_by(BLOCK_FRAMES) {
         let block = |signal: &dyn Fn(usize) -> f32| -> Buffer {
-            (start..start + BLOCK_FRAMES).map(signal).collect()
+            let mut buffer = chronus_dsp::silent_buffer(1);
+            for (sample, frame) in buffer.iter_mut().zip(start..) {
+                *sample = signal(frame);
+            }
+            buffer
         };
         let buffers: Vec<Option<Buffer>> =
             spec.inputs.iter().map(|port| signal_of(port.name).map(block)).collect();

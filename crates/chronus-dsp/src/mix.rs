@@ -1,0 +1,127 @@
+//! Signals added up: what happens where several cables end, and where many voices become one signal.
+
+use pulp::{Arch, NullaryFnOnce};
+
+use crate::module::CHANNELS_MAX;
+
+/// A signal and its level.
+pub type Source<'a> = (&'a [f32], f32);
+
+/// Makes `sum` the sum of all sources, each times its level, in their order. All are as long as `sum`.
+pub fn sum<'a>(arch: Arch, sum: &mut [f32], sources: impl IntoIterator<Item = Source<'a>>) {
+    let mut sources = sources.into_iter();
+    let mut is_first = true;
+    loop {
+        // Four at a time, so that the sum is read and written for every fourth only.
+        match [sources.next(), sources.next(), sources.next(), sources.next()] {
+            [Some(a), Some(b), Some(c), Some(d)] => {
+                arch.dispatch(Add { sum, sources: [a, b, c, d], is_first });
+            }
+            [Some(a), Some(b), Some(c), None] => {
+                return arch.dispatch(Add { sum, sources: [a, b, c], is_first });
+            }
+            [Some(a), Some(b), ..] => {
+                return arch.dispatch(Add { sum, sources: [a, b], is_first });
+            }
+            [Some(a), ..] => return arch.dispatch(Add { sum, sources: [a], is_first }),
+            [None, ..] if is_first => return sum.fill(0.0),
+            [None, ..] => return,
+        }
+        is_first = false;
+    }
+}
+
+struct Add<'a, 'b, const N: usize> {
+    sum: &'a mut [f32],
+    sources: [Source<'b>; N],
+    /// Whether `sum` holds nothing yet.
+    is_first: bool,
+}
+
+impl<const N: usize> NullaryFnOnce for Add<'_, '_, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { sum, sources, is_first } = self;
+        let length = sum.len();
+        let mut signals = [&[][..]; N];
+        for (cut, (signal, _)) in signals.iter_mut().zip(sources) {
+            *cut = &signal[..length];
+        }
+        for i in 0..length {
+            let mut total = if is_first { 0.0 } else { sum[i] };
+            for n in 0..N {
+                total += signals[n][i] * sources[n].1;
+            }
+            sum[i] = total;
+        }
+    }
+}
+
+/// Adds all channels of `signal` to the one of `sum`.
+///
+/// # Panics
+/// If a cable can't have so many channels.
+pub fn add_down(arch: Arch, sum: &mut [f32], signal: &[f32], channels: usize) {
+    match channels {
+        4 => arch.dispatch(AddDown::<4> { sum, signal }),
+        8 => arch.dispatch(AddDown::<8> { sum, signal }),
+        CHANNELS_MAX => arch.dispatch(AddDown::<CHANNELS_MAX> { sum, signal }),
+        _ => panic!("{channels} channels are not mixed down"),
+    }
+}
+
+struct AddDown<'a, const C: usize> {
+    sum: &'a mut [f32],
+    signal: &'a [f32],
+}
+
+impl<const C: usize> NullaryFnOnce for AddDown<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for (sum, frame) in self.sum.iter_mut().zip(self.signal.as_chunks::<C>().0) {
+            // Halves are added until one is left, which is a vector's way to add itself up.
+            let mut sums = *frame;
+            let mut half = C / 2;
+            while half > 0 {
+                for c in 0..half {
+                    sums[c] += sums[c + half];
+                }
+                half /= 2;
+            }
+            *sum += sums[0];
+        }
+    }
+}
+
+/// Adds the one channel of `signal`, times `level`, to each of `sum`.
+pub fn add_to_all(arch: Arch, sum: &mut [f32], channels: usize, signal: &[f32], level: f32) {
+    match channels {
+        4 => arch.dispatch(AddToAll::<4> { sum, signal, level }),
+        8 => arch.dispatch(AddToAll::<8> { sum, signal, level }),
+        CHANNELS_MAX => arch.dispatch(AddToAll::<CHANNELS_MAX> { sum, signal, level }),
+        _ => arch.dispatch(AddToAll::<1> { sum, signal, level }),
+    }
+}
+
+struct AddToAll<'a, const C: usize> {
+    sum: &'a mut [f32],
+    signal: &'a [f32],
+    level: f32,
+}
+
+impl<const C: usize> NullaryFnOnce for AddToAll<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for (frame, sample) in self.sum.as_chunks_mut::<C>().0.iter_mut().zip(self.signal) {
+            for sum in frame {
+                *sum += sample * self.level;
+            }
+        }
+    }
+}
