@@ -1,5 +1,5 @@
-//! Each kind of module has an example in patches/modules that plays by itself, and in which the module
-//! makes a difference.
+//! Each kind of module has an example in patches/modules that plays by itself, and in which the
+//! module makes a difference.
 
 mod common;
 
@@ -24,8 +24,7 @@ fn folder() -> PathBuf {
 
 fn text(kind: &str) -> String {
     let path = folder().join(format!("{kind}.toml"));
-    std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{kind} has no example {path:?}: {error}"))
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{kind} has no example: {error}"))
 }
 
 fn parse(kind: &str, text: &str) -> Patch {
@@ -65,8 +64,8 @@ fn render(patch: &Patch) -> Vec<f32> {
     play(&mut engine, 0, frames, &notes)
 }
 
-/// The patch without the modules of a kind: what comes to one is heard where it would be if that were
-/// bypassed.
+/// The patch without the modules of a kind: what comes to one is heard where it would be if that
+/// were bypassed.
 fn without(patch: &Patch, kind: &str) -> String {
     let mut document = Document::parse(patch.text()).expect("TOML");
     let module = |at: usize| &patch.modules()[at];
@@ -142,31 +141,60 @@ fn each_kind_has_an_example_that_contains_and_explains_it() {
     assert_eq!(examples, CATALOG.len(), "no example without a kind");
 }
 
-/// Each message that an example tells to send finds what it is for.
+/// The addresses of the messages that the head of a patch tells to send, each with its first
+/// argument.
+fn messages(text: &str) -> Vec<(&str, &str)> {
+    let lines = text.lines().filter(|line| line.starts_with("#   chronus send "));
+    let messages = lines.flat_map(|line| line.split("chronus send ").skip(1));
+    let parts = messages.map(|message| {
+        let (address, rest) = message.trim().split_once(' ').unwrap_or((message.trim(), ""));
+        let rest = rest.trim();
+        let argument = match rest.strip_prefix('"') {
+            Some(quoted) => quoted.split('"').next(),
+            None => rest.split_whitespace().next(),
+        };
+        (address, argument.unwrap_or_default())
+    });
+    parts.collect()
+}
+
+/// Whether a message finds what it is for, and that takes what it brings.
+fn is_understood(directory: &Directory, address: &str, argument: &str) -> bool {
+    let number = argument.parse::<f32>();
+    match address.split('/').collect::<Vec<_>>()[..] {
+        ["", "mod", module, param] => directory.param(module, param).is_ok_and(|(_, _, spec)| {
+            let fits = |number: f32| !spec.is_enumeration() && spec.accept(number) == Some(number);
+            spec.choices.contains(&argument) || number.is_ok_and(fits)
+        }),
+        ["", "gate", module] => directory.gate(module).is_ok() && ["0", "1"].contains(&argument),
+        ["", "note", module, "on"] => directory.notes(module).is_ok() && number.is_ok(),
+        ["", "note", module, "off"] => directory.notes(module).is_ok(),
+        ["", "seq", module, text] => {
+            let text = directory.module(module).and_then(|entry| entry.text(text));
+            text.is_ok_and(|(_, spec)| (spec.check)(argument).is_ok())
+        }
+        ["", "transport", "tempo"] => number.is_ok(),
+        ["", "transport", "stop"] => argument.is_empty(),
+        _ => false,
+    }
+}
+
 #[test]
-fn what_the_examples_tell_to_send_is_understood() {
-    for entry in CATALOG {
-        let kind = entry.spec.kind;
-        let text = text(kind);
-        let directory = Directory::of(&parse(kind, &text));
-        for line in text.lines().filter(|line| line.starts_with("#   chronus send ")) {
-            for message in line.split("chronus send ").skip(1) {
-                let words: Vec<_> = message.split_whitespace().collect();
-                let address: Vec<_> = words[0].trim_matches('"').split('/').skip(1).collect();
-                let found = match address[..] {
-                    ["mod", module, param] => directory.param(module, param).is_ok(),
-                    ["gate", module] => directory.gate(module).is_ok(),
-                    ["note", module, "on" | "off"] => directory.notes(module).is_ok(),
-                    ["seq", module, text] => {
-                        directory.module(module).is_ok_and(|entry| entry.text(text).is_ok())
-                    }
-                    ["transport", "tempo"] => true,
-                    _ => false,
-                };
-                assert!(found, "{kind}: {message}");
-            }
+fn what_the_patches_tell_to_send_is_understood() {
+    let folders = [folder(), folder().join("..")];
+    let entries = folders.iter().flat_map(|folder| std::fs::read_dir(folder).expect("patches"));
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let mut count = 0;
+    for path in paths.filter(|path| path.extension().is_some_and(|end| end == "toml")) {
+        let text = std::fs::read_to_string(&path).expect("a text");
+        let directory = Directory::of(&parse("patch", &text));
+        for (address, argument) in messages(&text) {
+            let is_right = is_understood(&directory, address, argument);
+            assert!(is_right, "{path:?}: {address} {argument:?}");
+            count += 1;
         }
     }
+    assert!(count > 150, "{count} messages");
 }
 
 #[test]
