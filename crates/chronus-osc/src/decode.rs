@@ -225,7 +225,11 @@ fn value_of(arg: &OscType, spec: &ParamSpec) -> Result<f64, String> {
     {
         return Ok(choice as f64);
     }
-    number(arg)
+    let number = number(arg)?;
+    // Where choices are called by numbers, as the stages of a phaser, the name is meant.
+    let text = number.to_string();
+    let named = spec.choices.iter().position(|choice| *choice == text);
+    Ok(named.map_or(number, |choice| choice as f64))
 }
 
 /// The modules that a name or a pattern means.

@@ -23,7 +23,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         PortSpec::new("velocity", "of the last note: 1 with an accent, else that of the parameter"),
     ],
     params: &[
-        ParamSpec::number("per_beat", "", [0.25, 16.0], 4.0, "steps in a beat"),
+        ParamSpec::number("per_beat", "", [0.0625, 16.0], 4.0, "steps in a beat"),
         ParamSpec::number(
             "swing",
             "",

@@ -356,11 +356,13 @@ impl<'a> Section<'a> {
     }
 
     fn read_param(&self, spec: &ParamSpec, value: &'a Value<'a>) -> Result<f32> {
-        let choice = value
-            .get_ref()
-            .as_str()
-            .and_then(|name| spec.choices.iter().position(|choice| *choice == name))
-            .map(|choice| choice as f32);
+        // Where choices are called by numbers, as the stages of a phaser, the name is meant.
+        let name = match value.get_ref() {
+            DeValue::String(name) => name.to_string(),
+            other => number(other).map(|number| number.to_string()).unwrap_or_default(),
+        };
+        let choice = spec.choices.iter().position(|choice| *choice == name);
+        let choice = choice.map(|choice| choice as f32);
         let number = number(value.get_ref()).map(|number| number as f32);
         choice.or(number.filter(|&number| spec.accept(number) == Some(number))).ok_or_else(|| {
             let found = format!("`{}` is {}", spec.name, described(value.get_ref()));
