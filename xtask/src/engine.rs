@@ -19,6 +19,9 @@ fn program() -> std::io::Result<PathBuf> {
     std::fs::canonicalize(target.join("release/chronus"))
 }
 
+/// Where engines play whose every frame is compared.
+pub const RECORDED: &str = "wav:a.wav";
+
 /// A running engine; killed if it is dropped before its end.
 pub struct Engine {
     process: Child,
@@ -70,6 +73,22 @@ impl Engine {
         // Before the engine listens, the system may refuse; the caller asks again.
         let _ = self.socket.send(&message(address, encode_arguments(&words)?)?);
         Ok(())
+    }
+
+    /// Sends a message that is answered, and waits for the answer.
+    pub fn ask(&self, address: &str, arguments: &[&str]) -> Result<(), Box<dyn Error>> {
+        self.send(address, arguments)?;
+        let mut packet = vec![0; chronus_osc::MOST_DATAGRAM_BYTES];
+        for _ in 0..20 {
+            let Ok(length) = self.socket.recv(&mut packet) else { continue };
+            let Some(reply) = parse_reply(&packet[..length]) else { continue };
+            match reply.address.as_str() {
+                "/done" => return Ok(()),
+                "/fail" => return Err(format!("{address} {arguments:?}: {:?}", reply.args).into()),
+                _ => {}
+            }
+        }
+        Err(format!("no answer to {address}").into())
     }
 
     /// Causes a fault and waits until it has cost a worker its life and all replicas are level again.

@@ -3,15 +3,13 @@
 //! Correctness is asserted; times are only reported.
 
 use std::error::Error;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use comfy_table::{Table, presets};
 use serde_json::Value;
 
-use crate::engine::{Engine, Outcome};
-use crate::{commit, machine};
+use crate::engine::{Engine, Outcome, RECORDED};
 
 /// What is done to the engines.
 #[derive(Args)]
@@ -33,12 +31,6 @@ pub struct Faults {
 /// Runs all campaigns; whether all that must be the same was.
 pub fn bench(faults: &Faults) -> Result<bool, Box<dyn Error>> {
     let Faults { free_running, real_time, ref lead, seed } = *faults;
-    let built =
-        Command::new("cargo").args(["build", "--release", "--package", "chronus"]).status()?;
-    if !built.success() {
-        return Err("the engine does not build".into());
-    }
-    println!("{}, commit {}\n", machine(), commit());
     let free = campaign(&["--free-run", "--lead", lead], free_running, seed)?;
     let real = campaign(&["--lead", lead], real_time, seed)?;
     let calm = undisturbed(lead, real.took)?;
@@ -74,9 +66,6 @@ pub fn bench(faults: &Faults) -> Result<bool, Box<dyn Error>> {
     let real_is_well = gaps(&real) <= gaps(&calm) && only_gaps_differ(&real);
     Ok(free.different == 0 && only_gaps_differ(&calm) && real_is_well)
 }
-
-/// Where engines play whose every frame is compared.
-const RECORDED: &str = "wav:a.wav";
 
 /// Causes `faults` faults, one at a time, at random moments of an engine that plays a gated tone.
 fn campaign(arguments: &[&str], faults: u64, seed: u64) -> Result<Outcome, Box<dyn Error>> {

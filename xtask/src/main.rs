@@ -1,11 +1,13 @@
-//! `cargo xtask`: benchmarks, of what faults cost and of how many voices a core renders.
+//! `cargo xtask`: benchmarks, of what faults and edits cost and of how many voices a core renders.
 
 #![forbid(unsafe_code)]
 
+mod edits;
 mod engine;
 mod faults;
 mod voices;
 
+use std::error::Error;
 use std::process::{Command, ExitCode};
 
 use clap::{Parser, Subcommand};
@@ -27,17 +29,27 @@ enum Task {
 enum Bench {
     /// Faults free-running and in real time, CPU cost of a replica, idle cost of the supervisor
     Faults(faults::Faults),
+    /// A patch of 200 modules, edited while workers are killed; the size of workers
+    Edits {
+        /// How many edits
+        #[arg(long, default_value_t = 1_000)]
+        edits: u64,
+        /// The seed of edits and kills
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// How many voices a core renders, beside other synthesizers with the same voice
     Voices(voices::Voices),
 }
 
 fn main() -> ExitCode {
     let Task::Bench(bench) = Cli::parse().task;
-    let result = match bench {
-        Bench::Faults(faults) => faults::bench(&faults),
+    let done = match bench {
+        Bench::Faults(faults) => build().and_then(|()| faults::bench(&faults)),
+        Bench::Edits { edits, seed } => build().and_then(|()| edits::bench(edits, seed)),
         Bench::Voices(voices) => voices::bench(&voices).map(|()| true),
     };
-    match result {
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -45,6 +57,17 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Builds the engine that is measured, and says what it is measured on.
+fn build() -> Result<(), Box<dyn Error>> {
+    let built =
+        Command::new("cargo").args(["build", "--release", "--package", "chronus"]).status()?;
+    if !built.success() {
+        return Err("the engine does not build".into());
+    }
+    println!("{}, commit {}\n", machine(), commit());
+    Ok(())
 }
 
 /// The processor.
@@ -55,8 +78,13 @@ fn machine() -> String {
     format!("{cores} cores, {}", model.trim_start_matches(['\t', ' ', ':']))
 }
 
-/// The commit that is checked out; a + marks changes since.
+/// The commit that is checked out, and whether files were changed since.
 fn commit() -> String {
-    let output = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
-    output.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned()).unwrap_or_default()
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).output();
+        output.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned()).unwrap_or_default()
+    };
+    let changed = git(&["status", "--porcelain", "--untracked-files=no"]);
+    let more = if changed.is_empty() { "" } else { ", changed" };
+    git(&["rev-parse", "--short", "HEAD"]) + more
 }

@@ -9,6 +9,7 @@ macro_rules! kind {
         use $file::{SPEC, $kind};
         CatalogEntry {
             spec: &SPEC,
+            file: stringify!($file),
             construct: |rate_hz, channels| match channels {
                 1 => Box::new(Vectorized::new($kind::<1>::new(rate_hz))),
                 4 => Box::new(Vectorized::new($kind::<4>::new(rate_hz))),
@@ -27,6 +28,7 @@ macro_rules! plain {
         use $file::{SPEC, $kind};
         CatalogEntry {
             spec: &SPEC,
+            file: stringify!($file),
             construct: |rate_hz, channels| match channels {
                 1 => Box::new($kind::<1>::new(rate_hz)),
                 4 => Box::new($kind::<4>::new(rate_hz)),
@@ -42,22 +44,74 @@ macro_rules! plain {
 pub static CATALOG: &[CatalogEntry] = &[
     // Control: notes, rhythm, modulation.
     plain!(crate::control::voices, Voices),
+    plain!(crate::control::transpose, Transpose),
+    plain!(crate::control::quantizer, Quantizer),
+    plain!(crate::control::slew, Slew),
+    plain!(crate::control::clock, Clock),
+    plain!(crate::control::divider, Divider),
+    plain!(crate::control::logic, Logic),
+    plain!(crate::control::lfo, Lfo),
+    plain!(crate::control::random, Random),
+    plain!(crate::control::sample_hold, SampleHold),
+    plain!(crate::control::constant, Constant),
+    plain!(crate::control::offset, Offset),
+    plain!(crate::control::maths, Maths),
+    plain!(crate::control::steps, Steps),
     // Oscillators.
     kind!(crate::oscillator::sine, Sine),
     kind!(crate::oscillator::saw, Saw),
     kind!(crate::oscillator::pulse, Pulse),
     kind!(crate::oscillator::triangle, Triangle),
+    kind!(crate::oscillator::supersaw, Supersaw),
+    plain!(crate::oscillator::wavetable, Wavetable),
+    plain!(crate::oscillator::sample, Sample),
     kind!(crate::oscillator::noise, Noise),
     // Drums.
+    kind!(crate::drum::kick, Kick),
+    kind!(crate::drum::snare, Snare),
+    kind!(crate::drum::hat, Hat),
+    kind!(crate::drum::clap, Clap),
+    kind!(crate::drum::tom, Tom),
+    kind!(crate::drum::rim, Rim),
+    kind!(crate::drum::cowbell, Cowbell),
+    kind!(crate::drum::acid, Acid),
     // Envelopes.
     kind!(crate::envelope::adsr, Adsr),
+    kind!(crate::envelope::adsr_exp, AdsrExp),
+    kind!(crate::envelope::ad, Ad),
+    kind!(crate::envelope::contour, Contour),
+    kind!(crate::envelope::follower, Follower),
     // Filters.
     kind!(crate::filter::biquad, Biquad),
     kind!(crate::filter::svf, Svf),
+    kind!(crate::filter::ladder, Ladder),
+    kind!(crate::filter::onepole, Onepole),
+    plain!(crate::filter::comb, Comb),
+    kind!(crate::filter::formant, Formants),
     // Effects.
+    plain!(crate::effect::delay, Delay),
+    plain!(crate::effect::chorus, Chorus),
+    plain!(crate::effect::flanger, Flanger),
+    kind!(crate::effect::phaser, Phaser),
+    kind!(crate::effect::tremolo, Tremolo),
+    kind!(crate::effect::ring, Ring),
+    kind!(crate::effect::reverb, Reverb),
+    kind!(crate::effect::distortion, Distortion),
+    kind!(crate::effect::bitcrusher, Bitcrusher),
+    kind!(crate::effect::eq, Eq),
+    kind!(crate::effect::compressor, Compressor),
+    plain!(crate::effect::limiter, Limiter),
     // Small parts.
     kind!(crate::utility::vca, Vca),
     kind!(crate::utility::mix, Mix),
+    kind!(crate::utility::mixer, Mixer),
+    kind!(crate::utility::gain, Gain),
+    kind!(crate::utility::pan, Pan),
+    kind!(crate::utility::crossfade, Crossfade),
+    kind!(crate::utility::width, Width),
+    kind!(crate::utility::dcblock, DcBlock),
+    kind!(crate::utility::meter, Meter),
+    plain!(crate::utility::scope, Scope),
 ];
 
 /// A kind of module and how to make one.
@@ -65,10 +119,32 @@ pub static CATALOG: &[CatalogEntry] = &[
 pub struct CatalogEntry {
     /// What it is.
     pub spec: &'static ModuleSpec,
+    /// Where it is written: `crate::folder::file`.
+    file: &'static str,
     construct: fn(u32, usize) -> Box<dyn Module>,
 }
 
+impl PartialEq for CatalogEntry {
+    /// Kinds are told apart by their names.
+    fn eq(&self, other: &Self) -> bool {
+        self.spec.kind == other.spec.kind
+    }
+}
+
 impl CatalogEntry {
+    /// What sort of kind it is, in a word or two for a musician. The kinds of one sort stand together.
+    pub fn group(&self) -> &'static str {
+        match self.file.split("::").nth(1) {
+            Some("control") => "Control",
+            Some("oscillator") => "Oscillators",
+            Some("drum") => "Drums",
+            Some("envelope") => "Envelopes",
+            Some("filter") => "Filters",
+            Some("effect") => "Effects",
+            _ => "Small parts",
+        }
+    }
+
     /// A new module. `rate_hz` is frames per second, at least 1.
     ///
     /// # Panics

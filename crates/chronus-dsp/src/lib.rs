@@ -24,16 +24,18 @@ pub mod instance;
 pub mod math;
 pub mod mix;
 pub mod module;
+pub mod names;
 pub mod oscillator;
 pub mod simd;
 pub mod smooth;
+pub mod tables;
 pub mod transport;
 pub mod utility;
 
 pub use instance::{Drive, INPUTS_MAX, Instance, Turn};
 pub use module::{
     ALL_NOTES, BLOCK_FRAMES, Buffer, CHANNEL_COUNTS, CHANNELS_MAX, Curve, FrameSet, Hints, Io,
-    Module, ModuleSpec, Note, ParamSpec, PortSet, PortSpec, Recording, TEXT_MAX, TextSpec,
-    frame_set, silent_buffer,
+    Module, ModuleSpec, Note, ParamSpec, PortSet, PortSpec, Recording, RecordingSpec, TEXT_MAX,
+    TextSpec, frame_set, silent_buffer,
 };
 pub use transport::Transport;

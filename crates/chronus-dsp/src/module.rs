@@ -4,6 +4,7 @@
 use core::ops::{Deref, DerefMut, Range};
 use std::sync::Arc;
 
+use crate::tables::Table;
 use crate::transport::Transport;
 
 /// Frames in a block, the unit of rendering.
@@ -18,9 +19,10 @@ pub const CHANNELS_MAX: usize = 16;
 /// The signal at one port for one block, frame after frame, each with all channels of its cable:
 /// `BLOCK_FRAMES * channels` values, nominally within -1..1.
 ///
-/// It begins at a page. Then no vector lies across two cache lines, and a processor that compares no more
-/// than the place within a page does not take what is read next from one buffer for what was written
-/// last to another, and wait: a quarter more voices.
+/// One of 16 channels begins at a page. Then no vector lies across two cache lines, and a processor that
+/// compares no more than the place within a page does not take what is read next from one buffer for
+/// what was written last to another, and wait: a quarter more voices. Smaller ones lie closer together, so
+/// that a fork has fewer pages to copy.
 pub struct Buffer {
     memory: Box<[f32]>,
     start: usize,
@@ -31,8 +33,9 @@ const PAGE_BYTES: usize = 4096;
 
 impl Buffer {
     fn silent(samples: usize) -> Self {
-        let memory = vec![0.0; samples + PAGE_BYTES / size_of::<f32>()].into_boxed_slice();
-        let start = memory.as_ptr().align_offset(PAGE_BYTES).min(memory.len() - samples);
+        let align = (samples * size_of::<f32>()).next_power_of_two().clamp(64, PAGE_BYTES);
+        let memory = vec![0.0; samples + align / size_of::<f32>()].into_boxed_slice();
+        let start = memory.as_ptr().align_offset(align).min(memory.len() - samples);
         Self { memory, start, end: start + samples }
     }
 }
@@ -115,7 +118,7 @@ pub trait Module: Send {
         let _ = (text, value);
     }
 
-    /// Takes the recording that it is to play, before the first frame. Modules whose spec has none ignore
+    /// Takes the recording that it is to play, as its spec has prepared it, before the first frame. Modules whose spec has none ignore
     /// it.
     fn set_recording(&mut self, recording: Recording) {
         let _ = recording;
@@ -329,8 +332,13 @@ pub struct ModuleSpec {
     pub bypass: &'static [(usize, usize)],
     /// The texts that it can be given, in the order of [`Module::set_text`].
     pub texts: &'static [TextSpec],
-    /// If it plays a recording, which a patch names with the key `file`: what it does with it.
-    pub recording: Option<&'static str>,
+    /// If it plays a recording, which a patch names with the key `file`.
+    pub recording: Option<RecordingSpec>,
+    /// The outputs, at most two, whose values at the end of each block can be asked for from outside. Of
+    /// several channels the value that is furthest from 0 counts.
+    pub told: &'static [usize],
+    /// The tables that it reads.
+    pub tables: &'static [&'static Table],
 }
 
 impl ModuleSpec {
@@ -346,7 +354,31 @@ impl ModuleSpec {
         bypass: &[],
         texts: &[],
         recording: None,
+        told: &[],
+        tables: &[],
     };
+}
+
+/// What a module does with a recording.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordingSpec {
+    /// For a musician.
+    pub doc: &'static str,
+    /// Makes of it what the module is given. It may take long: it is done once, aside.
+    pub prepare: fn(Recording) -> Recording,
+}
+
+impl PartialEq for RecordingSpec {
+    fn eq(&self, other: &Self) -> bool {
+        self.doc == other.doc
+    }
+}
+
+impl RecordingSpec {
+    /// A recording that is given to the module as it is.
+    pub const fn plain(doc: &'static str) -> Self {
+        Self { doc, prepare: |recording| recording }
+    }
 }
 
 /// A recording in memory: what the file of a patch holds. Its memory is shared, so that it costs a fork

@@ -62,7 +62,7 @@ fn a_block_in_pieces_is_the_block() {
             let events = chance.events(entry.spec, FRAMES, 150);
             let splits: Vec<usize> = (0..FRAMES).filter(|_| chance.below(5) == 0).collect();
             let play = |splits: &[usize]| {
-                let mut bench = Bench::new(entry.spec.kind, 48_000);
+                let mut bench = Bench::new(entry.spec.kind, 48_000).playing();
                 bits(&bench.play(FRAMES, Chance::noise, &events, splits))
             };
             let whole = play(&[]);
@@ -78,7 +78,12 @@ fn the_same_calls_give_the_same_bits() {
     for entry in CATALOG {
         let events = Chance(7).events(entry.spec, FRAMES, 90);
         let play = |events: &[(usize, Event)]| {
-            bits(&Bench::new(entry.spec.kind, 44_100).play(FRAMES, Chance::noise, events, &[]))
+            bits(&Bench::new(entry.spec.kind, 44_100).playing().play(
+                FRAMES,
+                Chance::noise,
+                events,
+                &[],
+            ))
         };
         let once = play(&events);
         assert_eq!(play(&events), once, "{}", entry.spec.kind);
@@ -94,10 +99,10 @@ fn reset_is_new_with_the_parameters_kept() {
             let after = Chance(!seed).events(entry.spec, FRAMES, 200);
             // Somewhere within a block, while parameters are still on their way.
             let reset_at = FRAMES / 2 + 64 * seed as usize + 23 + seed as usize;
-            let mut old = Bench::new(entry.spec.kind, 48_000);
+            let mut old = Bench::new(entry.spec.kind, 48_000).playing();
             let mut events: Vec<_> =
                 before.iter().copied().filter(|event| event.0 < reset_at).collect();
-            let mut new = Bench::new(entry.spec.kind, 48_000);
+            let mut new = Bench::new(entry.spec.kind, 48_000).playing();
             for (_, event) in &events {
                 if let Event::Set(..) = event {
                     new.apply(*event);
@@ -123,7 +128,7 @@ fn extreme_parameters_give_finite_samples() {
             let mut loudest = 0.0_f32;
             for (seed, every) in [(1, 2), (2, 20), (3, 200), (4, 2000)] {
                 let events = Chance(seed).events(entry.spec, FRAMES, every);
-                let mut bench = Bench::new(entry.spec.kind, rate_hz);
+                let mut bench = Bench::new(entry.spec.kind, rate_hz).playing();
                 for signal in bench.play(FRAMES, Chance::noise, &events, &[]) {
                     let bad = signal.iter().position(|sample| !sample.is_finite());
                     assert_eq!(bad, None, "{} at {rate_hz} Hz, seed {seed}", entry.spec.kind);
@@ -147,8 +152,8 @@ fn every_channel_is_the_module_of_one_channel() {
             let spread = entry.spec.params.iter().position(|param| param.name == "spread");
             events.retain(|(_, event)| !matches!(event, Event::Set(at, _) if Some(*at) == spread));
             let play = |mut bench: Bench| bench.play(FRAMES, Chance::noise, &events, &[]);
-            let mono = play(Bench::new(entry.spec.kind, 48_000));
-            let poly = play(Bench::poly(entry.spec.kind, 48_000, channels));
+            let mono = play(Bench::new(entry.spec.kind, 48_000).playing());
+            let poly = play(Bench::poly(entry.spec.kind, 48_000, channels).playing());
             assert_eq!(bits(&mono), bits(&poly), "{}, {channels} channels", entry.spec.kind);
         }
     }

@@ -32,6 +32,9 @@ impl Side {
             Event::Set(param, value) => self.instance.set_param(param, value),
             Event::Gate(open) => self.instance.set_gate(open),
             Event::Note(note) => self.instance.note(note),
+            Event::Text(text, value) => self.instance.set_text(text, value),
+            // All sides render at the same time.
+            Event::Transport(_) => {}
             Event::Reset => self.instance.reset(),
         }
     }
@@ -129,7 +132,8 @@ fn knowing_of_silence_changes_no_sample() {
             "{}: {told_silent} frames known silent, {ignored} inputs ignored",
             entry.spec.kind
         );
-        if ["adsr", "biquad", "sine"].contains(&entry.spec.kind) {
+        // The sine has a cable at its `fm` here, and then it never is.
+        if ["adsr", "biquad"].contains(&entry.spec.kind) {
             assert!(told_silent > 0, "{} says when it is silent", entry.spec.kind);
             assert!(ignored > 0 || entry.spec.kind != "adsr", "a closed envelope hears nothing");
         }

@@ -1,100 +1,141 @@
-//! Where all controls stand: parameter targets, gates, mute. Together with the patch this is all
-//! that a fresh engine needs to play on.
+//! Where all controls stand: parameter targets, texts, gates, held notes, musical time, mute. Together
+//! with the patch this is all that a fresh engine needs to play on.
 
 use arrayvec::ArrayVec;
-use chronus_dsp::{CHANNELS_MAX, ModuleSpec, Note};
+use chronus_dsp::{CHANNELS_MAX, ModuleSpec, Note, TEXT_MAX};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::command::{Command, ModuleIndex, ParamIndex};
+use crate::command::{Command, Handle, ParamIndex, TextPiece};
 use crate::patch::{Patch, PatchModule};
+use crate::schedule::Schedule;
+use crate::timeline::Timeline;
 
 /// The control state of a patch. Plain data; applying a command doesn't allocate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Controls {
     modules: Vec<ModuleControls>,
+    /// Handle and position of every module, ascending.
+    by_handle: Vec<(Handle, usize)>,
+    timeline: Timeline,
     muted: bool,
+    /// The text of which pieces are coming.
+    incoming: Incoming,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 struct ModuleControls {
     spec: &'static ModuleSpec,
-    params: Vec<f32>,
+    /// The parameters and texts as the patch has them.
+    written: Settings,
+    /// The parameters and texts as they are now.
+    now: Settings,
     gate: bool,
     /// The notes that are held, in the order in which they began; at most [`NOTES_MAX`].
     notes: ArrayVec<Note, NOTES_MAX>,
+}
+
+/// What can be set of a module. The texts have room for any text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Settings {
+    params: Vec<f32>,
+    texts: Vec<String>,
+}
+
+/// A text on its way.
+#[derive(Clone, Debug, PartialEq)]
+struct Incoming {
+    module: Handle,
+    text: u8,
+    bytes: ArrayVec<u8, TEXT_MAX>,
 }
 
 /// As many notes are remembered as held, for each module that takes notes. There are no more voices.
 pub const NOTES_MAX: usize = CHANNELS_MAX;
 
 /// Why bytes are not the controls of this patch.
-#[derive(Clone, Copy, Debug, PartialEq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ControlsError {
-    /// They do not begin as controls do.
+    /// They are not controls at all.
     #[error("these bytes are not controls")]
     NotControls,
-    /// They are longer or shorter than the controls of this patch.
-    #[error("controls of {found} bytes, but this patch has {expected}: they are of another patch")]
-    Length {
-        /// How many bytes there are.
-        found: usize,
-        /// How many there should be.
-        expected: usize,
-    },
-    /// A parameter is not finite or out of its range.
-    #[error("parameter {param} of module {module} can't be {value}: they are of another patch")]
-    Value {
-        /// The position of the module in the patch.
-        module: u16,
-        /// The position of the parameter in the spec.
-        param: u16,
-        /// What the bytes say.
-        value: f32,
-    },
-    /// A gate or the mute is neither 0 nor 1, or a module without a gate has it open.
-    #[error("a switch of the controls can't be {0}")]
-    Switch(u8),
+    /// They don't have the modules of this patch, or not their parameters, texts and notes.
+    #[error("these are the controls of another patch")]
+    OtherPatch,
+    /// A parameter is not finite or out of its range, or a text is not right.
+    #[error("module {0} of the patch can't be set so: these are the controls of another patch")]
+    Value(usize),
 }
 
-/// The first bytes; the last one is the version of the encoding.
-const MAGIC: [u8; 4] = *b"CTL\x02";
+/// What a command has changed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Effect<'a> {
+    /// A parameter has this target now.
+    Param {
+        /// The position of the module in the patch.
+        module: usize,
+        /// The position of the parameter in its spec.
+        param: usize,
+        /// Held within its range.
+        value: f32,
+    },
+    /// A gate was opened (or triggered again) or closed.
+    Gate(usize, bool),
+    /// A note began or ended.
+    Note(usize, Note),
+    /// A text is whole, and is this.
+    Text {
+        /// The position of the module in the patch.
+        module: usize,
+        /// The position of the text in its spec.
+        text: usize,
+        /// The text.
+        value: &'a str,
+    },
+    /// The output is to fade out or in.
+    Mute(bool),
+    /// The sound is to start afresh.
+    Restart,
+    /// Only the controls have changed.
+    Nothing,
+}
 
 impl Controls {
-    /// As the patch says, gates closed, not muted.
+    /// As the patch says at frame 0, gates closed, not muted.
     pub fn of(patch: &Patch) -> Self {
-        let modules = patch
-            .modules()
-            .iter()
-            .map(|module| ModuleControls {
-                spec: module.spec(),
-                params: module.params().to_vec(),
-                gate: false,
-                notes: ArrayVec::new(),
-            })
-            .collect();
-        Self { modules, muted: false }
+        let modules: Vec<_> = patch.modules().iter().map(ModuleControls::of).collect();
+        let handles = patch.modules().iter().map(PatchModule::handle);
+        let mut by_handle: Vec<_> = handles.enumerate().map(|(at, handle)| (handle, at)).collect();
+        by_handle.sort_unstable();
+        let incoming = Incoming { module: Handle(u32::MAX), text: 0, bytes: ArrayVec::new() };
+        let timeline = Timeline::new(patch.transport());
+        Self { modules, by_handle, timeline, muted: false, incoming }
     }
 
-    /// Applies a command and returns it as it takes effect: values held within their range.
-    /// `None`, and nothing changes, if there is no such module, parameter or gate or the value is
-    /// not finite. [`Command::Restart`] changes no control.
-    pub fn apply(&mut self, command: &Command) -> Option<Command> {
+    /// Applies a command that takes effect at `frame` of the performance, at so many frames per second.
+    /// `None`, and nothing changes, if there is no such module, parameter, text or gate or the value is
+    /// not finite. [`Command::Edit`] is not for controls: see [`succeed`](Self::succeed).
+    pub fn apply(&mut self, command: &Command, frame: u64, rate_hz: u32) -> Option<Effect<'_>> {
         match *command {
             Command::SetParam { module, param, value } => {
-                let controls = self.modules.get_mut(usize::from(module.0))?;
-                let value = controls.spec.params.get(usize::from(param.0))?.accept(value)?;
-                controls.params[usize::from(param.0)] = value;
-                return Some(Command::SetParam { module, param, value });
+                let module = self.position(module)?;
+                let param = usize::from(param.0);
+                let controls = &mut self.modules[module];
+                let value = controls.spec.params.get(param)?.accept(value)?;
+                controls.now.params[param] = value;
+                Some(Effect::Param { module, param, value })
             }
             Command::Gate { module, on } => {
-                let controls = self.modules.get_mut(usize::from(module.0))?;
-                if !controls.spec.gate {
-                    return None;
-                }
-                controls.gate = on;
+                let module = self.position(module)?;
+                let controls = &mut self.modules[module];
+                controls.spec.gate.then(|| {
+                    controls.gate = on;
+                    Effect::Gate(module, on)
+                })
             }
             Command::Note { module, note } => {
-                let controls = self.modules.get_mut(usize::from(module.0))?;
+                let module = self.position(module)?;
+                let controls = &mut self.modules[module];
                 let is_finite = note.key.is_finite() && note.velocity.is_finite();
                 if !(controls.spec.notes && is_finite) {
                     return None;
@@ -102,27 +143,63 @@ impl Controls {
                 let (key, velocity) = (note.key.clamp(0.0, 127.0), note.velocity.clamp(0.0, 1.0));
                 let note = Note { key, velocity, ..note };
                 controls.hold(note);
-                return Some(Command::Note { module, note });
+                Some(Effect::Note(module, note))
             }
-            Command::Mute(muted) => self.muted = muted,
-            Command::Restart => (),
+            Command::Text { module, piece } => self.take_piece(module, &piece),
+            Command::Transport(change) => {
+                self.timeline.change(change, frame, rate_hz);
+                Some(Effect::Nothing)
+            }
+            Command::Mute(muted) => {
+                self.muted = muted;
+                Some(Effect::Mute(muted))
+            }
+            Command::Restart => Some(Effect::Restart),
+            Command::Edit { .. } => None,
         }
-        Some(*command)
+    }
+
+    /// Takes over from the controls of the patch before this one, at `frame`. What the text of a patch
+    /// says anew, it says; everything else stays where it was. Doesn't allocate.
+    pub fn succeed(&mut self, old: &Self, frame: u64, rate_hz: u32) {
+        for &(handle, at) in &self.by_handle {
+            if let Some(before) = old.position(handle) {
+                self.modules[at].succeed(&old.modules[before]);
+            }
+        }
+        self.timeline.succeed(&old.timeline, frame, rate_hz);
+        self.muted = old.muted;
+    }
+
+    /// The position of a module in the patch.
+    pub fn position(&self, module: Handle) -> Option<usize> {
+        let found = self.by_handle.binary_search_by_key(&module, |(handle, _)| *handle).ok()?;
+        Some(self.by_handle[found].1)
     }
 
     /// The target of a parameter, in its unit.
-    pub fn param(&self, module: ModuleIndex, param: ParamIndex) -> Option<f32> {
-        self.modules.get(usize::from(module.0))?.params.get(usize::from(param.0)).copied()
+    pub fn param(&self, module: Handle, param: ParamIndex) -> Option<f32> {
+        self.modules[self.position(module)?].now.params.get(usize::from(param.0)).copied()
+    }
+
+    /// A text of a module.
+    pub fn text(&self, module: Handle, text: usize) -> Option<&str> {
+        self.modules[self.position(module)?].now.texts.get(text).map(String::as_str)
     }
 
     /// Whether the gate of a module is open; `false` for a module without one.
-    pub fn gate(&self, module: ModuleIndex) -> bool {
-        self.modules.get(usize::from(module.0)).is_some_and(|controls| controls.gate)
+    pub fn gate(&self, module: Handle) -> bool {
+        self.position(module).is_some_and(|at| self.modules[at].gate)
     }
 
     /// The notes that are held by a module, in the order in which they began.
-    pub fn notes(&self, module: ModuleIndex) -> &[Note] {
-        self.modules.get(usize::from(module.0)).map_or(&[], |controls| &controls.notes)
+    pub fn notes(&self, module: Handle) -> &[Note] {
+        self.position(module).map_or(&[], |at| &self.modules[at].notes)
+    }
+
+    /// Where musical time stands.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
     }
 
     /// Whether the output is muted.
@@ -136,25 +213,103 @@ impl Controls {
             .iter()
             .map(|controls| controls.spec)
             .eq(patch.modules().iter().map(PatchModule::spec))
+            && patch
+                .modules()
+                .iter()
+                .enumerate()
+                .all(|(at, module)| self.by_handle.binary_search(&(module.handle(), at)).is_ok())
     }
 
-    /// The controls as bytes: 4 bytes that say so, then for each module its parameters (`f32`,
-    /// little-endian), its gate (one byte) and its held notes (their number in one byte, then 12 bytes
-    /// each), then the mute (one byte).
-    pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = MAGIC.to_vec();
-        for module in &self.modules {
-            bytes.extend(module.params.iter().flat_map(|value| value.to_le_bytes()));
-            bytes.push(u8::from(module.gate));
-            bytes.push(module.notes.len() as u8);
-            for note in &module.notes {
-                bytes.extend(note.key.to_le_bytes());
-                bytes.extend(note.velocity.to_le_bytes());
-                bytes.extend(note.id.to_le_bytes());
+    /// Gathers the pieces of a text; with the last one it is there.
+    fn take_piece(&mut self, module: Handle, piece: &TextPiece) -> Option<Effect<'_>> {
+        let at = self.position(module)?;
+        let text = usize::from(piece.text);
+        self.modules[at].spec.texts.get(text)?;
+        if piece.start == 0 {
+            self.incoming = Incoming { module, text: piece.text, bytes: ArrayVec::new() };
+        }
+        let incoming = &mut self.incoming;
+        let follows = (incoming.module, incoming.text) == (module, piece.text)
+            && incoming.bytes.len() == usize::from(piece.start);
+        if !follows || incoming.bytes.try_extend_from_slice(piece.content()).is_err() {
+            return None;
+        }
+        if incoming.bytes.len() < usize::from(piece.total) {
+            return Some(Effect::Nothing);
+        }
+        let whole = core::str::from_utf8(&incoming.bytes).ok()?;
+        let value = &mut self.modules[at].now.texts[text];
+        value.clear();
+        value.push_str(whole);
+        Some(Effect::Text { module: at, text, value })
+    }
+
+    /// Every parameter target as (module, parameter, value), by position.
+    pub(crate) fn param_values(&self) -> impl Iterator<Item = (usize, usize, f32)> {
+        self.modules.iter().enumerate().flat_map(|(module, controls)| {
+            let params = controls.now.params.iter().enumerate();
+            params.map(move |(param, &value)| (module, param, value))
+        })
+    }
+
+    /// Every text as (module, text, value), by position.
+    pub(crate) fn text_values(&self) -> impl Iterator<Item = (usize, usize, &str)> {
+        self.modules.iter().enumerate().flat_map(|(module, controls)| {
+            let texts = controls.now.texts.iter().enumerate();
+            texts.map(move |(text, value)| (module, text, value.as_str()))
+        })
+    }
+
+    /// Position, whether its gate is open, and its held notes, of every module.
+    pub(crate) fn held(&self) -> impl Iterator<Item = (usize, bool, &[Note])> {
+        let modules = self.modules.iter().enumerate();
+        modules.map(|(module, controls)| (module, controls.gate, &controls.notes[..]))
+    }
+
+    /// Whether module `at` has other parameters or texts than module `before` of the controls `old`.
+    pub(crate) fn differs(&self, at: usize, old: &Self, before: usize) -> bool {
+        self.modules[at].now != old.modules[before].now
+    }
+
+    /// Has the module at a position play what these controls say; a new one from its beginning.
+    pub(crate) fn bring(&self, at: usize, schedule: &mut Schedule, is_new: bool) {
+        let (controls, Some(module)) = (&self.modules[at], schedule.module(at)) else { return };
+        for (param, value) in controls.now.params.iter().enumerate() {
+            module.set_param(param, *value);
+        }
+        for (text, value) in controls.now.texts.iter().enumerate() {
+            module.set_text(text, value);
+        }
+        if is_new {
+            module.reset();
+            if controls.gate {
+                module.set_gate(true);
+            }
+            for note in &controls.notes {
+                module.note(*note);
             }
         }
-        bytes.push(u8::from(self.muted));
-        bytes
+    }
+
+    /// The controls as bytes for the processes of this very program.
+    ///
+    /// # Panics
+    /// Never: everything in them can be written.
+    pub fn encode(&self) -> Vec<u8> {
+        let modules = self.modules.iter().map(|module| ModuleData {
+            written: module.written.clone(),
+            now: module.now.clone(),
+            gate: module.gate,
+            notes: module.notes.iter().map(|n| (n.key, n.velocity, n.id)).collect(),
+        });
+        let incoming = &self.incoming;
+        let data = ControlsData {
+            modules: modules.collect(),
+            timeline: self.timeline.clone(),
+            muted: self.muted,
+            incoming: (incoming.module, incoming.text, incoming.bytes.to_vec()),
+        };
+        postcard::to_allocvec(&data).expect("controls are plain data")
     }
 
     /// The controls that [`encode`](Self::encode) made these bytes of.
@@ -162,54 +317,81 @@ impl Controls {
     /// # Errors
     /// If they are not controls of this patch, or a value is out of its range.
     pub fn decode(bytes: &[u8], patch: &Patch) -> Result<Self, ControlsError> {
+        let (data, rest): (ControlsData, _) =
+            postcard::take_from_bytes(bytes).map_err(|_| ControlsError::NotControls)?;
+        if !rest.is_empty() {
+            return Err(ControlsError::NotControls);
+        }
         let mut controls = Self::of(patch);
-        let mut rest = bytes.strip_prefix(&MAGIC).ok_or(ControlsError::NotControls)?;
-        let wrong_length =
-            ControlsError::Length { found: bytes.len(), expected: controls.encode().len() };
-        for (index, module) in controls.modules.iter_mut().enumerate() {
-            for (param, target) in module.params.iter_mut().enumerate() {
-                let value = f32::from_le_bytes(take(&mut rest).ok_or(wrong_length)?);
-                if module.spec.params[param].accept(value) != Some(value) {
-                    let (module, param) = (index as u16, param as u16);
-                    return Err(ControlsError::Value { module, param, value });
-                }
-                *target = value;
+        if data.modules.len() != controls.modules.len() {
+            return Err(ControlsError::OtherPatch);
+        }
+        for (at, (module, data)) in controls.modules.iter_mut().zip(data.modules).enumerate() {
+            let fits = module.written.same_counts(&data.written)
+                && module.written.same_counts(&data.now)
+                && (module.spec.gate || !data.gate)
+                && data.notes.len() <= if module.spec.notes { NOTES_MAX } else { 0 };
+            if !fits {
+                return Err(ControlsError::OtherPatch);
             }
-            let [gate] = take(&mut rest).ok_or(wrong_length)?;
-            module.gate = switch(gate, module.spec.gate)?;
-            let [count] = take(&mut rest).ok_or(wrong_length)?;
-            if usize::from(count) > if module.spec.notes { NOTES_MAX } else { 0 } {
-                return Err(ControlsError::Switch(count));
+            for settings in [&data.written, &data.now] {
+                settings.check(module.spec).then_some(()).ok_or(ControlsError::Value(at))?;
             }
-            for _ in 0..count {
-                let key = f32::from_le_bytes(take(&mut rest).ok_or(wrong_length)?);
-                let velocity = f32::from_le_bytes(take(&mut rest).ok_or(wrong_length)?);
-                let id = u32::from_le_bytes(take(&mut rest).ok_or(wrong_length)?);
+            module.written.copy(&data.written);
+            module.now.copy(&data.now);
+            module.gate = data.gate;
+            for (key, velocity, id) in data.notes {
                 if !(0.0..=127.0).contains(&key) || !(0.0..=1.0).contains(&velocity) {
-                    let (module, param) = (index as u16, 0);
-                    return Err(ControlsError::Value { module, param, value: key });
+                    return Err(ControlsError::Value(at));
                 }
                 module.notes.push(Note { on: true, key, velocity, id });
             }
         }
-        let [muted] = take(&mut rest).ok_or(wrong_length)?;
-        controls.muted = switch(muted, true)?;
-        if rest.is_empty() { Ok(controls) } else { Err(wrong_length) }
-    }
-
-    pub(crate) fn module_count(&self) -> usize {
-        self.modules.len()
-    }
-
-    /// Every parameter target as (module, parameter, value).
-    pub(crate) fn param_values(&self) -> impl Iterator<Item = (usize, usize, f32)> {
-        self.modules.iter().enumerate().flat_map(|(module, controls)| {
-            controls.params.iter().enumerate().map(move |(param, &value)| (module, param, value))
-        })
+        let (module, text, bytes) = data.incoming;
+        let bytes = bytes[..].try_into().map_err(|_| ControlsError::NotControls)?;
+        controls.incoming = Incoming { module, text, bytes };
+        controls.timeline = data.timeline;
+        controls.muted = data.muted;
+        Ok(controls)
     }
 }
 
+#[derive(Serialize, Deserialize)]
+struct ControlsData {
+    modules: Vec<ModuleData>,
+    timeline: Timeline,
+    muted: bool,
+    incoming: (Handle, u8, Vec<u8>),
+}
+
+#[derive(Serialize, Deserialize)]
+struct ModuleData {
+    written: Settings,
+    now: Settings,
+    gate: bool,
+    notes: Vec<(f32, f32, u32)>,
+}
+
 impl ModuleControls {
+    fn of(module: &PatchModule) -> Self {
+        let room = |text: &String| {
+            let mut roomy = String::with_capacity(TEXT_MAX);
+            roomy.push_str(text);
+            roomy
+        };
+        let settings = || Settings {
+            params: module.params().to_vec(),
+            texts: module.texts().iter().map(room).collect(),
+        };
+        Self {
+            spec: module.spec(),
+            written: settings(),
+            now: settings(),
+            gate: false,
+            notes: ArrayVec::new(),
+        }
+    }
+
     /// Remembers a note that begins, forgets one that ends. With no place left the first is forgotten, as
     /// the voice that holds it makes way.
     fn hold(&mut self, note: Note) {
@@ -221,19 +403,42 @@ impl ModuleControls {
             self.notes.push(note);
         }
     }
+
+    fn succeed(&mut self, old: &Self) {
+        for (param, now) in self.now.params.iter_mut().enumerate() {
+            if self.written.params[param] == old.written.params[param] {
+                *now = old.now.params[param];
+            }
+        }
+        for (text, now) in self.now.texts.iter_mut().enumerate() {
+            if self.written.texts[text] == old.written.texts[text] {
+                now.clear();
+                now.push_str(&old.now.texts[text]);
+            }
+        }
+        self.gate = old.gate;
+        self.notes.clone_from(&old.notes);
+    }
 }
 
-/// Takes the first `N` bytes off.
-fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
-    let (first, others) = bytes.split_first_chunk()?;
-    *bytes = others;
-    Some(*first)
-}
+impl Settings {
+    fn same_counts(&self, other: &Self) -> bool {
+        (self.params.len(), self.texts.len()) == (other.params.len(), other.texts.len())
+    }
 
-fn switch(byte: u8, may_be_on: bool) -> Result<bool, ControlsError> {
-    match byte {
-        0 => Ok(false),
-        1 if may_be_on => Ok(true),
-        _ => Err(ControlsError::Switch(byte)),
+    /// Whether all of this could have been set.
+    fn check(&self, spec: &ModuleSpec) -> bool {
+        let mut params = self.params.iter().zip(spec.params);
+        let mut texts = self.texts.iter().zip(spec.texts);
+        params.all(|(value, spec)| spec.accept(*value) == Some(*value))
+            && texts.all(|(text, spec)| text.len() <= TEXT_MAX && (spec.check)(text).is_ok())
+    }
+
+    fn copy(&mut self, from: &Self) {
+        self.params.copy_from_slice(&from.params);
+        for (text, from) in self.texts.iter_mut().zip(&from.texts) {
+            text.clear();
+            text.push_str(from);
+        }
     }
 }

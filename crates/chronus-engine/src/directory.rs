@@ -1,10 +1,10 @@
 //! What in a patch can be played: module names to indices, and what is wrong with a name that
 //! isn't there.
 
-use chronus_dsp::{ModuleSpec, ParamSpec};
+use chronus_dsp::{ModuleSpec, ParamSpec, TextSpec};
 use thiserror::Error;
 
-use crate::command::{ModuleIndex, ParamIndex};
+use crate::command::{Handle, ParamIndex};
 use crate::names;
 use crate::patch::Patch;
 
@@ -19,8 +19,8 @@ pub struct Directory {
 pub struct ModuleEntry {
     /// Its name in the patch.
     pub id: String,
-    /// Its place in the patch.
-    pub index: ModuleIndex,
+    /// What commands call it.
+    pub handle: Handle,
     /// What it is.
     pub spec: &'static ModuleSpec,
 }
@@ -43,6 +43,16 @@ pub enum LookupError {
         module: String,
         /// What was asked for.
         param: String,
+        /// What would be right.
+        instead: String,
+    },
+    /// The module has no such text.
+    #[error("module `{module}` has no text `{text}`; {instead}")]
+    UnknownText {
+        /// The module.
+        module: String,
+        /// What was asked for.
+        text: String,
         /// What would be right.
         instead: String,
     },
@@ -70,10 +80,9 @@ impl Directory {
         let modules = patch
             .modules()
             .iter()
-            .enumerate()
-            .map(|(i, module)| ModuleEntry {
+            .map(|module| ModuleEntry {
                 id: module.id().to_owned(),
-                index: ModuleIndex(i as u16),
+                handle: module.handle(),
                 spec: module.spec(),
             })
             .collect();
@@ -104,20 +113,20 @@ impl Directory {
         &self,
         id: &str,
         param: &str,
-    ) -> Result<(ModuleIndex, ParamIndex, &'static ParamSpec), LookupError> {
+    ) -> Result<(Handle, ParamIndex, &'static ParamSpec), LookupError> {
         let module = self.module(id)?;
         let (index, spec) = module.param(param)?;
-        Ok((module.index, index, spec))
+        Ok((module.handle, index, spec))
     }
 
     /// The module with this id, which has a gate.
     ///
     /// # Errors
     /// If there is no such module, or it has no gate.
-    pub fn gate(&self, id: &str) -> Result<ModuleIndex, LookupError> {
+    pub fn gate(&self, id: &str) -> Result<Handle, LookupError> {
         let module = self.module(id)?;
         if module.has_gate() {
-            return Ok(module.index);
+            return Ok(module.handle);
         }
         let gated = self.modules().filter(|module| module.has_gate());
         let gated = names::list(gated.map(|module| module.id.as_str()));
@@ -131,10 +140,10 @@ impl Directory {
     ///
     /// # Errors
     /// If there is no such module, or it takes no notes.
-    pub fn notes(&self, id: &str) -> Result<ModuleIndex, LookupError> {
+    pub fn notes(&self, id: &str) -> Result<Handle, LookupError> {
         let module = self.module(id)?;
         if module.takes_notes() {
-            return Ok(module.index);
+            return Ok(module.handle);
         }
         let others = self.modules().filter(|module| module.takes_notes());
         let others = names::list(others.map(|module| module.id.as_str()));
@@ -158,6 +167,28 @@ impl ModuleEntry {
                 instead: names::instead(name, "parameters", params.iter().map(|param| param.name)),
             }),
         }
+    }
+
+    /// Its text of this name.
+    ///
+    /// # Errors
+    /// If it has none.
+    pub fn text(&self, name: &str) -> Result<(u8, &'static TextSpec), LookupError> {
+        let texts = self.spec.texts;
+        match texts.iter().position(|text| text.name == name) {
+            Some(i) => Ok((i as u8, &texts[i])),
+            None => Err(LookupError::UnknownText {
+                module: self.id.clone(),
+                text: name.to_owned(),
+                instead: names::instead(name, "texts", texts.iter().map(|text| text.name)),
+            }),
+        }
+    }
+
+    /// The names of the values that it tells; empty for most.
+    pub fn told(&self) -> impl Iterator<Item = &'static str> + Clone + use<> {
+        let spec = self.spec;
+        spec.told.iter().map(|output| spec.outputs[*output].name)
     }
 
     /// Whether it takes notes.

@@ -2,15 +2,16 @@
 
 use core::ops::RangeInclusive;
 
-use chronus_dsp::Transport;
+use arrayvec::ArrayVec;
 use thiserror::Error;
 
-use crate::command::{Command, ModuleIndex};
-use crate::controls::Controls;
+use crate::command::{Command, Handle};
+use crate::controls::{Controls, Effect};
+use crate::edit::{Preparation, fade_frames};
 use crate::master::Master;
-use crate::patch::Patch;
-use crate::safety::{DcBlocker, Limiter};
-use crate::schedule::Schedule;
+use crate::output::OutputStage;
+use crate::patch::{Patch, Recordings};
+use crate::schedule::{Schedule, Shares};
 use crate::{BLOCK_FRAMES, Block, CHANNELS};
 
 /// The rates that an engine renders at, in frames per second.
@@ -33,44 +34,71 @@ pub enum EngineError {
 /// [`render`](Self::render). There is no queue: a command makes the engine render the block up to
 /// its frame and takes effect there at once, so none is ever too many.
 pub struct Engine {
+    patch: Patch,
     schedule: Schedule,
     master: Master,
-    dc_blocker: Option<DcBlocker>,
-    limiter: Option<Limiter>,
+    output: OutputStage,
     controls: Controls,
     rate_hz: u32,
+    /// The change of patches under way.
+    change: Option<Change>,
+    /// Changes that are over, whose remains wait to be freed: one that came to its end, and one that was cut
+    /// short by it.
+    remains: ArrayVec<Preparation, 2>,
+    /// The first frame of the block under way, since the performance began.
+    block_start: u64,
     /// The block under way, rendered up to `frames_done`.
     block: Block,
     frames_done: usize,
 }
 
+/// One patch gives way to the next.
+struct Change {
+    frames_done: usize,
+    /// What comes, and in the end what is gone.
+    preparation: Preparation,
+}
+
 impl Engine {
-    /// An engine at the first frame of a block, its parameters where `controls` has them, the
-    /// gates that are open there just triggered, and the output at full level unless muted.
+    /// An engine at the first frame of a block, counted from the beginning of the performance, its
+    /// parameters where `controls` has them, the gates that are open there just triggered, and the output
+    /// at full level unless muted.
     ///
     /// # Errors
     /// If the rate is out of [`RATES_HZ`] or the controls are of another patch.
-    pub fn new(patch: &Patch, rate_hz: u32, controls: &Controls) -> Result<Self, EngineError> {
+    pub fn new(
+        patch: Patch,
+        rate_hz: u32,
+        controls: Controls,
+        first_frame: u64,
+        recordings: &dyn Recordings,
+    ) -> Result<Self, EngineError> {
         if !RATES_HZ.contains(&rate_hz) {
             return Err(EngineError::Rate(rate_hz));
         }
-        if !controls.fits(patch) {
+        if !controls.fits(&patch) {
             return Err(EngineError::Controls);
         }
-        let mut schedule = Schedule::new(patch, rate_hz);
-        for (module, param, value) in controls.param_values() {
-            schedule.module(module).set_param(param, value);
-        }
         let mut engine = Self {
-            schedule,
+            schedule: Schedule::new(&patch, rate_hz, recordings),
             master: Master::new(rate_hz, controls.muted()),
-            dc_blocker: patch.safety().dc_blocker.then(|| DcBlocker::new(rate_hz)),
-            limiter: patch.safety().limiter.then(|| Limiter::new(rate_hz)),
-            controls: controls.clone(),
+            output: OutputStage::new(patch.safety(), rate_hz),
+            controls,
+            patch,
             rate_hz,
+            change: None,
+            remains: ArrayVec::new(),
+            block_start: first_frame,
             block: [0.0; BLOCK_FRAMES * CHANNELS],
             frames_done: 0,
         };
+        let Self { schedule, controls, .. } = &mut engine;
+        for (module, param, value) in controls.param_values() {
+            schedule.module(module).into_iter().for_each(|module| module.set_param(param, value));
+        }
+        for (module, text, value) in controls.text_values() {
+            schedule.module(module).into_iter().for_each(|module| module.set_text(text, value));
+        }
         engine.reset_modules();
         Ok(engine)
     }
@@ -80,32 +108,83 @@ impl Engine {
     /// Offsets ascend within a block: a command for a frame that is already rendered applies at
     /// the first frame that is not, and one past the block's end applies at the end, before the
     /// next block. A command for a module, parameter or gate that is not there, or with a value
-    /// that is not finite, changes nothing.
+    /// that is not finite, changes nothing. [`Command::Edit`] needs more than itself: see
+    /// [`edit`](Self::edit).
     pub fn apply(&mut self, offset_in_block: usize, command: &Command) {
         self.render_to(offset_in_block.min(BLOCK_FRAMES));
-        match self.controls.apply(command) {
-            Some(Command::SetParam { module, param, value }) => {
-                self.schedule.module(module.0.into()).set_param(param.0.into(), value);
+        let frame = self.frame();
+        let Self { schedule, controls, .. } = self;
+        match controls.apply(command, frame, self.rate_hz) {
+            Some(Effect::Param { module, param, value }) => {
+                schedule.module(module).into_iter().for_each(|it| it.set_param(param, value));
             }
-            Some(Command::Gate { module, on }) => {
-                self.schedule.module(module.0.into()).set_gate(on);
+            Some(Effect::Gate(module, on)) => {
+                schedule.module(module).into_iter().for_each(|it| it.set_gate(on));
             }
-            Some(Command::Note { module, note }) => {
-                self.schedule.module(module.0.into()).note(note);
+            Some(Effect::Note(module, note)) => {
+                schedule.module(module).into_iter().for_each(|it| it.note(note));
             }
-            Some(Command::Mute(muted)) => self.master.mute(muted),
-            Some(Command::Restart) => {
+            Some(Effect::Text { module, text, value }) => {
+                schedule.module(module).into_iter().for_each(|it| it.set_text(text, value));
+            }
+            Some(Effect::Mute(muted)) => self.master.mute(muted),
+            Some(Effect::Restart) => {
+                self.settle();
                 self.reset_modules();
                 self.master.restart(self.controls.muted());
-                if let Some(blocker) = &mut self.dc_blocker {
-                    blocker.reset();
-                }
-                if let Some(limiter) = &mut self.limiter {
-                    limiter.reset();
-                }
+                self.output.reset();
             }
-            None => (),
+            Some(Effect::Nothing) | None => (),
         }
+    }
+
+    /// Begins to prepare `patch` as the next one. May take as long as it likes, and frees what earlier
+    /// changes have left behind.
+    pub fn prepare(&mut self, patch: Patch) -> Preparation {
+        self.remains.clear();
+        Preparation::begin(&self.patch, patch, self.rate_hz)
+    }
+
+    /// Frees what an earlier change has left behind; returns whether there was anything.
+    pub fn tidy(&mut self) -> bool {
+        let had_any = !self.remains.is_empty();
+        self.remains.clear();
+        had_any
+    }
+
+    /// Whether a change of patches is under way. What is prepared then takes effect all the same, but it ends
+    /// the one before at once.
+    pub fn is_changing(&self) -> bool {
+        self.change.is_some()
+    }
+
+    /// Exchanges the patch, at a frame of the next block as in [`apply`](Self::apply). Modules that are in
+    /// both patches play on; what goes and what comes is crossfaded. Allocates nothing and frees nothing,
+    /// if [`tidy`](Self::tidy) or [`prepare`](Self::prepare) was called since the edit before.
+    ///
+    /// # Panics
+    /// If the preparation is not complete.
+    pub fn edit(&mut self, offset_in_block: usize, mut preparation: Preparation) {
+        assert!(preparation.is_complete(), "a patch that is not ready can't be played");
+        self.render_to(offset_in_block.min(BLOCK_FRAMES));
+        self.settle();
+        let frame = self.frame();
+        preparation.controls.succeed(&self.controls, frame, self.rate_hz);
+        preparation.exchange_cells(&mut self.schedule);
+        std::mem::swap(&mut self.controls, &mut preparation.controls);
+        std::mem::swap(&mut self.patch, &mut preparation.patch);
+        let old = &preparation.controls;
+        for (at, module) in self.patch.modules().iter().enumerate() {
+            let Some(before) = old.position(module.handle()) else { continue };
+            let is_new = preparation.kept[at].is_none();
+            if is_new || self.controls.differs(at, old, before) {
+                self.controls.bring(at, &mut self.schedule, is_new);
+            }
+        }
+        if let Some(output) = &mut preparation.output {
+            std::mem::swap(&mut self.output, output);
+        }
+        self.change = Some(Change { frames_done: 0, preparation });
     }
 
     /// Renders the rest of the block under way and begins the next.
@@ -113,11 +192,29 @@ impl Engine {
         self.render_to(BLOCK_FRAMES);
         *block = self.block;
         self.frames_done = 0;
+        self.block_start += BLOCK_FRAMES as u64;
+    }
+
+    /// Has the buses rendered too, from now on.
+    pub fn listen_to_buses(&mut self) {
+        self.schedule.with_buses = true;
+    }
+
+    /// Name, left and right of each bus in the block that was rendered last, before mute and limiter.
+    pub fn buses(&self) -> impl Iterator<Item = (&str, [&[f32]; 2])> {
+        let taps = self.schedule.wiring.buses.iter();
+        let names = self.patch.buses().iter().map(|bus| bus.name.as_str());
+        names.zip(taps.map(|[left, right]| [&left.mixed[..], &right.mixed[..]]))
+    }
+
+    /// What meters and their like have told at the end of the block that was rendered last.
+    pub fn told(&self) -> impl Iterator<Item = (Handle, [f32; 2])> {
+        self.schedule.told()
     }
 
     /// How many frames the limiter delays the sound; 0 without one.
     pub fn delay_frames(&self) -> usize {
-        self.limiter.as_ref().map_or(0, Limiter::delay_frames)
+        self.output.delay_frames()
     }
 
     /// Where the controls stand after all commands applied so far.
@@ -125,36 +222,78 @@ impl Engine {
         &self.controls
     }
 
+    /// What is played.
+    pub fn patch(&self) -> &Patch {
+        &self.patch
+    }
+
+    /// The frame that is rendered next, since the performance began.
+    fn frame(&self) -> u64 {
+        self.block_start + self.frames_done as u64
+    }
+
     fn render_to(&mut self, end: usize) {
-        if end <= self.frames_done {
-            return;
+        let fade_frames = fade_frames(self.rate_hz);
+        while self.frames_done < end {
+            let left = self.change.as_ref().map(|change| fade_frames - change.frames_done);
+            let piece_end = left.map_or(end, |left| end.min(self.frames_done + left));
+            self.render_piece(piece_end, fade_frames);
+            let done = self.change.as_ref().is_some_and(|change| change.frames_done == fade_frames);
+            if done {
+                self.settle();
+            }
         }
+    }
+
+    /// Renders frames in none of which a change of patches begins or ends.
+    fn render_piece(&mut self, end: usize, fade_frames: usize) {
         let frames = self.frames_done..end;
-        self.schedule.process(frames.clone(), Transport::stopped(self.rate_hz));
+        let mut shares: Shares = [1.0; BLOCK_FRAMES];
+        if let Some(change) = &mut self.change {
+            for share in &mut shares[frames.clone()] {
+                change.frames_done += 1;
+                *share = change.frames_done as f32 / fade_frames as f32;
+            }
+        }
+        let transport = self.controls.timeline().at(self.frame(), self.rate_hz);
+        self.schedule.process(frames.clone(), transport, &shares);
         let (left, right) = self.schedule.heard();
+        let before = self.change.as_mut().and_then(|change| change.preparation.output.as_mut());
+        let mut before = before;
         for frame in frames {
             let gain = self.master.step();
-            let mut heard = [left[frame] * gain, right[frame] * gain];
-            if let Some(blocker) = &mut self.dc_blocker {
-                heard = blocker.process(heard);
+            let heard = [left[frame] * gain, right[frame] * gain];
+            let mut out = self.output.process(heard);
+            if let Some(before) = &mut before {
+                let (was, share) = (before.process(heard), shares[frame]);
+                out = std::array::from_fn(|c| was[c] + (out[c] - was[c]) * share);
             }
-            if let Some(limiter) = &mut self.limiter {
-                heard = limiter.process(heard);
-            }
-            self.block[CHANNELS * frame..][..CHANNELS].copy_from_slice(&heard);
+            self.block[CHANNELS * frame..][..CHANNELS].copy_from_slice(&out);
         }
         self.frames_done = end;
+    }
+
+    /// Ends a change of patches.
+    fn settle(&mut self) {
+        if let Some(Change { mut preparation, .. }) = self.change.take() {
+            preparation.settle(&mut self.schedule);
+            if self.remains.is_full() {
+                self.remains.remove(0);
+            }
+            self.remains.push(preparation);
+        }
     }
 
     /// All modules as new; the gates that are open trigger.
     fn reset_modules(&mut self) {
         self.schedule.reset();
-        for index in 0..self.controls.module_count() {
-            if self.controls.gate(ModuleIndex(index as u16)) {
-                self.schedule.module(index).set_gate(true);
+        for (module, gate, notes) in self.controls.held() {
+            let Some(module) = self.schedule.module(module) else { continue };
+            if gate {
+                module.set_gate(true);
             }
-            for note in self.controls.notes(ModuleIndex(index as u16)) {
-                self.schedule.module(index).note(*note);
+            for note in notes {
+                module.note(*note);
             }
         }
     }

@@ -7,20 +7,28 @@
 pub mod command;
 pub mod controls;
 pub mod directory;
+pub mod edit;
 pub mod engine;
 mod master;
-pub mod names;
+mod output;
 pub mod patch;
 pub mod reference;
 mod safety;
 mod schedule;
+pub mod timeline;
+mod wiring;
 
-pub use chronus_dsp::{ALL_NOTES, BLOCK_FRAMES, ModuleSpec, Note, ParamSpec};
-pub use command::{Command, DecodeError, ModuleIndex, ParamIndex};
-pub use controls::{Controls, ControlsError};
+pub use chronus_dsp::{
+    ALL_NOTES, BLOCK_FRAMES, ModuleSpec, Note, ParamSpec, Recording, RecordingSpec, TEXT_MAX,
+    TextSpec,
+};
+pub use chronus_dsp::{names, tables};
+pub use command::{Command, DecodeError, Handle, ParamIndex, TextPiece, TransportChange};
+pub use controls::{Controls, ControlsError, Effect};
 pub use directory::{Directory, LookupError, ModuleEntry};
+pub use edit::Preparation;
 pub use engine::{Engine, EngineError};
-pub use patch::{Patch, PatchError};
+pub use patch::{NoRecordings, Patch, PatchError, Recordings};
 
 /// Channels of the output: left and right.
 pub const CHANNELS: usize = 2;

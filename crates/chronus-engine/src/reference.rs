@@ -20,10 +20,15 @@ the page and the program differ.
 /// Each kind in a line: its name and its summary.
 pub fn overview() -> String {
     let width = CATALOG.iter().map(|entry| entry.spec.kind.len()).max().unwrap_or_default();
-    CATALOG.iter().fold(String::new(), |mut text, entry| {
-        let _ = writeln!(text, "{:width$}  {}", entry.spec.kind, entry.spec.summary);
-        text
-    })
+    let mut text = String::new();
+    for group in CATALOG.chunk_by(|a, b| a.group() == b.group()) {
+        let gap = if text.is_empty() { "" } else { "\n" };
+        let _ = writeln!(text, "{gap}{}", group[0].group());
+        for ModuleSpec { kind, summary, .. } in group.iter().map(|entry| entry.spec) {
+            let _ = writeln!(text, "  {kind:width$}  {summary}");
+        }
+    }
+    text
 }
 
 /// All about one kind, in Markdown that can also be read as it is.
@@ -40,12 +45,17 @@ pub fn of_kind(kind: &str) -> Result<String, String> {
 /// The whole reference in Markdown, with a list of the kinds at its head.
 pub fn markdown() -> String {
     let mut text = String::from(HEAD);
-    for ModuleSpec { kind, summary, .. } in CATALOG.iter().map(|entry| entry.spec) {
-        let _ = writeln!(text, "* [`{kind}`](#{kind}): {summary}");
+    for group in CATALOG.chunk_by(|a, b| a.group() == b.group()) {
+        let _ = writeln!(text, "{}:\n", group[0].group());
+        for ModuleSpec { kind, summary, .. } in group.iter().map(|entry| entry.spec) {
+            let _ = writeln!(text, "* [`{kind}`](#{kind}): {summary}");
+        }
+        text.push('\n');
     }
     for entry in CATALOG {
-        let _ = write!(text, "\n{}", section(entry.spec));
+        let _ = writeln!(text, "{}", section(entry.spec));
     }
+    text.pop();
     text
 }
 
@@ -62,7 +72,11 @@ fn section(spec: &ModuleSpec) -> String {
         let _ = writeln!(text, "* Text `{name}` (`\"{default}\"` by itself): {doc}.");
     }
     if let Some(recording) = spec.recording {
-        let _ = writeln!(text, "* Recording (`file = \"NAME.wav\"`): {recording}.");
+        let _ = writeln!(text, "* Recording (`file = \"NAME.wav\"`): {}.", recording.doc);
+    }
+    if !spec.told.is_empty() {
+        let names: Vec<_> = spec.told.iter().map(|output| spec.outputs[*output].name).collect();
+        let _ = writeln!(text, "* Readings: `/meter/ID` tells {}.", names::list(names));
     }
     if spec.notes {
         text.push_str("* Notes: `/note/ID` plays them.\n");
@@ -158,15 +172,19 @@ mod tests {
         assert!(sine.contains("* Bypassed: `out` is silent.\n"), "{sine}");
         assert!(!sine.contains("Gate"), "{sine}");
         let biquad = of_kind("biquad").expect("a kind");
-        let mode = "| `mode`    | `\"low-pass\"`, `\"high-pass\"`, `\"band-pass\"`, `\"notch\"`, ";
+        let mode = "`\"low-pass\"`, `\"high-pass\"`, `\"band-pass\"`, `\"notch\"`, ";
         assert!(biquad.contains(mode), "{biquad}");
     }
 
     #[test]
     fn the_overview_has_a_line_for_each_kind() {
         let text = overview();
-        assert_eq!(text.lines().count(), chronus_dsp::catalog::CATALOG.len());
-        assert!(text.contains("A pure tone.\n"), "{text}");
+        for entry in chronus_dsp::catalog::CATALOG {
+            let line =
+                |line: &&str| line.trim_start().starts_with(&format!("{} ", entry.spec.kind));
+            assert_eq!(text.lines().filter(line).count(), 1, "{}", entry.spec.kind);
+        }
+        assert!(text.contains("  A pure tone"), "{text}");
     }
 
     #[test]

@@ -1,259 +1,189 @@
-//! The compiled order: modules as steps, each after those it hears, with the buffers between them.
+//! The modules of a patch as cells, rendered in the order of their wiring, with the buffers between them.
 
 use core::ops::Range;
 
 use arrayvec::ArrayVec;
 use chronus_dsp::{
-    Buffer, CHANNEL_COUNTS, Drive, FrameSet, INPUTS_MAX, Instance, PortSet, Transport, Turn,
-    frame_set, mix, silent_buffer,
+    BLOCK_FRAMES, Buffer, CHANNEL_COUNTS, Drive, FrameSet, INPUTS_MAX, Instance, PortSet,
+    Transport, Turn, frame_set, mix, silent_buffer,
 };
 use pulp::Arch;
 
-use crate::patch::{Cable, DRIVES_MAX, OutputPort, Patch, TargetPort};
+use crate::command::Handle;
+use crate::patch::{DRIVES_MAX, Patch, PatchModule, Recordings};
+use crate::wiring::{Feed, Feeds, Gain, Source, Tap, Wiring};
 
 /// The modules of a patch, ready to render.
 pub(crate) struct Schedule {
-    steps: Vec<Step>,
-    /// The step of each module, by its index in the patch.
-    step_of_module: Vec<usize>,
-    /// What is heard left and right, mixed down to one channel.
-    heard: [(Source, Buffer); 2],
+    pub cells: Vec<Cell>,
+    pub wiring: Wiring,
+    /// Whether the buses are listened to.
+    pub with_buses: bool,
     mixer: Mixer,
 }
 
-/// Where signals of many channels are added up before they are mixed down, once for all.
-struct Mixer {
-    arch: Arch,
-    wide: [Buffer; CHANNEL_COUNTS.len()],
-}
-
-struct Step {
-    instance: Instance,
-    inputs: Vec<Feed>,
-    /// Parameter, depth and signal of the cables that end at parameters.
-    drives: Vec<(usize, f32, Feed)>,
+/// A module and what it has rendered. One that was moved elsewhere is empty.
+#[derive(Default)]
+pub(crate) struct Cell {
+    instance: Option<Instance>,
     outputs: Vec<Buffer>,
     /// Where each output is silent.
     silent: Vec<FrameSet>,
-    /// Outputs without a cable.
-    unheard: PortSet,
-    /// If all that is heard of it goes to inputs of later steps: step and input of each.
-    readers: Option<Vec<(usize, usize)>>,
 }
 
-/// An output of a step, and the channels of its buffer.
-#[derive(Clone, Copy, PartialEq)]
-struct Source {
-    step: usize,
-    output: usize,
-    channels: usize,
-}
-
-/// What a port gets.
-enum Feed {
-    /// No cable: silence.
-    Nothing,
-    /// The very buffer of the only source.
-    Direct(Source),
-    /// A buffer of its own, into which sources are summed in the order of the patch, each times a
-    /// factor; and where it is silent.
-    Mixed(Vec<(Source, f32)>, Buffer, FrameSet),
-}
+/// How far a change of patches has come in each frame of the block, from 0 to 1.
+pub(crate) type Shares = [f32; BLOCK_FRAMES];
 
 impl Schedule {
-    /// All modules new, at the default parameters of their kinds.
-    pub fn new(patch: &Patch, rate_hz: u32) -> Self {
-        let mut step_of_module = vec![0; patch.modules().len()];
-        for (step, &module) in patch.order().iter().enumerate() {
-            step_of_module[module] = step;
-        }
-        let source = |port: OutputPort| Source {
-            step: step_of_module[port.module],
-            output: port.output,
-            channels: patch.modules()[port.module].channels(),
-        };
-        let steps = patch.order().iter().map(|&index| {
-            let module = &patch.modules()[index];
-            let (spec, channels) = (module.spec(), module.channels());
-            let own = step_of_module[index];
-            let leads_to = |port: TargetPort| {
-                patch
-                    .cables()
-                    .iter()
-                    .filter(move |cable| cable.to.module == index && cable.to.port == port)
-            };
-            let with_factor = |cable: &Cable| (source(cable.from), cable.depth);
-            let inputs = (0..spec.inputs.len())
-                .map(|input| {
-                    let sources = leads_to(TargetPort::Input(input)).map(with_factor).collect();
-                    Feed::new(sources, channels, own)
-                })
-                .collect();
-            let drives = (0..spec.params.len()).flat_map(|param| {
-                leads_to(TargetPort::Param(param)).map(move |cable| (param, cable))
-            });
-            let drives = drives
-                .map(|(param, cable)| {
-                    (param, cable.depth, Feed::driving(source(cable.from), channels, own))
-                })
-                .collect();
-            let outputs = spec.outputs.iter().map(|_| silent_buffer(channels)).collect();
-            let silent = vec![FrameSet::MAX; spec.outputs.len()];
-            let instance = module.construct(rate_hz);
-            Step { instance, inputs, drives, outputs, silent, unheard: 0, readers: None }
-        });
-        let steps = steps.collect();
-        let heard = [patch.left(), patch.right()].map(|port| (source(port), silent_buffer(1)));
-        let mixer = Mixer { arch: Arch::new(), wide: CHANNEL_COUNTS.map(silent_buffer) };
-        let mut schedule = Self { steps, step_of_module, heard, mixer };
-        schedule.find_readers();
-        schedule
+    /// All modules new, at the parameters of the patch.
+    pub fn new(patch: &Patch, rate_hz: u32, recordings: &dyn Recordings) -> Self {
+        let cell = |module| Cell::new(module, rate_hz, recordings);
+        let cells = patch.modules().iter().map(cell).collect();
+        Self { cells, wiring: Wiring::of(patch), with_buses: false, mixer: Mixer::new() }
     }
 
-    /// Finds out which outputs nobody reads, and which steps are read by inputs of later ones alone.
-    fn find_readers(&mut self) {
-        for own in 0..self.steps.len() {
-            let (mut readers, mut heard, mut is_simple) = (Vec::new(), 0, true);
-            for (index, step) in self.steps.iter().enumerate() {
-                for (input, feed) in step.inputs.iter().enumerate() {
-                    for source in feed.sources().filter(|source| source.step == own) {
-                        readers.push((index, input));
-                        heard |= 1 << source.output;
-                        is_simple &= index > own;
-                    }
-                }
-                for (.., feed) in &step.drives {
-                    for source in feed.sources().filter(|source| source.step == own) {
-                        (heard, is_simple) = (heard | 1 << source.output, false);
-                    }
-                }
-            }
-            for (source, _) in self.heard.iter().filter(|(source, _)| source.step == own) {
-                (heard, is_simple) = (heard | 1 << source.output, false);
-            }
-            self.steps[own].unheard = !heard;
-            self.steps[own].readers = is_simple.then_some(readers);
-        }
-    }
-
-    /// The module at an index of the patch.
-    pub fn module(&mut self, index: usize) -> &mut Instance {
-        &mut self.steps[self.step_of_module[index]].instance
+    /// The module at a position of the patch.
+    pub fn module(&mut self, position: usize) -> Option<&mut Instance> {
+        self.cells.get_mut(position)?.instance.as_mut()
     }
 
     /// Makes every module as new, with its parameters where they were last set, and silences what
     /// cables that run in a circle would bring from before.
     pub fn reset(&mut self) {
-        for step in &mut self.steps {
-            step.instance.reset();
-            for output in &mut step.outputs {
-                output.fill(0.0);
-            }
-            step.silent.fill(FrameSet::MAX);
-        }
+        self.cells.iter_mut().for_each(Cell::reset);
     }
 
-    /// Renders these frames of all modules, in order. A cable from a step to itself or to an earlier
+    /// Renders these frames of all modules, in order. A cable from a cell to itself or to an earlier
     /// one brings the same frames of the block before, which are still there.
-    pub fn process(&mut self, frames: Range<usize>, transport: Transport) {
+    pub fn process(&mut self, frames: Range<usize>, transport: Transport, shares: &Shares) {
+        let Wiring { order, feeds, heard, buses, .. } = &mut self.wiring;
         let set = frame_set(&frames);
-        for index in 0..self.steps.len() {
-            let is_ignored = self.is_ignored(index, set);
-            let (before, rest) = self.steps.split_at_mut(index);
-            let Some((step, after)) = rest.split_first_mut() else { return };
-            let around = (&*before, &*after);
-            step.process(around, &mut self.mixer, frames.clone(), transport, is_ignored);
+        for &index in order.iter() {
+            let is_ignored = is_ignored(&self.cells, feeds, index, set);
+            let (before, rest) = self.cells.split_at_mut(index);
+            let Some((cell, after)) = rest.split_first_mut() else { continue };
+            let around = Around { before, after, mixer: &mut self.mixer };
+            let span = Span { frames: frames.clone(), transport, shares };
+            cell.process(&mut feeds[index], around, &span, is_ignored);
         }
-        let [left, right] = &mut self.heard;
-        let mix_down = |(source, mixed): &mut (Source, Buffer)| {
-            let signal = &self.steps[source.step].outputs[source.output];
-            let cut = |channels: usize| frames.start * channels..frames.end * channels;
-            let (mixed, signal) = (&mut mixed[frames.clone()], &signal[cut(source.channels)]);
-            if source.channels == 1 {
-                mixed.copy_from_slice(signal);
-            } else {
-                mixed.fill(0.0);
-                mix::add_down(self.mixer.arch, mixed, signal, source.channels);
-            }
-        };
-        mix_down(left);
-        if right.0 == left.0 {
-            right.1[frames.clone()].copy_from_slice(&left.1[frames]);
+        let cells = &self.cells;
+        let [left, right] = heard;
+        left.listen(cells, &mut self.mixer, frames.clone(), shares);
+        if left.sources == right.sources {
+            right.mixed[frames.clone()].copy_from_slice(&left.mixed[frames.clone()]);
         } else {
-            mix_down(right);
+            right.listen(cells, &mut self.mixer, frames.clone(), shares);
+        }
+        if self.with_buses {
+            for tap in buses.iter_mut().flatten() {
+                tap.listen(cells, &mut self.mixer, frames.clone(), shares);
+            }
         }
     }
 
-    /// Whether all who read this step would take no notice of it in these frames.
-    fn is_ignored(&self, index: usize, set: FrameSet) -> bool {
-        let Some(readers) = &self.steps[index].readers else { return false };
-        readers.iter().all(|&(reader, input)| {
-            let reader = &self.steps[reader];
-            let mut silent = 0;
-            for (input, feed) in reader.inputs.iter().enumerate() {
-                let is_silent = match feed {
-                    Feed::Nothing => true,
-                    Feed::Direct(source) if source.step < index => {
-                        self.steps[source.step].silent[source.output] & set == set
-                    }
-                    _ => false,
-                };
-                silent |= PortSet::from(is_silent) << input;
-            }
-            reader.instance.ignored_inputs(silent) & (1 << input) != 0
-        })
+    /// The values that modules tell at the end of the block.
+    pub fn told(&self) -> impl Iterator<Item = (Handle, [f32; 2])> {
+        self.wiring.told.iter().map(|&(handle, cell)| (handle, self.cells[cell].told()))
     }
 
     /// The signals that are heard left and right, one channel each.
     pub fn heard(&self) -> (&[f32], &[f32]) {
-        (&self.heard[0].1, &self.heard[1].1)
+        let [left, right] = &self.wiring.heard;
+        (&left.mixed, &right.mixed)
     }
 }
 
-impl Step {
+impl Cell {
+    /// A new module with the parameters of the patch.
+    pub fn new(module: &PatchModule, rate_hz: u32, recordings: &dyn Recordings) -> Self {
+        let mut instance = module.construct(rate_hz, recordings);
+        for (param, value) in module.params().iter().enumerate() {
+            instance.set_param(param, *value);
+        }
+        instance.reset();
+        let outputs = module.spec().outputs;
+        Self {
+            instance: Some(instance),
+            outputs: outputs.iter().map(|_| silent_buffer(module.channels())).collect(),
+            silent: vec![FrameSet::MAX; outputs.len()],
+        }
+    }
+
+    /// Whether its module was moved elsewhere.
+    pub fn is_empty(&self) -> bool {
+        self.instance.is_none()
+    }
+
+    fn told(&self) -> [f32; 2] {
+        let mut told = [0.0; 2];
+        let Some(instance) = &self.instance else { return told };
+        for (value, output) in told.iter_mut().zip(instance.spec().told) {
+            let buffer = &self.outputs[*output];
+            let last = &buffer[buffer.len() - instance.channels()..];
+            *value =
+                last.iter().fold(0.0, |most: f32, x| if x.abs() > most.abs() { *x } else { most });
+        }
+        told
+    }
+
+    fn reset(&mut self) {
+        if let Some(instance) = &mut self.instance {
+            instance.reset();
+        }
+        for output in &mut self.outputs {
+            output.fill(0.0);
+        }
+        self.silent.fill(FrameSet::MAX);
+    }
+
     fn process(
         &mut self,
-        around: (&[Step], &[Step]),
-        mixer: &mut Mixer,
-        frames: Range<usize>,
-        transport: Transport,
+        feeds: &mut Feeds,
+        around: Around<'_>,
+        span: &Span<'_>,
         is_ignored: bool,
     ) {
-        let (channels, own, set) = (self.instance.channels(), around.0.len(), frame_set(&frames));
-        let outputs = (&self.outputs[..], &self.silent[..]);
-        let find = |source: Source| {
-            if source.step == own {
-                (&*outputs.0[source.output], outputs.1[source.output])
-            } else {
-                output(around, source)
-            }
+        let Some(instance) = &mut self.instance else { return };
+        let Around { before, after, mixer } = around;
+        let (channels, set) = (instance.channels(), frame_set(&span.frames));
+        let own = (&self.outputs[..], &self.silent[..]);
+        // The buffer of a source and where it is silent.
+        let find = |source: Source| match source.cell.checked_sub(before.len()) {
+            None => before[source.cell].output(source),
+            Some(0) => (&*own.0[source.output], own.1[source.output]),
+            Some(behind) => after[behind - 1].output(source),
         };
-        let feeds = self.inputs.iter_mut().chain(self.drives.iter_mut().map(|drive| &mut drive.2));
-        for feed in feeds {
-            if let Feed::Mixed(sources, buffer, silent) = feed {
-                let is_silent = mixer.mix(sources, buffer, channels, find, frames.clone());
+        let inputs = feeds.inputs.iter_mut();
+        for feed in inputs.chain(feeds.drives.iter_mut().map(|drive| &mut drive.2)) {
+            if let Feed::Mixed { sources, rest, buffer, silent } = feed {
+                let is_silent = mixer.mix((sources, *rest), buffer, channels, find, span);
                 *silent = if is_silent { *silent | set } else { *silent & !set };
             }
         }
         let signal = |feed| -> Option<(&[f32], bool)> {
             match feed {
                 &Feed::Nothing => None,
+                // The only source of a port is another cell.
                 Feed::Direct(source) => {
-                    let (signal, silent) = output(around, *source);
+                    let (signal, silent) = match source.cell.checked_sub(before.len()) {
+                        None => before[source.cell].output(*source),
+                        Some(behind) => after[behind.max(1) - 1].output(*source),
+                    };
                     Some((signal, silent & set == set))
                 }
-                Feed::Mixed(_, buffer, silent) => Some((buffer, silent & set == set)),
+                Feed::Mixed { buffer, silent, .. } => Some((buffer, silent & set == set)),
             }
         };
         let mut inputs = ArrayVec::<_, INPUTS_MAX>::new();
         let mut silent_inputs = 0;
-        for (index, feed) in self.inputs.iter().enumerate() {
+        for (index, feed) in feeds.inputs.iter().enumerate() {
             let signal = signal(feed);
             silent_inputs |= PortSet::from(signal.is_some_and(|signal| signal.1)) << index;
             inputs.push(signal.map(|signal| signal.0));
         }
-        let mut drives = ArrayVec::<_, DRIVES_MAX>::new();
-        for (param, depth, feed) in &self.drives {
+        // While patches change, the cables of both are there.
+        let mut drives = ArrayVec::<_, { 2 * DRIVES_MAX }>::new();
+        for (param, depth, feed) in &feeds.drives {
             // A silent cable leaves its parameter alone.
             if let Some((signal, false)) = signal(feed) {
                 drives.push(Drive { param: *param, depth: *depth, signal });
@@ -265,68 +195,91 @@ impl Step {
             drives: &drives,
             outputs: &mut self.outputs,
             silent_frames: &mut self.silent,
-            unheard_outputs: self.unheard,
-            frames,
-            transport,
+            unheard_outputs: feeds.unheard,
+            frames: span.frames.clone(),
+            transport: span.transport,
         };
         if is_ignored {
-            self.instance.skip(turn);
+            instance.skip(turn);
         } else {
-            self.instance.render(turn);
+            instance.render(turn);
         }
+    }
+
+    fn output(&self, source: Source) -> (&[f32], FrameSet) {
+        (&self.outputs[source.output], self.silent[source.output])
     }
 }
 
-/// The buffer of a source that is not the step between those before and after it.
-fn output<'a>((before, after): (&'a [Step], &'a [Step]), source: Source) -> (&'a [f32], FrameSet) {
-    let step = before.get(source.step).unwrap_or_else(|| &after[source.step - before.len() - 1]);
-    (&step.outputs[source.output], step.silent[source.output])
+/// All cells but one, and where signals are added up.
+struct Around<'a> {
+    before: &'a [Cell],
+    after: &'a [Cell],
+    mixer: &'a mut Mixer,
 }
 
-impl Feed {
-    /// What an input of step `own`, of so many channels, gets from the cables that end there.
-    fn new(sources: Vec<(Source, f32)>, channels: usize, own: usize) -> Self {
-        match sources[..] {
-            [] => Self::Nothing,
-            [(source, depth)]
-                if depth == 1.0 && source.channels == channels && source.step != own =>
-            {
-                Self::Direct(source)
-            }
-            _ => Self::Mixed(sources, silent_buffer(channels), FrameSet::MAX),
-        }
-    }
+/// The frames that are rendered.
+struct Span<'a> {
+    frames: Range<usize>,
+    transport: Transport,
+    shares: &'a Shares,
+}
 
-    /// What a cable brings to a parameter, its depth apart.
-    fn driving(source: Source, channels: usize, own: usize) -> Self {
-        if (source.channels == channels || source.channels == 1) && source.step != own {
-            return Self::Direct(source);
+/// Whether all who read this cell would take no notice of it in these frames.
+fn is_ignored(cells: &[Cell], feeds: &[Feeds], index: usize, set: FrameSet) -> bool {
+    let Some(readers) = &feeds[index].readers else { return false };
+    readers.iter().all(|&(reader, input)| {
+        let Some(instance) = &cells[reader].instance else { return true };
+        let mut silent = 0;
+        for (input, feed) in feeds[reader].inputs.iter().enumerate() {
+            let is_silent = match feed {
+                Feed::Nothing => true,
+                Feed::Direct(source) if feeds[source.cell].place < feeds[index].place => {
+                    cells[source.cell].silent[source.output] & set == set
+                }
+                _ => false,
+            };
+            silent |= PortSet::from(is_silent) << input;
         }
-        Self::Mixed(vec![(source, 1.0)], silent_buffer(channels), FrameSet::MAX)
-    }
+        instance.ignored_inputs(silent) & (1 << input) != 0
+    })
+}
 
-    fn sources(&self) -> impl Iterator<Item = &Source> {
-        let (direct, mixed) = match self {
-            Self::Nothing => (None, &[][..]),
-            Self::Direct(source) => (Some(source), &[][..]),
-            Self::Mixed(sources, ..) => (None, &sources[..]),
-        };
-        direct.into_iter().chain(mixed.iter().map(|(source, _)| source))
+impl Tap {
+    fn listen(&mut self, cells: &[Cell], mixer: &mut Mixer, frames: Range<usize>, shares: &Shares) {
+        let find = |source: Source| cells[source.cell].output(source);
+        let span = Span { frames, transport: Transport::stopped(1), shares };
+        mixer.mix((&self.sources, Gain::ZERO), &mut self.mixed, 1, find, &span);
     }
+}
+
+/// Where signals of many channels are added up before they are mixed down, once for all.
+struct Mixer {
+    arch: Arch,
+    wide: [Buffer; CHANNEL_COUNTS.len()],
 }
 
 impl Mixer {
-    /// Adds up sources, those of as many channels as `sum` first. One channel goes to all; many are
-    /// mixed down to one. Returns whether the sum is silent.
+    fn new() -> Self {
+        Self { arch: Arch::new(), wide: CHANNEL_COUNTS.map(silent_buffer) }
+    }
+
+    /// Adds up sources after what is there at rest, those of as many channels as `sum` first. One channel
+    /// goes to all; many are mixed down to one. Returns whether the sum is silent.
     fn mix<'a>(
         &mut self,
-        sources: &[(Source, f32)],
+        (sources, rest): (&[(Source, Gain)], Gain),
         sum: &mut [f32],
         channels: usize,
         find: impl Fn(Source) -> (&'a [f32], FrameSet),
-        frames: Range<usize>,
+        span: &Span<'_>,
     ) -> bool {
-        let set = frame_set(&frames);
+        if rest != Gain::ZERO || !sources.iter().all(|(_, gain)| gain.is_steady()) {
+            fade((sources, rest), sum, channels, find, span);
+            return false;
+        }
+        let frames = &span.frames;
+        let set = frame_set(frames);
         let cut = |channels: usize| frames.start * channels..frames.end * channels;
         let sum = &mut sum[cut(channels)];
         let mut heard = 0;
@@ -334,11 +287,11 @@ impl Mixer {
         let mut of = |wanted: usize, into: &mut [f32]| {
             let mut count = 0;
             let sources = sources.iter().filter(|(source, _)| source.channels == wanted);
-            let signals = sources.filter_map(|(source, factor)| {
+            let signals = sources.filter_map(|(source, gain)| {
                 let (signal, silent) = find(*source);
                 (silent & set != set).then(|| {
                     count += 1;
-                    (&signal[cut(wanted)], *factor)
+                    (&signal[cut(wanted)], gain.to)
                 })
             });
             mix::sum(self.arch, into, signals);
@@ -348,10 +301,8 @@ impl Mixer {
         of(channels, sum);
         for (wide, count) in self.wide.iter_mut().zip(CHANNEL_COUNTS) {
             let wide = &mut wide[cut(count)];
-            if count != channels
-                && sources.iter().any(|(source, _)| source.channels == count)
-                && of(count, wide)
-            {
+            let is_there = sources.iter().any(|(source, _)| source.channels == count);
+            if count != channels && is_there && of(count, wide) {
                 match (count, channels) {
                     (1, _) => mix::add_to_all(self.arch, sum, channels, wide, 1.0),
                     (_, 1) => mix::add_down(self.arch, sum, wide, count),
@@ -360,5 +311,35 @@ impl Mixer {
             }
         }
         heard == 0
+    }
+}
+
+/// As [`Mixer::mix`], while patches change: gains move from frame to frame.
+fn fade<'a>(
+    (sources, rest): (&[(Source, Gain)], Gain),
+    sum: &mut [f32],
+    channels: usize,
+    find: impl Fn(Source) -> (&'a [f32], FrameSet),
+    span: &Span<'_>,
+) {
+    for frame in span.frames.clone() {
+        let at = |gain: Gain| gain.from + (gain.to - gain.from) * span.shares[frame];
+        let sum = &mut sum[frame * channels..][..channels];
+        sum.fill(at(rest));
+        for (source, gain) in sources {
+            let signal = &find(*source).0[frame * source.channels..][..source.channels];
+            let gain = at(*gain);
+            if source.channels == channels {
+                for (sum, sample) in sum.iter_mut().zip(signal) {
+                    *sum += sample * gain;
+                }
+            } else if let [sample] = signal {
+                for sum in sum.iter_mut() {
+                    *sum += sample * gain;
+                }
+            } else {
+                sum[0] += signal.iter().sum::<f32>() * gain;
+            }
+        }
     }
 }

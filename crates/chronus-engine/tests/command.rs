@@ -2,7 +2,8 @@
 
 use chronus_engine::command::COMMAND_WORDS;
 use chronus_engine::{
-    Command, Controls, ControlsError, DecodeError, ModuleIndex, Note, ParamIndex, Patch,
+    Command, Controls, ControlsError, DecodeError, Handle, Note, ParamIndex, Patch, TextPiece,
+    TransportChange,
 };
 use proptest::prelude::*;
 
@@ -10,19 +11,30 @@ fn finite() -> impl Strategy<Value = f32> {
     any::<u32>().prop_map(f32::from_bits).prop_filter("finite", |value| value.is_finite())
 }
 
-fn command(modules: u16) -> impl Strategy<Value = Command> {
+fn command(modules: u32) -> impl Strategy<Value = Command> {
     prop_oneof![
         4 => (0..modules, 0..5_u16, finite()).prop_map(|(module, param, value)| {
-            Command::SetParam { module: ModuleIndex(module), param: ParamIndex(param), value }
+            Command::SetParam { module: Handle(module), param: ParamIndex(param), value }
         }),
         2 => (0..modules, any::<bool>())
-            .prop_map(|(module, on)| Command::Gate { module: ModuleIndex(module), on }),
+            .prop_map(|(module, on)| Command::Gate { module: Handle(module), on }),
         2 => (0..modules, any::<bool>(), finite(), finite(), any::<u32>()).prop_map(
             |(module, on, key, velocity, id)| {
                 let note = Note { on, key, velocity, id };
-                Command::Note { module: ModuleIndex(module), note }
+                Command::Note { module: Handle(module), note }
             }
         ),
+        2 => (0..modules, any::<u8>(), "[ -~]{0,70}").prop_flat_map(|(module, text, value)| {
+            let pieces: Vec<_> = TextPiece::all_of(text, &value).collect();
+            prop::sample::select(pieces)
+                .prop_map(move |piece| Command::Text { module: Handle(module), piece })
+        }),
+        1 => any::<bool>().prop_map(|on| Command::Transport(TransportChange::Play(on))),
+        1 => (1.0..1000.0).prop_map(|bpm| Command::Transport(TransportChange::Tempo(bpm))),
+        1 => (0.0..1e9).prop_map(|beat| Command::Transport(TransportChange::Position(beat))),
+        1 => (1..=64_u32)
+            .prop_map(|beats| Command::Transport(TransportChange::BeatsPerBar(beats))),
+        1 => any::<u32>().prop_map(|number| Command::Edit { number }),
         1 => any::<bool>().prop_map(Command::Mute),
         1 => Just(Command::Restart),
     ]
@@ -30,7 +42,7 @@ fn command(modules: u16) -> impl Strategy<Value = Command> {
 
 proptest! {
     #[test]
-    fn a_command_survives_its_encoding(command in command(u16::MAX)) {
+    fn a_command_survives_its_encoding(command in command(u32::MAX)) {
         let words = command.encode();
         let decoded = Command::decode(words).expect("it was encoded");
         prop_assert_eq!(decoded, command);
@@ -39,7 +51,7 @@ proptest! {
 
     #[test]
     fn what_decodes_encodes_to_the_same_words(
-        kind in 0..6_u64,
+        kind in prop_oneof![0..9_u64, any::<u64>()],
         words in prop::array::uniform4(prop_oneof![0..3_u64, any::<u64>(), any::<u32>().prop_map(u64::from)]),
     ) {
         let words = [kind, words[0], words[1], words[2], words[3]];
@@ -61,22 +73,27 @@ proptest! {
     fn controls_survive_their_encoding(commands in prop::collection::vec(command(4), 0..40)) {
         let patch = Patch::first();
         let mut controls = Controls::of(&patch);
-        for command in &commands {
-            controls.apply(command);
+        for (frame, command) in commands.iter().enumerate() {
+            controls.apply(command, frame as u64, 48_000);
         }
         prop_assert_eq!(Controls::decode(&controls.encode(), &patch), Ok(controls));
     }
 
     #[test]
-    fn bytes_of_all_kinds_are_controls_or_refused(mut bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+    fn bytes_of_all_kinds_are_controls_or_refused(
+        place in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+        cut in any::<prop::sample::Index>(),
+    ) {
         let patch = Patch::first();
         let whole = Controls::of(&patch).encode();
-        if bytes.len() >= 4 {
-            bytes[..4].copy_from_slice(&whole[..4]);
-        }
+        let mut bytes = whole.clone();
+        let place = place.index(bytes.len());
+        bytes[place] = byte;
         if let Ok(controls) = Controls::decode(&bytes, &patch) {
-            prop_assert_eq!(controls.encode(), bytes);
+            prop_assert!(controls.fits(&patch));
         }
+        prop_assert!(Controls::decode(&whole[..cut.index(whole.len())], &patch).is_err());
     }
 }
 
@@ -85,17 +102,28 @@ fn words_that_are_no_command_are_refused() {
     let nan = u64::from(f32::NAN.to_bits());
     for (words, expected) in [
         ([0; 5], DecodeError::UnknownKind(0)),
-        ([6, 0, 0, 0, 0], DecodeError::UnknownKind(6)),
+        ([9, 0, 0, 0, 0], DecodeError::UnknownKind(9)),
         ([5, 0, 2, 0, 0], DecodeError::OutOfRange(2)),
         ([5, 0, 1, nan, 0], DecodeError::NotFinite),
         ([5, 0, 1, 0, nan], DecodeError::NotFinite),
         ([1, 0, 0, nan, 0], DecodeError::NotFinite),
         ([1, 0, 0, u64::from(f32::INFINITY.to_bits()), 0], DecodeError::NotFinite),
-        ([1, 65_536, 0, 0, 0], DecodeError::OutOfRange(1)),
+        ([1, 1 << 32, 0, 0, 0], DecodeError::OutOfRange(1)),
         ([1, 0, 65_536, 0, 0], DecodeError::OutOfRange(2)),
         ([1, 0, 0, 1 << 32, 0], DecodeError::OutOfRange(3)),
         ([2, 0, 2, 0, 0], DecodeError::OutOfRange(2)),
         ([3, 2, 0, 0, 0], DecodeError::OutOfRange(1)),
+        ([7, 4, 0, 0, 0], DecodeError::OutOfRange(1)),
+        ([7, 0, 2, 0, 0], DecodeError::OutOfRange(2)),
+        ([7, 1, f64::NAN.to_bits(), 0, 0], DecodeError::OutOfRange(2)),
+        ([7, 2, (-1.0_f64).to_bits(), 0, 0], DecodeError::OutOfRange(2)),
+        ([7, 3, 0, 0, 0], DecodeError::OutOfRange(2)),
+        ([8, 1 << 32, 0, 0, 0], DecodeError::OutOfRange(1)),
+        // A text of 24 bytes has no second piece; no text is as long as 2000; a piece begins at 0, 24, ...
+        ([6 | 24 << 16 | 24 << 32, 0, 0, 0, 0], DecodeError::OutOfRange(0)),
+        ([6 | 2000 << 16, 0, 0, 0, 0], DecodeError::OutOfRange(0)),
+        ([6 | 24 << 16 | 8 << 32, 0, 0, 0, 0], DecodeError::OutOfRange(0)),
+        ([6 | 1 << 16, 0, 0x4141, 0, 0], DecodeError::Padding(4)),
         ([1, 0, 0, 0, 1], DecodeError::Padding(4)),
         ([2, 0, 1, 1, 0], DecodeError::Padding(3)),
         ([3, 1, 0, 0, 9], DecodeError::Padding(4)),
@@ -111,19 +139,17 @@ fn controls_of_another_patch_are_refused() {
     let bytes = Controls::of(&patch).encode();
     let decode = |bytes: &[u8]| Controls::decode(bytes, &patch).unwrap_err();
     assert_eq!(decode(&[]), ControlsError::NotControls);
-    assert_eq!(decode(b"CTL\x03"), ControlsError::NotControls);
-    let expected = bytes.len();
-    let short = ControlsError::Length { found: expected - 1, expected };
-    assert_eq!(decode(&bytes[..expected - 1]), short);
-    let long = [&bytes[..], &[0]].concat();
-    assert_eq!(decode(&long), ControlsError::Length { found: expected + 1, expected });
-    let mut loud = bytes.clone();
-    loud[8..12].copy_from_slice(&2.0_f32.to_le_bytes());
-    assert_eq!(decode(&loud), ControlsError::Value { module: 0, param: 1, value: 2.0 });
-    let mut gated = bytes.clone();
-    gated[12] = 1;
-    assert_eq!(decode(&gated), ControlsError::Switch(1), "a sine has no gate");
-    let mut half_muted = bytes;
-    half_muted[expected - 1] = 2;
-    assert_eq!(decode(&half_muted), ControlsError::Switch(2));
+    assert_eq!(decode(&[&bytes[..], &[0]].concat()), ControlsError::NotControls);
+    let text = "format = 1\n[[module]]\nid = \"s\"\nkind = \"saw\"\n[output]\nleft = \"s.out\"\n\
+                right = \"s.out\"\n";
+    let other = Patch::parse(text, "p.toml").expect("a patch");
+    assert_eq!(decode(&Controls::of(&other).encode()), ControlsError::OtherPatch);
+    let quiet = patch.text().replace("gain = 0.5", "gain = 0.25");
+    let mut controls = Controls::of(&Patch::parse(&quiet, "p.toml").expect("a patch"));
+    let quarter = 0.25_f32.to_le_bytes();
+    let mut loud = controls.encode();
+    let place = loud.windows(4).position(|bytes| bytes == quarter).expect("the gain");
+    loud[place..place + 4].copy_from_slice(&2.0_f32.to_le_bytes());
+    assert_eq!(decode(&loud), ControlsError::Value(0));
+    assert!(controls.apply(&Command::Edit { number: 1 }, 0, 48_000).is_none());
 }

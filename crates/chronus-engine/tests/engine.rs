@@ -3,11 +3,9 @@
 
 mod common;
 
-use chronus_engine::command::{ModuleIndex, ParamIndex};
-use chronus_engine::{
-    BLOCK_FRAMES, Block, CHANNELS, Command, Controls, Engine, EngineError, Patch,
-};
-use common::{RATE_HZ, bits, engine, gate, phrase, play, set};
+use chronus_engine::command::{Handle, ParamIndex};
+use chronus_engine::{BLOCK_FRAMES, Block, CHANNELS, Command, Controls, EngineError, Patch};
+use common::{RATE_HZ, bits, engine, engine_with, gate, phrase, play, set};
 
 const SECOND: usize = 48_000;
 
@@ -94,7 +92,7 @@ fn a_flood_of_commands_is_applied_to_the_last() {
     let mut engine = engine(&patch);
     let samples = play(&mut engine, 0, 128, &flood);
     assert!(left(&samples)[62..64].iter().any(|&sample| sample != 0.0), "the last one is heard");
-    let freq = engine.controls().param(ModuleIndex(0), ParamIndex(0));
+    let freq = engine.controls().param(Handle(0), ParamIndex(0));
     assert_eq!(freq, Some(100.0 + (99_999 % 900) as f32));
 }
 
@@ -102,7 +100,7 @@ fn a_flood_of_commands_is_applied_to_the_last() {
 fn commands_that_lead_nowhere_change_nothing() {
     let patch = bare();
     let param = |module, param, value| Command::SetParam {
-        module: ModuleIndex(module),
+        module: Handle(module),
         param: ParamIndex(param),
         value,
     };
@@ -111,12 +109,12 @@ fn commands_that_lead_nowhere_change_nothing() {
         open,
         (70, param(3, 0, 1.0)),
         (70, param(0, 2, 1.0)),
-        (70, param(u16::MAX, u16::MAX, 1.0)),
+        (70, param(u32::MAX, u16::MAX, 1.0)),
         (71, param(0, 0, f32::NAN)),
         (72, param(1, 2, f32::INFINITY)),
         (73, param(2, 1, f32::NEG_INFINITY)),
-        (74, Command::Gate { module: ModuleIndex(0), on: true }),
-        (75, Command::Gate { module: ModuleIndex(99), on: false }),
+        (74, Command::Gate { module: Handle(0), on: true }),
+        (75, Command::Gate { module: Handle(99), on: false }),
     ];
     let undisturbed = play(&mut engine(&patch), 0, 6400, &[open]);
     assert_eq!(bits(&play(&mut engine(&patch), 0, 6400, &lost)), bits(&undisturbed));
@@ -130,11 +128,11 @@ fn values_out_of_range_are_held_within() {
         [(0, set(&patch, "filter", "cutoff", cutoff_hz)), (0, set(&patch, "sine", "gain", gain))]
     };
     play(&mut engine, 0, 64, &events(5.76e8, -3.0));
-    assert_eq!(engine.controls().param(ModuleIndex(2), ParamIndex(1)), Some(20_000.0));
-    assert_eq!(engine.controls().param(ModuleIndex(0), ParamIndex(1)), Some(0.0));
+    assert_eq!(engine.controls().param(Handle(2), ParamIndex(1)), Some(20_000.0));
+    assert_eq!(engine.controls().param(Handle(0), ParamIndex(1)), Some(0.0));
     play(&mut engine, 64, 64, &events(-1.0, f32::MAX).map(|(_, command)| (64, command)));
-    assert_eq!(engine.controls().param(ModuleIndex(2), ParamIndex(1)), Some(20.0));
-    assert_eq!(engine.controls().param(ModuleIndex(0), ParamIndex(1)), Some(1.0));
+    assert_eq!(engine.controls().param(Handle(2), ParamIndex(1)), Some(20.0));
+    assert_eq!(engine.controls().param(Handle(0), ParamIndex(1)), Some(1.0));
 }
 
 #[test]
@@ -181,7 +179,7 @@ fn a_restart_is_a_fresh_engine_with_the_same_controls() {
 
         let mut old = engine(&patch);
         play(&mut old, 0, block_start, &before);
-        let mut new = Engine::new(&patch, RATE_HZ, &old.controls().clone()).unwrap();
+        let mut new = engine_with(&patch, RATE_HZ, &old.controls().clone()).unwrap();
         let rest = 2 * SECOND - block_start;
         let skip = CHANNELS * (restart_at - block_start);
         let old = play(&mut old, block_start, rest, &after);
@@ -216,9 +214,9 @@ fn a_restart_does_not_unmute() {
 fn a_fresh_engine_takes_parameters_at_once_and_triggers_open_gates() {
     let patch = bare();
     let mut controls = Controls::of(&patch);
-    controls.apply(&set(&patch, "sine", "freq", 100.0));
-    controls.apply(&gate(&patch, "adsr", true));
-    let mut engine = Engine::new(&patch, RATE_HZ, &controls).unwrap();
+    controls.apply(&set(&patch, "sine", "freq", 100.0), 0, RATE_HZ);
+    controls.apply(&gate(&patch, "adsr", true), 0, RATE_HZ);
+    let mut engine = engine_with(&patch, RATE_HZ, &controls).unwrap();
     assert_eq!(engine.controls(), &controls);
     let samples = left(&play(&mut engine, 0, SECOND, &[]));
     let rises = samples.windows(2).filter(|pair| pair[0] <= 0.0 && pair[1] > 0.0).count();
@@ -274,15 +272,15 @@ fn what_cannot_be_built_is_refused() {
     let patch = bare();
     let controls = Controls::of(&patch);
     for rate_hz in [0, 7_999, 384_001, u32::MAX] {
-        let error = Engine::new(&patch, rate_hz, &controls).err();
+        let error = engine_with(&patch, rate_hz, &controls).err();
         assert_eq!(error, Some(EngineError::Rate(rate_hz)));
     }
     for rate_hz in [8_000, 22_050, 44_100, 96_000, 384_000] {
-        assert!(Engine::new(&patch, rate_hz, &controls).is_ok());
+        assert!(engine_with(&patch, rate_hz, &controls).is_ok());
     }
     let other = "format = 1\n[[module]]\nid = \"s\"\nkind = \"sine\"\n\
                  [output]\ndc_blocker = false\nlimiter = false\nleft = \"s.out\"\nright = \"s.out\"\n";
     let other = Patch::parse(other, "other.toml").unwrap();
-    let error = Engine::new(&other, RATE_HZ, &controls).err();
+    let error = engine_with(&other, RATE_HZ, &controls).err();
     assert_eq!(error, Some(EngineError::Controls));
 }

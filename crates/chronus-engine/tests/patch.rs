@@ -19,7 +19,7 @@ fn the_first_patch_is_what_the_field_knows() {
     let modules: Vec<_> =
         patch.modules().iter().map(|m| (m.id(), m.spec().kind, m.params().to_vec())).collect();
     let expected = [
-        ("sine", "sine", vec![440.0, 0.5]),
+        ("sine", "sine", vec![440.0, 0.5, 1.0]),
         ("adsr", "adsr", vec![10.0, 100.0, 0.7, 200.0]),
         ("filter", "biquad", vec![0.0, 2000.0, 0.707, 0.0]),
     ];
@@ -41,7 +41,7 @@ fn numbers_choices_and_defaults() {
     );
     let patch = Patch::parse(&text, "p.toml").unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(patch.name(), "untitled");
-    assert_eq!(patch.modules()[0].params(), [1000.0, 0.5]);
+    assert_eq!(patch.modules()[0].params(), [1000.0, 0.5, 1.0]);
     assert_eq!(patch.modules()[1].params(), [3.0, 2000.0, 0.707, 0.0]);
     assert_eq!(patch.modules()[2].params(), [2.0, 2000.0, 0.5, 0.0]);
 }
@@ -67,7 +67,7 @@ fn mistakes_in_modules() {
         (sine("frq = 5\n"), "p.toml:5:1: [[module]] has no `frq`; did you mean `freq`?"),
         (
             sine("loudness = 5\n"),
-            "p.toml:5:1: [[module]] has no `loudness`; it has: `id`, `kind`, `channels`, `freq` and `gain`",
+            "p.toml:5:1: [[module]] has no `loudness`; it has: `id`, `kind`, `channels`, `freq`, `gain` and `index`",
         ),
         (sine("freq = 5\n"), "p.toml:5:8: `freq` is 5; write a number from 20 to 20000 Hz"),
         (sine("gain = 1.5\n"), "p.toml:5:8: `gain` is 1.5; write a number from 0 to 1"),
@@ -83,8 +83,7 @@ fn mistakes_in_modules() {
         (
             biquad("mode = 0.5\n"),
             "p.toml:5:8: `mode` is 0.5; \
-            choices: `low-pass`, `high-pass`, `band-pass`, `notch`, `all-pass`, `peaking`, `low-shelf` \
-            and `high-shelf`",
+            choices: `low-pass`, `high-pass`, `band-pass`, `notch`, `all-pass`, `peaking`, `low-shelf` and `high-shelf`",
         ),
         (
             mistake("format = 1\nmodule = 3\n"),
@@ -221,7 +220,7 @@ fn the_directory_leads_to_modules_and_helps_with_names() {
         ),
         (
             directory.param("sine", "cutoff").unwrap_err(),
-            "module `sine` has no parameter `cutoff`; parameters: `freq` and `gain`",
+            "module `sine` has no parameter `cutoff`; parameters: `freq`, `gain` and `index`",
         ),
         (
             directory.gate("sine").unwrap_err(),
@@ -255,4 +254,43 @@ fn the_reference_shows_a_real_message() {
     let text = Patch::first().text().replace("\"sine.out\"", "\"sin.out\"");
     let message = Patch::parse(&text, "my-patch.toml").unwrap_err().to_string();
     assert!(REFERENCE.contains(&message), "the reference should show:\n{message}");
+}
+
+#[test]
+fn the_patches_in_the_documents_are_right() {
+    let text = include_str!("../../../docs/patch-files.md");
+    let mut count = 0;
+    for part in text.split("```toml\n").skip(1) {
+        let patch = part.split("```").next().expect("the end of the patch");
+        Patch::parse(patch, "patch-files.md").unwrap_or_else(|error| panic!("{error}\n{patch}"));
+        count += 1;
+    }
+    assert!(count >= 3, "{count} patches");
+}
+
+#[test]
+fn texts_buses_and_transport() {
+    let steps = "[[module]]\nid = \"t\"\nkind = \"steps\"\n";
+    let text = format!(
+        "format = 1\n{SINE}{steps}pattern = \"x.X.\"\n[transport]\ntempo = 99.5\nplaying = false\n\
+         [[bus]]\nname = \"all\"\nleft = \"s.out\"\nright = \"s.out\"\n{OUTPUT}"
+    );
+    let patch = Patch::parse(&text, "p.toml").unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(patch.modules()[1].texts()[0], "x.X.");
+    let transport = patch.transport();
+    assert_eq!((transport.tempo_bpm, transport.playing, transport.beats_per_bar), (99.5, false, 4));
+    assert_eq!(patch.buses()[0].name, "all");
+    let wrong = |from: &str, to: &str| mistake(&text.replace(from, to));
+    for (found, expected) in [
+        (wrong("x.X.", "x.Q."), "p.toml:8:11: `pattern` is \"x.Q.\"; "),
+        (wrong("99.5", "0"), "p.toml:10:9: `tempo` is 0; write a number from 1 to 1000"),
+        (wrong("tempo", "temp"), "p.toml:10:1: [transport] has no `temp`; did you mean `tempo`?"),
+        (wrong("\"all\"", "\"a b\""), "p.toml:13:8: the name is \"a b\"; write 1 to 64"),
+        (
+            wrong("left = \"s.out\"\nright = \"s.out\"\n[output]", "left = \"s.out\"\n[output]"),
+            "p.toml:12:1: [[bus]] without `right`",
+        ),
+    ] {
+        assert!(found.starts_with(expected), "{found}\nis not\n{expected}");
+    }
 }

@@ -13,6 +13,7 @@ pub struct GuardedAllocator;
 thread_local! {
     // `const` initialisation: reading it never allocates, so the allocator itself may read it.
     static BANNED: Cell<bool> = const { Cell::new(false) };
+    static ALLOCATED: Cell<usize> = const { Cell::new(0) };
 }
 
 /// From here on the calling thread dies if it allocates or frees. A fork inherits the ban.
@@ -39,9 +40,39 @@ impl Drop for AllocationBan {
     }
 }
 
+/// Lifts the ban of the calling thread for as long as it lives, for work beside the path that must not
+/// allocate.
+#[must_use]
+pub struct AllocationPermit {
+    before: bool,
+}
+
+impl AllocationPermit {
+    /// Lifts the ban.
+    pub fn start() -> Self {
+        Self { before: BANNED.replace(false) }
+    }
+}
+
+impl Drop for AllocationPermit {
+    fn drop(&mut self) {
+        BANNED.set(self.before);
+    }
+}
+
 /// Lifts the ban for good, for a process that is about to report why it dies.
 pub fn permit_allocation() {
     BANNED.set(false);
+}
+
+/// The bytes that the calling thread has allocated, less those that it has freed, modulo the size of the
+/// address space: the difference of two calls is what was taken between them.
+pub fn allocated() -> usize {
+    ALLOCATED.get()
+}
+
+fn count(more: usize, less: usize) {
+    ALLOCATED.set(ALLOCATED.get().wrapping_add(more).wrapping_sub(less));
 }
 
 fn check(what: &str) {
@@ -57,24 +88,28 @@ fn check(what: &str) {
 unsafe impl GlobalAlloc for GuardedAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         check("allocation");
+        count(layout.size(), 0);
         // SAFETY: the caller's contract is System's contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         check("deallocation");
+        count(0, layout.size());
         // SAFETY: the caller's contract is System's contract.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         check("allocation");
+        count(layout.size(), 0);
         // SAFETY: the caller's contract is System's contract.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         check("reallocation");
+        count(new_size, layout.size());
         // SAFETY: the caller's contract is System's contract.
         unsafe { System.realloc(pointer, layout, new_size) }
     }

@@ -5,9 +5,11 @@
 
 use std::ffi::c_void;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, ftruncate, memfd_create};
+use rustix::fs::{
+    MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, fstat, ftruncate, memfd_create,
+};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 /// An anonymous file that holds `bytes`, to be handed to a child, which reads it from the start.
@@ -62,6 +64,48 @@ impl Memfd {
     /// The size in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Another descriptor of the same memory, through which it can be neither written nor mapped for
+    /// writing.
+    ///
+    /// # Errors
+    /// As the kernel says.
+    pub fn read_only(&self) -> io::Result<OwnedFd> {
+        let path = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
+        Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+    }
+
+    /// Writes bytes without mapping them.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the range is not inside; otherwise as the kernel says: out of memory.
+    pub fn write_at(&self, offset: usize, mut bytes: &[u8]) -> io::Result<()> {
+        self.check_range(offset, bytes.len().max(1))?;
+        let mut at = offset as u64;
+        while !bytes.is_empty() {
+            let written = rustix::io::pwrite(&self.fd, bytes, at)?;
+            bytes = &bytes[written..];
+            at += written as u64;
+        }
+        Ok(())
+    }
+
+    /// Reads bytes without mapping them.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the range is not inside; otherwise as the kernel says.
+    pub fn read_at(&self, offset: usize, bytes: usize) -> io::Result<Vec<u8>> {
+        self.check_range(offset, bytes)?;
+        let mut read = vec![0; bytes];
+        let mut done = 0;
+        while done < bytes {
+            match rustix::io::pread(&self.fd, &mut read[done..], (offset + done) as u64)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                more => done += more,
+            }
+        }
+        Ok(read)
     }
 
     /// Maps `bytes` bytes from `offset` (a multiple of the page size), with every page present.

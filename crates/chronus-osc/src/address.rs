@@ -23,6 +23,23 @@ pub(crate) enum Kind {
     Gate,
     NoteOn,
     NoteOff,
+    Text,
+    Meter,
+    Play,
+    Halt,
+    Tempo,
+    BeatsPerBar,
+    Position,
+    Create,
+    Delete,
+    Connect,
+    Disconnect,
+    Set,
+    Output,
+    Commit,
+    Abort,
+    Load,
+    Save,
     Freq,
     Amp,
     Start,
@@ -32,6 +49,9 @@ pub(crate) enum Kind {
     Crash,
     Ping,
     Version,
+    RecordStart,
+    RecordStop,
+    RecordStatus,
 }
 
 /// Every address there is.
@@ -67,6 +87,110 @@ pub const ADDRESSES: &[Address] = &[
         "Ends the note of this KEY that began without an ID or, with an ID, the note of that ID.",
     ),
     address(
+        "/seq/<module>/<text>",
+        "TEXT",
+        "",
+        Kind::Text,
+        "Gives a module a text: a pattern, notes, a scale. `chronus send /seq/kick/pattern \"X... x...\"`",
+    ),
+    address(
+        "/meter/<module>",
+        "",
+        "/meter.reply",
+        Kind::Meter,
+        "Asks a `meter` or `scope` for its values; the answer is its id, then names and values in turn.",
+    ),
+    address("/transport/play", "", "", Kind::Play, "Lets musical time run on from where it is."),
+    address("/transport/stop", "", "", Kind::Halt, "Stops musical time where it is."),
+    address(
+        "/transport/tempo",
+        "NUMBER, 1 to 1000 beats per minute",
+        "",
+        Kind::Tempo,
+        "Changes the tempo; the beat goes on from where it is.",
+    ),
+    address(
+        "/transport/position",
+        "BEAT, counted from 0",
+        "",
+        Kind::Position,
+        "Moves musical time to a beat.",
+    ),
+    address(
+        "/transport/beats_per_bar",
+        "NUMBER, 1 to 64",
+        "",
+        Kind::BeatsPerBar,
+        "Changes how many beats a bar has.",
+    ),
+    address(
+        "/patch/create",
+        "ID and KIND, then keys and values in turn",
+        "/done",
+        Kind::Create,
+        "Adds a module to the patch that is being made. `chronus send /patch/create lfo sine freq 20`",
+    ),
+    address(
+        "/patch/delete",
+        "ID",
+        "/done",
+        Kind::Delete,
+        "Takes a module and all its cables out of the patch that is being made.",
+    ),
+    address(
+        "/patch/connect",
+        "FROM and TO, then optionally DEPTH",
+        "/done",
+        Kind::Connect,
+        "Adds a cable to the patch that is being made, or gives one another depth. \
+         `chronus send /patch/connect lfo.out filter.cutoff 0.5`",
+    ),
+    address(
+        "/patch/disconnect",
+        "FROM and TO",
+        "/done",
+        Kind::Disconnect,
+        "Takes a cable out of the patch that is being made.",
+    ),
+    address(
+        "/patch/set",
+        "ID, KEY and VALUE",
+        "/done",
+        Kind::Set,
+        "Sets a key of a module in the patch that is being made: a parameter, a text, `channels`, `file`.",
+    ),
+    address(
+        "/patch/output",
+        "LEFT and RIGHT, or one for both",
+        "/done",
+        Kind::Output,
+        "Says what is heard of the patch that is being made.",
+    ),
+    address(
+        "/patch/commit",
+        "",
+        "/done",
+        Kind::Commit,
+        "Puts the patch that is being made in the place of the one that plays, at one frame: modules that are in \
+         both play on, what changes is crossfaded. If anything is wrong with it, all is refused with a reason, \
+         and can be mended and committed again.",
+    ),
+    address("/patch/abort", "", "/done", Kind::Abort, "Forgets the patch that is being made."),
+    address(
+        "/patch/load",
+        "FILE, in the folder of patches",
+        "/done",
+        Kind::Load,
+        "Puts a patch file in the place of the patch that plays, as `/patch/commit` does.",
+    ),
+    address(
+        "/patch/save",
+        "FILE, in the folder of patches; then optionally \"overwrite\"",
+        "/done",
+        Kind::Save,
+        "Writes the patch that plays, with everything as it is set, into a patch file.",
+    ),
+    address(
         "/engine/freq",
         "NUMBER, 20 to 20000 Hz",
         "",
@@ -95,6 +219,30 @@ pub const ADDRESSES: &[Address] = &[
         "/status.reply",
         Kind::Status,
         "Tells how the engine is: names and values in turn, at last \"json\" and all of it as JSON.",
+    ),
+    address(
+        "/record/start",
+        "optionally FILE, a name within the folder of recordings (an empty one: date and time), \
+         then optionally FORMAT: f32 or 24",
+        "/record.reply, once the file is there",
+        Kind::RecordStart,
+        "Records what is played to a new WAV file in the folder of `chronus run --recordings`, from \
+         the frame at which a note sent together with it begins. Without FILE it is called by the \
+         date and the time. `chronus send /record/start take1`",
+    ),
+    address(
+        "/record/stop",
+        "",
+        "/record.reply, once the file is whole",
+        Kind::RecordStop,
+        "Ends the recording, at the frame at which a note sent together with it would end.",
+    ),
+    address(
+        "/record/status",
+        "",
+        "/record.reply",
+        Kind::RecordStatus,
+        "Tells how the recording is, or the last one was: names and values in turn.",
     ),
     address(
         "/chaos/kill",
@@ -138,6 +286,12 @@ pub(crate) fn parts<'a>(pattern: &str, address: &'a str) -> Option<Vec<&'a str>>
             _ => return None,
         }
     }
+}
+
+/// Whether an address is answered when all is well.
+pub fn has_reply(address: &str) -> bool {
+    let mut known = ADDRESSES.iter();
+    known.any(|known| !known.reply.is_empty() && parts(known.pattern, address).is_some())
 }
 
 /// The reference of all addresses, as Markdown.
@@ -186,9 +340,31 @@ and the device's period, plus two blocks. A message in a bundle with a timetag t
 that frame. A timetag that comes too late takes effect at once and is counted (`late_commands`).
 Bundles may hold bundles; the messages of a packet keep their order.
 
+## Recording
+
+`/record.reply` has names and values in turn:
+
+* `state`: `idle` (nothing was recorded yet), `waiting` (for its first frame), `recording`,
+  `finishing`, `complete`, or `failed`
+* `file`: the file
+* `format`, `rate_hz`: `f32` (32-bit floats, the very bits that were played) or `24` (24-bit
+  integers with dither), and the sample rate in Hz
+* `start_frame`: which frame of the performance is the first in the file
+* `frames`, `seconds`: how long it is
+* `lost_frames`: played, but not in the file, since the disk was too slow for more than eight
+  seconds
+* `clipped`: samples beyond full scale, which only the format `24` has to clip
+* `error`: why it failed, as a sentence
+
+Who began a recording that fails later (a full disk, a deleted file) is told by
+`/fail /record/start REASON`; what was written until then is a whole file. There is one recording at
+a time. A file that exists is never written over. A bundle with a timetag begins or ends a recording
+at that frame. A file longer than 4 GiB is RF64, which players of long files read. The end of the
+engine completes the recording.
+
 ## Answers
 
-Whatever can't be done is answered to its sender with `/fail ADDRESS REASON`, where REASON is a
+What changes the patch is answered with `/done ADDRESS` once it is done, and sometimes a sentence. Whatever can't be done is answered to its sender with `/fail ADDRESS REASON`, where REASON is a
 sentence that names what would be right; the rest of its bundle is done all the same. A clamped value
 is answered in the same way, and done. The engine plays on in any case.
 ";

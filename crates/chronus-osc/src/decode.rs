@@ -1,13 +1,15 @@
 //! A packet to requests. What is wrong becomes a failure with a sentence; the rest is taken.
 
-use chronus_engine::names::near_miss;
-use chronus_engine::{ALL_NOTES, Command, Directory, ModuleEntry, Note, ParamSpec};
+use chronus_engine::names::{self, near_miss};
+use chronus_engine::{
+    ALL_NOTES, Command, Directory, ModuleEntry, Note, ParamSpec, TEXT_MAX, TransportChange,
+};
 use rosc::{OscMessage, OscPacket, OscType};
 
 use crate::address::{ADDRESSES, Kind, parts};
 use crate::arguments::{gate, number, single};
 use crate::pattern::{is_pattern, matches};
-use crate::{Chaos, Crash, Request, Target, guard};
+use crate::{Chaos, Crash, PatchRequest, Record, Request, Target, edits, guard, record};
 
 /// What a packet asks for.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -126,6 +128,25 @@ impl Decoded {
                 let command = |note| Request::Command(Command::Note { module, note });
                 requests.extend(notes.into_iter().map(command));
             }
+            Kind::Text => requests.push(text(parts, args, directory)?),
+            Kind::Play => requests.push(transport(TransportChange::Play(true))),
+            Kind::Halt => requests.push(transport(TransportChange::Play(false))),
+            Kind::Tempo => requests.push(transport(edits::tempo(args)?)),
+            Kind::BeatsPerBar => requests.push(transport(edits::meter(args)?)),
+            Kind::Meter => requests.push(meter(parts[0], directory)?),
+            Kind::Position => requests.push(transport(edits::position(args)?)),
+            Kind::Create => requests.push(Request::Patch(edits::create(args)?)),
+            Kind::Delete => requests.push(Request::Patch(edits::delete(args)?)),
+            Kind::Connect => requests.push(Request::Patch(edits::connect(args)?)),
+            Kind::Disconnect => requests.push(Request::Patch(edits::disconnect(args)?)),
+            Kind::Set => requests.push(Request::Patch(edits::set(args)?)),
+            Kind::Output => requests.push(Request::Patch(edits::output(args)?)),
+            Kind::Load => requests.push(Request::Patch(edits::load(args)?)),
+            Kind::Save => requests.push(Request::Patch(edits::save(args)?)),
+            Kind::Commit => {
+                requests.push(Request::Patch(edits::none(args, PatchRequest::Commit)?));
+            }
+            Kind::Abort => requests.push(Request::Patch(edits::none(args, PatchRequest::Abort)?)),
             Kind::Start => requests.push(Request::Command(Command::Mute(false))),
             Kind::Stop => requests.push(Request::Command(Command::Mute(true))),
             Kind::Status => requests.push(Request::Status),
@@ -133,6 +154,11 @@ impl Decoded {
             Kind::Crash => requests.push(Request::Chaos(crash(args)?)),
             Kind::Ping => requests.push(Request::Ping(args.clone())),
             Kind::Version => requests.push(Request::Version),
+            Kind::RecordStart => requests.push(Request::Record(record::start(args)?)),
+            Kind::RecordStop => requests.push(Request::Record(record::none(args, Record::Stop)?)),
+            Kind::RecordStatus => {
+                requests.push(Request::Record(record::none(args, Record::Status)?));
+            }
         }
         Ok(())
     }
@@ -164,7 +190,7 @@ impl Decoded {
                     self.clamped(&message.addr, spec, wanted, value);
                 }
                 let value = value as f32;
-                let module = entry.index;
+                let module = entry.handle;
                 requests.push(Request::Command(Command::SetParam { module, param, value }));
             }
         }
@@ -199,7 +225,11 @@ fn value_of(arg: &OscType, spec: &ParamSpec) -> Result<f64, String> {
     {
         return Ok(choice as f64);
     }
-    number(arg)
+    let number = number(arg)?;
+    // Where choices are called by numbers, as the stages of a phaser, the name is meant.
+    let text = number.to_string();
+    let named = spec.choices.iter().position(|choice| *choice == text);
+    Ok(named.map_or(number, |choice| choice as f64))
 }
 
 /// The modules that a name or a pattern means.
@@ -211,17 +241,48 @@ fn matching<'a>(part: &str, directory: &'a Directory) -> Result<Vec<&'a ModuleEn
     if found.is_empty() { Err(format!("no module matches `{part}`")) } else { Ok(found) }
 }
 
-fn gates(part: &str, directory: &Directory) -> Result<Vec<chronus_engine::ModuleIndex>, String> {
+fn gates(part: &str, directory: &Directory) -> Result<Vec<chronus_engine::Handle>, String> {
     if !is_pattern(part) {
         return Ok(vec![directory.gate(part).map_err(|error| error.to_string())?]);
     }
     let modules = matching(part, directory)?;
-    let found: Vec<_> = modules.iter().filter(|e| e.has_gate()).map(|e| e.index).collect();
+    let found: Vec<_> = modules.iter().filter(|e| e.has_gate()).map(|e| e.handle).collect();
     if found.is_empty() {
         Err(format!("no module with a gate matches `{part}`"))
     } else {
         Ok(found)
     }
+}
+
+fn meter(id: &str, directory: &Directory) -> Result<Request, String> {
+    let entry = directory.module(id).map_err(|error| error.to_string())?;
+    let names: Vec<_> = entry.told().collect();
+    if names.is_empty() {
+        let others = directory.modules().filter(|entry| entry.told().next().is_some());
+        let others = names::list(others.map(|entry| entry.id.as_str()));
+        return Err(format!("module `{id}` tells no values; modules that do: {others}"));
+    }
+    Ok(Request::Meter { module: entry.handle, id: id.to_owned(), names })
+}
+
+fn transport(change: TransportChange) -> Request {
+    Request::Command(Command::Transport(change))
+}
+
+fn text(parts: &[&str], args: &[OscType], directory: &Directory) -> Result<Request, String> {
+    let entry = directory.module(parts[0]).map_err(|error| error.to_string())?;
+    let (text, spec) = entry.text(parts[1]).map_err(|error| error.to_string())?;
+    let OscType::String(value) = single(args, spec.doc)? else {
+        return Err(format!("`{}` is a text; {}", spec.name, spec.doc));
+    };
+    if value.len() > TEXT_MAX {
+        return Err(format!(
+            "a text of {} bytes is too long; write at most {TEXT_MAX}",
+            value.len()
+        ));
+    }
+    (spec.check)(value)?;
+    Ok(Request::Text { module: entry.handle, text, value: value.clone() })
 }
 
 fn note_on(args: &[OscType]) -> Result<Vec<Note>, String> {

@@ -6,17 +6,21 @@
 pub mod address;
 mod arguments;
 mod decode;
+mod edits;
 mod guard;
 mod pattern;
+mod record;
 mod reply;
 
 pub use arguments::{encode_arguments, message};
 pub use decode::{Decoded, Failure, Timed, decode};
+pub use edits::PatchRequest;
 pub use reply::{
-    MOST_DATAGRAM_BYTES, Reply, Value, fail, parse_reply, pong, status_reply, version_reply,
+    MOST_DATAGRAM_BYTES, Reply, Value, done, fail, meter_reply, parse_reply, pong, record_reply,
+    status_reply, version_reply,
 };
 
-use chronus_engine::Command;
+use chronus_engine::{Command, Handle};
 pub use rosc::OscType;
 
 /// What a sender asks for.
@@ -24,6 +28,26 @@ pub use rosc::OscType;
 pub enum Request {
     /// Something for the command log.
     Command(Command),
+    /// A text for a module, found right.
+    Text {
+        /// Whose.
+        module: Handle,
+        /// Which one, by its position in the spec.
+        text: u8,
+        /// The text.
+        value: String,
+    },
+    /// What a module tells, under these names.
+    Meter {
+        /// Which module.
+        module: Handle,
+        /// Its id.
+        id: String,
+        /// The names of its values.
+        names: Vec<&'static str>,
+    },
+    /// Something about the patch itself.
+    Patch(PatchRequest),
     /// The state of the engine.
     Status,
     /// A fault, on purpose.
@@ -32,6 +56,24 @@ pub enum Request {
     Ping(Vec<OscType>),
     /// Name and version.
     Version,
+    /// Something for the recorder.
+    Record(Record),
+}
+
+/// What the recorder shall do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// Begin a recording.
+    Start {
+        /// The file within the folder of recordings; without it the date and the time.
+        file: Option<String>,
+        /// The format of the samples, as a word; without it that of the engine.
+        format: Option<String>,
+    },
+    /// End it.
+    Stop,
+    /// Tell how it is.
+    Status,
 }
 
 /// A fault to cause.

@@ -20,6 +20,18 @@ pub enum Value {
 
 /// `/status.reply`: names and values in turn, at last "json" and all of it.
 pub fn status_reply(fields: &[(String, Value)], json: &str) -> Vec<u8> {
+    let mut args = arguments(fields);
+    args.push(OscType::String("json".into()));
+    args.push(OscType::String(json.to_owned()));
+    packet("/status.reply", args)
+}
+
+/// `/record.reply`: names and values in turn.
+pub fn record_reply(fields: &[(String, Value)]) -> Vec<u8> {
+    packet("/record.reply", arguments(fields))
+}
+
+fn arguments(fields: &[(String, Value)]) -> Vec<OscType> {
     let mut args = Vec::with_capacity(fields.len() * 2 + 2);
     for (name, value) in fields {
         args.push(OscType::String(name.clone()));
@@ -31,15 +43,31 @@ pub fn status_reply(fields: &[(String, Value)], json: &str) -> Vec<u8> {
             Value::Text(text) => OscType::String(text.clone()),
         });
     }
-    args.push(OscType::String("json".into()));
-    args.push(OscType::String(json.to_owned()));
-    packet("/status.reply", args)
+    args
+}
+
+/// `/meter.reply ID`, then names and values in turn.
+pub fn meter_reply(id: &str, names: &[&str], values: [f32; 2]) -> Vec<u8> {
+    let mut args = vec![OscType::String(id.to_owned())];
+    for (name, value) in names.iter().zip(values) {
+        args.extend([OscType::String((*name).to_owned()), OscType::Float(value)]);
+    }
+    packet("/meter.reply", args)
 }
 
 /// `/fail ADDRESS REASON`.
 pub fn fail(address: &str, reason: &str) -> Vec<u8> {
     let short: String = address.chars().take(LONGEST_ADDRESS).collect();
     packet("/fail", vec![OscType::String(short), OscType::String(reason.to_owned())])
+}
+
+/// `/done ADDRESS`, then what is to be told.
+pub fn done(address: &str, told: &str) -> Vec<u8> {
+    let mut args = vec![OscType::String(address.to_owned())];
+    if !told.is_empty() {
+        args.push(OscType::String(told.to_owned()));
+    }
+    packet("/done", args)
 }
 
 /// `/pong`, with the arguments of the ping.

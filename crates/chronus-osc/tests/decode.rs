@@ -1,8 +1,10 @@
 //! Guarantee: every address takes every argument form it promises, every mistake is answered by a
 //! sentence that names what would be right, and no bytes can make the decoder panic.
 
-use chronus_engine::{ALL_NOTES, Command, Directory, ModuleIndex, Note, ParamIndex, Patch};
-use chronus_osc::{Chaos, Crash, OscType, Request, Target, decode, encode_arguments, message};
+use chronus_engine::{ALL_NOTES, Command, Directory, Handle, Note, ParamIndex, Patch};
+use chronus_osc::{
+    Chaos, Crash, OscType, Record, Request, Target, decode, encode_arguments, message,
+};
 use proptest::prelude::*;
 use rosc::{OscBundle, OscMessage, OscPacket, OscTime};
 
@@ -21,13 +23,13 @@ fn text(text: &str) -> OscType {
     OscType::String(text.to_owned())
 }
 
-fn param(module: u16, param: u16, value: f32) -> Vec<Request> {
-    let (module, param) = (ModuleIndex(module), ParamIndex(param));
+fn param(module: u32, param: u16, value: f32) -> Vec<Request> {
+    let (module, param) = (Handle(module), ParamIndex(param));
     vec![Request::Command(Command::SetParam { module, param, value })]
 }
 
 fn gate(on: bool) -> Vec<Request> {
-    vec![Request::Command(Command::Gate { module: ModuleIndex(1), on })]
+    vec![Request::Command(Command::Gate { module: Handle(1), on })]
 }
 
 #[test]
@@ -297,5 +299,28 @@ proptest! {
         packet[at] = byte;
         let decoded = decode(&packet, &directory());
         prop_assert!(decoded.requests.len() <= 1);
+    }
+}
+
+#[test]
+fn a_recording_is_asked_for_with_or_without_name_and_format() {
+    let start = |file: Option<&str>, format: Option<&str>| {
+        let (file, format) = (file.map(str::to_owned), format.map(str::to_owned));
+        (vec![Request::Record(Record::Start { file, format })], Vec::<String>::new())
+    };
+    assert_eq!(send("/record/start", vec![]), start(None, None));
+    assert_eq!(send("/record/start", vec![text("a/b.wav")]), start(Some("a/b.wav"), None));
+    assert_eq!(send("/record/start", vec![OscType::Int(7)]), start(Some("7"), None));
+    let both = vec![text(""), OscType::Int(24)];
+    assert_eq!(send("/record/start", both), start(None, Some("24")));
+    assert_eq!(send("/record/stop", vec![]).0, [Request::Record(Record::Stop)]);
+    assert_eq!(send("/record/status", vec![]).0, [Request::Record(Record::Status)]);
+    for (address, args) in [
+        ("/record/start", vec![OscType::Float(1.5)]),
+        ("/record/start", vec![text("a"), text("24"), text("b")]),
+        ("/record/stop", vec![text("now")]),
+    ] {
+        let (requests, failures) = send(address, args);
+        assert!(requests.is_empty() && failures.len() == 1, "{address}");
     }
 }

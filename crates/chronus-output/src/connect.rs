@@ -1,8 +1,8 @@
 //! From a name to a connected device.
 
 use crate::{
-    Device, Options, OutputError, OutputSpec, jack::Jack, paced::Paced, pulse::Pulse,
-    recording::Recorded,
+    Device, Options, OutputError, OutputSpec, deck::Recorded, jack::Jack, paced::Paced,
+    pulse::Pulse,
 };
 
 /// Finds the device that `spec` names and learns its rate; nothing sounds before [`Device::start`].
@@ -17,16 +17,19 @@ pub fn connect(spec: &OutputSpec, options: &Options) -> Result<Box<dyn Device>, 
         OutputSpec::Jack => Box::new(Jack::connect(options)?),
         OutputSpec::Pulse => Box::new(Pulse::connect(options)?),
         OutputSpec::Alsa(name) => alsa(name.as_deref(), options)?,
-        OutputSpec::Null => Box::new(Paced::new(options, None)),
-        OutputSpec::Wav(path) => {
-            let device = Paced::new(options, None);
-            let description = format!("WAV file {}: {}", path.display(), device.manner());
-            Box::new(Recorded::new(Box::new(device), description, path, options.free_run)?)
-        }
+        OutputSpec::Null | OutputSpec::Wav(_) => Box::new(Paced::new(options, None)),
     };
-    let Some(path) = &options.capture else { return Ok(device) };
-    let description = format!("{}; recorded to {}", device.describe(), path.display());
-    Ok(Box::new(Recorded::new(device, description, path, options.free_run)?))
+    let mut device = Recorded::new(device, options.free_run);
+    if let OutputSpec::Wav(path) = spec {
+        let description =
+            format!("WAV file {}: {}", path.display(), Paced::new(options, None).manner());
+        device.add(path, description)?;
+    }
+    if let Some(path) = &options.capture {
+        let description = format!("{}; recorded to {}", device.describe(), path.display());
+        device.add(path, description)?;
+    }
+    Ok(Box::new(device.open_deck()?))
 }
 
 fn check(spec: &OutputSpec, options: &Options) -> Result<(), OutputError> {

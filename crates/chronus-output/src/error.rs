@@ -42,7 +42,7 @@ pub enum OutputError {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: hound::Error,
+        source: io::Error,
     },
     /// Free running asked of a device that has a clock of its own.
     #[error("{0} has its own clock and cannot run free; use the output `null` or `wav:FILE`")]

@@ -9,8 +9,10 @@
 #[cfg(feature = "cpal")]
 mod alsa;
 mod connect;
+mod deck;
 mod error;
 mod feed;
+mod folder;
 mod jack;
 mod pace;
 mod paced;
@@ -18,6 +20,8 @@ mod probe;
 mod pulse;
 mod recording;
 mod spec;
+mod tap;
+mod wav;
 
 use std::{
     fmt,
@@ -26,10 +30,12 @@ use std::{
 };
 
 pub use connect::connect;
+pub use deck::{Ask, Deck, Take};
 pub use error::OutputError;
 pub use probe::{Probe, probe};
-pub use recording::Recording;
+pub use recording::{Moment, Recording, RecordingState, Tell};
 pub use spec::{OutputSpec, ParseOutputError};
+pub use wav::{Medium, UnknownFormat, WavFormat, WavWriter};
 
 /// Channels of every source and every device: left, right.
 pub const CHANNELS: usize = 2;
@@ -53,6 +59,12 @@ pub trait Source: Send {
     /// Called by devices whose audio thread is ours ([`Device::self_paced`]), so that it may make system
     /// calls, for example to wake another thread; a foreign audio callback never calls it.
     fn consumed(&mut self) {}
+
+    /// Frames of the performance that have been handed out, if the source counts them itself; a
+    /// device may have asked for frames before the performance began.
+    fn position(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// What runs once at the start of every audio thread that is ours, on that thread.
@@ -129,6 +141,11 @@ pub trait Device: Send {
     /// Something the person should know although it is no error, in a sentence.
     fn note(&self) -> Option<String>;
 
+    /// What records on demand, for whoever asks first; every device that [`connect()`] gives has one.
+    fn deck(&mut self) -> Option<Deck> {
+        None
+    }
+
     /// Begins to play `source`.
     ///
     /// # Errors
@@ -156,7 +173,7 @@ pub struct DeviceStats {
     pub frames: u64,
     /// Why the device plays no more, in a sentence; set once, for good.
     pub lost: Option<String>,
-    /// The WAV files being written: first `capture`, then that of `wav:FILE`.
+    /// The WAV files being written: first that of `wav:FILE`, then `capture`.
     pub recordings: Vec<Recording>,
 }
 

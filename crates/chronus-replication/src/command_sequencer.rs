@@ -101,6 +101,18 @@ impl CommandSequencer {
         Ok(())
     }
 
+    /// Whether so many commands could be taken now; for those that must not be taken in part.
+    ///
+    /// # Errors
+    /// [`Busy`] if not all of them could; they count as refused.
+    pub fn permit(&mut self, count: usize) -> Result<(), Busy> {
+        if self.waiting.len() + count <= self.capacity {
+            return Ok(());
+        }
+        self.counts.refused += count as u64;
+        Err(Busy { waiting: self.waiting.len() })
+    }
+
     /// Takes a command of the supervisor itself for the first frame that is still open, however many
     /// commands wait.
     pub fn submit_urgent(&mut self, payload: Payload) {

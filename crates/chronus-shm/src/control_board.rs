@@ -36,6 +36,22 @@ pub struct ControlBoard {
     /// How many entries the log has.
     pub head: AtomicU64,
     orders: [AtomicU64; SLOTS],
+    /// Number, offset and bytes of the offer, and its number again once the primary may take it.
+    offer: [AtomicU64; 4],
+}
+
+/// The plan of a patch that workers shall prepare, and where it lies on the shelf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// The number of the edit that will call for it; 0 for none.
+    pub number: u32,
+    /// Where it begins.
+    pub offset: u64,
+    /// How long it is.
+    pub bytes: u64,
+    /// Whether the primary may prepare it too. The others go first: should it cost one of them its time, the
+    /// next is ready.
+    pub for_primary: bool,
 }
 
 /// The seal of a block is gone: the reader fell too far behind.
@@ -85,6 +101,34 @@ impl ControlBoard {
     /// The order last given to `slot`.
     pub fn order(&self, slot: Slot) -> Order {
         Order::decode(self.orders[slot].load(Ordering::Acquire))
+    }
+
+    /// The plan last offered; `None` if there is none or it is being changed.
+    pub fn offer(&self) -> Option<Offer> {
+        let [number, offset, bytes, primary] = &self.offer;
+        // Pairs with the releasing store in `make_offer`: who sees the number sees the place.
+        let first = number.load(Ordering::Acquire);
+        // Acquiring, so that the number is not read again before them.
+        let (offset, bytes) = (offset.load(Ordering::Acquire), bytes.load(Ordering::Acquire));
+        let is_whole = first != 0 && number.load(Ordering::Relaxed) == first;
+        let for_primary = primary.load(Ordering::Relaxed) == first;
+        is_whole.then_some(Offer { number: first as u32, offset, bytes, for_primary })
+    }
+
+    /// Offers a plan to all but the primary. Only the supervisor may, once no worker can ask for the one
+    /// before. It rings the bells afterwards.
+    pub fn make_offer(&self, number: u32, offset: u64, bytes: u64) {
+        let [place_of_number, place_of_offset, place_of_bytes, _] = &self.offer;
+        // While it is changed there is none. The stores after it release, so that they are not seen before.
+        place_of_number.store(0, Ordering::Relaxed);
+        place_of_offset.store(offset, Ordering::Release);
+        place_of_bytes.store(bytes, Ordering::Release);
+        place_of_number.store(u64::from(number), Ordering::Release);
+    }
+
+    /// Offers the same plan to the primary too.
+    pub fn offer_to_primary(&self, number: u32) {
+        self.offer[3].store(u64::from(number), Ordering::Release);
     }
 
     /// Gives an order. The supervisor rings the bells afterwards.

@@ -7,6 +7,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::mem::offset_of;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use chronus_os::memfd::{Access, Mapping, Memfd};
 use chronus_replication::Slot;
@@ -73,11 +74,48 @@ pub fn create_slots() -> io::Result<(Memfd, View<SlotsRegion>)> {
     Ok((memory, view))
 }
 
+/// As much as the shelf can hold. Memory that nothing was written to takes none.
+const SHELF_BYTES: usize = 1 << 36;
+
+/// Creates the shelf: memory for plans of patches and for recordings, which workers may only read.
+///
+/// # Errors
+/// As the kernel says.
+pub fn create_shelf() -> io::Result<Memfd> {
+    Memfd::create("chronus-shelf", SHELF_BYTES)
+}
+
+/// Samples on the shelf. They were written before anybody was told of them, and never change.
+#[derive(Debug)]
+pub struct ShelfSamples {
+    mapping: Mapping,
+    count: usize,
+}
+
+impl ShelfSamples {
+    /// Maps `count` samples from `offset` (a multiple of the page size).
+    ///
+    /// # Errors
+    /// `InvalidInput` if the range is not inside; otherwise as the kernel says.
+    pub fn map(shelf: &Memfd, offset: usize, count: usize) -> io::Result<Self> {
+        let mapping = shelf.map(Access::Read, offset, count * size_of::<f32>())?;
+        Ok(Self { mapping, count })
+    }
+}
+
+impl AsRef<[f32]> for ShelfSamples {
+    fn as_ref(&self) -> &[f32] {
+        // SAFETY: the mapping holds `count` values, is aligned to a page, lives as long as self, and is
+        // never written once its place is known to anybody; every bit pattern is an f32.
+        unsafe { std::slice::from_raw_parts(self.mapping.start().cast::<f32>(), self.count) }
+    }
+}
+
 /// What a worker sees.
 #[derive(Debug)]
 pub struct WorkerView {
     /// The control board, the seals and the log; read only.
-    pub log: View<LogRegion>,
+    pub log: Arc<View<LogRegion>>,
     /// All slots; read only.
     pub slots: View<SlotsRegion>,
     own: View<SlotRegion>,
@@ -96,7 +134,7 @@ impl WorkerView {
         {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        let log = View::map(&log_memory, Access::Read, 0)?;
+        let log = Arc::new(View::map(&log_memory, Access::Read, 0)?);
         drop(log_memory);
         let slots = View::map(&slots_memory, Access::Read, 0)?;
         let own = View::map(&slots_memory, Access::Write, offset_of_slot(slot))?;

@@ -26,7 +26,7 @@ pub struct SlotRegion {
 
 /// Where a worker stands.
 #[repr(C, align(64))]
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct StatusBoard {
     /// Rung by the worker after each block, and by the supervisor when roles change; a device without a
     /// clock sleeps on the bell of the primary.
@@ -35,6 +35,8 @@ pub struct StatusBoard {
     rendered: AtomicU64,
     log_position: AtomicU64,
     fork_answer: AtomicU64,
+    /// The number of the edit that the worker has prepared or taken.
+    pub prepared: AtomicU32,
     /// What the worker is doing: block, and the entry of the log that it takes (0 while rendering).
     pub breadcrumb: [AtomicU64; 2],
     /// When the worker claimed the slot, in nanoseconds of the monotonic clock.
@@ -43,7 +45,16 @@ pub struct StatusBoard {
     pub fork_ns: AtomicU64,
     /// Time spent rendering, in nanoseconds, since the worker claimed the slot.
     pub busy_ns: AtomicU64,
+    meters: [Meter; METERS],
 }
+
+/// As many modules can tell values.
+pub const METERS: usize = 64;
+
+/// Two values of a module, each with the module's handle, so that what belongs to another is not believed.
+#[repr(C, align(16))]
+#[derive(Debug, Default)]
+struct Meter([AtomicU64; 2]);
 
 /// What came of the order to fork.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +63,24 @@ pub enum ForkAnswer {
     Child(u32),
     /// The call failed with this errno.
     Failed(i32),
+}
+
+impl Default for StatusBoard {
+    fn default() -> Self {
+        Self {
+            bell: AtomicU32::default(),
+            incarnation: AtomicU32::default(),
+            rendered: AtomicU64::default(),
+            log_position: AtomicU64::default(),
+            fork_answer: AtomicU64::default(),
+            prepared: AtomicU32::default(),
+            breadcrumb: Default::default(),
+            claimed_at_ns: AtomicU64::default(),
+            fork_ns: AtomicU64::default(),
+            busy_ns: AtomicU64::default(),
+            meters: std::array::from_fn(|_| Meter::default()),
+        }
+    }
 }
 
 impl StatusBoard {
@@ -88,6 +117,24 @@ impl StatusBoard {
         self.bell.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// The worker tells two values of a module at one of [`METERS`] places; more are left out.
+    pub fn tell(&self, place: usize, handle: u32, values: [f32; 2]) {
+        let Some(meter) = self.meters.get(place) else { return };
+        for (word, value) in meter.0.iter().zip(values) {
+            let told = u64::from(handle) << 32 | u64::from(value.to_bits());
+            word.store(told, Ordering::Relaxed);
+        }
+    }
+
+    /// What a module has told last, if it has.
+    pub fn told(&self, handle: u32) -> Option<[f32; 2]> {
+        self.meters.iter().find_map(|meter| {
+            let words = [0, 1].map(|word| meter.0[word].load(Ordering::Relaxed));
+            let is_it = words.iter().all(|word| word >> 32 == u64::from(handle));
+            is_it.then(|| words.map(|word| f32::from_bits(word as u32)))
+        })
+    }
+
     /// The worker answers fork order `number`.
     pub fn answer_fork(&self, number: u32, answer: ForkAnswer) {
         let (failed, value) = match answer {
@@ -113,6 +160,18 @@ impl StatusBoard {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_module_is_believed_only_what_it_told_itself() {
+        let board = StatusBoard::default();
+        assert_eq!(board.told(5), None);
+        board.tell(1, 7, [0.5, -0.25]);
+        board.tell(METERS, 8, [1.0, 1.0]);
+        assert_eq!(board.told(7), Some([0.5, -0.25]));
+        assert_eq!(board.told(8), None, "there is no place for it");
+        board.tell(1, 9, [0.0, 0.0]);
+        assert_eq!((board.told(7), board.told(9)), (None, Some([0.0, 0.0])));
+    }
 
     #[test]
     fn a_fork_answer_belongs_to_its_order() {

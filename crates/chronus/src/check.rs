@@ -1,18 +1,26 @@
 //! `chronus check`: whether patch files are right, without playing them.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use chronus_engine::Patch;
 
 use crate::cli::CheckArgs;
 use crate::run::read_patch_file;
+use crate::shelf::find_recordings;
 
 /// Prints a line for each file: what is in it, or its first mistake and where that is. Fails if any
 /// has one.
 pub fn run(args: &CheckArgs) -> ExitCode {
     let mut all_fine = true;
     for path in &args.files {
-        match read_patch_file(path) {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let patch = read_patch_file(path).and_then(|patch| {
+            find_recordings(&patch, folder)
+                .map_err(|reason| format!("{}: {reason}", path.display()))?;
+            Ok(patch)
+        });
+        match patch {
             Ok(patch) => println!("{}: fine, {}", path.display(), contents(&patch)),
             Err(error) => {
                 println!("{error}");

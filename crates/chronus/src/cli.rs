@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use chronus_output::OutputSpec;
+use chronus_output::{OutputSpec, WavFormat};
 use clap::{Parser, Subcommand};
 
 use crate::worker::WorkerArgs;
@@ -50,6 +50,12 @@ pub struct RunArgs {
     /// The patch file; without it the built-in patch `first`
     #[arg(long, value_name = "FILE")]
     pub patch: Option<PathBuf>,
+    /// Play what the patch file says each time that it is saved
+    #[arg(long)]
+    pub watch: bool,
+    /// Where /patch/load and /patch/save find patches; without it the folder of the patch file
+    #[arg(long, value_name = "DIR")]
+    pub patches: Option<PathBuf>,
     /// auto, jack, pulse (`PipeWire` too), null, wav:FILE, or alsa where built in
     #[arg(long, default_value = "auto")]
     pub output: OutputSpec,
@@ -75,6 +81,12 @@ pub struct RunArgs {
     /// Also write what is played to this WAV file, with any output
     #[arg(long, value_name = "FILE")]
     pub capture: Option<PathBuf>,
+    /// The folder for what /record/start records; created when it is needed
+    #[arg(long, value_name = "DIR", default_value = "recordings")]
+    pub recordings: PathBuf,
+    /// How recordings are written: f32 (32-bit float) or 24 (24-bit integer)
+    #[arg(long, value_name = "FORMAT", default_value_t)]
+    pub record_format: WavFormat,
     /// Pull as fast as the replicas deliver instead of in real time (null and wav only)
     #[arg(long)]
     pub free_run: bool,
@@ -109,14 +121,17 @@ pub struct RenderArgs {
     /// A journal or a patch file
     pub input: PathBuf,
     /// The WAV file to write
-    #[arg(short, long, value_name = "FILE.wav")]
-    pub output: PathBuf,
+    #[arg(short, long, value_name = "FILE.wav", required_unless_present = "stems")]
+    pub output: Option<PathBuf>,
+    /// Write a WAV file for each bus of the patch into this folder
+    #[arg(long, value_name = "DIR")]
+    pub stems: Option<PathBuf>,
     /// How much to render; a journal has its own length, a patch without it 10 seconds
     #[arg(long)]
     pub seconds: Option<f64>,
-    /// The sample rate of a patch; a journal has its own
-    #[arg(long, value_name = "HZ", default_value_t = 48_000)]
-    pub rate: u32,
+    /// The sample rate; without it that of the journal, or 48000 for a patch
+    #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u32).range(8_000..=384_000))]
+    pub rate: Option<u32>,
 }
 
 /// What to check.

@@ -14,6 +14,8 @@ use crate::cli::{KillArgs, SendArgs, StatusArgs};
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// How long a complaint about a command may take; there is no answer to one that is well.
 const COMPLAINT_WITHIN: Duration = Duration::from_millis(100);
+/// How long the answer to something that may take its time, such as completing a file, may take.
+const WORK_WITHIN: Duration = Duration::from_secs(10);
 
 /// The engine's OSC port: as given, or by `CHRONUS_OSC_HOST` and `CHRONUS_OSC_PORT`, or
 /// 127.0.0.1:5005.
@@ -106,9 +108,9 @@ pub fn status(args: &StatusArgs) -> Result<ExitCode, Box<dyn Error>> {
     let Some(object) = status.as_object() else { return Err("the answer makes no sense".into()) };
     for (name, value) in object {
         match value {
-            serde_json::Value::Array(replicas) => {
-                for replica in replicas {
-                    println!("{name:>20}  {}", line_of(replica));
+            serde_json::Value::Array(lines) => {
+                for line in lines {
+                    println!("{name:>20}  {}", line_of(line));
                 }
             }
             serde_json::Value::Object(_) => println!("{name:>20}  {}", line_of(value)),
@@ -120,6 +122,7 @@ pub fn status(args: &StatusArgs) -> Result<ExitCode, Box<dyn Error>> {
 
 fn line_of(object: &serde_json::Value) -> String {
     let fields = object.as_object().into_iter().flatten();
+    let fields = fields.filter(|(_, value)| !value.is_null() && *value != "");
     fields.map(|(name, value)| format!("{name} {}", plain(value))).collect::<Vec<_>>().join(", ")
 }
 
@@ -156,7 +159,10 @@ fn deliver(to: SocketAddr, address: &str, args: Vec<OscType>) -> Result<ExitCode
     let client = Client::connect(to)?;
     client.send(address, args)?;
     let nobody = |_| "nobody listens there; start an engine with `chronus run`";
-    while let Some(reply) = client.answer(COMPLAINT_WITHIN).map_err(nobody)? {
+    let mut within =
+        if chronus_osc::address::has_reply(address) { WORK_WITHIN } else { COMPLAINT_WITHIN };
+    while let Some(reply) = client.answer(within).map_err(nobody)? {
+        within = COMPLAINT_WITHIN;
         let words: Vec<String> = reply.args.iter().map(word).collect();
         if reply.address == "/fail" {
             return Err(words.join(": ").into());

@@ -234,7 +234,7 @@ fn compare(files: &Files) -> Result<Verdict, Box<dyn Error>> {
     let played: Vec<f32> =
         hound::WavReader::open(&files.wav)?.into_samples().collect::<Result<_, _>>()?;
     let journal = Journal::read(&files.journal)?;
-    let rendered = render::render_journal(&journal)?;
+    let rendered = render::render_journal(journal.clone())?;
     // A device may be silent for a moment before the performance begins; nothing has sounded then.
     let lead_in = played.len().saturating_sub(rendered.len());
     let silent = played[..lead_in].iter().all(|sample| *sample == 0.0);

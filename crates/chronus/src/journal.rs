@@ -1,29 +1,35 @@
 //! The performance journal: the patch and every command with its frame, on disk. Rendering it gives
 //! the same samples as were heard.
 //!
-//! A header, then records of 64 bytes, each with a checksum: entries of the command log as they were
-//! sealed, and marks that say how far the performance had come. A file that ends in the middle of a
-//! record, because the machine lost power, is whole up to there.
+//! A header with the first score, then records of 64 bytes, each with a checksum: entries of the command
+//! log as they were sealed, and marks that say how far the performance had come. Before the entry of an
+//! edit comes a mark with its score. A file that ends in the middle of a record, because the machine lost
+//! power, is whole up to there.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use chronus_engine::Patch;
+use chronus_engine::{Command, Patch};
 use chronus_replication::Entry;
 use chronus_shm::command_log::{from_words, to_words};
 use rtrb::{Consumer, Producer, RingBuffer};
+use serde::{Deserialize, Serialize};
 
 const MAGIC: &[u8; 8] = b"CHRONUSJ";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const RECORD_BYTES: usize = 64;
 /// The sequence number that no command has: the record is a mark.
 const MARK: u64 = u64::MAX;
 const MARK_END: u64 = 1;
 const MARK_REACHED: u64 = 2;
 const MARK_GAP: u64 = 3;
+const MARK_SCORE: u64 = 4;
+/// No score is longer.
+const SCORE_BYTES_MAX: u64 = 16 << 20;
 /// Records that may wait for the disk.
 const QUEUE: usize = 1 << 16;
 /// The writing thread looks for records this often.
@@ -48,11 +54,26 @@ pub enum JournalError {
     Patch(#[from] chronus_engine::PatchError),
 }
 
+/// A patch as it is kept: its text, and what else there must be to play it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Score {
+    /// The text of the patch.
+    pub text: String,
+    /// Where the names of its recordings count from.
+    pub folder: PathBuf,
+    /// The recordings that it names, each with the digest of its samples.
+    pub recordings: Vec<(String, u64)>,
+}
+
 /// A journal that has been read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Journal {
-    /// The patch that was played.
+    /// The patch that was played first.
     pub patch: Patch,
+    /// Its score, and those of the edits, in order.
+    pub scores: Vec<Score>,
+    /// The patches of the edits by their numbers, which begin at 1.
+    pub edits: Vec<Patch>,
     /// The sample rate, in Hz.
     pub rate_hz: u32,
     /// The commands, in order.
@@ -87,12 +108,12 @@ impl Journal {
         if head[..8] != *MAGIC || number(8) != VERSION || number(12) == 0 {
             return Err(not_one());
         }
-        let mut text = String::new();
-        let length = u64::from(number(16));
-        file.by_ref().take(length).read_to_string(&mut text).map_err(|_| not_one())?;
-        let patch = Patch::parse(&text, &path.display().to_string())?;
+        let score = read_score(&mut file, u64::from(number(16))).ok_or_else(not_one)?;
+        let name = path.display().to_string();
         let mut journal = Self {
-            patch,
+            patch: Patch::parse(&score.text, &name)?,
+            scores: vec![score],
+            edits: Vec::new(),
             rate_hz: number(12),
             entries: Vec::new(),
             frames: 0,
@@ -102,6 +123,19 @@ impl Journal {
         let mut record = [0_u8; RECORD_BYTES];
         while !journal.complete && file.read_exact(&mut record).is_ok() {
             let Some(entry) = from_bytes(&record) else { break };
+            if (entry.sequence, entry.payload[0]) == (MARK, MARK_SCORE) {
+                let Some(score) = read_score(&mut file, entry.payload[1]) else { break };
+                let last = journal.edits.last().unwrap_or(&journal.patch);
+                let patch = Patch::parse(&score.text, &name)?.succeeding(last);
+                journal.edits.push(patch);
+                journal.scores.push(score);
+                continue;
+            }
+            // An edit without its score can't be played, nor what comes after it.
+            let number = edit_number(&entry);
+            if number.is_some_and(|number| number as usize > journal.edits.len()) {
+                break;
+            }
             journal.take(entry);
         }
         Ok(journal)
@@ -122,11 +156,18 @@ impl Journal {
     }
 }
 
+/// What goes into the file.
+#[derive(Debug)]
+enum Record {
+    Entry(Entry),
+    Score(Arc<Score>),
+}
+
 /// Writes a journal from a thread of its own. Nothing here can hold up the caller: the queue is
 /// wait-free, and the thread looks into it by itself.
 #[derive(Debug)]
 pub struct JournalWriter {
-    records: Option<Producer<Entry>>,
+    records: Option<Producer<Record>>,
     thread: Option<JoinHandle<()>>,
     lost: u64,
 }
@@ -136,14 +177,14 @@ impl JournalWriter {
     ///
     /// # Errors
     /// If the file can't be created or written.
-    pub fn create(path: &Path, patch: &Patch, rate_hz: u32) -> io::Result<Self> {
+    pub fn create(path: &Path, score: &Score, rate_hz: u32) -> io::Result<Self> {
         let mut file = BufWriter::new(File::create(path)?);
-        let text = patch.text().as_bytes();
+        let score = postcard::to_allocvec(score).map_err(io::Error::other)?;
         file.write_all(MAGIC)?;
-        for number in [VERSION, rate_hz, text.len() as u32] {
+        for number in [VERSION, rate_hz, score.len() as u32] {
             file.write_all(&number.to_le_bytes())?;
         }
-        file.write_all(text)?;
+        file.write_all(&score)?;
         file.flush()?;
         let (records, mut queue) = RingBuffer::new(QUEUE);
         let name = path.display().to_string();
@@ -161,17 +202,22 @@ impl JournalWriter {
 
     /// Notes a command.
     pub fn command(&mut self, entry: &Entry) {
-        self.push(*entry);
+        self.push(Record::Entry(*entry));
+    }
+
+    /// Notes the score of the edit whose command comes next.
+    pub fn score(&mut self, score: &Arc<Score>) {
+        self.push(Record::Score(score.clone()));
     }
 
     /// Notes how many frames have been played.
     pub fn reached(&mut self, frames: u64) {
-        self.push(mark(MARK_REACHED, frames, 0));
+        self.push(Record::Entry(mark(MARK_REACHED, frames, 0)));
     }
 
     /// Notes a block that no replica had.
     pub fn gap(&mut self, block: u64) {
-        self.push(mark(MARK_GAP, 0, block));
+        self.push(Record::Entry(mark(MARK_GAP, 0, block)));
     }
 
     /// Records that found the queue full.
@@ -185,7 +231,7 @@ impl JournalWriter {
         let end = mark(MARK_END, frames, 0);
         // The end is worth waiting for, unless the thread itself has ended.
         while let Some(records) = &mut self.records
-            && records.push(end).is_err()
+            && records.push(Record::Entry(end)).is_err()
             && !records.is_abandoned()
         {
             std::thread::sleep(LOOK);
@@ -194,9 +240,9 @@ impl JournalWriter {
         let _ = thread.join();
     }
 
-    fn push(&mut self, entry: Entry) {
+    fn push(&mut self, record: Record) {
         let Some(records) = &mut self.records else { return };
-        if records.push(entry).is_err() {
+        if records.push(record).is_err() {
             if self.lost == 0 {
                 tracing::error!("the disk is too slow for the journal; it will not replay");
             }
@@ -210,7 +256,7 @@ fn mark(kind: u64, frames: u64, block: u64) -> Entry {
 }
 
 /// Sleeps until there are records; false once there will be none any more.
-fn wait_for_records(queue: &mut Consumer<Entry>) -> bool {
+fn wait_for_records(queue: &mut Consumer<Record>) -> bool {
     while queue.is_empty() {
         // Whoever abandons the queue has pushed all that it ever will.
         if queue.is_abandoned() {
@@ -221,16 +267,41 @@ fn wait_for_records(queue: &mut Consumer<Entry>) -> bool {
     true
 }
 
-fn write_records(queue: &mut Consumer<Entry>, mut file: BufWriter<File>) -> io::Result<()> {
+fn write_records(queue: &mut Consumer<Record>, mut file: BufWriter<File>) -> io::Result<()> {
     while wait_for_records(queue) {
-        while let Ok(entry) = queue.pop() {
-            for word in to_words(&entry) {
-                file.write_all(&word.to_le_bytes())?;
+        while let Ok(record) = queue.pop() {
+            match record {
+                Record::Entry(entry) => write_entry(&mut file, &entry)?,
+                Record::Score(score) => {
+                    let bytes = postcard::to_allocvec(&*score).map_err(io::Error::other)?;
+                    write_entry(&mut file, &mark(MARK_SCORE, 0, bytes.len() as u64))?;
+                    file.write_all(&bytes)?;
+                }
             }
         }
         file.flush()?;
     }
     file.get_ref().sync_data()
+}
+
+fn write_entry(file: &mut BufWriter<File>, entry: &Entry) -> io::Result<()> {
+    to_words(entry).iter().try_for_each(|word| file.write_all(&word.to_le_bytes()))
+}
+
+fn read_score(file: &mut impl Read, bytes: u64) -> Option<Score> {
+    if bytes > SCORE_BYTES_MAX {
+        return None;
+    }
+    let mut score = vec![0; bytes as usize];
+    file.read_exact(&mut score).ok()?;
+    postcard::from_bytes(&score).ok()
+}
+
+fn edit_number(entry: &Entry) -> Option<u32> {
+    match Command::decode(entry.payload) {
+        Ok(Command::Edit { number }) => Some(number),
+        _ => None,
+    }
 }
 
 fn from_bytes(bytes: &[u8; RECORD_BYTES]) -> Option<Entry> {
@@ -246,24 +317,54 @@ mod tests {
     fn a_journal_is_read_as_written_and_up_to_where_it_was_cut() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("a.journal");
-        let mut writer = JournalWriter::create(&path, &Patch::first(), 44_100).expect("create");
-        let entries: Vec<Entry> =
+        let score = score_of(&Patch::first());
+        let mut writer = JournalWriter::create(&path, &score, 44_100).expect("create");
+        let mut entries: Vec<Entry> =
             (0..3).map(|n| Entry { sequence: n, frame: n * 7, payload: [n, 1, 2, 3, 4] }).collect();
         for entry in &entries {
             writer.command(entry);
         }
+        let quiet = Patch::first().text().replace("gain = 0.5", "gain = 0.25");
+        let edited = Arc::new(Score { text: quiet, ..score.clone() });
+        writer.score(&edited);
+        let edit = Command::Edit { number: 1 }.encode();
+        entries.push(Entry { sequence: 3, frame: 99, payload: edit });
+        writer.command(&entries[3]);
         writer.reached(640);
         writer.gap(9);
         writer.finish(1280);
         let journal = Journal::read(&path).expect("read");
         assert_eq!((journal.rate_hz, journal.frames, journal.complete), (44_100, 1280, true));
         assert_eq!((journal.entries, journal.gaps), (entries.clone(), vec![9]));
+        assert_eq!((journal.edits.len(), journal.edits[0].modules()[0].params()[1]), (1, 0.25));
+        assert_eq!(journal.scores, [score, (*edited).clone()]);
 
         let bytes = std::fs::read(&path).expect("bytes");
         std::fs::write(&path, &bytes[..bytes.len() - 65]).expect("cut");
         let journal = Journal::read(&path).expect("read");
-        assert_eq!((journal.frames, journal.complete, journal.entries.len()), (640, false, 3));
+        assert_eq!((journal.frames, journal.complete, journal.entries.len()), (640, false, 4));
         assert!(Journal::is_one(&path));
+    }
+
+    fn score_of(patch: &Patch) -> Score {
+        let text = patch.text().to_owned();
+        Score { text, folder: PathBuf::from("songs"), recordings: vec![("a.wav".into(), 7)] }
+    }
+
+    #[test]
+    fn an_edit_without_its_score_ends_a_journal() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("c.journal");
+        let score = score_of(&Patch::first());
+        let mut writer = JournalWriter::create(&path, &score, 48_000).expect("create");
+        let edit = Command::Edit { number: 1 }.encode();
+        for (sequence, payload) in [[4, 0, 0, 0, 0], edit, [4, 0, 0, 0, 0]].into_iter().enumerate()
+        {
+            writer.command(&Entry { sequence: sequence as u64, frame: 0, payload });
+        }
+        writer.finish(64);
+        let journal = Journal::read(&path).expect("read");
+        assert_eq!((journal.entries.len(), journal.complete), (1, false));
     }
 
     #[test]

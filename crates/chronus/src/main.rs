@@ -13,10 +13,12 @@ mod journal;
 mod machine;
 mod modules;
 mod osc_server;
+mod patcher;
 mod picture;
 mod playback;
 mod render;
 mod run;
+mod shelf;
 mod supervisor;
 mod worker;
 

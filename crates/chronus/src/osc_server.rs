@@ -6,15 +6,15 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 
-use chronus_engine::Directory;
 use chronus_os::clock;
 use chronus_os::wake::Kick;
-use chronus_osc::{Decoded, Request, Timed, decode};
+use chronus_osc::{Decoded, Request, Timed, Value, decode};
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
 
+use crate::patcher::{Patches, SharedDirectory, Task};
 use crate::supervisor::status::Status;
 
 /// Messages that may wait for the supervisor.
@@ -48,15 +48,20 @@ pub struct PortCounts {
     pub busy: AtomicU64,
 }
 
-/// Answers to senders.
-#[derive(Debug)]
+/// Replies to senders.
+#[derive(Clone, Debug)]
 pub struct Replies {
-    socket: UdpSocket,
+    socket: Arc<UdpSocket>,
     /// What the port has seen.
     pub counts: Arc<PortCounts>,
 }
 
 impl Replies {
+    /// Tells a sender that something was done.
+    pub fn done(&self, address: &str, told: &str, to: SocketAddr) {
+        let _ = self.socket.send_to(&chronus_osc::done(address, told), to);
+    }
+
     /// Tells a sender why something was not done.
     pub fn fail(&self, address: &str, reason: &str, to: SocketAddr) {
         self.counts.failed.fetch_add(1, Ordering::Relaxed);
@@ -69,35 +74,70 @@ impl Replies {
         let reply = chronus_osc::status_reply(&status.fields(), &json);
         let _ = self.socket.send_to(&reply, to);
     }
+
+    /// Tells a sender the values of a module.
+    pub fn meter(&self, id: &str, names: &[&str], values: [f32; 2], to: SocketAddr) {
+        let _ = self.socket.send_to(&chronus_osc::meter_reply(id, names, values), to);
+    }
+
+    /// Tells a sender how the recording is.
+    pub fn record(&self, fields: &[(String, Value)], to: SocketAddr) {
+        let _ = self.socket.send_to(&chronus_osc::record_reply(fields), to);
+    }
 }
 
-/// Opens the port and starts its thread.
-///
-/// # Errors
-/// If the address can't be bound.
-pub fn open(
-    address: SocketAddr,
-    directory: Directory,
-    kick: Kick,
-) -> io::Result<(Consumer<Incoming>, Replies)> {
-    let socket = UdpSocket::bind(address)?;
-    let (queue, incoming) = RingBuffer::new(QUEUE);
-    let counts = Arc::new(PortCounts::default());
-    let replies = Replies { socket: socket.try_clone()?, counts: counts.clone() };
-    let mut port = Port { socket, directory, queue, kick, counts };
-    std::thread::Builder::new().name("osc".into()).spawn(move || port.serve())?;
-    Ok((incoming, replies))
-}
-
-struct Port {
+/// The port, bound and not yet served.
+pub struct Port {
     socket: UdpSocket,
-    directory: Directory,
+    counts: Arc<PortCounts>,
+}
+
+impl Port {
+    /// Opens the port.
+    ///
+    /// # Errors
+    /// If the address can't be bound.
+    pub fn open(address: SocketAddr) -> io::Result<Self> {
+        Ok(Self { socket: UdpSocket::bind(address)?, counts: Arc::default() })
+    }
+
+    /// A way to answer senders.
+    ///
+    /// # Errors
+    /// If there are too many descriptors.
+    pub fn replies(&self) -> io::Result<Replies> {
+        Ok(Replies { socket: Arc::new(self.socket.try_clone()?), counts: self.counts.clone() })
+    }
+
+    /// Starts the thread that receives. What is about the patch goes to `patches`, the rest to the
+    /// supervisor.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn serve(
+        self,
+        directory: SharedDirectory,
+        patches: Patches,
+        kick: Kick,
+    ) -> io::Result<Consumer<Incoming>> {
+        let (queue, incoming) = RingBuffer::new(QUEUE);
+        let Self { socket, counts } = self;
+        let mut server = Server { socket, directory, patches, queue, kick, counts };
+        std::thread::Builder::new().name("osc".into()).spawn(move || server.serve())?;
+        Ok(incoming)
+    }
+}
+
+struct Server {
+    socket: UdpSocket,
+    directory: SharedDirectory,
+    patches: Patches,
     queue: Producer<Incoming>,
     kick: Kick,
     counts: Arc<PortCounts>,
 }
 
-impl Port {
+impl Server {
     fn serve(&mut self) {
         let mut packet = vec![0_u8; 65_536];
         loop {
@@ -105,7 +145,8 @@ impl Port {
             let Ok((length, from)) = self.socket.recv_from(&mut packet) else { continue };
             let arrived_ns = clock::monotonic_ns();
             self.counts.packets.fetch_add(1, Ordering::Relaxed);
-            self.take(decode(&packet[..length], &self.directory), from, arrived_ns);
+            let directory = self.directory.read().unwrap_or_else(PoisonError::into_inner).clone();
+            self.take(decode(&packet[..length], &directory), from, arrived_ns);
         }
     }
 
@@ -122,6 +163,13 @@ impl Port {
                     let version = env!("CARGO_PKG_VERSION");
                     self.answer(&chronus_osc::version_reply("chronus", version), from);
                 }
+                Request::Patch(request) => {
+                    let to = address.clone();
+                    let task = Task::Request { request, address, from, time_wall_ns };
+                    if !self.patches.ask(task) {
+                        self.refuse(&to, from);
+                    }
+                }
                 request => {
                     let incoming = Incoming { request, address, from, arrived_ns, time_wall_ns };
                     self.hand_on(incoming);
@@ -133,10 +181,14 @@ impl Port {
 
     fn hand_on(&mut self, incoming: Incoming) {
         if let Err(PushError::Full(refused)) = self.queue.push(incoming) {
-            self.counts.busy.fetch_add(1, Ordering::Relaxed);
-            let reason = "busy: too many messages at once; send it again later";
-            self.answer(&chronus_osc::fail(&refused.address, reason), refused.from);
+            self.refuse(&refused.address, refused.from);
         }
+    }
+
+    fn refuse(&self, address: &str, from: SocketAddr) {
+        self.counts.busy.fetch_add(1, Ordering::Relaxed);
+        let reason = "busy: too many messages at once; send it again later";
+        self.answer(&chronus_osc::fail(address, reason), from);
     }
 
     fn answer(&self, packet: &[u8], to: SocketAddr) {

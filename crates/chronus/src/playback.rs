@@ -185,4 +185,8 @@ impl Source for Playback {
     fn consumed(&mut self) {
         self.kick.raise();
     }
+
+    fn position(&self) -> Option<u64> {
+        Some(self.selector.frames())
+    }
 }

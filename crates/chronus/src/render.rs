@@ -1,40 +1,150 @@
 //! Offline rendering: one process, no replication. It is the oracle: a journal rendered here is, bit
 //! for bit, what was heard.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use chronus_engine::{Controls, Engine, Patch};
+use chronus_engine::{Controls, Engine, EngineError, Patch, Recordings};
 use chronus_os::float;
+use chronus_output::{WavFormat, WavWriter};
 use chronus_replication::machine::Machine;
 use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, CHANNELS, Entry};
 
-use crate::journal::Journal;
-use crate::machine::Instrument;
+use crate::journal::{Journal, Score};
+use crate::machine::{Instrument, Plans};
+use crate::shelf::{FromFiles, digest, find_recordings, read_wav};
 
-/// Renders `frames` frames of a patch with these commands; `sink` takes them in pieces of whole frames.
-///
-/// # Errors
-/// If the patch can't be played at this rate, or as `sink` says.
-pub fn render<E: From<chronus_engine::EngineError>>(
-    patch: &Patch,
-    rate_hz: u32,
-    entries: &[Entry],
-    frames: u64,
-    mut sink: impl FnMut(&[f32]) -> Result<(), E>,
-) -> Result<(), E> {
-    // Flushed denormals are part of the sound; this thread keeps flushing them, which harms nothing.
-    float::flush_denormals();
-    let mut instrument = Instrument(Engine::new(patch, rate_hz, &Controls::of(patch))?);
-    let mut entries = entries.iter().peekable();
-    let mut block = [0.0; BLOCK_SAMPLES];
-    for number in 0..frames.div_ceil(BLOCK_FRAMES as u64) {
-        while let Some(entry) = entries.next_if(|entry| entry.block() <= number) {
-            instrument.apply(entry.offset(), &entry.payload);
+/// Everything that was played: patches and commands.
+#[derive(Clone, Debug)]
+pub struct Performance {
+    /// The sample rate, in Hz.
+    pub rate_hz: u32,
+    /// How many frames.
+    pub frames: u64,
+    patch: Patch,
+    folder: PathBuf,
+    /// The patches of the edits by their numbers, which begin at 1, and where their recordings are.
+    edits: Vec<(Patch, PathBuf)>,
+    entries: Vec<Entry>,
+}
+
+/// Why a performance can't be rendered.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// The patch or the rate.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The WAV file.
+    #[error(
+        "cannot write {}: {source}; choose a file in a folder that exists and has room",
+        path.display()
+    )]
+    Wav {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A recording is not what it was.
+    #[error("{0}")]
+    Recording(String),
+    /// A patch without buses has no stems.
+    #[error("the patch has no buses; write [[bus]] with a name, left and right for each stem")]
+    NoBuses,
+}
+
+impl Performance {
+    /// That of a journal.
+    ///
+    /// # Errors
+    /// If a recording that was played is not there any more, or is another.
+    pub fn of_journal(journal: Journal) -> Result<Self, RenderError> {
+        journal.scores.iter().try_for_each(check_recordings)?;
+        let mut folders = journal.scores.into_iter().map(|score| score.folder);
+        let folder = folders.next().unwrap_or_default();
+        Ok(Self {
+            rate_hz: journal.rate_hz,
+            frames: journal.frames,
+            patch: journal.patch,
+            folder,
+            edits: journal.edits.into_iter().zip(folders).collect(),
+            entries: journal.entries,
+        })
+    }
+
+    /// Ten seconds of a patch that nobody plays; the names of its recordings count from `folder`.
+    ///
+    /// # Errors
+    /// If a recording is not there.
+    pub fn of_patch(patch: Patch, folder: PathBuf, rate_hz: u32) -> Result<Self, RenderError> {
+        find_recordings(&patch, &folder).map_err(RenderError::Recording)?;
+        let frames = u64::from(rate_hz) * 10;
+        Ok(Self { rate_hz, frames, patch, folder, edits: Vec::new(), entries: Vec::new() })
+    }
+
+    /// The same at another rate: as long, and each command at the nearest frame.
+    pub fn move_to_rate(&mut self, rate_hz: u32) {
+        let (was, is) = (u128::from(self.rate_hz), u128::from(rate_hz));
+        let moved = |frame: u64| ((u128::from(frame) * is + was / 2) / was) as u64;
+        self.frames = moved(self.frames);
+        for entry in &mut self.entries {
+            entry.frame = moved(entry.frame);
         }
-        instrument.render(&mut block);
-        let rest = frames - number * BLOCK_FRAMES as u64;
-        let samples = rest.min(BLOCK_FRAMES as u64) as usize * CHANNELS;
-        sink(&block[..samples])?;
+        self.rate_hz = rate_hz;
+    }
+
+    /// Renders block after block; `sink` gets the engine after each, its samples, and how many of its
+    /// frames belong to the performance.
+    fn render<E: From<EngineError>>(
+        self,
+        with_buses: bool,
+        mut sink: impl FnMut(&Engine, &[f32], usize) -> Result<(), E>,
+    ) -> Result<(), E> {
+        // Flushed denormals are part of the sound; this thread keeps flushing them, which harms nothing.
+        float::flush_denormals();
+        let recordings = FromFiles { folder: self.folder };
+        let controls = Controls::of(&self.patch);
+        let mut engine = Engine::new(self.patch, self.rate_hz, controls, 0, &recordings)?;
+        if with_buses {
+            engine.listen_to_buses();
+        }
+        let mut instrument = Instrument::new(engine, Kept(self.edits), 0);
+        let mut entries = self.entries.iter().peekable();
+        let mut block = [0.0; BLOCK_SAMPLES];
+        for number in 0..self.frames.div_ceil(BLOCK_FRAMES as u64) {
+            while let Some(entry) = entries.next_if(|entry| entry.block() <= number) {
+                instrument.apply(entry.offset(), &entry.payload);
+            }
+            instrument.render(&mut block);
+            let rest = self.frames - number * BLOCK_FRAMES as u64;
+            let frames = rest.min(BLOCK_FRAMES as u64) as usize;
+            sink(instrument.engine(), &block[..frames * CHANNELS], frames)?;
+        }
+        Ok(())
+    }
+}
+
+/// The patches that a journal has kept.
+struct Kept(Vec<(Patch, PathBuf)>);
+
+impl Plans for Kept {
+    fn plan(&self, number: u32) -> Option<(Patch, Box<dyn Recordings>)> {
+        let (patch, folder) = self.0.get((number as usize).checked_sub(1)?)?;
+        Some((patch.clone(), Box::new(FromFiles { folder: folder.clone() })))
+    }
+}
+
+fn check_recordings(score: &Score) -> Result<(), RenderError> {
+    for (name, was) in &score.recordings {
+        let path = score.folder.join(name);
+        let (samples, _, _) = read_wav(&path).map_err(RenderError::Recording)?;
+        if digest(&samples) != *was {
+            let path = path.display();
+            return Err(RenderError::Recording(format!(
+                "{path} is not the recording that was played; put the one of then there"
+            )));
+        }
     }
     Ok(())
 }
@@ -42,47 +152,85 @@ pub fn render<E: From<chronus_engine::EngineError>>(
 /// Renders a whole journal into memory: interleaved samples.
 ///
 /// # Errors
-/// If its patch can't be played at its rate.
-pub fn render_journal(journal: &Journal) -> Result<Vec<f32>, chronus_engine::EngineError> {
-    let mut samples = Vec::with_capacity(journal.frames as usize * CHANNELS);
-    render(&journal.patch, journal.rate_hz, &journal.entries, journal.frames, |piece| {
+/// If its patch can't be played at its rate, or a recording is missing.
+pub fn render_journal(journal: Journal) -> Result<Vec<f32>, RenderError> {
+    let performance = Performance::of_journal(journal)?;
+    let mut samples = Vec::with_capacity(performance.frames as usize * CHANNELS);
+    performance.render(false, |_, piece, _| {
         samples.extend_from_slice(piece);
-        Ok::<(), chronus_engine::EngineError>(())
+        Ok::<(), RenderError>(())
     })?;
     Ok(samples)
-}
-
-/// Why rendering to a file failed.
-#[derive(Debug, thiserror::Error)]
-pub enum RenderError {
-    /// The patch or the rate.
-    #[error(transparent)]
-    Engine(#[from] chronus_engine::EngineError),
-    /// The WAV file.
-    #[error("{0}")]
-    Wav(#[from] hound::Error),
 }
 
 /// Renders into a WAV file of 32-bit floats.
 ///
 /// # Errors
 /// [`RenderError`].
-pub fn render_to_wav(
-    patch: &Patch,
-    rate_hz: u32,
-    entries: &[Entry],
-    frames: u64,
-    path: &Path,
-) -> Result<(), RenderError> {
-    let spec = hound::WavSpec {
-        channels: CHANNELS as u16,
-        sample_rate: rate_hz,
-        bits_per_sample: 32,
-        sample_format: hound::SampleFormat::Float,
-    };
-    let mut wav = hound::WavWriter::create(path, spec)?;
-    render(patch, rate_hz, entries, frames, |piece| {
-        piece.iter().try_for_each(|sample| wav.write_sample(*sample)).map_err(RenderError::from)
+pub fn render_to_wav(performance: Performance, path: &Path) -> Result<(), RenderError> {
+    let mut wav = Wav::create(path.to_owned(), performance.rate_hz)?;
+    performance.render(false, |_, piece, _| wav.write(piece))?;
+    wav.finish()
+}
+
+/// Renders each bus into a file of its own, called like the bus, and returns the files. A bus that an edit
+/// takes away is silent from there on.
+///
+/// # Errors
+/// [`RenderError`].
+pub fn render_stems(performance: Performance, folder: &Path) -> Result<Vec<PathBuf>, RenderError> {
+    let patches = performance.edits.iter().map(|(patch, _)| patch).chain([&performance.patch]);
+    let mut names: Vec<_> = patches.flat_map(Patch::buses).map(|bus| bus.name.clone()).collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.is_empty() {
+        return Err(RenderError::NoBuses);
+    }
+    std::fs::create_dir_all(folder)
+        .map_err(|error| RenderError::Wav { path: folder.to_owned(), source: error })?;
+    let mut files = BTreeMap::new();
+    for name in names {
+        let path = folder.join(format!("{name}.wav"));
+        files.insert(name, Wav::create(path, performance.rate_hz)?);
+    }
+    performance.render(true, |engine, _, frames| {
+        for (name, file) in &mut files {
+            let mut block = [0.0; BLOCK_SAMPLES];
+            if let Some((_, [left, right])) = engine.buses().find(|(bus, _)| bus == name) {
+                for (frame, pair) in block.chunks_exact_mut(CHANNELS).zip(left.iter().zip(right)) {
+                    frame.copy_from_slice(&[*pair.0, *pair.1]);
+                }
+            }
+            file.write(&block[..frames * CHANNELS])?;
+        }
+        Ok::<(), RenderError>(())
     })?;
-    Ok(wav.finalize()?)
+    let paths = files.values().map(|file| file.path.clone()).collect();
+    files.into_values().try_for_each(Wav::finish)?;
+    Ok(paths)
+}
+
+/// A stereo file under way.
+struct Wav {
+    path: PathBuf,
+    writer: WavWriter,
+}
+
+impl Wav {
+    fn create(path: PathBuf, rate_hz: u32) -> Result<Self, RenderError> {
+        match WavWriter::create(&path, rate_hz, WavFormat::F32) {
+            Ok(writer) => Ok(Self { path, writer }),
+            Err(source) => Err(RenderError::Wav { path, source }),
+        }
+    }
+
+    fn write(&mut self, samples: &[f32]) -> Result<(), RenderError> {
+        let written = self.writer.write(samples);
+        written.map_err(|source| RenderError::Wav { path: self.path.clone(), source })
+    }
+
+    fn finish(self) -> Result<(), RenderError> {
+        let Self { path, mut writer } = self;
+        writer.finish().map_err(|source| RenderError::Wav { path, source })
+    }
 }

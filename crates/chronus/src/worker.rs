@@ -3,26 +3,29 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use chronus_engine::{Controls, Engine, Patch};
+use chronus_engine::{Controls, Engine, Patch, Recordings};
+use chronus_os::alloc_guard::{self, AllocationPermit};
 use chronus_os::memfd::Memfd;
 use chronus_os::sched::priority;
 use chronus_os::wake::{Kick, wait_on, wake_all};
-use chronus_os::{alloc_guard, child, clock, float, fork, process_title, sched, spawn};
+use chronus_os::{child, clock, float, fork, process_title, sched, spawn};
 use chronus_replication::lockstep::{Board, Order, Position, Step};
 use chronus_replication::machine::Machine;
-use chronus_replication::{BLOCK_SAMPLES, Block, BlockIndex, Slot};
-use chronus_shm::control_board::LogRegion;
-use chronus_shm::region::WorkerView;
+use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, Slot};
+use chronus_shm::control_board::{LogRegion, Offer};
+use chronus_shm::region::{View, WorkerView};
 use chronus_shm::status_board::{ForkAnswer, SlotsRegion};
 use chronus_shm::sync::Ordering;
 use chronus_shm::{block_ring, command_log, control_board};
 
-use crate::machine::Instrument;
+use crate::machine::{Instrument, Plans};
+use crate::shelf::Plan;
 
 /// What a fresh worker is told on its command line; its descriptors are the log, the slots, the
-/// supervisor's kick, and its [`Genesis`].
+/// supervisor's kick, its [`Genesis`], and the shelf.
 #[derive(Clone, Debug, clap::Args)]
 pub struct WorkerArgs {
     #[arg(long)]
@@ -68,10 +71,12 @@ impl WorkerArgs {
     }
 }
 
-/// The sound that a fresh worker begins with: a patch and where its controls stand.
+/// The sound that a fresh worker begins with: a plan, where its controls stand, and the number of the last
+/// edit.
 pub struct Genesis {
-    patch: Patch,
+    plan: Plan,
     controls: Controls,
+    edit: u32,
 }
 
 impl Genesis {
@@ -79,10 +84,11 @@ impl Genesis {
     ///
     /// # Errors
     /// As the kernel says.
-    pub fn to_file(patch: &Patch, controls: &Controls) -> io::Result<File> {
-        let text = patch.text().as_bytes();
-        let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
-        bytes.extend_from_slice(text);
+    pub fn to_file(plan: &Plan, controls: &Controls, edit: u32) -> io::Result<File> {
+        let plan = plan.to_bytes();
+        let mut bytes = (plan.len() as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(&plan);
+        bytes.extend_from_slice(&edit.to_le_bytes());
         bytes.extend_from_slice(&controls.encode());
         chronus_os::memfd::file_holding("chronus-genesis", &bytes)
     }
@@ -93,11 +99,25 @@ impl Genesis {
         let invalid = || io::Error::from(io::ErrorKind::InvalidData);
         let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(invalid)?;
         let length = u64::from_le_bytes(*length) as usize;
-        let (text, controls) = rest.split_at_checked(length).ok_or_else(invalid)?;
-        let text = std::str::from_utf8(text).map_err(io::Error::other)?;
-        let patch = Patch::parse(text, "patch").map_err(io::Error::other)?;
-        let controls = Controls::decode(controls, &patch).map_err(io::Error::other)?;
-        Ok(Self { patch, controls })
+        let (plan, rest) = rest.split_at_checked(length).ok_or_else(invalid)?;
+        let plan = Plan::from_bytes(plan)?;
+        let (edit, controls) = rest.split_first_chunk::<4>().ok_or_else(invalid)?;
+        let controls = Controls::decode(controls, &plan.patch).map_err(io::Error::other)?;
+        Ok(Self { plan, controls, edit: u32::from_le_bytes(*edit) })
+    }
+}
+
+/// The plans that the supervisor offers.
+struct Offered {
+    log: Arc<View<LogRegion>>,
+    shelf: Arc<Memfd>,
+}
+
+impl Plans for Offered {
+    fn plan(&self, number: u32) -> Option<(Patch, Box<dyn Recordings>)> {
+        let offer = self.log.board.offer().filter(|offer| offer.number == number)?;
+        let bytes = self.shelf.read_at(offer.offset as usize, offer.bytes as usize).ok()?;
+        Some(Plan::from_bytes(&bytes).ok()?.open(&self.shelf))
     }
 }
 
@@ -114,11 +134,15 @@ pub fn run(args: &WorkerArgs) -> io::Result<()> {
     let log_memory = Memfd::adopt(take(0)?)?;
     let slots_memory = Memfd::adopt(take(1)?)?;
     let kick = Kick::adopt(take(2)?);
-    let genesis = Genesis::read(File::from(take(3)?))?;
+    let Genesis { plan, controls, edit } = Genesis::read(File::from(take(3)?))?;
+    let shelf = Arc::new(Memfd::adopt(take(4)?)?);
     let view = WorkerView::attach(log_memory, slots_memory, args.slot)?;
-    let engine =
-        Engine::new(&genesis.patch, args.rate, &genesis.controls).map_err(io::Error::other)?;
-    drop(genesis);
+    let (patch, recordings) = plan.open(&shelf);
+    let first_frame = args.start_block * BLOCK_FRAMES as u64;
+    let engine = Engine::new(patch, args.rate, controls, first_frame, &*recordings)
+        .map_err(io::Error::other)?;
+    drop(recordings);
+    let plans = Offered { log: view.log.clone(), shelf };
     if fork::thread_count()? != 1 {
         return Err(io::Error::other("a worker must have a single thread"));
     }
@@ -131,13 +155,14 @@ pub fn run(args: &WorkerArgs) -> io::Result<()> {
         blocks_since_order: 0,
     };
     let mut worker = Worker {
-        instrument: Instrument(engine),
+        instrument: Instrument::new(engine, plans, edit),
         block: [0.0; BLOCK_SAMPLES],
         position,
         view,
         kick,
         parent: args.parent,
         level: false,
+        unbroken: 0,
     };
     if args.realtime {
         // Whether it is permitted was found out and said by the supervisor.
@@ -156,8 +181,13 @@ pub fn run(args: &WorkerArgs) -> io::Result<()> {
     worker.work()
 }
 
+/// Without a pause a worker prepares a patch after so many blocks.
+const UNBROKEN_MOST: u32 = 64;
+/// A worker looks at its boards at least this often while it prepares a patch.
+const PREPARE_AT_ONCE: Duration = Duration::from_micros(200);
+
 struct Worker {
-    instrument: Instrument,
+    instrument: Instrument<Offered>,
     block: Block,
     position: Position,
     view: WorkerView,
@@ -165,6 +195,8 @@ struct Worker {
     parent: u32,
     /// Whether it has caught up since it took its slot.
     level: bool,
+    /// Blocks rendered since it last had nothing to do.
+    unbroken: u32,
 }
 
 /// What the boards say, read from shared memory.
@@ -205,6 +237,7 @@ impl Worker {
         self.level = false;
         let Position { incarnation, next_block, log_position, .. } = self.position;
         let now_ns = clock::monotonic_ns();
+        self.view.own().board.prepared.store(self.instrument.prepared(), Ordering::Relaxed);
         self.view.own().board.claim(incarnation, next_block, log_position, now_ns);
         self.kick.raise();
     }
@@ -214,8 +247,16 @@ impl Worker {
             // The bell is read before looking, so that one rung after the look is not slept over.
             let heard = self.view.log.board.bell.load(Ordering::Acquire);
             match self.position.next_step(&self.boards()) {
-                Step::Render(block) => self.render(block),
+                Step::Render(block) => {
+                    self.unbroken += 1;
+                    if self.unbroken >= UNBROKEN_MOST {
+                        // A device without a clock leaves no pause, and an edit shall come all the same.
+                        self.prepare();
+                    }
+                    self.render(block);
+                }
                 Step::Obey(order) => self.obey(order),
+                Step::Wait if self.prepare() => {}
                 Step::Wait => {
                     self.note_level();
                     // No timeout, which would cost a timer each time: the supervisor rings now and then.
@@ -248,6 +289,9 @@ impl Worker {
         own.board.breadcrumb[1].store(0, Ordering::Relaxed);
         self.instrument.render(&mut self.block);
         block_ring::publish(&own.ring, block, seal, self.position.incarnation, &self.block);
+        for (place, (handle, values)) in self.instrument.engine().told().enumerate() {
+            own.board.tell(place, handle.0, values);
+        }
         own.board.finish_block(block + 1, seal);
         let boards = Boards { log, slots: &self.view.slots };
         self.position.finish_block(seal, &boards);
@@ -256,6 +300,32 @@ impl Worker {
         }
         let busy_ns = clock::monotonic_ns().saturating_sub(started_ns);
         own.board.busy_ns.fetch_add(busy_ns, Ordering::Relaxed);
+    }
+
+    /// Nothing is due: works at the patch that is offered, for as long as nobody could miss. Returns whether
+    /// there was anything to do.
+    fn prepare(&mut self) -> bool {
+        self.unbroken = 0;
+        let board = &self.view.log.board;
+        let is_for_me = |offer: &Offer| board.primary() != self.position.slot || offer.for_primary;
+        let offered = board.offer().filter(is_for_me).map_or(0, |offer| offer.number);
+        let permit = AllocationPermit::start();
+        let start = Instant::now();
+        let mut any = false;
+        while self.instrument.prepare_a_little(offered) {
+            any = true;
+            if start.elapsed() >= PREPARE_AT_ONCE {
+                break;
+            }
+        }
+        drop(permit);
+        let prepared = self.instrument.prepared();
+        let board = &self.view.own().board.prepared;
+        if board.load(Ordering::Relaxed) != prepared {
+            board.store(prepared, Ordering::Release);
+            self.kick.raise();
+        }
+        any
     }
 
     /// Tells the supervisor, once, when there is nothing left to catch up with.

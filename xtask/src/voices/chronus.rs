@@ -3,7 +3,9 @@
 
 use std::error::Error;
 
-use chronus_engine::{BLOCK_FRAMES, CHANNELS, Command, Controls, Directory, Engine, Patch};
+use chronus_engine::{
+    BLOCK_FRAMES, CHANNELS, Command, Controls, Directory, Engine, NoRecordings, Patch,
+};
 use chronus_os::clock::thread_cpu_ns;
 
 use super::{ATTACK_S, CUTOFF_HZ, DECAY_S, Q, RATE_HZ, RELEASE_S, SUSTAIN, freq_hz, gain};
@@ -61,11 +63,12 @@ fn patch(voices: usize, gates: Gates) -> Result<Patch, Box<dyn Error>> {
 /// CPU seconds of rendering so many seconds, the start not counted.
 pub fn cpu_seconds(voices: usize, seconds: f64, gates: Gates) -> Result<f64, Box<dyn Error>> {
     let patch = patch(voices, gates)?;
-    let mut engine = Engine::new(&patch, RATE_HZ, &Controls::of(&patch))?;
+    let controls = Controls::of(&patch);
+    let mut engine = Engine::new(patch.clone(), RATE_HZ, controls, 0, &NoRecordings)?;
     let mut block = [0.0; BLOCK_FRAMES * CHANNELS];
     if gates != Gates::Closed {
         for entry in Directory::of(&patch).modules().filter(|entry| entry.has_gate()) {
-            engine.apply(0, &Command::Gate { module: entry.index, on: true });
+            engine.apply(0, &Command::Gate { module: entry.handle, on: true });
         }
     }
     let blocks = |seconds: f64| 0..(seconds * f64::from(RATE_HZ) / BLOCK_FRAMES as f64) as usize;

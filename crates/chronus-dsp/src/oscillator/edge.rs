@@ -6,9 +6,10 @@
 //! of that. A table holds what these differ by from the plain jump or bend, at many positions
 //! between two frames. The low-pass looks [`DELAY_FRAMES`] ahead, so all is heard that much later.
 
-use crate::module::BLOCK_FRAMES;
 use core::f64::consts::PI;
-use std::sync::LazyLock;
+
+use crate::module::BLOCK_FRAMES;
+use crate::tables::Table;
 
 /// How much later an oscillator with edges is heard: a third of a millisecond at 48 kHz.
 pub const DELAY_FRAMES: usize = 16;
@@ -24,43 +25,32 @@ const KAISER_BETA: f64 = 8.3;
 /// Half the phase: where a ramp jumps.
 const HALF_TURN: u32 = 1 << 31;
 
-/// What to add to the `TAPS` frames around an event, by its position between two frames.
-struct Table {
-    /// For a jump by 1.
-    jump: Vec<[f32; TAPS]>,
-    /// For a bend of the slope by 1 per frame.
-    bend: Vec<[f32; TAPS]>,
-}
-
-/// Computed once, in whatever process first makes an oscillator, before it renders.
-static TABLE: LazyLock<Table> = LazyLock::new(Table::new);
-
-impl Table {
-    fn new() -> Self {
-        const PER_FRAME: usize = POSITIONS * FINE;
-        let step_response = step_response(PER_FRAME);
-        let width = 1.0 / PER_FRAME as f64;
-        // The integral of the step response up to the middle. Beyond it, the difference from the
-        // plain bend mirrors it, because the low-pass is symmetric.
-        let mut ramp_response = vec![0.0; DELAY_FRAMES * PER_FRAME + 1];
-        for i in 1..ramp_response.len() {
-            let area = f64::midpoint(step_response[i - 1], step_response[i]) * width;
-            ramp_response[i] = ramp_response[i - 1] + area;
-        }
-        let (mut jump, mut bend) = (Vec::new(), Vec::new());
-        for position in 0..=POSITIONS {
-            let index = |tap: usize| tap * PER_FRAME + position * FINE;
-            jump.push(core::array::from_fn(|tap| {
-                let plain = if tap < DELAY_FRAMES { 0.0 } else { 1.0 };
-                (step_response[index(tap)] - plain) as f32
-            }));
-            bend.push(core::array::from_fn(|tap| {
-                ramp_response[index(tap).min(TAPS * PER_FRAME - index(tap))] as f32
-            }));
-        }
-        Self { jump, bend }
+/// What to add to the `TAPS` frames around an event, by its position between two frames: first the rows
+/// for a jump by 1, then those for a bend of the slope by 1 per frame.
+pub static EDGES: Table = Table::new("edges", || {
+    const PER_FRAME: usize = POSITIONS * FINE;
+    let step_response = step_response(PER_FRAME);
+    let width = 1.0 / PER_FRAME as f64;
+    // The integral of the step response up to the middle. Beyond it, the difference from the plain
+    // bend mirrors it, because the low-pass is symmetric.
+    let mut ramp_response = vec![0.0; DELAY_FRAMES * PER_FRAME + 1];
+    for i in 1..ramp_response.len() {
+        let area = f64::midpoint(step_response[i - 1], step_response[i]) * width;
+        ramp_response[i] = ramp_response[i - 1] + area;
     }
-}
+    let (mut jump, mut bend) = (Vec::new(), Vec::new());
+    for position in 0..=POSITIONS {
+        for tap in 0..TAPS {
+            let index = tap * PER_FRAME + position * FINE;
+            let plain = if tap < DELAY_FRAMES { 0.0 } else { 1.0 };
+            jump.push((step_response[index] - plain) as f32);
+            bend.push(ramp_response[index.min(TAPS * PER_FRAME - index)] as f32);
+        }
+    }
+    [jump, bend].concat()
+});
+
+type Rows = &'static [[f32; TAPS]];
 
 /// The integral of a sinc under a Kaiser window, from 0 to 1, so many values per frame.
 fn step_response(per_frame: usize) -> Vec<f64> {
@@ -83,7 +73,7 @@ fn step_response(per_frame: usize) -> Vec<f64> {
 }
 
 /// The modified Bessel function of order 0 at the square root of `square`, by its series.
-fn bessel_i0_of_square(square: f64) -> f64 {
+pub(super) fn bessel_i0_of_square(square: f64) -> f64 {
     let (mut sum, mut term) = (1.0, 1.0);
     for k in 1..30 {
         term *= square / 4.0 / f64::from(k * k);
@@ -94,15 +84,17 @@ fn bessel_i0_of_square(square: f64) -> f64 {
 
 /// The samples of an oscillator on their way through the delay, with what its edges add to them.
 pub struct Trail<const C: usize> {
-    table: &'static Table,
+    jump: Rows,
+    bend: Rows,
     /// By the frame of the block at which they are heard.
     frames: [[f32; C]; BLOCK_FRAMES + TAPS],
 }
 
 impl<const C: usize> Trail<C> {
-    /// Silence. The first one made computes the table.
+    /// Silence.
     pub fn new() -> Self {
-        Self { table: &TABLE, frames: [[0.0; C]; BLOCK_FRAMES + TAPS] }
+        let (jump, bend) = EDGES.get().as_chunks::<TAPS>().0.split_at(POSITIONS + 1);
+        Self { jump, bend, frames: [[0.0; C]; BLOCK_FRAMES + TAPS] }
     }
 
     /// Silence again.
@@ -128,12 +120,12 @@ impl<const C: usize> Trail<C> {
 
     /// Channel `c` jumped by `height`, `ago` frames (0 to 1) before `frame`.
     pub fn jump(&mut self, frame: usize, c: usize, ago: f32, height: f32) {
-        self.add(&self.table.jump, frame, c, ago, height);
+        self.add(self.jump, frame, c, ago, height);
     }
 
     /// The slope of channel `c` changed by `per_frame`, `ago` frames (0 to 1) before `frame`.
     pub fn bend(&mut self, frame: usize, c: usize, ago: f32, per_frame: f32) {
-        self.add(&self.table.bend, frame, c, ago, per_frame);
+        self.add(self.bend, frame, c, ago, per_frame);
     }
 
     fn add(&mut self, rows: &[[f32; TAPS]], frame: usize, c: usize, ago: f32, size: f32) {
@@ -171,9 +163,13 @@ impl<const C: usize> Trail<C> {
         if let Some(restart) = restart {
             let (Restart { ago, phase, rest }, arrival) = (restart, restart.arrival());
             self.jump(frame, c, ago, (ramp(phase) - ramp(to)) * gain);
-            if (arrival as i32) < phase as i32 {
+            if rest > 0 && (arrival as i32) < phase as i32 {
                 let ago = ago * (arrival.wrapping_sub(HALF_TURN) as f32 / rest as f32);
                 self.jump(frame, c, ago, -2.0 * gain);
+            }
+            if rest < 0 && arrival as i32 > phase as i32 {
+                let ago = ago * (HALF_TURN.wrapping_sub(arrival) as f32 / -rest as f32);
+                self.jump(frame, c, ago, 2.0 * gain);
             }
         }
     }
@@ -183,6 +179,12 @@ impl<const C: usize> Default for Trail<C> {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Whether a [`ramp`] that moved by `step` jumped on its way.
+#[inline(always)]
+pub fn jumped(from: u32, to: u32, step: i32) -> bool {
+    ((to as i32) < from as i32) != (step < 0)
 }
 
 /// The plain ramp: from 0 at phase 0 up to 1 at half a turn, where it jumps to -1.
@@ -198,14 +200,14 @@ pub struct Restart {
     pub ago: f32,
     /// At this phase.
     pub phase: u32,
-    /// How far it went since, less than half a turn.
-    pub rest: u32,
+    /// How far it went since, less than half a turn; backwards if negative.
+    pub rest: i32,
 }
 
 impl Restart {
     /// A restart at `phase`, on the way of `step`; `None` if `ago` is 0.
-    pub fn new(ago: f32, phase: u32, step: u32) -> Option<Self> {
-        let rest = (f64::from(ago) * f64::from(step)) as u32;
+    pub fn new(ago: f32, phase: u32, step: i32) -> Option<Self> {
+        let rest = (f64::from(ago) * f64::from(step)) as i32;
         (ago > 0.0).then_some(Self { ago, phase, rest })
     }
 
@@ -216,7 +218,7 @@ impl Restart {
 
     /// The phase at which it arrives.
     pub fn arrival(&self) -> u32 {
-        self.phase.wrapping_add(self.rest)
+        self.phase.wrapping_add(self.rest as u32)
     }
 }
 

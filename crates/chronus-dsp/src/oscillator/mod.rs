@@ -1,11 +1,18 @@
 //! Sources of pitch and timbre.
 
+pub mod cycles;
 pub mod edge;
+pub mod kernel;
 pub mod noise;
+pub mod playhead;
 pub mod pulse;
+pub mod sample;
 pub mod saw;
+pub mod shapes;
 pub mod sine;
+pub mod supersaw;
 pub mod triangle;
+pub mod wavetable;
 
 use crate::module::{Curve, ParamSpec, PortSpec};
 
@@ -41,17 +48,18 @@ const SYNC: PortSpec = PortSpec::new(
     "restarts the turn where it rises through 0, to a fraction of a frame and band-limited",
 );
 
-/// Scatters the bits of a number, one to one: each bit that goes in changes about half of those that
-/// come out. Found by Chris Wellons ("lowbias32", hash-prospector, 2018).
-#[inline(always)]
-fn scramble(mut bits: u32) -> u32 {
-    bits = (bits ^ (bits >> 16)).wrapping_mul(0x7feb_352d);
-    bits = (bits ^ (bits >> 15)).wrapping_mul(0x846c_a68b);
-    bits ^ (bits >> 16)
-}
+/// The input that modulates an oscillator's frequency.
+const FM: PortSpec = PortSpec::new(
+    "fm",
+    "modulates the frequency in Hz, through zero: it is freq times (1 + index times this)",
+);
 
-/// Scattered bits as a number, evenly from -1 to 1.
-#[inline(always)]
-fn unit_of(bits: u32) -> f32 {
-    bits as i32 as f32 * (1.0 / 2147483648.0)
-}
+/// How much [`FM`] does.
+const INDEX: ParamSpec = ParamSpec::number(
+    "index",
+    "",
+    [0.0, 32.0],
+    1.0,
+    "depth of fm: at 1, a signal from -1 to 1 moves the frequency between 0 and twice freq",
+)
+.smoothed(10.0);

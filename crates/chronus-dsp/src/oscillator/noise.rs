@@ -1,6 +1,7 @@
 //! Noise, white or pink. A frame's chance is computed from its number and the seed, so it is the same
 //! in every process.
 
+use crate::math::{scramble, unit_of};
 use crate::module::{Curve, Io, Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `noise`.
@@ -69,8 +70,8 @@ fn keys<const C: usize>(seed: [f32; C], spread: [f32; C]) -> [[u32; C]; 2] {
         let channel = if spread[c] > 0.5 { c as u32 } else { 0 };
         // The seed has 16 bits.
         let key = seed[c] as u32 | channel << 16;
-        keys[0][c] = super::scramble(key ^ 0x9e37_79b9);
-        keys[1][c] = super::scramble(keys[0][c] ^ 0x85eb_ca6b);
+        keys[0][c] = scramble(key ^ 0x9e37_79b9);
+        keys[1][c] = scramble(keys[0][c] ^ 0x85eb_ca6b);
     }
     keys
 }
@@ -137,8 +138,8 @@ impl<const C: usize> Module for Noise<C> {
             let mut white = [0.0; C];
             for c in 0..C {
                 // Scrambled twice, so that different keys are not the same noise at another time.
-                let chance = super::scramble(self.frame.wrapping_add(before[c])) ^ after[c];
-                white[c] = super::unit_of(super::scramble(chance));
+                let chance = scramble(self.frame.wrapping_add(before[c])) ^ after[c];
+                white[c] = unit_of(scramble(chance));
             }
             let pink = self.pink.filter(white);
             let (gain, colour) = (gain.at(n), colour.at(n));

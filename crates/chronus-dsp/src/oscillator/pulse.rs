@@ -9,7 +9,7 @@ use crate::module::{BLOCK_FRAMES, Curve, Io, Module, ModuleSpec, ParamSpec, Port
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "pulse",
     summary: "A pulse of any width, band-limited: a square at width 0.5. It is heard 16 frames late.",
-    inputs: &[super::SYNC],
+    inputs: &[super::SYNC, super::FM],
     outputs: &[PortSpec::new(
         "out",
         "the tone, 2 gain from low to high, with a mean of 0: a square goes from -gain to gain",
@@ -28,13 +28,18 @@ pub static SPEC: ModuleSpec = ModuleSpec {
             choices: &[],
             doc: "how much of a turn it is high",
         },
+        super::INDEX,
     ],
+    tables: &[&super::edge::EDGES],
     ..ModuleSpec::BARE
 };
 
+/// The input.
+const FM: usize = 1;
 const FREQ: usize = 0;
 const GAIN: usize = 1;
 const WIDTH: usize = 2;
+const INDEX: usize = 3;
 /// The phase at which a ramp jumps, and so a turn of the pulse begins.
 const START: u32 = 1 << 31;
 
@@ -45,8 +50,8 @@ pub struct Pulse<const C: usize> {
     rise: [u32; C],
     /// Of the ramp whose jump is the falling edge: behind by the width.
     fall: [u32; C],
-    /// What the phase advances by on the way to the next frame.
-    step: [u32; C],
+    /// What the phase advances by on the way to the next frame; backwards if negative.
+    step: [i32; C],
     /// Whether there was a frame before, from which to advance.
     is_running: bool,
     sync: Sync<C>,
@@ -80,7 +85,7 @@ impl<const C: usize> Pulse<C> {
             let restart = |phase| Restart::new(ago[c], phase, self.step[c]);
             let (at_rise, at_fall) = (restart(START), restart(START.wrapping_sub(width[c])));
             let step_fall = self.fall[c].wrapping_sub(fall[c]) as i32;
-            self.trail.ramp_edges((frame, c), (rise[c], self.step[c] as i32), at_rise, -1.0);
+            self.trail.ramp_edges((frame, c), (rise[c], self.step[c]), at_rise, -1.0);
             self.trail.ramp_edges((frame, c), (fall[c], step_fall), at_fall, 1.0);
             if let Some(restart) = at_rise {
                 self.rise[c] = restart.arrival();
@@ -117,9 +122,10 @@ impl<const C: usize> Module for Pulse<C> {
 
     #[inline(always)]
     fn process(&mut self, mut io: Io<'_>) {
-        let [freq, gain, width] = [FREQ, GAIN, WIDTH].map(|param| io.param::<C>(param));
-        let frames = io.frames.clone();
-        let ([sync], [out]) = io.ports::<C, 1, 1>();
+        let [freq, gain, width, index] =
+            [FREQ, GAIN, WIDTH, INDEX].map(|param| io.param::<C>(param));
+        let (frames, has_fm) = (io.frames.clone(), io.is_connected(FM));
+        let ([sync, fm], [out]) = io.ports::<C, 2, 1>();
         let mut step = freq.at(0).map(|freq_hz| self.steps.of(freq_hz));
         for (n, out) in out.iter_mut().enumerate() {
             let width = width.at(n).map(phase_of);
@@ -131,7 +137,7 @@ impl<const C: usize> Module for Pulse<C> {
             let fall = self.fall;
             let (ago, mut any_edge) = self.sync.rises(&sync[n]);
             for c in 0..C {
-                self.rise[c] = rise[c].wrapping_add(self.step[c]);
+                self.rise[c] = rise[c].wrapping_add(self.step[c] as u32);
                 self.fall[c] = self.rise[c].wrapping_sub(width[c]);
                 any_edge |= jumped(rise[c], self.rise[c]) | jumped(fall[c], self.fall[c]);
             }
@@ -147,7 +153,13 @@ impl<const C: usize> Module for Pulse<C> {
             if freq.is_moving() {
                 step = freq.at(n).map(|freq_hz| self.steps.of(freq_hz));
             }
-            self.step = step;
+            self.step = step.map(|step| step as i32);
+            if has_fm {
+                let (index, fm) = (index.at(n), fm[n]);
+                for c in 0..C {
+                    self.step[c] = PhaseSteps::modulated(step[c], index[c] * fm[c]);
+                }
+            }
         }
         if frames.end == BLOCK_FRAMES {
             self.trail.end_block();

@@ -1,6 +1,6 @@
 //! A sawtooth: all harmonics, falling by 6 dB per octave, up to the end of what is heard.
 
-use super::edge::{Restart, Sync, Trail, ramp};
+use super::edge::{Restart, Sync, Trail, jumped, ramp};
 use crate::math::PhaseSteps;
 use crate::module::{BLOCK_FRAMES, Io, Module, ModuleSpec, PortSpec};
 
@@ -8,22 +8,26 @@ use crate::module::{BLOCK_FRAMES, Io, Module, ModuleSpec, PortSpec};
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "saw",
     summary: "A rising sawtooth, band-limited. It is heard 16 frames late.",
-    inputs: &[super::SYNC],
+    inputs: &[super::SYNC, super::FM],
     outputs: &[PortSpec::new("out", "the tone, from -gain to gain")],
-    params: &[super::FREQ, super::GAIN],
+    params: &[super::FREQ, super::GAIN, super::INDEX],
+    tables: &[&super::edge::EDGES],
     ..ModuleSpec::BARE
 };
 
+/// The input.
+const FM: usize = 1;
 const FREQ: usize = 0;
 const GAIN: usize = 1;
+const INDEX: usize = 2;
 
 /// See [`SPEC`]. At phase 0 it rises through 0, like the sine.
 pub struct Saw<const C: usize> {
     steps: PhaseSteps,
     /// 2^32 is one turn.
     phase: [u32; C],
-    /// What the phase advances by on the way to the next frame.
-    step: [u32; C],
+    /// What the phase advances by on the way to the next frame; backwards if negative.
+    step: [i32; C],
     sync: Sync<C>,
     trail: Trail<C>,
 }
@@ -44,7 +48,7 @@ impl<const C: usize> Saw<C> {
     fn tell_edges(&mut self, frame: usize, from: [u32; C], ago: [f32; C]) {
         for c in 0..C {
             let restart = Restart::new(ago[c], 0, self.step[c]);
-            self.trail.ramp_edges((frame, c), (from[c], self.step[c] as i32), restart, 1.0);
+            self.trail.ramp_edges((frame, c), (from[c], self.step[c]), restart, 1.0);
             if let Some(restart) = restart {
                 self.phase[c] = restart.arrival();
             }
@@ -66,16 +70,16 @@ impl<const C: usize> Module for Saw<C> {
 
     #[inline(always)]
     fn process(&mut self, mut io: Io<'_>) {
-        let (freq, gain) = (io.param::<C>(FREQ), io.param::<C>(GAIN));
-        let frames = io.frames.clone();
-        let ([sync], [out]) = io.ports::<C, 1, 1>();
+        let [freq, gain, index] = [FREQ, GAIN, INDEX].map(|param| io.param::<C>(param));
+        let (frames, has_fm) = (io.frames.clone(), io.is_connected(FM));
+        let ([sync, fm], [out]) = io.ports::<C, 2, 1>();
         let mut step = freq.at(0).map(|freq_hz| self.steps.of(freq_hz));
         for (n, out) in out.iter_mut().enumerate() {
             let from = self.phase;
             let (ago, mut any_edge) = self.sync.rises(&sync[n]);
             for c in 0..C {
-                self.phase[c] = from[c].wrapping_add(self.step[c]);
-                any_edge |= (self.phase[c] as i32) < from[c] as i32;
+                self.phase[c] = from[c].wrapping_add(self.step[c] as u32);
+                any_edge |= jumped(from[c], self.phase[c], self.step[c]);
             }
             if any_edge {
                 self.tell_edges(frames.start + n, from, ago);
@@ -88,7 +92,13 @@ impl<const C: usize> Module for Saw<C> {
             if freq.is_moving() {
                 step = freq.at(n).map(|freq_hz| self.steps.of(freq_hz));
             }
-            self.step = step;
+            self.step = step.map(|step| step as i32);
+            if has_fm {
+                let (index, fm) = (index.at(n), fm[n]);
+                for c in 0..C {
+                    self.step[c] = PhaseSteps::modulated(step[c], index[c] * fm[c]);
+                }
+            }
         }
         if frames.end == BLOCK_FRAMES {
             self.trail.end_block();

@@ -13,8 +13,8 @@ use crate::module::{BLOCK_FRAMES, Curve, Io, Module, ModuleSpec, Param, ParamSpe
 /// The kind `sine`.
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "sine",
-    summary: "A pure tone.",
-    inputs: &[],
+    summary: "A pure tone, and the building block of FM.",
+    inputs: &[super::FM],
     outputs: &[PortSpec::new("out", "the tone, from -gain to gain")],
     params: &[
         ParamSpec {
@@ -39,12 +39,16 @@ pub static SPEC: ModuleSpec = ModuleSpec {
             choices: &[],
             doc: "amplitude",
         },
+        super::INDEX,
     ],
     ..ModuleSpec::BARE
 };
 
 const FREQ: usize = 0;
 const GAIN: usize = 1;
+const INDEX: usize = 2;
+/// The input.
+const FM: usize = 0;
 const QUARTER_TURN: u32 = 1 << 30;
 /// Frames with one sine and cosine by polynomial. Cells begin at multiples of this in the block.
 const CELL_FRAMES: usize = 16;
@@ -119,6 +123,28 @@ impl<const C: usize> Sine<C> {
             all_rest: false,
             turns: Turns::STILL,
         }
+    }
+
+    /// As [`process`](Module::process), with a cable at [`FM`]. A silent one changes no bit.
+    #[inline(always)]
+    fn process_modulated(&mut self, mut io: Io<'_>) {
+        let [freq, gain, index] = [FREQ, GAIN, INDEX].map(|param| io.param::<C>(param));
+        let ([fm], [out]) = io.ports::<C, 1, 1>();
+        let mut phase = self.phase;
+        let mut step = freq.at(0).map(|freq_hz| self.steps.of(freq_hz));
+        for (n, out) in out.iter_mut().enumerate() {
+            if freq.is_moving() {
+                step = freq.at(n).map(|freq_hz| self.steps.of(freq_hz));
+            }
+            let (gain, index, fm) = (gain.at(n), index.at(n), fm[n]);
+            for c in 0..C {
+                out[c] = sine_of_phase(phase[c]) * gain[c];
+                let more = deviation(step[c], index[c] * fm[c]);
+                phase[c] = phase[c].wrapping_add(step[c]).wrapping_add(more);
+            }
+        }
+        self.phase = phase;
+        (self.step, self.rested, self.all_rest) = (step, [0; C], false);
     }
 
     #[inline(always)]
@@ -230,6 +256,20 @@ impl<const C: usize> Sine<C> {
     }
 }
 
+/// So many times a step, less whole turns: those change nothing, because the phase of a sine is all
+/// that is heard of it. So its frequency may go as far as it likes, also beyond half the rate for a
+/// moment.
+#[inline(always)]
+fn deviation(step: u32, times: f32) -> u32 {
+    const TURN: f32 = 4_294_967_296.0;
+    // Adding and taking away 1.5 * 2^23 rounds to the nearest whole number.
+    const ROUND: f32 = 12_582_912.0;
+    // A step is below half a turn, and vectors convert only signed numbers.
+    let turns = step as i32 as f32 * (1.0 / TURN) * times;
+    let rest = turns - ((turns + ROUND) - ROUND);
+    (rest * TURN) as i32 as u32
+}
+
 /// Whether no channel has a gain of 0.
 #[inline(always)]
 fn all_sound<const C: usize>(gain: &[f32; C]) -> bool {
@@ -260,6 +300,9 @@ impl<const C: usize> Module for Sine<C> {
 
     #[inline(always)]
     fn process(&mut self, mut io: Io<'_>) {
+        if io.is_connected(FM) {
+            return self.process_modulated(io);
+        }
         let (freq, gain) = (io.param::<C>(FREQ), io.param::<C>(GAIN));
         let mut factor = [1.0; C];
         let mut is_plain = false;
@@ -273,7 +316,7 @@ impl<const C: usize> Module for Sine<C> {
             factor = if is_plain { gain } else { factor };
         }
         let first = io.frames.start;
-        let ([], [out]) = io.ports::<C, 0, 1>();
+        let ([_], [out]) = io.ports::<C, 1, 1>();
         if freq.is_moving() {
             for (n, out) in out.iter_mut().enumerate() {
                 self.take(self.step_at(&freq, n), 1);

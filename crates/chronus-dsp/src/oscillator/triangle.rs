@@ -8,22 +8,26 @@ use crate::module::{BLOCK_FRAMES, Io, Module, ModuleSpec, PortSpec};
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "triangle",
     summary: "A triangle, band-limited. It is heard 16 frames late.",
-    inputs: &[super::SYNC],
+    inputs: &[super::SYNC, super::FM],
     outputs: &[PortSpec::new("out", "the tone, from -gain to gain")],
-    params: &[super::FREQ, super::GAIN],
+    params: &[super::FREQ, super::GAIN, super::INDEX],
+    tables: &[&super::edge::EDGES],
     ..ModuleSpec::BARE
 };
 
+/// The input.
+const FM: usize = 1;
 const FREQ: usize = 0;
 const GAIN: usize = 1;
+const INDEX: usize = 2;
 
 /// See [`SPEC`]. At phase 0 it rises through 0, like the sine.
 pub struct Triangle<const C: usize> {
     steps: PhaseSteps,
     /// 2^32 is one turn.
     phase: [u32; C],
-    /// What the phase advances by on the way to the next frame.
-    step: [u32; C],
+    /// What the phase advances by on the way to the next frame; backwards if negative.
+    step: [i32; C],
     sync: Sync<C>,
     trail: Trail<C>,
 }
@@ -45,12 +49,12 @@ impl<const C: usize> Triangle<C> {
         for c in 0..C {
             let step = self.step[c];
             let restart = Restart::new(ago[c], 0, step);
-            let to = from[c].wrapping_add(step - restart.map_or(0, |restart| restart.rest));
-            // The slope while it rises, per frame.
+            let to =
+                from[c].wrapping_add((step - restart.map_or(0, |restart| restart.rest)) as u32);
+            // The slope in the first quarter, per frame.
             let slope = step as f32 * (4.0 / 4294967296.0);
             if is_falling(from[c]) != is_falling(to) {
-                let past_corner = to.wrapping_sub(1 << 30) & (u32::MAX >> 1);
-                let ago = ago[c] + past_corner as f32 / step as f32;
+                let ago = ago[c] + past_corner(to, step);
                 let change = if is_falling(to) { -2.0 } else { 2.0 };
                 self.trail.bend(frame, c, ago, change * slope);
             }
@@ -62,8 +66,7 @@ impl<const C: usize> Triangle<C> {
                 self.phase[c] = restart.arrival();
                 // What is left of a frame may reach the first corner again.
                 if is_falling(self.phase[c]) {
-                    let ago = (self.phase[c] - (1 << 30)) as f32 / step as f32;
-                    self.trail.bend(frame, c, ago, -2.0 * slope);
+                    self.trail.bend(frame, c, past_corner(self.phase[c], step), -2.0 * slope);
                 }
             }
         }
@@ -74,6 +77,13 @@ impl<const C: usize> Triangle<C> {
 #[inline(always)]
 fn is_falling(phase: u32) -> bool {
     ((phase ^ (phase << 1)) as i32) < 0
+}
+
+/// How many frames ago it was at the last of the two corners.
+fn past_corner(phase: u32, step: i32) -> f32 {
+    let (from, to) = if step < 0 { (phase, 1 << 30) } else { (1 << 30, phase) };
+    let past = to.wrapping_sub(from) & (u32::MAX >> 1);
+    past as f32 / step.unsigned_abs() as f32
 }
 
 /// The plain triangle: 0 at phase 0, 1 a quarter turn later.
@@ -97,15 +107,15 @@ impl<const C: usize> Module for Triangle<C> {
 
     #[inline(always)]
     fn process(&mut self, mut io: Io<'_>) {
-        let (freq, gain) = (io.param::<C>(FREQ), io.param::<C>(GAIN));
-        let frames = io.frames.clone();
-        let ([sync], [out]) = io.ports::<C, 1, 1>();
+        let [freq, gain, index] = [FREQ, GAIN, INDEX].map(|param| io.param::<C>(param));
+        let (frames, has_fm) = (io.frames.clone(), io.is_connected(FM));
+        let ([sync, fm], [out]) = io.ports::<C, 2, 1>();
         let mut step = freq.at(0).map(|freq_hz| self.steps.of(freq_hz));
         for (n, out) in out.iter_mut().enumerate() {
             let from = self.phase;
             let (ago, mut any_edge) = self.sync.rises(&sync[n]);
             for c in 0..C {
-                self.phase[c] = from[c].wrapping_add(self.step[c]);
+                self.phase[c] = from[c].wrapping_add(self.step[c] as u32);
                 any_edge |= is_falling(self.phase[c]) != is_falling(from[c]);
             }
             if any_edge {
@@ -119,7 +129,13 @@ impl<const C: usize> Module for Triangle<C> {
             if freq.is_moving() {
                 step = freq.at(n).map(|freq_hz| self.steps.of(freq_hz));
             }
-            self.step = step;
+            self.step = step.map(|step| step as i32);
+            if has_fm {
+                let (index, fm) = (index.at(n), fm[n]);
+                for c in 0..C {
+                    self.step[c] = PhaseSteps::modulated(step[c], index[c] * fm[c]);
+                }
+            }
         }
         if frames.end == BLOCK_FRAMES {
             self.trail.end_block();

@@ -1,4 +1,25 @@
 //! Small parts that join the others.
 
+pub mod crossfade;
+pub mod dcblock;
+pub mod gain;
+pub mod meter;
 pub mod mix;
+pub mod mixer;
+pub mod pan;
+pub mod scope;
 pub mod vca;
+pub mod width;
+
+use crate::math::sine_of_phase;
+
+/// A quarter of a turn, where 2^32 is a whole one.
+const QUARTER: f32 = 1_073_741_824.0;
+
+/// How loud the left and the right are for a place between them, from 0 to 1, at equal power:
+/// together they have the power of one. In the middle each is 3 dB down.
+#[inline(always)]
+fn equal_power(place: f32) -> [f32; 2] {
+    let right = (place.clamp(0.0, 1.0) * QUARTER) as u32;
+    [sine_of_phase((QUARTER as u32).wrapping_sub(right)), sine_of_phase(right)]
+}

@@ -2,7 +2,7 @@
 #![allow(dead_code)] // Not every test file needs all of it.
 
 use chronus_dsp::{
-    BLOCK_FRAMES, Buffer, Instance, ModuleSpec, Note, Transport, catalog, silent_buffer,
+    BLOCK_FRAMES, Buffer, Instance, ModuleSpec, Note, Recording, Transport, catalog, silent_buffer,
 };
 
 /// The rates that every guarantee is tested at.
@@ -13,6 +13,9 @@ pub enum Event {
     Set(usize, f32),
     Gate(bool),
     Note(Note),
+    Text(usize, &'static str),
+    /// Musical time changes: it goes on from this anchor.
+    Transport(Transport),
     Reset,
 }
 
@@ -22,6 +25,8 @@ pub struct Bench {
     channels: usize,
     inputs: Vec<Buffer>,
     outputs: Vec<Buffer>,
+    /// Musical time in the next frame.
+    transport: Transport,
 }
 
 impl Bench {
@@ -32,14 +37,24 @@ impl Bench {
     /// A module of so many channels, which all get the same input.
     pub fn poly(kind: &str, rate_hz: u32, channels: usize) -> Self {
         let entry = catalog::find(kind).expect("a kind of the catalog");
-        let module = Instance::new(entry, rate_hz, channels);
+        let mut module = Instance::new(entry, rate_hz, channels);
+        if let Some(spec) = entry.spec.recording {
+            module.set_recording((spec.prepare)(recording()));
+        }
         let spec = module.spec();
         Self {
             inputs: vec![silent_buffer(channels); spec.inputs.len()],
             outputs: vec![silent_buffer(channels); spec.outputs.len()],
             module,
             channels,
+            transport: Transport::stopped(rate_hz),
         }
+    }
+
+    /// The same while the transport plays, so fast that many steps and some bars pass.
+    pub fn playing(mut self) -> Self {
+        self.transport = Transport { playing: true, tempo_bpm: 1000.0, ..self.transport };
+        self
     }
 
     /// A module whose parameters rest at these values.
@@ -57,6 +72,8 @@ impl Bench {
             Event::Set(param, value) => self.module.set_param(param, value),
             Event::Gate(open) => self.module.set_gate(open),
             Event::Note(note) => self.module.note(note),
+            Event::Text(text, value) => self.module.set_text(text, value),
+            Event::Transport(transport) => self.transport = transport,
             Event::Reset => self.module.reset(),
         }
     }
@@ -111,8 +128,16 @@ impl Bench {
         let ports = self.module.spec().inputs.iter().zip(&self.inputs);
         let inputs: Vec<_> =
             ports.map(|(port, buffer)| (port.name != "gate").then_some(&buffer[..])).collect();
-        self.module.process(&inputs, &[], &mut self.outputs, frames, Transport::stopped(48_000));
+        let passed = frames.len() as u64;
+        self.module.process(&inputs, &[], &mut self.outputs, frames, self.transport);
+        self.transport.frames_since_anchor += passed;
     }
+}
+
+/// A recording for the modules that play one: two channels of noise, a quarter of a second.
+fn recording() -> Recording {
+    let samples: Vec<f32> = (0..2 * 11_025).map(Chance::noise).collect();
+    Recording::new(std::sync::Arc::new(samples), 2, 44_100)
 }
 
 pub fn param(spec: &ModuleSpec, name: &str) -> usize {

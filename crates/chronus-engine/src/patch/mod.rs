@@ -1,13 +1,20 @@
 //! The instrument's text: modules, their first parameters, the cables between them, and what is
 //! heard. docs/patch-files.md is its reference.
 
+mod document;
 mod error;
-mod order;
+pub(crate) mod order;
 mod read;
+mod succession;
 
-use chronus_dsp::catalog::CatalogEntry;
-use chronus_dsp::{Instance, ModuleSpec};
+use chronus_dsp::catalog::{self, CatalogEntry};
+use chronus_dsp::tables::Table;
+use chronus_dsp::{Instance, ModuleSpec, Recording, RecordingSpec};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::command::Handle;
+
+pub use document::{Document, Setting};
 pub use error::PatchError;
 
 /// The version of the patch file format that is read.
@@ -19,22 +26,43 @@ pub const MODULES_MAX: usize = 1024;
 /// As many cables as may end at the parameters of one module.
 pub const DRIVES_MAX: usize = 32;
 
+/// As many cables as a patch may have.
+pub const CABLES_MAX: usize = 8192;
+
+/// As many buses as a patch may have.
+pub const BUSES_MAX: usize = 64;
+
+/// What [`is_name`] asks for.
+pub const NAME_RULE: &str = "write 1 to 64 letters a-z, digits, `_` and `-`";
+
+/// Whether a module or a bus may be called so.
+pub fn is_name(name: &str) -> bool {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    !name.is_empty() && name.len() <= 64 && name.chars().all(is_allowed)
+}
+
 /// A patch that was read and found right: every name leads somewhere, every value is in its range,
 /// and every cable fits where it ends.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Patch {
+    /// Not sent to workers, who have no use for it.
+    #[serde(skip)]
     text: String,
     name: String,
     modules: Vec<PatchModule>,
     cables: Vec<Cable>,
     left: OutputPort,
     right: OutputPort,
+    buses: Vec<Bus>,
     safety: Safety,
+    transport: PatchTransport,
     order: Vec<usize>,
+    /// The first handle that no module of this performance has had.
+    next_handle: u32,
 }
 
 /// What stands between the patch and the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Safety {
     /// Whether what is constant is taken out.
     pub dc_blocker: bool,
@@ -42,17 +70,43 @@ pub struct Safety {
     pub limiter: bool,
 }
 
+/// Where musical time stands when the patch begins.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PatchTransport {
+    /// Whether it runs.
+    pub playing: bool,
+    /// Beats per minute.
+    pub tempo_bpm: f64,
+    /// Beats in a bar.
+    pub beats_per_bar: u32,
+}
+
+/// Two outputs by a name, of which `chronus render --stems` makes a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bus {
+    /// Its name.
+    pub name: String,
+    /// What is heard of it on the left.
+    pub left: OutputPort,
+    /// What is heard of it on the right.
+    pub right: OutputPort,
+}
+
 /// A module of a patch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PatchModule {
     id: String,
+    handle: Handle,
+    #[serde(serialize_with = "write_kind", deserialize_with = "read_kind")]
     entry: &'static CatalogEntry,
     params: Vec<f32>,
+    texts: Vec<String>,
+    file: Option<String>,
     channels: usize,
 }
 
 /// An output of a module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct OutputPort {
     /// The position of the module in the patch.
     pub module: usize,
@@ -61,7 +115,7 @@ pub struct OutputPort {
 }
 
 /// Where a cable may end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Target {
     /// The position of the module in the patch.
     pub module: usize,
@@ -70,7 +124,7 @@ pub struct Target {
 }
 
 /// An input or a parameter of a module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum TargetPort {
     /// The input at this position of the spec.
     Input(usize),
@@ -79,7 +133,7 @@ pub enum TargetPort {
 }
 
 /// A cable. Several may leave an output, and several that end at one place are summed.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cable {
     /// Where the signal comes from.
     pub from: OutputPort,
@@ -134,14 +188,35 @@ impl Patch {
         self.left
     }
 
+    /// What is heard on the right.
+    pub fn right(&self) -> OutputPort {
+        self.right
+    }
+
+    /// The buses in the order of the text.
+    pub fn buses(&self) -> &[Bus] {
+        &self.buses
+    }
+
     /// What stands before the output.
     pub fn safety(&self) -> Safety {
         self.safety
     }
 
-    /// What is heard on the right.
-    pub fn right(&self) -> OutputPort {
-        self.right
+    /// Where musical time begins.
+    pub fn transport(&self) -> PatchTransport {
+        self.transport
+    }
+
+    /// The tables that its modules read, each once.
+    pub fn tables(&self) -> Vec<&'static Table> {
+        let mut tables: Vec<&'static Table> = Vec::new();
+        for table in self.modules.iter().flat_map(|module| module.spec().tables) {
+            if !tables.contains(table) {
+                tables.push(table);
+            }
+        }
+        tables
     }
 
     /// The positions of all modules, each after those whose cables lead to it; otherwise in the
@@ -157,6 +232,11 @@ impl PatchModule {
         &self.id
     }
 
+    /// What commands call it.
+    pub fn handle(&self) -> Handle {
+        self.handle
+    }
+
     /// What it is.
     pub fn spec(&self) -> &'static ModuleSpec {
         self.entry.spec
@@ -167,13 +247,66 @@ impl PatchModule {
         &self.params
     }
 
+    /// Its first texts, as many as its spec has.
+    pub fn texts(&self) -> &[String] {
+        &self.texts
+    }
+
+    /// The file of the recording that it plays, as the patch names it.
+    pub fn file(&self) -> Option<&str> {
+        self.file.as_deref()
+    }
+
     /// How many channels its ports have.
     pub fn channels(&self) -> usize {
         self.channels
     }
 
-    /// A new module of this kind, at the default parameters of the kind.
-    pub(crate) fn construct(&self, rate_hz: u32) -> Instance {
-        Instance::new(self.entry, rate_hz, self.channels)
+    /// A new module like this one, without its recording, for whoever wants to know what it takes.
+    pub fn specimen(&self, rate_hz: u32) -> Instance {
+        self.construct(rate_hz, &NoRecordings)
     }
+
+    /// A new module of this kind with its texts and its recording, at the default parameters of the kind.
+    pub(crate) fn construct(&self, rate_hz: u32, recordings: &dyn Recordings) -> Instance {
+        let mut instance = Instance::new(self.entry, rate_hz, self.channels);
+        for (text, value) in self.texts.iter().enumerate() {
+            instance.set_text(text, value);
+        }
+        if let (Some(file), Some(spec)) = (self.file(), &self.spec().recording)
+            && let Some(recording) = recordings.get(file, spec)
+        {
+            instance.set_recording(recording);
+        }
+        instance
+    }
+}
+
+/// Where the recordings are that patches name.
+pub trait Recordings {
+    /// The recording of a file, as the patch names it, prepared for a module; `None` if it can't be had, and
+    /// then the module that plays it is silent.
+    fn get(&self, file: &str, module: &RecordingSpec) -> Option<Recording>;
+}
+
+/// No recordings at all.
+pub struct NoRecordings;
+
+impl Recordings for NoRecordings {
+    fn get(&self, _: &str, _: &RecordingSpec) -> Option<Recording> {
+        None
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn write_kind<S: Serializer>(entry: &&CatalogEntry, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(entry.spec.kind)
+}
+
+fn read_kind<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<&'static CatalogEntry, D::Error> {
+    let kind = String::deserialize(deserializer)?;
+    let unknown = || serde::de::Error::custom(format!("there is no kind of module `{kind}`"));
+    catalog::find(&kind).ok_or_else(unknown)
 }

@@ -3,15 +3,16 @@
 use core::ops::Range;
 
 use chronus_dsp::catalog::{self, CATALOG, CatalogEntry};
-use chronus_dsp::{CHANNEL_COUNTS, ModuleSpec, ParamSpec};
+use chronus_dsp::{CHANNEL_COUNTS, ModuleSpec, ParamSpec, TEXT_MAX, TextSpec};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{PatchError, Source};
 use super::{
-    Cable, DRIVES_MAX, FORMAT, MODULES_MAX, OutputPort, Patch, PatchModule, Safety, Target,
-    TargetPort, order,
+    BUSES_MAX, Bus, CABLES_MAX, Cable, DRIVES_MAX, FORMAT, MODULES_MAX, OutputPort, Patch,
+    PatchModule, PatchTransport, Safety, Target, TargetPort, order,
 };
+use crate::command::{BEATS_PER_BAR_MAX, Handle, TEMPOS_BPM};
 use crate::names;
 
 type Result<T> = core::result::Result<T, PatchError>;
@@ -23,7 +24,7 @@ pub(super) fn read(text: &str, file_name: &str) -> Result<Patch> {
     let document = DeTable::parse(text).map_err(|error| source.syntax_error(&error))?;
     let root = Section { source, table: document.get_ref(), at: 0..0, what: "a patch" };
     root.read_format()?;
-    root.allow(&["format", "name", "module", "cable", "output"])?;
+    root.allow(&["format", "name", "module", "cable", "output", "bus", "transport"])?;
     let name = match root.table.get("name") {
         Some(name) => root.string(name, "the name")?.to_owned(),
         None => "untitled".to_owned(),
@@ -36,7 +37,54 @@ pub(super) fn read(text: &str, file_name: &str) -> Result<Patch> {
     let (left, right) = (heard("left")?, heard("right")?);
     let safety =
         Safety { dc_blocker: output.switch("dc_blocker")?, limiter: output.switch("limiter")? };
-    Ok(Patch { text: text.to_owned(), name, modules, cables, left, right, safety, order })
+    Ok(Patch {
+        text: text.to_owned(),
+        name,
+        next_handle: modules.len() as u32,
+        buses: read_buses(&root, &modules)?,
+        transport: read_transport(&root)?,
+        modules,
+        cables,
+        left,
+        right,
+        safety,
+        order,
+    })
+}
+
+fn read_buses(root: &Section, modules: &[PatchModule]) -> Result<Vec<Bus>> {
+    let mut buses: Vec<Bus> = Vec::new();
+    for section in root.sections("bus", "[[bus]]")? {
+        section.allow(&["name", "left", "right"])?;
+        if buses.len() == BUSES_MAX {
+            let found = format!("more than {BUSES_MAX} buses");
+            return Err(section.error(&section.at, found, "a patch has no more"));
+        }
+        let (name, at) = section.read_name("name", "the name")?;
+        if buses.iter().any(|bus| bus.name == name) {
+            let found = format!("a second bus with the name `{name}`");
+            return Err(section.error(&at, found, "give each bus its own name"));
+        }
+        let port =
+            |side| section.output_port(section.required(side, "\"MODULE.OUTPUT\"")?, modules);
+        buses.push(Bus { name, left: port("left")?, right: port("right")? });
+    }
+    Ok(buses)
+}
+
+fn read_transport(root: &Section) -> Result<PatchTransport> {
+    let rest = PatchTransport { playing: true, tempo_bpm: 120.0, beats_per_bar: 4 };
+    let Some(value) = root.table.get("transport") else { return Ok(rest) };
+    let section = root.section(value, "[transport]")?;
+    section.allow(&["tempo", "beats_per_bar", "playing"])?;
+    let (least, most) = (*TEMPOS_BPM.start(), *TEMPOS_BPM.end());
+    let beats = f64::from(BEATS_PER_BAR_MAX);
+    let tempo_bpm = section.number_within("tempo", least, most)?.unwrap_or(rest.tempo_bpm);
+    let beats_per_bar = match section.number_within("beats_per_bar", 1.0, beats)? {
+        Some(beats) => beats.round() as u32,
+        None => rest.beats_per_bar,
+    };
+    Ok(PatchTransport { playing: section.switch("playing")?, tempo_bpm, beats_per_bar })
 }
 
 /// The modules, and the channels that the text asks for.
@@ -64,6 +112,10 @@ fn read_cables(
     let sections = root.sections("cable", "[[cable]]")?;
     for section in &sections {
         section.allow(&["from", "to", "depth"])?;
+        if cables.len() == CABLES_MAX {
+            let found = format!("more than {CABLES_MAX} cables");
+            return Err(section.error(&section.at, found, "a patch has no more"));
+        }
         let from = section.required("from", "\"MODULE.OUTPUT\"")?;
         let to = section.required("to", "\"MODULE.INPUT\"")?;
         let cable = Cable {
@@ -209,20 +261,58 @@ impl<'a> Section<'a> {
     }
 
     fn read_module(&self, others: &[PatchModule]) -> Result<PatchModule> {
-        let id = self.read_id(others)?;
+        let (id, at) = self.read_name("id", "the id")?;
+        if others.iter().any(|other| other.id == id) {
+            let found = format!("a second module with the id `{id}`");
+            return Err(self.error(&at, found, "give each module its own id"));
+        }
         let entry = self.read_kind()?;
-        let params = entry.spec.params;
+        let spec = entry.spec;
         let mut keys = vec!["id", "kind", "channels"];
-        keys.extend(params.iter().map(|param| param.name));
+        keys.extend(spec.params.iter().map(|param| param.name));
+        keys.extend(spec.texts.iter().map(|text| text.name));
+        keys.extend(spec.recording.map(|_| "file"));
         self.allow(&keys)?;
-        let params = params
-            .iter()
-            .map(|spec| match self.table.get(spec.name) {
-                Some(value) => self.read_param(spec, value),
-                None => Ok(spec.default),
-            })
-            .collect::<Result<_>>()?;
-        Ok(PatchModule { id, entry, params, channels: 1 })
+        let param = |spec: &ParamSpec| match self.table.get(spec.name) {
+            Some(value) => self.read_param(spec, value),
+            None => Ok(spec.default),
+        };
+        let text = |spec: &TextSpec| match self.table.get(spec.name) {
+            Some(value) => self.read_text(spec, value),
+            None => Ok(spec.default.to_owned()),
+        };
+        let file = self.table.get("file");
+        let file = file.map(|value| self.string(value, "the file").map(str::to_owned));
+        Ok(PatchModule {
+            id,
+            handle: Handle(others.len() as u32),
+            entry,
+            params: spec.params.iter().map(param).collect::<Result<_>>()?,
+            texts: spec.texts.iter().map(text).collect::<Result<_>>()?,
+            file: file.transpose()?,
+            channels: 1,
+        })
+    }
+
+    fn read_text(&self, spec: &TextSpec, value: &'a Value<'a>) -> Result<String> {
+        let text = self.string(value, spec.name)?;
+        if text.len() > TEXT_MAX {
+            let found = format!("`{}` is {} bytes long", spec.name, text.len());
+            return Err(self.error(&value.span(), found, format!("write at most {TEXT_MAX}")));
+        }
+        (spec.check)(text).map_err(|reason| {
+            self.error(&value.span(), format!("`{}` is \"{text}\"", spec.name), reason)
+        })?;
+        Ok(text.to_owned())
+    }
+
+    fn number_within(&self, key: &str, least: f64, most: f64) -> Result<Option<f64>> {
+        let Some(value) = self.table.get(key) else { return Ok(None) };
+        let within = number(value.get_ref()).filter(|number| (least..=most).contains(number));
+        within.map(Some).ok_or_else(|| {
+            let found = format!("`{key}` is {}", described(value.get_ref()));
+            self.error(&value.span(), found, format!("write a number from {least} to {most}"))
+        })
     }
 
     fn read_channels(&self) -> Result<Option<usize>> {
@@ -244,19 +334,15 @@ impl<'a> Section<'a> {
         })
     }
 
-    fn read_id(&self, others: &[PatchModule]) -> Result<String> {
-        let value = self.required("id", "\"NAME\"")?;
-        let id = self.string(value, "the id")?;
-        let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        if id.is_empty() || id.len() > 64 || !id.chars().all(is_allowed) {
-            let right = "write 1 to 64 letters a-z, digits, `_` and `-`";
-            return Err(self.error(&value.span(), format!("the id is \"{id}\""), right));
+    /// A name that OSC addresses may hold, and where it is.
+    fn read_name(&self, key: &str, what: &str) -> Result<(String, Range<usize>)> {
+        let value = self.required(key, "\"NAME\"")?;
+        let name = self.string(value, what)?;
+        if !super::is_name(name) {
+            let right = super::NAME_RULE;
+            return Err(self.error(&value.span(), format!("{what} is \"{name}\""), right));
         }
-        if others.iter().any(|other| other.id == id) {
-            let found = format!("a second module with the id `{id}`");
-            return Err(self.error(&value.span(), found, "give each module its own id"));
-        }
-        Ok(id.to_owned())
+        Ok((name.to_owned(), value.span()))
     }
 
     fn read_kind(&self) -> Result<&'static CatalogEntry> {
@@ -270,11 +356,13 @@ impl<'a> Section<'a> {
     }
 
     fn read_param(&self, spec: &ParamSpec, value: &'a Value<'a>) -> Result<f32> {
-        let choice = value
-            .get_ref()
-            .as_str()
-            .and_then(|name| spec.choices.iter().position(|choice| *choice == name))
-            .map(|choice| choice as f32);
+        // Where choices are called by numbers, as the stages of a phaser, the name is meant.
+        let name = match value.get_ref() {
+            DeValue::String(name) => name.to_string(),
+            other => number(other).map(|number| number.to_string()).unwrap_or_default(),
+        };
+        let choice = spec.choices.iter().position(|choice| *choice == name);
+        let choice = choice.map(|choice| choice as f32);
         let number = number(value.get_ref()).map(|number| number as f32);
         choice.or(number.filter(|&number| spec.accept(number) == Some(number))).ok_or_else(|| {
             let found = format!("`{}` is {}", spec.name, described(value.get_ref()));

@@ -1,12 +1,23 @@
 //! Playing an engine from a list of commands at frames.
 #![allow(dead_code)] // Not every test file needs all of it.
 
-use chronus_engine::{BLOCK_FRAMES, Block, CHANNELS, Command, Controls, Directory, Engine, Patch};
+use chronus_engine::{
+    BLOCK_FRAMES, Block, CHANNELS, Command, Controls, Directory, Engine, EngineError, NoRecordings,
+    Patch,
+};
 
 pub const RATE_HZ: u32 = 48_000;
 
 pub fn engine(patch: &Patch) -> Engine {
-    Engine::new(patch, RATE_HZ, &Controls::of(patch)).expect("a rate and controls that fit")
+    engine_with(patch, RATE_HZ, &Controls::of(patch)).expect("a rate and controls that fit")
+}
+
+pub fn engine_with(
+    patch: &Patch,
+    rate_hz: u32,
+    controls: &Controls,
+) -> Result<Engine, EngineError> {
+    Engine::new(patch.clone(), rate_hz, controls.clone(), 0, &NoRecordings)
 }
 
 pub fn set(patch: &Patch, module: &str, param: &str, value: f32) -> Command {

@@ -2,8 +2,10 @@
 //! machine of `chronus-replication` decides. It runs on the main thread, because workers tie their
 //! lives to the thread that started them, and the main thread lives as long as the program.
 
+mod edits;
 mod orders;
 mod processes;
+mod recording;
 pub mod status;
 
 use std::io;
@@ -14,24 +16,29 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use chronus_engine::{Command, Controls, Patch};
+use chronus_engine::{Command, Controls};
+use chronus_os::memfd::Memfd;
 use chronus_os::wake::{Kick, Ticker, poll_readable, wake_all};
 use chronus_os::{clock, sched};
-use chronus_output::Device;
+use chronus_output::{Device, WavFormat};
 use chronus_replication::command_sequencer::CommandSequencer;
 use chronus_replication::device_clock::DeviceClock;
 use chronus_replication::divergence::DivergenceDetector;
-use chronus_replication::supervision::{Action, Event, Settings, Supervision};
+use chronus_replication::supervision::{self, Action, Event, Supervision};
 use chronus_replication::{BLOCK_FRAMES, SLOTS, Slot};
 use chronus_shm::block_ring::{RING_BLOCKS, hash_of};
 use chronus_shm::command_log::LogWriter;
 use chronus_shm::control_board::SEALS;
 use chronus_shm::region;
 
-use crate::journal::JournalWriter;
+use crate::journal::{JournalWriter, Score};
 use crate::osc_server::{Incoming, Replies};
+use crate::patcher::Line;
 use crate::playback::{Playback, Regions, Shared};
+use crate::shelf::Plan;
+use edits::{Edits, Sealed};
 use processes::Processes;
+use recording::Recorder;
 use status::Figures;
 
 /// Commands that may wait for their frame.
@@ -45,20 +52,38 @@ const CALLBACK_SLACK_NS: u64 = 50_000;
 
 /// How an engine is set up.
 pub struct Setup {
-    /// What is played.
-    pub patch: Patch,
+    /// What is played first.
+    pub plan: Plan,
+    /// What the journal keeps of it.
+    pub score: Score,
+    /// Plans and recordings, for workers.
+    pub shelf: Arc<Memfd>,
+    /// Where edits of the patch come from.
+    pub line: Line,
     /// How many blocks the workers are ahead of the device.
     pub lead_blocks: u64,
     /// How many replicas there are.
     pub replicas: usize,
     /// Where the journal goes.
     pub journal: Option<PathBuf>,
+    /// Where recordings go.
+    pub recordings: PathBuf,
+    /// How their samples are written.
+    pub record_format: WavFormat,
     /// Whether workers may be killed over OSC.
     pub allow_chaos: bool,
     /// Whether the device pulls without a clock.
     pub free_run: bool,
     /// End by itself after this many frames.
     pub end_frame: Option<u64>,
+}
+
+/// What stays as it was set up.
+struct Settings {
+    lead_blocks: u64,
+    allow_chaos: bool,
+    free_run: bool,
+    end_frame: Option<u64>,
 }
 
 /// What the supervisor listens to.
@@ -69,14 +94,17 @@ pub struct Ears {
     pub kick: Kick,
     /// Readable once SIGTERM or SIGINT has come.
     pub end: UnixStream,
-    /// Answers to OSC senders.
+    /// Replies to OSC senders.
     pub replies: Replies,
 }
 
 /// The supervisor's state.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, not a state")]
 pub struct Supervisor {
-    setup: Setup,
+    setup: Settings,
+    /// What workers play that start afresh.
+    plan: Plan,
+    edits: Edits,
     ears: Ears,
     device: Box<dyn Device>,
     rate_hz: u32,
@@ -91,6 +119,7 @@ pub struct Supervisor {
     processes: Processes,
     device_clock: DeviceClock,
     journal: Option<JournalWriter>,
+    recorder: Recorder,
     figures: Figures,
     ticker: Ticker,
     journal_mark_ns: u64,
@@ -107,7 +136,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// If shared memory or the journal can't be created.
-    pub fn new(setup: Setup, ears: Ears, device: Box<dyn Device>) -> io::Result<Self> {
+    pub fn new(setup: Setup, ears: Ears, mut device: Box<dyn Device>) -> io::Result<Self> {
         let rate_hz = device.rate_hz();
         let (log_memory, log) = region::create_log()?;
         let (slots_memory, slots) = region::create_slots()?;
@@ -117,17 +146,24 @@ impl Supervisor {
         let kick = ears.kick.try_clone()?;
         let source = Playback::new(regions.clone(), shared.clone(), gaps_in, kick);
         let journal = match &setup.journal {
-            Some(path) => Some(JournalWriter::create(path, &setup.patch, rate_hz)?),
+            Some(path) => Some(JournalWriter::create(path, &setup.score, rate_hz)?),
             None => None,
         };
         // Without a clock there is no deadline, and a real-time class would only starve others.
         let realtime = !setup.free_run && raise_priority();
+        let mut limits = supervision::Settings::for_replicas(setup.replicas);
+        if setup.free_run {
+            // Nor is there a hurry to give up on a worker that other programs keep from running.
+            limits.limits.hard_ns *= 5;
+        }
+        let folder = setup.recordings.clone();
+        let recorder = Recorder::new(device.deck(), folder, setup.record_format);
         Ok(Self {
-            controls: Controls::of(&setup.patch),
-            supervision: Supervision::new(Settings::for_replicas(setup.replicas)),
+            controls: Controls::of(&setup.plan.patch),
+            supervision: Supervision::new(limits),
             sequencer: CommandSequencer::new(WAITING_COMMANDS),
             divergence: DivergenceDetector::default(),
-            processes: Processes::new(log_memory, slots_memory),
+            processes: Processes::new(log_memory, slots_memory, setup.shelf.read_only()?),
             device_clock: DeviceClock::new(rate_hz),
             figures: Figures::new(clock::monotonic_ns()),
             ticker: Ticker::new(TICK)?,
@@ -136,7 +172,14 @@ impl Supervisor {
             end_asked: false,
             someone_died: false,
             source: Some(source),
-            setup,
+            setup: Settings {
+                lead_blocks: setup.lead_blocks,
+                allow_chaos: setup.allow_chaos,
+                free_run: setup.free_run,
+                end_frame: setup.end_frame,
+            },
+            plan: setup.plan,
+            edits: Edits::new(setup.line),
             ears,
             device,
             rate_hz,
@@ -145,6 +188,7 @@ impl Supervisor {
             shared,
             gaps,
             journal,
+            recorder,
         })
     }
 
@@ -170,6 +214,7 @@ impl Supervisor {
             self.device_clock.observe(callback_ns, callback_frame);
         }
         self.take_orders(now_ns);
+        self.tend_edits(now_ns);
         self.seal_due();
         self.watch(now_ns);
         self.keep_journal(now_ns);
@@ -219,7 +264,7 @@ impl Supervisor {
     /// device that does not say when it has played is looked for when its next callback is expected.
     fn time_to_sleep(&self) -> Option<Duration> {
         let frame_ns = 1_000_000_000 / u64::from(self.rate_hz);
-        if self.processes.any_pending() {
+        if self.processes.any_pending() || self.edits.is_under_way() {
             return Some(Duration::from_nanos(BLOCK_FRAMES as u64 * frame_ns));
         }
         if self.device.self_paced() {
@@ -253,15 +298,14 @@ impl Supervisor {
                 entries: &self.regions.log.entries,
                 slowest_reader: slowest_entry,
             };
-            let (controls, journal) = (&mut self.controls, &mut self.journal);
-            let seal = self.sequencer.seal_next(&mut log, |entry| {
-                if let Ok(command) = Command::decode(entry.payload) {
-                    controls.apply(&command);
-                }
-                if let Some(journal) = journal {
-                    journal.command(entry);
-                }
-            });
+            let mut sealed = Sealed {
+                controls: &mut self.controls,
+                plan: &mut self.plan,
+                edits: &mut self.edits,
+                journal: &mut self.journal,
+                rate_hz: self.rate_hz,
+            };
+            let seal = self.sequencer.seal_next(&mut log, |entry| sealed.take(entry));
             board.seal(&self.regions.log.seals, seal);
         }
         if self.sequencer.next_block() != before {
@@ -359,7 +403,7 @@ impl Supervisor {
         }
         let start = (self.sequencer.next_block(), self.sequencer.log_position());
         self.shared.lost_before.store(start.0, Ordering::Release);
-        let genesis = (&self.setup.patch, &self.controls);
+        let genesis = (&self.plan, &self.controls, self.edits.last.0);
         let kick = &self.ears.kick;
         self.processes.spawn(slot, number, start, genesis, (self.rate_hz, self.realtime), kick);
     }

@@ -1,6 +1,6 @@
 //! What players ask for: commands get their frame here, questions their answer.
 
-use chronus_engine::Command;
+use chronus_engine::{Command, TextPiece};
 use chronus_os::clock;
 use chronus_osc::{Chaos, Crash, Request, Target};
 use chronus_replication::lockstep::Order;
@@ -20,37 +20,61 @@ impl Supervisor {
         for _ in 0..MOST_IN_A_TURN {
             let Ok(incoming) = self.ears.incoming.pop() else { break };
             match &incoming.request {
-                Request::Command(command) => self.order(&incoming, command),
+                Request::Command(command) => self.order(&incoming, &[*command]),
+                Request::Text { module, text, value } => {
+                    let pieces = TextPiece::all_of(*text, value);
+                    let commands: Vec<_> =
+                        pieces.map(|piece| Command::Text { module: *module, piece }).collect();
+                    self.order(&incoming, &commands);
+                }
+                Request::Meter { module, id, names } => {
+                    let slot = self.supervision.primary();
+                    let told =
+                        slot.and_then(|slot| self.regions.slots.slots[slot].board.told(module.0));
+                    let values = told.unwrap_or_default();
+                    self.ears.replies.meter(id, names, values, incoming.from);
+                }
                 Request::Status => {
                     let status = self.status(now_ns);
                     self.ears.replies.status(&status, incoming.from);
                 }
                 Request::Chaos(chaos) => self.take_chaos(&incoming, *chaos, now_ns),
+                Request::Record(record) => self.take_record(&incoming, record),
                 _ => {}
             }
         }
     }
 
-    fn order(&mut self, incoming: &Incoming, command: &Command) {
+    /// Orders commands that belong together, for one frame: all of them, or none if too many wait.
+    fn order(&mut self, incoming: &Incoming, commands: &[Command]) {
         let frame = self.frame_of(incoming);
-        if let Err(busy) = self.sequencer.submit(frame, command.encode()) {
+        let ordered = self.sequencer.permit(commands.len()).and_then(|()| {
+            let mut commands = commands.iter();
+            commands.try_for_each(|command| self.sequencer.submit(frame, command.encode()))
+        });
+        if let Err(busy) = ordered {
             self.ears.replies.fail(&incoming.address, &busy.to_string(), incoming.from);
         }
     }
 
     /// The frame for a message: that of its timetag, or a constant delay after its arrival.
-    fn frame_of(&self, incoming: &Incoming) -> u64 {
+    pub(super) fn frame_of(&self, incoming: &Incoming) -> u64 {
         let open = self.sequencer.first_open_frame();
         if self.setup.free_run {
             return open;
         }
-        let at = |time_ns| self.device_clock.frame_at(time_ns);
         if let Some(wall_ns) = incoming.time_wall_ns {
-            let ahead_ns = i128::from(wall_ns) - i128::from(clock::wall_ns());
-            let time_ns = i128::from(clock::monotonic_ns()) + ahead_ns;
-            return at(time_ns.clamp(0, i128::from(u64::MAX / 2)) as u64).unwrap_or(open);
+            return self.frame_at_wall(wall_ns).unwrap_or(open);
         }
-        at(incoming.arrived_ns).map_or(open, |frame| frame + self.delay_frames())
+        let arrived = self.device_clock.frame_at(incoming.arrived_ns);
+        arrived.map_or(open, |frame| frame + self.delay_frames())
+    }
+
+    /// The frame that is heard at a time of the wall clock.
+    pub(super) fn frame_at_wall(&self, wall_ns: u64) -> Option<u64> {
+        let ahead_ns = i128::from(wall_ns) - i128::from(clock::wall_ns());
+        let time_ns = i128::from(clock::monotonic_ns()) + ahead_ns;
+        self.device_clock.frame_at(time_ns.clamp(0, i128::from(u64::MAX / 2)) as u64)
     }
 
     /// The constant delay from arrival to effect: the lead, the device's period, and one block of

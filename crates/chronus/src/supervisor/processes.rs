@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
-use chronus_engine::{Controls, Patch};
+use chronus_engine::Controls;
 use chronus_os::child::{Child, children_of_this_thread};
 use chronus_os::memfd::Memfd;
 use chronus_os::wake::Kick;
@@ -15,6 +15,7 @@ use chronus_replication::{SLOTS, Slot};
 use chronus_shm::status_board::{ForkAnswer, SlotsRegion};
 
 use crate::playback::Regions;
+use crate::shelf::Plan;
 use crate::worker::{Genesis, WorkerArgs};
 
 /// The processes of all slots.
@@ -22,6 +23,8 @@ use crate::worker::{Genesis, WorkerArgs};
 pub struct Processes {
     log_memory: Memfd,
     slots_memory: Memfd,
+    /// Through this descriptor it can only be read.
+    shelf: OwnedFd,
     children: [Option<Child>; SLOTS],
     /// The fork under way: who was asked, for which slot, by which number.
     pending: Option<(Slot, Slot, u32)>,
@@ -48,10 +51,11 @@ impl Seen {
 
 impl Processes {
     /// No process yet.
-    pub fn new(log_memory: Memfd, slots_memory: Memfd) -> Self {
+    pub fn new(log_memory: Memfd, slots_memory: Memfd, shelf: OwnedFd) -> Self {
         Self {
             log_memory,
             slots_memory,
+            shelf,
             children: Default::default(),
             pending: None,
             floors: [(0, 0); SLOTS],
@@ -101,7 +105,7 @@ impl Processes {
         self.floors[into] = floor;
     }
 
-    /// What has happened since the last call. Answers come before deaths: a forker may have answered
+    /// What has happened since the last call. Replies come before deaths: a forker may have answered
     /// and died.
     pub fn events(&mut self, slots: &SlotsRegion, someone_died: bool) -> Vec<Event> {
         let mut events: Vec<Event> = self.events.drain(..).collect();
@@ -162,15 +166,20 @@ impl Processes {
         slot: Slot,
         number: u32,
         start: (u64, u64),
-        genesis: (&Patch, &Controls),
+        genesis: (&Plan, &Controls, u32),
         rate: (u32, bool),
         kick: &Kick,
     ) {
         self.floors[slot] = (start.1, start.0);
         let line = WorkerArgs::command_line(slot, number, start, rate.0, rate.1);
-        let started = Genesis::to_file(genesis.0, genesis.1).and_then(|genesis| {
-            let hand_over =
-                [self.log_memory.as_fd(), self.slots_memory.as_fd(), kick.as_fd(), genesis.as_fd()];
+        let started = Genesis::to_file(genesis.0, genesis.1, genesis.2).and_then(|genesis| {
+            let hand_over = [
+                self.log_memory.as_fd(),
+                self.slots_memory.as_fd(),
+                kick.as_fd(),
+                genesis.as_fd(),
+                self.shelf.as_fd(),
+            ];
             spawn::spawn_self(&line, &hand_over)
         });
         match started {

@@ -9,6 +9,7 @@ use chronus_replication::{SLOTS, Slot};
 use serde::Serialize;
 
 use super::Supervisor;
+use super::recording::RecordStatus;
 
 /// Durations in microseconds: how many, the last, the median and the largest of the recent ones.
 #[derive(Clone, Debug, Default)]
@@ -272,6 +273,14 @@ pub struct Status {
     pub redundant: bool,
     pub frames: u64,
     pub rate_hz: u32,
+    pub patch: String,
+    pub modules: u64,
+    pub edits: u64,
+    pub hasty_edits: u64,
+    pub playing: bool,
+    pub tempo_bpm: f64,
+    pub beat: f64,
+    pub bar: u64,
     pub lead_blocks: u64,
     pub delay_frames: u64,
     pub uptime_s: f64,
@@ -300,6 +309,10 @@ pub struct Status {
     pub detection: Summary,
     pub promotion: Summary,
     pub redundancy: Summary,
+    /// The recording on demand.
+    pub recording: RecordStatus,
+    /// What `wav:FILE` and `--capture` write.
+    pub captures: Vec<RecordStatus>,
     pub replicas: Vec<Replica>,
 }
 
@@ -342,11 +355,16 @@ impl Supervisor {
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let port = &self.ears.replies.counts;
         let (commands, device) = (self.sequencer.counts(), self.device.stats());
+        let captures = device.recordings.iter();
+        let captures = captures.map(|capture| RecordStatus::of(capture, self.rate_hz)).collect();
         let redundancy = figures.redundancy.summary();
         let detection = figures.detection.summary();
         let promotion = figures.promotion.summary();
         let misses: u64 = shared.misses.iter().map(load).sum();
         let since_fault_s = now_ns.saturating_sub(figures.last_fault_ns) as f64 / 1e9;
+        let frame = load(&shared.frames);
+        let time = self.controls.timeline().at(frame, self.rate_hz);
+        let beat = time.beat_at(0);
         Status {
             buffers_processed: load(&shared.next_block),
             underruns: load(&shared.gaps),
@@ -361,6 +379,14 @@ impl Supervisor {
             redundant: self.supervision.is_redundant(),
             frames: load(&shared.frames),
             rate_hz: self.rate_hz,
+            patch: self.plan.patch.name().to_owned(),
+            modules: self.plan.patch.modules().len() as u64,
+            edits: u64::from(self.edits.last.0),
+            hasty_edits: self.edits.hasty,
+            playing: time.playing,
+            tempo_bpm: time.tempo_bpm,
+            beat,
+            bar: (beat / f64::from(time.beats_per_bar)) as u64 + 1,
             lead_blocks: self.setup.lead_blocks,
             delay_frames: self.delay_frames(),
             uptime_s: now_ns.saturating_sub(figures.started_ns) as f64 / 1e9,
@@ -389,6 +415,8 @@ impl Supervisor {
             detection,
             promotion,
             redundancy,
+            recording: self.recorder.status(self.rate_hz),
+            captures,
             replicas: (0..SLOTS).filter_map(|slot| self.replica(slot, now_ns)).collect(),
         }
     }

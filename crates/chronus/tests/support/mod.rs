@@ -4,7 +4,7 @@
 #![allow(dead_code, reason = "each guarantee uses its part")]
 
 use std::fs::File;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -139,8 +139,31 @@ impl Engine {
         self.process.wait().expect("it ends")
     }
 
+    /// Where it listens.
+    pub fn port(&self) -> SocketAddr {
+        self.socket.peer_addr().expect("it is connected")
+    }
+
     /// Ends the engine and compares each sample that was played with the offline rendering.
-    pub fn end_and_compare(mut self) -> Comparison {
+    pub fn end_and_compare(self) -> Comparison {
+        self.end_and_compare_in().1
+    }
+
+    /// The same, and the engine's folder stays until the caller drops the engine.
+    pub fn end_and_compare_in(self) -> (Self, Comparison) {
+        let (engine, expected) = self.end_and_render();
+        let played = samples(&engine.folder.path().join("a.wav"));
+        assert_eq!(played.len(), expected.len(), "as long as the journal says");
+        let pairs = played.chunks(2).zip(expected.chunks(2)).enumerate();
+        let different = pairs
+            .filter(|(_, (a, b))| a.iter().zip(*b).any(|(a, b)| a.to_bits() != b.to_bits()))
+            .map(|(frame, _)| frame as u64)
+            .collect();
+        (engine, Comparison { played, different })
+    }
+
+    /// Ends the engine and renders its journal.
+    pub fn end_and_render(mut self) -> (Self, Vec<f32>) {
         let status = self.end();
         assert!(status.success(), "{status}; log:\n{}", self.log());
         let rendered = Command::new(env!("CARGO_BIN_EXE_chronus"))
@@ -151,15 +174,8 @@ impl Engine {
         assert!(rendered.status.success(), "{}", String::from_utf8_lossy(&rendered.stderr));
         let complaint = String::from_utf8_lossy(&rendered.stderr).into_owned();
         assert!(complaint.is_empty(), "the journal is complete: {complaint}");
-        let played = samples(&self.folder.path().join("a.wav"));
-        let expected = samples(&self.folder.path().join("b.wav"));
-        assert_eq!(played.len(), expected.len(), "as long as the journal says");
-        let pairs = played.chunks(2).zip(expected.chunks(2)).enumerate();
-        let different = pairs
-            .filter(|(_, (a, b))| a.iter().zip(*b).any(|(a, b)| a.to_bits() != b.to_bits()))
-            .map(|(frame, _)| frame as u64)
-            .collect();
-        Comparison { played, different }
+        let rendered = samples(&self.folder.path().join("b.wav"));
+        (self, rendered)
     }
 }
 

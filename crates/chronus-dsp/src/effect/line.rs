@@ -1,0 +1,98 @@
+//! A delay line: the last frames of a signal, to be read anywhere in between.
+
+/// See the file's head. Its memory is allocated once and never cleared: after a reset it only forgets how
+/// much of it was written, since clearing megabytes takes longer than a block lasts.
+pub(super) struct Line<const C: usize> {
+    memory: Box<[[f32; C]]>,
+    /// Where the next frame goes.
+    next: usize,
+    /// How many frames were written since the reset, as far as they are still there.
+    written: usize,
+}
+
+impl<const C: usize> Line<C> {
+    /// A silent line that can be read up to `frames` ago.
+    pub fn new(frames: usize) -> Self {
+        // Interpolation reads two frames further.
+        Self { memory: vec![[0.0; C]; frames + 3].into_boxed_slice(), next: 0, written: 0 }
+    }
+
+    pub fn reset(&mut self) {
+        (self.next, self.written) = (0, 0);
+    }
+
+    #[inline(always)]
+    pub fn push(&mut self, frame: [f32; C]) {
+        self.memory[self.next] = frame;
+        self.next = if self.next + 1 == self.memory.len() { 0 } else { self.next + 1 };
+        self.written = (self.written + 1).min(self.memory.len());
+    }
+
+    #[inline(always)]
+    fn index(&self, ago: usize) -> usize {
+        if self.next >= ago { self.next - ago } else { self.next + self.memory.len() - ago }
+    }
+
+    /// Channel `c` so many frames ago; 1 is the frame that was pushed last.
+    #[inline(always)]
+    pub fn sample(&self, c: usize, ago: usize) -> f32 {
+        if ago > self.written { 0.0 } else { self.memory[self.index(ago)][c] }
+    }
+
+    /// All channels so many frames ago.
+    #[inline(always)]
+    pub fn frame(&self, ago: usize) -> [f32; C] {
+        if ago > self.written { [0.0; C] } else { self.memory[self.index(ago)] }
+    }
+
+    /// Channel `c` between the frames `ago` (at least 2) and `ago + 1`, a share of 0 to 1 towards the
+    /// latter: Lagrange's cubic polynomial through four frames, whose gain is nowhere above 1.
+    #[inline(always)]
+    pub fn between(&self, c: usize, ago: usize, share: f32) -> f32 {
+        let oldest = self.index(ago + 2);
+        let [x2, x1, x0, newest] = match self.memory.get(oldest..oldest + 4) {
+            Some([a, b, c4, d]) if ago + 2 <= self.written => [a[c], b[c], c4[c], d[c]],
+            // Around the end of the memory, or before the beginning.
+            _ => [2, 1, 0, -1].map(|more| self.sample(c, ago.wrapping_add_signed(more))),
+        };
+        let (up, down, far) = (share + 1.0, share - 1.0, share - 2.0);
+        let outer = share * down * (x2 * up - newest * far) * (1.0 / 6.0);
+        outer + 0.5 * far * up * (x0 * down - x1 * share)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Line;
+
+    #[test]
+    fn cubic_curves_are_met_exactly_also_around_the_end_of_the_memory() {
+        let mut line = Line::<1>::new(10);
+        let curve = |x: f32| 0.25 * x * x * x - x * x + 2.0 * x - 1.0;
+        for n in 0..40 {
+            line.push([curve(n as f32 * 0.125)]);
+            if n > 12 {
+                for (ago, share) in [(2, 0.0), (3, 0.5), (9, 0.25), (10, 0.0), (5, 1.0)] {
+                    let exact = curve((n as f32 + 1.0 - ago as f32 - share) * 0.125);
+                    let read = line.between(0, ago, share);
+                    assert!((read - exact).abs() < 1e-5, "{read} for {exact}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_before_a_reset_is_forgotten() {
+        let mut line = Line::<4>::new(10);
+        for _ in 0..30 {
+            line.push([1.0; 4]);
+        }
+        line.reset();
+        line.push([2.0; 4]);
+        assert_eq!(
+            [line.sample(3, 1), line.sample(3, 2), line.between(3, 5, 0.5)],
+            [2.0, 0.0, 0.0]
+        );
+        assert_eq!([line.frame(1), line.frame(7)], [[2.0; 4], [0.0; 4]]);
+    }
+}

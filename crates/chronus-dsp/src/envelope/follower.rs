@@ -1,0 +1,139 @@
+//! The loudness of a signal as a control signal: what is played drives whatever you like.
+
+use crate::module::{BLOCK_FRAMES, Io, Module, ModuleSpec, ParamSpec, PortSpec};
+
+/// The kind `follower`.
+pub static SPEC: ModuleSpec = ModuleSpec {
+    kind: "follower",
+    summary: "An envelope follower: how loud its input is, and a gate that opens when it is loud.",
+    inputs: &[PortSpec::new("in", "the signal to be followed")],
+    outputs: &[
+        PortSpec::new("env", "how loud the input is; 1 for full level"),
+        PortSpec::new("gate", "1 from when env rises above the threshold until it is 6 dB below"),
+    ],
+    params: &[
+        ParamSpec::number(
+            "attack",
+            "ms",
+            [0.0, 1_000.0],
+            5.0,
+            "time in which it does 63 % of the way to a louder signal",
+        )
+        .exponential(),
+        ParamSpec::number(
+            "release",
+            "ms",
+            [1.0, 5_000.0],
+            150.0,
+            "time in which it does 63 % of the way to a softer signal",
+        )
+        .exponential(),
+        ParamSpec::choice(
+            "detect",
+            &["peak", "rms"],
+            "whether it follows the magnitude, or the power and then takes the root",
+        ),
+        ParamSpec::number("threshold", "", [0.001, 1.0], 0.1, "level at which the gate opens")
+            .exponential(),
+    ],
+    ..ModuleSpec::BARE
+};
+
+const ATTACK: usize = 0;
+const RELEASE: usize = 1;
+const DETECT: usize = 2;
+const THRESHOLD: usize = 3;
+/// An open gate closes at this share of the threshold.
+const CLOSES_AT: f32 = 0.5;
+/// A level below this is silence.
+const SILENCE: f64 = 1e-20;
+/// No input is taken louder, so that its square stays far from the end of the numbers.
+const LOUDEST: f32 = 1e9;
+/// Where cables drive the times, they are looked at once in so many frames of the block.
+const CELL_FRAMES: usize = 16;
+
+const _: () = assert!(BLOCK_FRAMES.is_multiple_of(CELL_FRAMES));
+
+/// See [`SPEC`].
+pub struct Follower<const C: usize> {
+    rate_hz: u32,
+    /// An amplitude, whatever is detected.
+    level: [f64; C],
+    is_open: [bool; C],
+    /// Attack and release as last seen, in ms, and the share of the way that they go in a frame.
+    seen: [[f32; C]; 2],
+    shares: [[f64; C]; 2],
+}
+
+impl<const C: usize> Follower<C> {
+    /// A follower of silence.
+    pub fn new(rate_hz: u32) -> Self {
+        Self {
+            rate_hz,
+            level: [0.0; C],
+            is_open: [false; C],
+            // No time that may be asked for.
+            seen: [[-1.0; C]; 2],
+            shares: [[1.0; C]; 2],
+        }
+    }
+
+    fn see_times(&mut self, times: [[f32; C]; 2]) {
+        for i in 0..2 {
+            for c in 0..C {
+                // Channels mostly have the same times, and the exponential is dear.
+                if times[i][c] == self.seen[i][c] {
+                    continue;
+                }
+                let frames = f64::from(times[i][c]) * f64::from(self.rate_hz) / 1000.0;
+                self.shares[i][c] = if c > 0 && times[i][c] == times[i][c - 1] {
+                    self.shares[i][c - 1]
+                } else {
+                    -libm::expm1(-1.0 / frames.max(1e-3))
+                };
+            }
+        }
+        self.seen = times;
+    }
+}
+
+impl<const C: usize> Module for Follower<C> {
+    fn spec(&self) -> &'static ModuleSpec {
+        &SPEC
+    }
+
+    fn reset(&mut self) {
+        *self = Self::new(self.rate_hz);
+    }
+
+    #[inline(always)]
+    fn process(&mut self, mut io: Io<'_>) {
+        let [attack, release, detect, threshold] =
+            [ATTACK, RELEASE, DETECT, THRESHOLD].map(|param| io.param::<C>(param));
+        let is_driven = attack.is_moving() || release.is_moving();
+        let first = io.frames.start;
+        let ([input], [env, gate]) = io.ports::<C, 1, 2>();
+        for n in 0..env.len() {
+            let is_due = if is_driven { (first + n).is_multiple_of(CELL_FRAMES) } else { n == 0 };
+            if is_due || self.seen[0][0] < 0.0 {
+                self.see_times([attack.at(n), release.at(n)]);
+            }
+            let (detect, threshold, input) = (detect.at(n), threshold.at(n), input[n]);
+            let [mut heard, mut open] = [[0.0; C]; 2];
+            for c in 0..C {
+                let now = f64::from(input[c].abs().min(LOUDEST));
+                let level = self.level[c];
+                let share = if now > level { self.shares[0][c] } else { self.shares[1][c] };
+                let by_peak = level + share * (now - level);
+                let by_power = (level * level + share * (now * now - level * level)).sqrt();
+                let level = if detect[c] > 0.5 { by_power } else { by_peak };
+                self.level[c] = if level < SILENCE { 0.0 } else { level };
+                heard[c] = self.level[c] as f32;
+                let least = if self.is_open[c] { CLOSES_AT * threshold[c] } else { threshold[c] };
+                self.is_open[c] = heard[c] > least;
+                open[c] = if self.is_open[c] { 1.0 } else { 0.0 };
+            }
+            (env[n], gate[n]) = (heard, open);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! A filter that sings vowels: five resonances where a mouth has them, from one vowel and voice to
+//! the next without a seam.
+//!
+//! The resonances are band-passes side by side ([`svf`](super::svf)), every other one upside down
+//! as in Dennis H. Klatt, "Software for a cascade/parallel formant synthesizer" (JASA 67, 1980),
+//! since otherwise neighbours cancel between their peaks.
+
+use super::glide::Glide;
+use super::silent_below;
+use super::vowels::{FORMANTS, VOICES, between};
+use crate::math::{exp2, tan_of_turns};
+use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+
+/// The kind `formant`.
+pub static SPEC: ModuleSpec = ModuleSpec {
+    kind: "formant",
+    summary: "The vowels a, e, i, o, u and all between them, of five voices.",
+    inputs: &[PortSpec::new("in", "the sound of the vocal cords: a saw, a pulse, noise")],
+    outputs: &[PortSpec::new("out", "the vowel")],
+    params: &[
+        ParamSpec::number(
+            "vowel",
+            "",
+            [0.0, 4.0],
+            0.0,
+            "0 is a, 1 is e, 2 is i, 3 is o, 4 is u; others lie between",
+        )
+        .smoothed(20.0),
+        ParamSpec::choice("voice", VOICES, "who sings").smoothed(50.0),
+        ParamSpec::number(
+            "shift",
+            "octaves",
+            [-1.0, 1.0],
+            0.0,
+            "moves all resonances: a larger mouth below 0, a smaller one above",
+        )
+        .smoothed(20.0),
+        ParamSpec::number(
+            "width",
+            "",
+            [0.25, 8.0],
+            1.0,
+            "how wide the resonances are, as a multiple of a mouth's",
+        )
+        .smoothed(20.0)
+        .exponential(),
+        ParamSpec::number("mix", "", [0.0, 1.0], 1.0, "0 is the input alone, 1 the vowel alone")
+            .smoothed(10.0),
+    ],
+    bypass: &[(0, 0)],
+    ..ModuleSpec::BARE
+};
+
+const VOWEL: usize = 0;
+const VOICE: usize = 1;
+const SHIFT: usize = 2;
+const WIDTH: usize = 3;
+const MIX: usize = 4;
+/// How far the first formant is lifted: a low saw then goes out about as loud as it came in.
+const LIFT_DB: f32 = 14.0;
+const OCTAVES_PER_DB: f32 = 0.166_096_4;
+/// Per resonance: the integrators' gain, the damping (one over Q), the level.
+const VALUES: usize = 3 * FORMANTS;
+
+/// Vowel, voice, shift and width.
+type Design<const C: usize> = [[f32; C]; 4];
+
+/// See [`SPEC`].
+pub struct Formants<const C: usize> {
+    per_hz: f32,
+    glide: Glide<Design<C>, C, VALUES>,
+    /// Per resonance what its equations come to: how state and input become the band, and the gain.
+    solved: [[[f32; C]; 3]; FORMANTS],
+    state: [[[f32; C]; 2]; FORMANTS],
+}
+
+impl<const C: usize> Formants<C> {
+    /// A mouth at rest.
+    pub fn new(rate_hz: u32) -> Self {
+        Self {
+            per_hz: 1.0 / rate_hz as f32,
+            glide: Glide::new(),
+            solved: [[[0.0; C]; 3]; FORMANTS],
+            state: [[[0.0; C]; 2]; FORMANTS],
+        }
+    }
+
+    fn begin_cell(&mut self, design: Design<C>) {
+        let per_hz = self.per_hz;
+        self.glide.begin_cell(design, |[vowel, voice, shift, width]| {
+            let mut values = [[0.0; C]; VALUES];
+            for c in 0..C {
+                let scale = exp2(shift[c]);
+                for (i, formant) in between(vowel[c], voice[c]).iter().enumerate() {
+                    let sign = if i % 2 == 0 { 1.0 } else { -1.0 };
+                    values[3 * i][c] = tan_of_turns(formant.freq_hz * scale * per_hz * 0.5);
+                    values[3 * i + 1][c] = width[c] * formant.width_hz / formant.freq_hz;
+                    values[3 * i + 2][c] =
+                        sign * exp2((formant.level_db + LIFT_DB) * OCTAVES_PER_DB);
+                }
+            }
+            values
+        });
+    }
+
+    #[inline(always)]
+    fn solve(&mut self, values: &[[f32; C]; VALUES]) {
+        for i in 0..FORMANTS {
+            let [g, damping, level] = [0, 1, 2].map(|value| values[3 * i + value]);
+            for c in 0..C {
+                let first = 1.0 / (1.0 + g[c] * (g[c] + damping[c]));
+                self.solved[i][0][c] = first;
+                self.solved[i][1][c] = g[c] * first;
+                self.solved[i][2][c] = level[c] * damping[c];
+            }
+        }
+    }
+}
+
+impl<const C: usize> Module for Formants<C> {
+    fn spec(&self) -> &'static ModuleSpec {
+        &SPEC
+    }
+
+    fn reset(&mut self) {
+        self.glide = Glide::new();
+        self.state = [[[0.0; C]; 2]; FORMANTS];
+    }
+
+    #[inline(always)]
+    fn process(&mut self, mut io: Io<'_>) {
+        let [vowel, voice, shift, width, mix] =
+            [VOWEL, VOICE, SHIFT, WIDTH, MIX].map(|param| io.param::<C>(param));
+        let first = io.frames.start;
+        let ([input], [out]) = io.ports::<C, 1, 1>();
+        for n in 0..out.len() {
+            let is_due = self.glide.is_due(first + n);
+            if is_due {
+                self.begin_cell([vowel.at(n), voice.at(n), shift.at(n), width.at(n)]);
+            }
+            let values = self.glide.step();
+            if is_due || self.glide.is_moving() {
+                self.solve(&values);
+            }
+            let (mix, input) = (mix.at(n), input[n]);
+            let mut sung = [0.0; C];
+            for i in 0..FORMANTS {
+                let g = &values[3 * i];
+                let [first, second, level] = &self.solved[i];
+                let [s1, s2] = &mut self.state[i];
+                for c in 0..C {
+                    let band = first[c] * s1[c] + second[c] * (input[c] - s2[c]);
+                    let low = s2[c] + g[c] * band;
+                    s1[c] = silent_below(2.0 * band - s1[c]);
+                    s2[c] = silent_below(2.0 * low - s2[c]);
+                    sung[c] += level[c] * band;
+                }
+            }
+            let mut heard = [0.0; C];
+            for c in 0..C {
+                heard[c] = input[c] + mix[c] * (sung[c] - input[c]);
+            }
+            out[n] = heard;
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Single turns of a sound, ready to be played at any pitch without aliases: what a wavetable is
+//! made of.
+//!
+//! Each cycle is held at several levels, each with half an octave less at its top than the one
+//! before. Between samples a cubic B-spline is drawn. It dulls the sound and leaves images at its
+//! other side; the first is made good in the samples, and to keep the latter low, they are eight
+//! times as dense as they need be (see M. Unser, "Splines: A Perfect Fit for Signal and Image
+//! Processing", 1999).
+
+use core::f64::consts::{PI, TAU};
+use std::sync::LazyLock;
+
+/// A sound as the harmonics 1, 2, 3, ... with their cosine and sine.
+pub type Spectrum = Vec<[f64; 2]>;
+
+/// As many levels has a cycle.
+const LEVELS: usize = 21;
+/// As many harmonics has each level.
+const HARMONICS: [usize; LEVELS] =
+    [1024, 724, 512, 362, 256, 181, 128, 90, 64, 45, 32, 22, 16, 11, 8, 5, 4, 2, 2, 1, 1];
+/// The most samples of a level, as a power of two; the upper harmonics of a bass have to do with
+/// less than eight times the density.
+const BITS_MAX: u32 = 12;
+const BITS_MIN: u32 = 9;
+/// A power of two of samples.
+const BITS: [u32; LEVELS] = {
+    let (mut bits, mut level) = ([0; LEVELS], 0);
+    while level < LEVELS {
+        let wanted = (8 * HARMONICS[level]).next_power_of_two().ilog2();
+        bits[level] = if wanted > BITS_MAX { BITS_MAX } else { wanted };
+        bits[level] = if bits[level] < BITS_MIN { BITS_MIN } else { bits[level] };
+        level += 1;
+    }
+    bits
+};
+/// The samples around the end of a turn are there twice, so that four in a row can be read
+/// anywhere.
+const EXTRA: usize = 3;
+/// Where each level begins, and in the end how long a cycle is.
+const STARTS: [usize; LEVELS + 1] = {
+    let (mut starts, mut level) = ([0; LEVELS + 1], 0);
+    while level < LEVELS {
+        starts[level + 1] = starts[level] + (1 << BITS[level]) + EXTRA;
+        level += 1;
+    }
+    starts
+};
+const CYCLE_LENGTH: usize = STARTS[LEVELS];
+/// The highest harmonic of a level goes from here to half an octave further, as a share of the
+/// rate, while the level gives way to the next. At 48 kHz no alias comes down to 20 kHz.
+const TOP_OF_RATE: f64 = 0.41;
+
+/// The levels to be read at one frequency.
+#[derive(Clone, Copy, Debug)]
+pub struct Level {
+    upper: usize,
+    /// How much of the next one is heard.
+    lower: f32,
+}
+
+impl Level {
+    /// For a phase that advances by `step` a frame.
+    #[inline(always)]
+    pub fn of(step: i32) -> Self {
+        const PER_STEP: f32 = (HARMONICS[0] as f64 / (TOP_OF_RATE * 4_294_967_296.0)) as f32;
+        const HALF: f32 = core::f32::consts::SQRT_2;
+        let over = (step.unsigned_abs() as f32 * PER_STEP).max(1.0);
+        let (octave, part) = ((over.to_bits() >> 23) as usize - 127, over.to_bits() & 0x7f_ffff);
+        let part = f32::from_bits(part | 0x3f80_0000);
+        let (half, lower) = if part < HALF {
+            (0, (part - 1.0) * (1.0 / (HALF - 1.0)))
+        } else {
+            (1, (part - HALF) * (1.0 / (2.0 - HALF)))
+        };
+        Self { upper: (2 * octave + half).min(LEVELS - 1), lower }
+    }
+}
+
+/// The samples of these sounds, at all levels, one after the other.
+pub fn samples_of(sounds: &[Spectrum]) -> Vec<f32> {
+    let mut samples = Vec::with_capacity(sounds.len() * CYCLE_LENGTH);
+    for sound in sounds {
+        for level in 0..LEVELS {
+            let size = 1 << BITS[level];
+            let row = synthesise(sound, HARMONICS[level], size);
+            // The spline that begins at a sample needs the one before it as well.
+            samples.extend((0..size + EXTRA).map(|i| row[(i + size - 1) % size] as f32));
+        }
+    }
+    samples
+}
+
+/// Several cycles in a row.
+#[derive(Clone, Copy)]
+pub struct Cycles<'a> {
+    samples: &'a [f32],
+    count: usize,
+}
+
+impl<'a> Cycles<'a> {
+    /// From what [`samples_of`] made of at least one sound.
+    pub fn new(samples: &'a [f32]) -> Self {
+        Self { samples, count: samples.len() / CYCLE_LENGTH }
+    }
+
+    /// The first so many, and the rest.
+    pub fn split(samples: &'a [f32], count: usize) -> (Self, &'a [f32]) {
+        let (samples, rest) = samples.split_at(count * CYCLE_LENGTH);
+        (Self { samples, count }, rest)
+    }
+
+    /// What is heard at this phase, where 2^32 is one turn, and this position, from 0 for the first
+    /// cycle to 1 for the last.
+    #[inline(always)]
+    pub fn read(&self, phase: u32, level: Level, position: f32) -> f32 {
+        let position = position * (self.count - 1) as f32;
+        let this = (position as usize).min(self.count - 1);
+        let next = (this + 1).min(self.count - 1);
+        let share = position - this as f32;
+        let read = |level: usize| {
+            let bits = BITS[level];
+            let at = STARTS[level] + (phase >> (32 - bits)) as usize;
+            let weights = spline((phase << bits) >> 8);
+            let this = &self.samples[this * CYCLE_LENGTH + at..][..4];
+            let next = &self.samples[next * CYCLE_LENGTH + at..][..4];
+            let mut products = [0.0; 4];
+            for i in 0..4 {
+                products[i] = weights[i] * (this[i] + share * (next[i] - this[i]));
+            }
+            (products[0] + products[2]) + (products[1] + products[3])
+        };
+        let upper = read(level.upper);
+        upper + level.lower * (read((level.upper + 1).min(LEVELS - 1)) - upper)
+    }
+}
+
+/// The weights of four samples in a row, between the two in the middle; `rest` goes to 2^24.
+#[inline(always)]
+fn spline(rest: u32) -> [f32; 4] {
+    let x = rest as i32 as f32 * (1.0 / 16_777_216.0);
+    let y = 1.0 - x;
+    let (x3, y3) = (x * x * x * (1.0 / 6.0), y * y * y * (1.0 / 6.0));
+    let before = (2.0 / 3.0) - x * x + 3.0 * x3;
+    // Together they are 1.
+    [y3, before, (2.0 / 3.0) - y * y + 3.0 * y3, x3]
+}
+
+/// The samples of a spline through a turn of the first harmonics of a sound.
+fn synthesise(sound: &Spectrum, harmonics: usize, size: usize) -> Vec<f64> {
+    let mut values = vec![[0.0; 2]; size];
+    for (h, [cosine, sine]) in sound.iter().enumerate().take(harmonics.min(size / 2 - 1)) {
+        let turns = PI * (h + 1) as f64 / size as f64;
+        let sinc = libm::sin(turns) / turns;
+        let gain = 1.0 / (sinc * sinc * sinc * sinc);
+        values[h + 1] = [cosine * gain, -sine * gain];
+    }
+    transform(&mut values);
+    values.iter().map(|value| value[0]).collect()
+}
+
+/// The harmonics of one turn, which has at least two samples; its mean is left out.
+pub fn analyse(turn: &[f32]) -> Spectrum {
+    let size = turn.len();
+    let scale = 2.0 / size as f64;
+    let harmonics = 1..size.div_ceil(2).min(HARMONICS[0] + 1);
+    if size.is_power_of_two() && size <= 1 << BITS_MAX {
+        let mut values: Vec<_> = turn.iter().map(|x| [f64::from(*x) * scale, 0.0]).collect();
+        transform(&mut values);
+        return harmonics.map(|h| values[h]).collect();
+    }
+    let circle: Vec<_> = (0..size).map(|i| point(i as f64 / size as f64)).collect();
+    let harmonic = |h: usize| {
+        let mut sum = [0.0; 2];
+        for (i, x) in turn.iter().enumerate() {
+            let [cosine, sine] = circle[i * h % size];
+            sum[0] += scale * f64::from(*x) * cosine;
+            sum[1] += scale * f64::from(*x) * sine;
+        }
+        sum
+    };
+    harmonics.map(harmonic).collect()
+}
+
+/// Scales a sound so that its peak is 1.
+pub fn normalise(sound: &mut Spectrum) {
+    let mut values = vec![[0.0; 2]; 1 << BITS_MAX];
+    for (value, [cosine, sine]) in values[1..].iter_mut().zip(&*sound) {
+        *value = [*cosine, -sine];
+    }
+    transform(&mut values);
+    let peak = values.iter().fold(0.0_f64, |peak, value| peak.max(value[0].abs()));
+    for value in sound.as_flattened_mut() {
+        *value /= peak;
+    }
+}
+
+fn point(turns: f64) -> [f64; 2] {
+    [libm::cos(TAU * turns), libm::sin(TAU * turns)]
+}
+
+/// Value `n` of so many becomes the sum over all `h` of value `h` times the point at `h n` parts of
+/// the circle, as complex numbers: the inverse Fourier transform, without a scale (Cooley and
+/// Tukey, 1965).
+fn transform(values: &mut [[f64; 2]]) {
+    static CIRCLE: LazyLock<Vec<[f64; 2]>> = LazyLock::new(|| {
+        let size = 1 << BITS_MAX;
+        (0..size / 2).map(|i| point(f64::from(i) / f64::from(size))).collect()
+    });
+    let size = values.len();
+    for i in 0..size {
+        let mirrored = i.reverse_bits() >> (size.leading_zeros() + 1);
+        if i < mirrored {
+            values.swap(i, mirrored);
+        }
+    }
+    let mut half = 1;
+    while half < size {
+        let stride = CIRCLE.len() / half;
+        for part in values.chunks_exact_mut(2 * half) {
+            let (first, second) = part.split_at_mut(half);
+            for (k, (a, b)) in first.iter_mut().zip(second).enumerate() {
+                let [cosine, sine] = CIRCLE[k * stride];
+                let turned = [b[0] * cosine - b[1] * sine, b[0] * sine + b[1] * cosine];
+                *b = [a[0] - turned[0], a[1] - turned[1]];
+                *a = [a[0] + turned[0], a[1] + turned[1]];
+            }
+        }
+        half *= 2;
+    }
+}

@@ -1,0 +1,106 @@
+//! The picture of a stereo signal: how wide it is, from mono to beyond the loudspeakers, where its
+//! weight lies, and the bass in the middle.
+
+use crate::filter::onepole::Integrator;
+use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+
+/// The kind `width`.
+pub static SPEC: ModuleSpec = ModuleSpec {
+    kind: "width",
+    summary: "Makes stereo narrower or wider, and its bass mono if you like.",
+    inputs: &[
+        PortSpec::new("left", "the left side"),
+        PortSpec::new("right", "the right side; without a cable the same as left"),
+    ],
+    outputs: &[PortSpec::new("left", "the left side"), PortSpec::new("right", "the right side")],
+    params: &[
+        ParamSpec::number(
+            "width",
+            "",
+            [0.0, 2.0],
+            1.0,
+            "level of what differs between the sides: 0 is mono, 1 leaves all as it is",
+        )
+        .smoothed(10.0),
+        ParamSpec::number(
+            "mono_below",
+            "Hz",
+            [0.0, 500.0],
+            0.0,
+            "what lies lower comes to the middle, by 6 dB per octave; below 20 Hz that fades out, \
+             and 0 is off",
+        )
+        .smoothed(20.0),
+        ParamSpec::number(
+            "balance",
+            "",
+            [-1.0, 1.0],
+            0.0,
+            "0 leaves both sides as they are, -1 silences the right, 1 the left",
+        )
+        .smoothed(10.0),
+    ],
+    bypass: &[(0, 0), (1, 1)],
+    ..ModuleSpec::BARE
+};
+
+const WIDTH: usize = 0;
+const MONO_BELOW: usize = 1;
+const BALANCE: usize = 2;
+const LOWEST_HZ: f32 = 20.0;
+
+/// See [`SPEC`].
+pub struct Width<const C: usize> {
+    per_hz: f32,
+    /// Of half the difference between the sides.
+    low: Integrator<C>,
+}
+
+impl<const C: usize> Width<C> {
+    /// With nothing heard yet.
+    pub fn new(rate_hz: u32) -> Self {
+        Self { per_hz: 1.0 / rate_hz as f32, low: Integrator::REST }
+    }
+}
+
+impl<const C: usize> Module for Width<C> {
+    fn spec(&self) -> &'static ModuleSpec {
+        &SPEC
+    }
+
+    fn reset(&mut self) {
+        self.low = Integrator::REST;
+    }
+
+    #[inline(always)]
+    fn process(&mut self, mut io: Io<'_>) {
+        let [width, below_hz, balance] =
+            [WIDTH, MONO_BELOW, BALANCE].map(|param| io.param::<C>(param));
+        let is_stereo = io.is_connected(1);
+        let per_hz = self.per_hz;
+        let shares =
+            |n| Integrator::<C>::shares(below_hz.at(n).map(|hz| hz.max(LOWEST_HZ) * per_hz));
+        let ([left, right], [left_out, right_out]) = io.ports::<C, 2, 2>();
+        let right = if is_stereo { right } else { left };
+        let mut share = shares(0);
+        for n in 0..left_out.len() {
+            if below_hz.is_moving() {
+                share = shares(n);
+            }
+            let (width, below_hz, balance) = (width.at(n), below_hz.at(n), balance.at(n));
+            let (mut l, mut r, mut side) = (left[n], right[n], [0.0; C]);
+            for c in 0..C {
+                side[c] = 0.5 * (l[c] - r[c]);
+            }
+            let low = self.low.low(&side, &share);
+            for c in 0..C {
+                let bass = low[c] as f32 * (below_hz[c] / LOWEST_HZ).min(1.0);
+                // What one side loses the other gains; where nothing changes, no bit does.
+                let lost = side[c] - width[c] * (side[c] - bass);
+                l[c] = (l[c] - lost) * (1.0 - balance[c]).min(1.0);
+                r[c] = (r[c] + lost) * (1.0 + balance[c]).min(1.0);
+            }
+            (left_out[n], right_out[n]) = (l, r);
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Every kind of module sounds as it did: the bits that it makes of the same inputs, events and parameters
+//! are those of `golden.txt`, on every machine.
+//!
+//! If a change of the sound is meant, `CHRONUS_BLESS=1 cargo test -p chronus-dsp --test golden` writes the new
+//! bits; say so in the changelog, because journals of earlier versions then render differently.
+#![allow(clippy::format_push_string)] // A test may allocate.
+
+mod common;
+
+use chronus_dsp::BLOCK_FRAMES;
+use chronus_dsp::catalog::CATALOG;
+use common::{Bench, Chance, bits};
+
+const FRAMES: usize = 300 * BLOCK_FRAMES;
+
+/// FNV-1a over the bits of all outputs.
+fn digest(signals: &[Vec<f32>]) -> u64 {
+    bits(signals).into_iter().flatten().fold(0xcbf2_9ce4_8422_2325, |hash, bits| {
+        (hash ^ u64::from(bits)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+#[test]
+fn every_kind_has_these_bits() {
+    let mut found = String::new();
+    for entry in CATALOG {
+        let mut chance = Chance(2026);
+        let mut events = chance.events(entry.spec, FRAMES, 400);
+        // At first as it comes, so that its defaults are among what is kept.
+        events.retain(|(frame, _)| *frame > FRAMES / 4);
+        let outputs =
+            Bench::poly(entry.spec.kind, 48_000, 4).play(FRAMES, Chance::noise, &events, &[]);
+        found += &format!("{} {:016x}\n", entry.spec.kind, digest(&outputs));
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden.txt");
+    if std::env::var_os("CHRONUS_BLESS").is_some() {
+        std::fs::write(path, &found).expect("write the bits");
+    }
+    let kept = std::fs::read_to_string(path).unwrap_or_default();
+    for (found, kept) in found.lines().zip(kept.lines()) {
+        assert_eq!(found, kept, "kind and digest; see the head of this file if it is meant");
+    }
+    assert_eq!(found.lines().count(), kept.lines().count(), "each kind has a line");
+}

@@ -1,0 +1,44 @@
+//! The last stage before the world: what keeps ears and speakers safe, as far as a patch wants it.
+
+use crate::CHANNELS;
+use crate::patch::Safety;
+use crate::safety::{DcBlocker, Limiter};
+
+/// A DC blocker and a limiter, or one of them, or neither.
+pub(crate) struct OutputStage {
+    dc_blocker: Option<DcBlocker>,
+    limiter: Option<Limiter>,
+}
+
+impl OutputStage {
+    pub fn new(safety: Safety, rate_hz: u32) -> Self {
+        Self {
+            dc_blocker: safety.dc_blocker.then(|| DcBlocker::new(rate_hz)),
+            limiter: safety.limiter.then(|| Limiter::new(rate_hz)),
+        }
+    }
+
+    pub fn reset(&mut self) {
+        if let Some(blocker) = &mut self.dc_blocker {
+            blocker.reset();
+        }
+        if let Some(limiter) = &mut self.limiter {
+            limiter.reset();
+        }
+    }
+
+    pub fn process(&mut self, mut frame: [f32; CHANNELS]) -> [f32; CHANNELS] {
+        if let Some(blocker) = &mut self.dc_blocker {
+            frame = blocker.process(frame);
+        }
+        if let Some(limiter) = &mut self.limiter {
+            frame = limiter.process(frame);
+        }
+        frame
+    }
+
+    /// How many frames the limiter delays the sound; 0 without one.
+    pub fn delay_frames(&self) -> usize {
+        self.limiter.as_ref().map_or(0, Limiter::delay_frames)
+    }
+}

@@ -1,0 +1,365 @@
+//! A patch as a text that is edited: modules and cables come and go, and the comments and the layout of
+//! its writer stay.
+
+use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, Value};
+
+use super::{NAME_RULE, Patch, PatchModule, is_name};
+use crate::command::ParamIndex;
+use crate::controls::Controls;
+use crate::names;
+use chronus_dsp::catalog::{self, CATALOG};
+use chronus_dsp::{ModuleSpec, ParamSpec};
+
+/// What a key of a module is set to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Setting {
+    /// A number.
+    Number(f64),
+    /// A text, or the name of a choice.
+    Text(String),
+}
+
+/// See the file's head. What is wrong with the whole is found when it is read as a [`Patch`].
+#[derive(Clone, Debug)]
+pub struct Document(DocumentMut);
+
+impl Document {
+    /// The text of a patch.
+    ///
+    /// # Errors
+    /// If it is not TOML.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|error| format!("this patch is not TOML: {error}"))
+    }
+
+    /// Adds a module.
+    ///
+    /// # Errors
+    /// A sentence, if the id can't be had or there is no such kind.
+    pub fn create(&mut self, id: &str, kind: &str) -> Result<(), String> {
+        if !is_name(id) {
+            return Err(format!("a module can't be called `{id}`; {NAME_RULE}"));
+        }
+        if self.module(id).is_ok() {
+            return Err(format!("there is a module `{id}` already; give each module its own id"));
+        }
+        if catalog::find(kind).is_none() {
+            let kinds = CATALOG.iter().map(|entry| entry.spec.kind);
+            let right = names::instead(kind, "kinds", kinds);
+            return Err(format!("there is no kind of module `{kind}`; {right}"));
+        }
+        let mut table = Table::new();
+        table["id"] = toml_edit::value(id);
+        table["kind"] = toml_edit::value(kind);
+        self.tables("module")?.push(table);
+        Ok(())
+    }
+
+    /// Takes a module away, with all its cables.
+    ///
+    /// # Errors
+    /// A sentence, if there is no such module.
+    pub fn delete(&mut self, id: &str) -> Result<(), String> {
+        self.module(id)?;
+        self.tables("module")?.retain(|table| text_of(table, "id") != Some(id));
+        let is_of = |table: &Table, key| {
+            text_of(table, key).and_then(|port| port.split_once('.')).is_some_and(|it| it.0 == id)
+        };
+        if self.0.contains_key("cable") {
+            self.tables("cable")?.retain(|cable| !is_of(cable, "from") && !is_of(cable, "to"));
+        }
+        Ok(())
+    }
+
+    /// Sets a key of a module: a parameter, a text, its channels or its file.
+    ///
+    /// # Errors
+    /// A sentence, if there is no such module or key.
+    pub fn set(&mut self, id: &str, key: &str, setting: &Setting) -> Result<(), String> {
+        let spec = self.module(id)?;
+        let keys = keys_of(spec);
+        if !keys.contains(&key) {
+            let right = names::instead(key, "it has", keys.iter().copied());
+            return Err(format!("module `{id}` has no `{key}`; {right}"));
+        }
+        let is_it = |table: &&mut Table| text_of(table, "id") == Some(id);
+        if let Some(table) = self.tables("module")?.iter_mut().find(is_it) {
+            put(table, key, value_of(setting));
+        }
+        Ok(())
+    }
+
+    /// Adds a cable, or gives the one that is there another depth.
+    ///
+    /// # Errors
+    /// A sentence, if one of the ports is not there.
+    pub fn connect(&mut self, from: &str, to: &str, depth: Option<f64>) -> Result<(), String> {
+        self.check_port(from, true)?;
+        self.check_port(to, false)?;
+        let cables = self.tables("cable")?;
+        let found = cables.iter_mut().find(|cable| is_cable(cable, from, to));
+        if let Some(cable) = found {
+            let Some(depth) = depth else {
+                return Err(format!("there is a cable from {from} to {to} already"));
+            };
+            put(cable, "depth", value_of(&Setting::Number(depth)));
+            return Ok(());
+        }
+        let mut cable = Table::new();
+        cable["from"] = toml_edit::value(from);
+        cable["to"] = toml_edit::value(to);
+        if let Some(depth) = depth {
+            cable["depth"] = Item::Value(value_of(&Setting::Number(depth)));
+        }
+        cables.push(cable);
+        Ok(())
+    }
+
+    /// Takes a cable away.
+    ///
+    /// # Errors
+    /// A sentence, if there is none.
+    pub fn disconnect(&mut self, from: &str, to: &str) -> Result<(), String> {
+        let cables = self.tables("cable")?;
+        let before = cables.len();
+        cables.retain(|cable| !is_cable(cable, from, to));
+        if cables.len() < before {
+            return Ok(());
+        }
+        let there: Vec<_> = cables
+            .iter()
+            .filter(|cable| text_of(cable, "to") == Some(to))
+            .filter_map(|cable| text_of(cable, "from"))
+            .collect();
+        let there = if there.is_empty() {
+            format!("no cable ends at {to}")
+        } else {
+            format!("cables come there from {}", names::list(there))
+        };
+        Err(format!("there is no cable from {from} to {to}; {there}"))
+    }
+
+    /// Sets what is heard.
+    ///
+    /// # Errors
+    /// A sentence, if one of the ports is not there.
+    pub fn set_output(&mut self, left: &str, right: &str) -> Result<(), String> {
+        self.check_port(left, true)?;
+        self.check_port(right, true)?;
+        let output = self.0.entry("output").or_insert_with(toml_edit::table);
+        let output = output.as_table_mut().ok_or("[output] is not a table of this patch")?;
+        put(output, "left", left.into());
+        put(output, "right", right.into());
+        Ok(())
+    }
+
+    /// Writes down where the controls stand.
+    pub fn write_controls(&mut self, patch: &Patch, controls: &Controls) {
+        for module in patch.modules() {
+            for (key, value) in changes(module, controls) {
+                // The module is in the patch, and the key is one of its own.
+                let _ = self.set(module.id(), key, &value);
+            }
+        }
+        let (was, now) = (patch.transport(), controls.timeline().now());
+        if was != now {
+            let item = self.0.entry("transport").or_insert_with(toml_edit::table);
+            if let Some(table) = item.as_table_mut() {
+                put(table, "tempo", now.tempo_bpm.into());
+                put(table, "beats_per_bar", i64::from(now.beats_per_bar).into());
+                put(table, "playing", now.playing.into());
+            }
+        }
+    }
+
+    /// What kind of module this is.
+    fn module(&self, id: &str) -> Result<&'static ModuleSpec, String> {
+        let modules: Vec<&Table> = match self.0.get("module") {
+            Some(Item::ArrayOfTables(tables)) => tables.iter().collect(),
+            _ => Vec::new(),
+        };
+        let ids: Vec<_> = modules.iter().filter_map(|table| text_of(table, "id")).collect();
+        let Some(table) = modules.iter().find(|table| text_of(table, "id") == Some(id)) else {
+            let right = names::instead(id, "modules", ids.iter().copied());
+            return Err(format!("there is no module `{id}`; {right}"));
+        };
+        let kind = text_of(table, "kind").unwrap_or_default();
+        let entry = catalog::find(kind);
+        entry.map(|entry| entry.spec).ok_or_else(|| format!("there is no kind `{kind}`"))
+    }
+
+    fn check_port(&self, name: &str, is_output: bool) -> Result<(), String> {
+        let Some((id, port)) = name.split_once('.') else {
+            return Err(format!("`{name}` names no port; write MODULE.PORT, as in sine.out"));
+        };
+        let spec = self.module(id)?;
+        let (what, ports): (_, Vec<_>) = if is_output {
+            ("output", spec.outputs.iter().map(|port| port.name).collect())
+        } else {
+            let params = spec.params.iter().map(|param| param.name);
+            ("input", spec.inputs.iter().map(|port| port.name).chain(params).collect())
+        };
+        if ports.contains(&port) {
+            return Ok(());
+        }
+        let right = names::instead(port, &format!("{what}s"), ports.iter().copied());
+        Err(format!("module `{id}` has no {what} `{port}`; {right}"))
+    }
+
+    /// The tables `[[key]]`, of which there may be none yet.
+    fn tables(&mut self, key: &str) -> Result<&mut ArrayOfTables, String> {
+        let item = self.0.entry(key).or_insert_with(|| ArrayOfTables::new().into());
+        let inline =
+            || format!("this patch does not write [[{key}]] in double brackets; edit the file");
+        item.as_array_of_tables_mut().ok_or_else(inline)
+    }
+}
+
+impl std::fmt::Display for Document {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = self.0.to_string();
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        write!(formatter, "{text}{end}")
+    }
+}
+
+/// The keys of a module that have another value than the patch says.
+fn changes(module: &PatchModule, controls: &Controls) -> Vec<(&'static str, Setting)> {
+    let mut changes = Vec::new();
+    for (index, (spec, was)) in module.spec().params.iter().zip(module.params()).enumerate() {
+        let now = controls.param(module.handle(), ParamIndex(index as u16));
+        if let Some(now) = now.filter(|now| now != was) {
+            changes.push((spec.name, param_setting(spec, now)));
+        }
+    }
+    for (index, (spec, was)) in module.spec().texts.iter().zip(module.texts()).enumerate() {
+        let now = controls.text(module.handle(), index);
+        if let Some(now) = now.filter(|now| now != was) {
+            changes.push((spec.name, Setting::Text(now.to_owned())));
+        }
+    }
+    changes
+}
+
+fn param_setting(spec: &ParamSpec, value: f32) -> Setting {
+    match spec.choices.get(value as usize) {
+        Some(choice) => Setting::Text((*choice).to_owned()),
+        // Through its shortest form, so that 0.1 does not become 0.10000000149.
+        None => Setting::Number(value.to_string().parse().unwrap_or_else(|_| f64::from(value))),
+    }
+}
+
+fn keys_of(spec: &'static ModuleSpec) -> Vec<&'static str> {
+    let params = spec.params.iter().map(|param| param.name);
+    let texts = spec.texts.iter().map(|text| text.name);
+    params.chain(texts).chain(["channels"]).chain(spec.recording.map(|_| "file")).collect()
+}
+
+fn text_of<'a>(table: &'a Table, key: &str) -> Option<&'a str> {
+    table.get(key)?.as_str()
+}
+
+fn is_cable(cable: &Table, from: &str, to: &str) -> bool {
+    text_of(cable, "from") == Some(from) && text_of(cable, "to") == Some(to)
+}
+
+fn value_of(setting: &Setting) -> Value {
+    match setting {
+        Setting::Number(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
+            (*number as i64).into()
+        }
+        Setting::Number(number) => (*number).into(),
+        Setting::Text(text) => text.as_str().into(),
+    }
+}
+
+/// Sets a key and keeps the comment behind its value.
+fn put(table: &mut Table, key: &str, value: Value) {
+    match table.get_mut(key).and_then(Item::as_value_mut) {
+        Some(old) => {
+            let decor = old.decor().clone();
+            *old = value;
+            *old.decor_mut() = decor;
+        }
+        None => table[key] = Item::Value(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn first() -> Document {
+        Document::parse(Patch::first().text()).expect("a patch")
+    }
+
+    #[test]
+    fn edits_keep_comments_and_make_a_patch_that_reads() {
+        let mut document = first();
+        document.create("lfo", "sine").expect("a kind");
+        document.set("lfo", "freq", &Setting::Number(20.0)).expect("a key");
+        document.set("filter", "mode", &Setting::Text("notch".into())).expect("a key");
+        document.connect("lfo.out", "filter.cutoff", Some(0.5)).expect("ports");
+        document.connect("lfo.out", "filter.cutoff", Some(0.25)).expect("another depth");
+        document.set_output("filter.out", "sine.out").expect("ports");
+        let text = document.to_string();
+        for comment in Patch::first().text().lines().filter(|line| line.starts_with('#')) {
+            assert!(text.contains(comment), "{comment}");
+        }
+        let patch = Patch::parse(&text, "edited").unwrap_or_else(|error| panic!("{error}\n{text}"));
+        assert_eq!(patch.modules().len(), 4);
+        assert_eq!((patch.cables().len(), patch.cables()[2].depth), (3, 0.25));
+        document.disconnect("lfo.out", "filter.cutoff").expect("a cable");
+        document.delete("adsr").expect("a module");
+        let patch = Patch::parse(&document.to_string(), "edited").expect("a patch");
+        assert_eq!((patch.modules().len(), patch.cables().len()), (3, 0));
+    }
+
+    #[test]
+    fn mistakes_are_told_at_once() {
+        let mut document = first();
+        let text = Setting::Text("x".into());
+        let mistakes = [
+            (document.create("sine", "sine"), "there is a module `sine` already"),
+            (document.create("a b", "sine"), "a module can't be called `a b`"),
+            (document.create("x", "sien"), "no kind of module `sien`; did you mean `sine`?"),
+            (document.delete("filtr"), "no module `filtr`; did you mean `filter`?"),
+            (document.set("filter", "cutof", &text), "no `cutof`; did you mean `cutoff`?"),
+            (
+                document.connect("sine.out", "filter.inn", None),
+                "no input `inn`; did you mean `in`?",
+            ),
+            (document.connect("sine.ou", "filter.in", None), "no output `ou`; did you mean `out`?"),
+            (document.connect("sine", "filter.in", None), "`sine` names no port"),
+            (document.connect("sine.out", "adsr.in", None), "already"),
+            (document.disconnect("sine.out", "filter.in"), "cables come there from `adsr.out`"),
+        ];
+        for (found, expected) in mistakes {
+            let found = found.expect_err(expected);
+            assert!(found.contains(expected), "{found}");
+        }
+    }
+
+    #[test]
+    fn controls_are_written_down() {
+        use crate::command::{Command, TransportChange};
+        let patch = Patch::first();
+        let mut controls = Controls::of(&patch);
+        let module = |at: usize| patch.modules()[at].handle();
+        for command in [
+            Command::SetParam { module: module(0), param: ParamIndex(0), value: 220.1 },
+            Command::SetParam { module: module(2), param: ParamIndex(0), value: 1.0 },
+            Command::Transport(TransportChange::Tempo(96.0)),
+        ] {
+            controls.apply(&command, 0, 48_000);
+        }
+        let mut document = first();
+        document.write_controls(&patch, &controls);
+        let text = document.to_string();
+        assert!(text.contains("freq = 220.1"), "{text}");
+        assert!(text.contains("mode = \"high-pass\""), "{text}");
+        let saved = Patch::parse(&text, "saved").expect("a patch");
+        assert_eq!(saved.transport().tempo_bpm, 96.0);
+        assert_eq!(saved.modules()[0].params()[0], 220.1);
+    }
+}

@@ -1,0 +1,63 @@
+//! One patch after another: which modules of the new one are those of the old one.
+
+use super::{Patch, PatchModule};
+use crate::command::Handle;
+
+impl Patch {
+    /// This patch as the successor of `old`: a module with the id and the kind of one of `old` is that
+    /// module, and has its handle; all others get handles that nobody has had.
+    #[must_use]
+    pub fn succeeding(mut self, old: &Self) -> Self {
+        let mut next_handle = old.next_handle;
+        for module in &mut self.modules {
+            let same = old.modules.iter().find(|other| other.id == module.id);
+            module.handle = match same {
+                Some(other) if std::ptr::eq(other.entry, module.entry) => other.handle,
+                _ => {
+                    next_handle += 1;
+                    Handle(next_handle - 1)
+                }
+            };
+        }
+        self.next_handle = next_handle;
+        self
+    }
+
+    /// For each module of this patch the position of the same module in `old`, if it can play on there as
+    /// it is: with the same channels and the same recording.
+    pub(crate) fn kept_from(&self, old: &Self) -> Vec<Option<usize>> {
+        let mut by_handle: Vec<_> =
+            old.modules.iter().enumerate().map(|(at, module)| (module.handle, at)).collect();
+        by_handle.sort_unstable();
+        let find = |module: &PatchModule| {
+            let found =
+                by_handle.binary_search_by_key(&module.handle, |(handle, _)| *handle).ok()?;
+            let (_, at) = by_handle[found];
+            old.modules[at].plays_on_as(module).then_some(at)
+        };
+        self.modules.iter().map(find).collect()
+    }
+
+    /// As bytes for the processes of this very program; the text is left out.
+    ///
+    /// # Panics
+    /// Never: everything in a patch can be written.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        postcard::to_allocvec(self).expect("a patch is plain data")
+    }
+
+    /// The patch that [`to_bytes`](Self::to_bytes) made these bytes of.
+    ///
+    /// # Errors
+    /// If it did not.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, postcard::Error> {
+        postcard::from_bytes(bytes)
+    }
+}
+
+impl PatchModule {
+    fn plays_on_as(&self, new: &Self) -> bool {
+        (self.handle, self.channels, &self.file) == (new.handle, new.channels, &new.file)
+            && std::ptr::eq(self.entry, new.entry)
+    }
+}

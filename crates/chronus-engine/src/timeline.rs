@@ -1,0 +1,109 @@
+//! Musical time over the frames of a performance: where the beat is, and how tempo, meter and position
+//! change.
+
+use chronus_dsp::Transport;
+use serde::{Deserialize, Serialize};
+
+use crate::command::TransportChange;
+use crate::patch::PatchTransport;
+
+/// Where musical time stands: at which frame which beat was, and how it goes on from there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Timeline {
+    /// As the patch has it.
+    written: PatchTransport,
+    now: PatchTransport,
+    anchor_frame: u64,
+    anchor_beat: f64,
+}
+
+impl Timeline {
+    /// As the patch says, at beat 0 in frame 0.
+    pub fn new(patch: PatchTransport) -> Self {
+        Self { written: patch, now: patch, anchor_frame: 0, anchor_beat: 0.0 }
+    }
+
+    /// Changes musical time from `frame` on.
+    pub fn change(&mut self, change: TransportChange, frame: u64, rate_hz: u32) {
+        if change == TransportChange::Play(self.now.playing) {
+            return;
+        }
+        self.anchor_beat = self.at(frame, rate_hz).beat_at(0);
+        self.anchor_frame = frame;
+        match change {
+            TransportChange::Play(playing) => self.now.playing = playing,
+            TransportChange::Tempo(bpm) => self.now.tempo_bpm = bpm,
+            TransportChange::Position(beat) => self.anchor_beat = beat,
+            TransportChange::BeatsPerBar(beats) => self.now.beats_per_bar = beats,
+        }
+    }
+
+    /// Goes on where `old` is at `frame`, but for what the patch says anew.
+    pub(crate) fn succeed(&mut self, old: &Self, frame: u64, rate_hz: u32) {
+        let (was, is) = (old.written, self.written);
+        self.now = old.now;
+        (self.anchor_frame, self.anchor_beat) = (old.anchor_frame, old.anchor_beat);
+        if was.playing != is.playing {
+            self.change(TransportChange::Play(is.playing), frame, rate_hz);
+        }
+        if was.tempo_bpm != is.tempo_bpm {
+            self.change(TransportChange::Tempo(is.tempo_bpm), frame, rate_hz);
+        }
+        if was.beats_per_bar != is.beats_per_bar {
+            self.change(TransportChange::BeatsPerBar(is.beats_per_bar), frame, rate_hz);
+        }
+    }
+
+    /// Whether it runs, and how fast.
+    pub fn now(&self) -> PatchTransport {
+        self.now
+    }
+
+    /// Musical time as modules see it that render from `frame` on.
+    pub fn at(&self, frame: u64, rate_hz: u32) -> Transport {
+        Transport {
+            playing: self.now.playing,
+            tempo_bpm: self.now.tempo_bpm,
+            beats_per_bar: self.now.beats_per_bar,
+            anchor_beat: self.anchor_beat,
+            frames_since_anchor: frame.saturating_sub(self.anchor_frame),
+            rate_hz,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE_HZ: u32 = 48_000;
+
+    #[test]
+    fn the_beat_goes_on_through_changes_of_tempo_and_stands_still_while_stopped() {
+        let patch = PatchTransport { playing: true, tempo_bpm: 120.0, beats_per_bar: 4 };
+        let mut timeline = Timeline::new(patch);
+        let beat = |timeline: &Timeline, frame| timeline.at(frame, RATE_HZ).beat_at(0);
+        assert_eq!(beat(&timeline, 48_000), 2.0);
+        timeline.change(TransportChange::Tempo(60.0), 48_000, RATE_HZ);
+        assert_eq!(beat(&timeline, 96_000), 3.0);
+        timeline.change(TransportChange::Play(false), 96_000, RATE_HZ);
+        assert_eq!(beat(&timeline, 500_000), 3.0);
+        timeline.change(TransportChange::Play(true), 500_000, RATE_HZ);
+        assert_eq!(beat(&timeline, 548_000), 4.0);
+        timeline.change(TransportChange::Position(16.0), 548_000, RATE_HZ);
+        assert_eq!(beat(&timeline, 548_000), 16.0);
+    }
+
+    #[test]
+    fn a_patch_changes_only_what_it_says_anew() {
+        let patch = PatchTransport { playing: true, tempo_bpm: 120.0, beats_per_bar: 4 };
+        let mut old = Timeline::new(patch);
+        old.change(TransportChange::Tempo(60.0), 0, RATE_HZ);
+        let mut same = Timeline::new(patch);
+        same.succeed(&old, 48_000, RATE_HZ);
+        assert_eq!(same, old);
+        let mut faster = Timeline::new(PatchTransport { tempo_bpm: 90.0, ..patch });
+        faster.succeed(&old, 48_000, RATE_HZ);
+        assert_eq!(faster.at(96_000, RATE_HZ).beat_at(0), 2.5);
+    }
+}

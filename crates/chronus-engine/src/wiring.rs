@@ -1,0 +1,315 @@
+//! What leads where: in which order modules render, what each input and parameter gets, and what is
+//! heard. While one patch gives way to the next, cables fade.
+
+use chronus_dsp::{Buffer, FrameSet, PortSet, silent_buffer};
+use std::collections::HashMap;
+
+use crate::command::Handle;
+use crate::patch::order::order;
+use crate::patch::{Bus, Cable, OutputPort, Patch, PatchModule, Target, TargetPort};
+
+/// An output of a cell, and the channels of its buffer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Source {
+    pub cell: usize,
+    pub output: usize,
+    pub channels: usize,
+}
+
+/// A factor, or the way from one to another while patches change.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Gain {
+    pub from: f32,
+    pub to: f32,
+}
+
+impl Gain {
+    pub const ZERO: Self = Self::steady(0.0);
+
+    pub const fn steady(gain: f32) -> Self {
+        Self { from: gain, to: gain }
+    }
+
+    pub fn is_steady(self) -> bool {
+        self.from == self.to
+    }
+}
+
+/// What a port gets.
+pub(crate) enum Feed {
+    /// No cable.
+    Nothing,
+    /// The very buffer of the only source.
+    Direct(Source),
+    /// A buffer of its own, into which sources are summed, after what the port has at rest; and where it is
+    /// silent.
+    Mixed { sources: Vec<(Source, Gain)>, rest: Gain, buffer: Buffer, silent: FrameSet },
+}
+
+/// Everything that one cell gets.
+pub(crate) struct Feeds {
+    pub inputs: Vec<Feed>,
+    /// Parameter, depth and signal of the cables that end at parameters.
+    pub drives: Vec<(usize, f32, Feed)>,
+    /// Outputs that nobody reads.
+    pub unheard: PortSet,
+    /// If all that is heard of the cell goes to inputs of later cells: cell and input of each.
+    pub readers: Option<Vec<(usize, usize)>>,
+    /// Its place in the order.
+    pub place: usize,
+}
+
+/// One channel that leaves the patch.
+pub(crate) struct Tap {
+    pub sources: Vec<(Source, Gain)>,
+    pub mixed: Buffer,
+}
+
+/// See the file's head. Cells are numbered by the position of their module in the patch; those that fade
+/// out follow.
+pub(crate) struct Wiring {
+    pub order: Vec<usize>,
+    pub feeds: Vec<Feeds>,
+    pub heard: [Tap; 2],
+    /// Left and right of each bus.
+    pub buses: Vec<[Tap; 2]>,
+    /// The modules whose values are told, and their cells.
+    pub told: Vec<(Handle, usize)>,
+}
+
+/// A cable between cells, whose gain may move.
+struct Link {
+    from: OutputPort,
+    to: Target,
+    gain: Gain,
+}
+
+impl Wiring {
+    /// That of a patch.
+    pub fn of(patch: &Patch) -> Self {
+        let cells: Vec<_> = patch.modules().iter().collect();
+        let link = |cable: &Cable| Link {
+            from: cable.from,
+            to: cable.to,
+            gain: Gain::steady(cable.depth),
+        };
+        let links: Vec<_> = patch.cables().iter().map(link).collect();
+        let tap = |port| Tap::new(&cells, &[(port, Gain::steady(1.0))]);
+        let heard = [patch.left(), patch.right()].map(tap);
+        let wiring = Self {
+            order: patch.order().to_vec(),
+            feeds: feeds(&cells, &links, cells.len()),
+            heard,
+            buses: bus_taps(&cells, patch.buses()),
+            told: told(patch),
+        };
+        wiring.with_readers(&cells)
+    }
+
+    /// Finds out which outputs nobody reads, and which cells are read by inputs of later ones alone.
+    fn with_readers(mut self, cells: &[&PatchModule]) -> Self {
+        let count = cells.len();
+        let (mut heard, mut simple) = (vec![0; count], vec![true; count]);
+        let mut readers: Vec<Vec<(usize, usize)>> = vec![Vec::new(); count];
+        let mut place = vec![0; count];
+        for (at, &cell) in self.order.iter().enumerate() {
+            place[cell] = at;
+        }
+        for (cell, feeds) in self.feeds.iter().enumerate() {
+            for (input, feed) in feeds.inputs.iter().enumerate() {
+                for source in feed.sources() {
+                    readers[source.cell].push((cell, input));
+                    heard[source.cell] |= 1 << source.output;
+                    simple[source.cell] &= place[cell] > place[source.cell];
+                }
+            }
+            for source in feeds.drives.iter().flat_map(|(.., feed)| feed.sources()) {
+                heard[source.cell] |= 1 << source.output;
+                simple[source.cell] = false;
+            }
+        }
+        let taps = self.heard.iter().chain(self.buses.iter().flatten());
+        for (source, _) in taps.flat_map(|tap| &tap.sources) {
+            heard[source.cell] |= 1 << source.output;
+            simple[source.cell] = false;
+        }
+        for &(_, cell) in &self.told {
+            heard[cell] = PortSet::MAX;
+            simple[cell] = false;
+        }
+        for (cell, (feeds, readers)) in self.feeds.iter_mut().zip(readers).enumerate() {
+            feeds.unheard = !heard[cell];
+            feeds.readers = simple[cell].then_some(readers);
+            feeds.place = place[cell];
+        }
+        self
+    }
+
+    /// The way from `old` to `new`. `kept` says for each module of `new` where it was in `old`; the modules
+    /// of `old` that are not kept follow as further cells, in their order.
+    pub fn between(old: &Patch, new: &Patch, kept: &[Option<usize>]) -> Self {
+        let mut cells: Vec<_> = new.modules().iter().collect();
+        let mut cell_of_old = vec![usize::MAX; old.modules().len()];
+        for (cell, &before) in kept.iter().enumerate() {
+            if let Some(before) = before {
+                cell_of_old[before] = cell;
+            }
+        }
+        for (module, cell) in old.modules().iter().zip(&mut cell_of_old) {
+            if *cell == usize::MAX {
+                *cell = cells.len();
+                cells.push(module);
+            }
+        }
+        let plays_through = |cell: usize| kept.get(cell).is_some_and(Option::is_some);
+        let links = links_between(old, new, &cell_of_old, plays_through);
+        let pairs: Vec<_> = links.iter().map(|link| (link.from.module, link.to.module)).collect();
+        let moved = |port: OutputPort| OutputPort { module: cell_of_old[port.module], ..port };
+        let heard = [(old.left(), new.left()), (old.right(), new.right())].map(|(was, is)| {
+            let was = moved(was);
+            if was == is {
+                return Tap::new(&cells, &[(is, Gain::steady(1.0))]);
+            }
+            let (out, into) = (Gain { from: 1.0, to: 0.0 }, Gain { from: 0.0, to: 1.0 });
+            Tap::new(&cells, &[(was, out), (is, into)])
+        });
+        let wiring = Self {
+            order: order(cells.len(), &pairs),
+            feeds: feeds(&cells, &links, new.modules().len()),
+            heard,
+            buses: bus_taps(&cells, new.buses()),
+            told: told(new),
+        };
+        wiring.with_readers(&cells)
+    }
+}
+
+/// The cables of both patches. Only those fade that end at a module which plays through: what is new begins
+/// at once, heard through cables that fade in, and what goes is fed to its end.
+fn links_between(
+    old: &Patch,
+    new: &Patch,
+    cell_of_old: &[usize],
+    plays_through: impl Fn(usize) -> bool,
+) -> Vec<Link> {
+    let mut links: Vec<Link> = Vec::with_capacity(new.cables().len() + old.cables().len());
+    let mut places = HashMap::new();
+    for cable in new.cables() {
+        let fades = plays_through(cable.to.module);
+        let from = if fades { 0.0 } else { cable.depth };
+        places.insert((cable.from, cable.to), links.len());
+        links.push(Link { from: cable.from, to: cable.to, gain: Gain { from, to: cable.depth } });
+    }
+    for cable in old.cables() {
+        let from = OutputPort { module: cell_of_old[cable.from.module], ..cable.from };
+        let to = Target { module: cell_of_old[cable.to.module], ..cable.to };
+        if let Some(&place) = places.get(&(from, to)) {
+            links[place].gain.from = cable.depth;
+        } else {
+            let end = if plays_through(to.module) { 0.0 } else { cable.depth };
+            links.push(Link { from, to, gain: Gain { from: cable.depth, to: end } });
+        }
+    }
+    links
+}
+
+/// What each cell gets. The first `settled` cells are those of the patch that is to stay.
+fn feeds(cells: &[&PatchModule], links: &[Link], settled: usize) -> Vec<Feeds> {
+    let mut links_to: Vec<Vec<&Link>> = vec![Vec::new(); cells.len()];
+    for link in links {
+        links_to[link.to.module].push(link);
+    }
+    let feed = |(cell, links): (usize, &Vec<&Link>)| {
+        let module = cells[cell];
+        let to = |port| links.iter().filter(move |link| link.to.port == port);
+        let with_gain = |link: &&Link| (Source::of(cells, link.from), link.gain);
+        let inputs = module.spec().inputs.iter().enumerate().map(|(input, spec)| {
+            let sources: Vec<_> = to(TargetPort::Input(input)).map(with_gain).collect();
+            // Where no cable ends before or after, the port has its rest; of cells that go, nothing changes.
+            let rests = |end: fn(Gain) -> f32| {
+                let is_there = |(_, gain): &(Source, Gain)| end(*gain) != 0.0 || gain.is_steady();
+                if sources.iter().any(is_there) { 0.0 } else { spec.rest }
+            };
+            let rest = Gain { from: rests(|gain| gain.from), to: rests(|gain| gain.to) };
+            let rest = if cell < settled { rest } else { Gain::steady(rest.from) };
+            Feed::new(sources, rest, module.channels(), cell)
+        });
+        let params = (0..module.spec().params.len())
+            .flat_map(|param| to(TargetPort::Param(param)).map(move |link| (param, link)));
+        let drives = params.map(|(param, link)| {
+            let source = Source::of(cells, link.from);
+            if link.gain.is_steady() {
+                (param, link.gain.to, Feed::driving(source, module.channels(), cell))
+            } else {
+                let feed = Feed::mixed(vec![(source, link.gain)], Gain::ZERO, module.channels());
+                (param, 1.0, feed)
+            }
+        });
+        let (inputs, drives) = (inputs.collect(), drives.collect());
+        Feeds { inputs, drives, unheard: 0, readers: None, place: 0 }
+    };
+    links_to.iter().enumerate().map(feed).collect()
+}
+
+fn told(patch: &Patch) -> Vec<(Handle, usize)> {
+    let modules = patch.modules().iter().enumerate();
+    let told = modules.filter(|(_, module)| !module.spec().told.is_empty());
+    told.map(|(cell, module)| (module.handle(), cell)).collect()
+}
+
+fn bus_taps(cells: &[&PatchModule], buses: &[Bus]) -> Vec<[Tap; 2]> {
+    let tap = |port| Tap::new(cells, &[(port, Gain::steady(1.0))]);
+    buses.iter().map(|bus| [bus.left, bus.right].map(tap)).collect()
+}
+
+impl Source {
+    fn of(cells: &[&PatchModule], port: OutputPort) -> Self {
+        let channels = cells[port.module].channels();
+        Self { cell: port.module, output: port.output, channels }
+    }
+}
+
+impl Tap {
+    fn new(cells: &[&PatchModule], ports: &[(OutputPort, Gain)]) -> Self {
+        let sources = ports.iter().map(|&(port, gain)| (Source::of(cells, port), gain)).collect();
+        Self { sources, mixed: silent_buffer(1) }
+    }
+}
+
+impl Feed {
+    /// What an input of cell `own`, of so many channels, gets.
+    fn new(sources: Vec<(Source, Gain)>, rest: Gain, channels: usize, own: usize) -> Self {
+        match sources[..] {
+            [] => Self::Nothing,
+            [(source, gain)]
+                if gain == Gain::steady(1.0)
+                    && source.channels == channels
+                    && source.cell != own =>
+            {
+                Self::Direct(source)
+            }
+            _ => Self::mixed(sources, rest, channels),
+        }
+    }
+
+    /// What a cable brings to a parameter, its depth apart.
+    fn driving(source: Source, channels: usize, own: usize) -> Self {
+        if (source.channels == channels || source.channels == 1) && source.cell != own {
+            return Self::Direct(source);
+        }
+        Self::mixed(vec![(source, Gain::steady(1.0))], Gain::ZERO, channels)
+    }
+
+    fn mixed(sources: Vec<(Source, Gain)>, rest: Gain, channels: usize) -> Self {
+        Self::Mixed { sources, rest, buffer: silent_buffer(channels), silent: FrameSet::MAX }
+    }
+
+    fn sources(&self) -> impl Iterator<Item = &Source> {
+        let (direct, mixed) = match self {
+            Self::Nothing => (None, &[][..]),
+            Self::Direct(source) => (Some(source), &[][..]),
+            Self::Mixed { sources, .. } => (None, &sources[..]),
+        };
+        direct.into_iter().chain(mixed.iter().map(|(source, _)| source))
+    }
+}

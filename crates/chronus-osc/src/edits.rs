@@ -1,0 +1,193 @@
+//! What can be asked of the patch itself, and of musical time.
+
+use chronus_engine::TransportChange;
+use chronus_engine::command::{BEAT_MAX, BEATS_PER_BAR_MAX, TEMPOS_BPM};
+use chronus_engine::patch::Setting;
+use rosc::OscType;
+
+use crate::arguments::number;
+
+/// What is asked of the patch. All but the last four gather until `Commit`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PatchRequest {
+    /// A new module.
+    Create {
+        /// Its id.
+        id: String,
+        /// Its kind.
+        kind: String,
+        /// Keys and what they are set to.
+        settings: Vec<(String, Setting)>,
+    },
+    /// A module and its cables go.
+    Delete {
+        /// Its id.
+        id: String,
+    },
+    /// A new cable, or another depth.
+    Connect {
+        /// MODULE.OUTPUT.
+        from: String,
+        /// MODULE.INPUT or MODULE.PARAMETER.
+        to: String,
+        /// What the signal is multiplied by.
+        depth: Option<f64>,
+    },
+    /// A cable goes.
+    Disconnect {
+        /// MODULE.OUTPUT.
+        from: String,
+        /// MODULE.INPUT or MODULE.PARAMETER.
+        to: String,
+    },
+    /// A key of a module.
+    Set {
+        /// Its id.
+        id: String,
+        /// Which key.
+        key: String,
+        /// What it is set to.
+        setting: Setting,
+    },
+    /// What is heard.
+    Output {
+        /// MODULE.OUTPUT.
+        left: String,
+        /// MODULE.OUTPUT.
+        right: String,
+    },
+    /// All that was gathered takes effect.
+    Commit,
+    /// All that was gathered is forgotten.
+    Abort,
+    /// A patch file takes the place of the patch.
+    Load {
+        /// Its name.
+        file: String,
+    },
+    /// The patch as it is goes into a file.
+    Save {
+        /// Its name.
+        file: String,
+        /// Whether a file of this name may be there already.
+        overwrite: bool,
+    },
+}
+
+type Args<'a> = &'a [OscType];
+
+fn words(args: Args<'_>, wanted: &str) -> Result<Vec<String>, String> {
+    let word = |arg: &OscType| match arg {
+        OscType::String(text) => Ok(text.clone()),
+        _ => Err(format!("give {wanted}")),
+    };
+    args.iter().map(word).collect()
+}
+
+fn setting(arg: &OscType) -> Result<Setting, String> {
+    match arg {
+        OscType::String(text) => Ok(Setting::Text(text.clone())),
+        other => number(other).map(Setting::Number),
+    }
+}
+
+pub(crate) fn create(args: Args<'_>) -> Result<PatchRequest, String> {
+    let wanted = "ID and KIND, then keys and values in turn";
+    if args.len() < 2 || !args.len().is_multiple_of(2) {
+        return Err(format!("give {wanted}"));
+    }
+    let names = words(&args[..2], wanted)?;
+    let mut settings = Vec::new();
+    for pair in args[2..].chunks_exact(2) {
+        settings.push((words(&pair[..1], wanted)?.remove(0), setting(&pair[1])?));
+    }
+    Ok(PatchRequest::Create { id: names[0].clone(), kind: names[1].clone(), settings })
+}
+
+pub(crate) fn delete(args: Args<'_>) -> Result<PatchRequest, String> {
+    match &words(args, "ID")?[..] {
+        [id] => Ok(PatchRequest::Delete { id: id.clone() }),
+        _ => Err("give ID".into()),
+    }
+}
+
+pub(crate) fn connect(args: Args<'_>) -> Result<PatchRequest, String> {
+    let wanted = "FROM and TO, as in sine.out filter.in, then optionally DEPTH";
+    let (ports, depth) = match args {
+        [_, _] => (args, None),
+        [ports @ .., depth] if ports.len() == 2 => (ports, Some(number(depth)?)),
+        _ => return Err(format!("give {wanted}")),
+    };
+    let ports = words(ports, wanted)?;
+    Ok(PatchRequest::Connect { from: ports[0].clone(), to: ports[1].clone(), depth })
+}
+
+pub(crate) fn disconnect(args: Args<'_>) -> Result<PatchRequest, String> {
+    match &words(args, "FROM and TO")?[..] {
+        [from, to] => Ok(PatchRequest::Disconnect { from: from.clone(), to: to.clone() }),
+        _ => Err("give FROM and TO, as in sine.out filter.in".into()),
+    }
+}
+
+pub(crate) fn set(args: Args<'_>) -> Result<PatchRequest, String> {
+    let [id, key, value] = args else { return Err("give ID, KEY and VALUE".into()) };
+    let names = words(&[id.clone(), key.clone()], "ID, KEY and VALUE")?;
+    let setting = setting(value)?;
+    Ok(PatchRequest::Set { id: names[0].clone(), key: names[1].clone(), setting })
+}
+
+pub(crate) fn output(args: Args<'_>) -> Result<PatchRequest, String> {
+    match &words(args, "LEFT and RIGHT")?[..] {
+        [left, right] => Ok(PatchRequest::Output { left: left.clone(), right: right.clone() }),
+        [both] => Ok(PatchRequest::Output { left: both.clone(), right: both.clone() }),
+        _ => Err("give LEFT and RIGHT, as in mix.out mix.out".into()),
+    }
+}
+
+pub(crate) fn load(args: Args<'_>) -> Result<PatchRequest, String> {
+    match &words(args, "FILE")?[..] {
+        [file] => Ok(PatchRequest::Load { file: file.clone() }),
+        _ => Err("give FILE".into()),
+    }
+}
+
+pub(crate) fn save(args: Args<'_>) -> Result<PatchRequest, String> {
+    match &words(args, "FILE")?.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [file] => Ok(PatchRequest::Save { file: (*file).to_owned(), overwrite: false }),
+        [file, "overwrite"] => Ok(PatchRequest::Save { file: (*file).to_owned(), overwrite: true }),
+        _ => Err("give FILE, then optionally overwrite".into()),
+    }
+}
+
+pub(crate) fn none(args: Args<'_>, request: PatchRequest) -> Result<PatchRequest, String> {
+    if args.is_empty() { Ok(request) } else { Err("give no arguments".into()) }
+}
+
+pub(crate) fn tempo(args: Args<'_>) -> Result<TransportChange, String> {
+    let [bpm] = args else { return Err("give the tempo in beats per minute".into()) };
+    let bpm = number(bpm)?;
+    if TEMPOS_BPM.contains(&bpm) {
+        return Ok(TransportChange::Tempo(bpm));
+    }
+    let (least, most) = (TEMPOS_BPM.start(), TEMPOS_BPM.end());
+    Err(format!("a tempo of {bpm} is out of range; it is from {least} to {most} beats per minute"))
+}
+
+pub(crate) fn meter(args: Args<'_>) -> Result<TransportChange, String> {
+    let wanted = format!("give the beats in a bar, a whole number from 1 to {BEATS_PER_BAR_MAX}");
+    let [beats] = args else { return Err(wanted) };
+    let beats = number(beats)?;
+    let fits = beats.fract() == 0.0 && (1.0..=f64::from(BEATS_PER_BAR_MAX)).contains(&beats);
+    if fits { Ok(TransportChange::BeatsPerBar(beats as u32)) } else { Err(wanted) }
+}
+
+/// Where to go on: a beat, counted from 0.
+pub(crate) fn position(args: Args<'_>) -> Result<TransportChange, String> {
+    let wanted = "give the beat to go on from, counted from 0";
+    let [beat] = args else { return Err(wanted.into()) };
+    let beat = number(beat)?;
+    if (0.0..=BEAT_MAX).contains(&beat) {
+        return Ok(TransportChange::Position(beat));
+    }
+    Err(format!("there is no beat {beat}; {wanted}"))
+}

@@ -1,0 +1,35 @@
+//! Recording: what `/record/start` takes.
+
+use rosc::OscType;
+
+use crate::Record;
+
+/// `[FILE [FORMAT]]`; an empty FILE stands for the date and the time.
+pub(crate) fn start(args: &[OscType]) -> Result<Record, String> {
+    let (file, format) = match args {
+        [] => (None, None),
+        [file] => (Some(word(file)?), None),
+        [file, format] => (Some(word(file)?), Some(word(format)?)),
+        _ => return Err(wanted()),
+    };
+    Ok(Record::Start { file: file.filter(|file| !file.is_empty()), format })
+}
+
+/// Takes no arguments.
+pub(crate) fn none(args: &[OscType], record: Record) -> Result<Record, String> {
+    if args.is_empty() { Ok(record) } else { Err("this takes no arguments; send it alone".into()) }
+}
+
+/// A text; or a whole number, for who types `take` number 7 or a format of 24 bits.
+fn word(arg: &OscType) -> Result<String, String> {
+    match arg {
+        OscType::String(text) => Ok(text.trim().to_owned()),
+        OscType::Int(number) => Ok(number.to_string()),
+        OscType::Long(number) => Ok(number.to_string()),
+        _ => Err(wanted()),
+    }
+}
+
+fn wanted() -> String {
+    "give nothing, or a FILE such as take1, then optionally a format: f32 or 24".into()
+}

@@ -1,0 +1,132 @@
+//! Where patches are loaded from and saved to, and where the names of their recordings count from.
+
+use std::io::Write as _;
+use std::path::{Component, Path, PathBuf};
+
+use crate::journal::Score;
+use crate::shelf::Plan;
+
+/// The folder of patches, and the file that plays.
+#[derive(Debug)]
+pub struct Folder {
+    patches: PathBuf,
+    file: Option<PathBuf>,
+    base: PathBuf,
+}
+
+impl Folder {
+    /// The folder of patches, and the file that plays, if it is one.
+    pub fn new(patches: PathBuf, file: Option<PathBuf>) -> Self {
+        let base = file.as_deref().map_or_else(|| patches.clone(), parent);
+        Self { patches, file, base }
+    }
+
+    /// Where the names of recordings count from.
+    pub fn base(&self) -> &Path {
+        &self.base
+    }
+
+    /// Names of recordings count from here now.
+    pub fn set_base(&mut self, base: PathBuf) {
+        self.base = base;
+    }
+
+    /// The file that plays.
+    pub fn file(&self) -> Option<&PathBuf> {
+        self.file.as_ref()
+    }
+
+    /// Another file plays now.
+    pub fn now_playing(&mut self, file: PathBuf) {
+        self.file = Some(file);
+    }
+
+    /// The file of this name, which must lie in the folder of patches. `.toml` is added if it is missing.
+    ///
+    /// # Errors
+    /// A sentence, if it does not.
+    pub fn path_of(&self, name: &str) -> Result<PathBuf, String> {
+        let mut path = PathBuf::from(name);
+        let is_inside = path.components().all(|part| matches!(part, Component::Normal(_)));
+        if name.is_empty() || !is_inside {
+            return Err(format!(
+                "`{name}` is not in the folder of patches, {}; give a name without `/` in front and \
+                 without `..` (another folder: chronus run --patches DIR)",
+                self.patches.display()
+            ));
+        }
+        if path.extension().is_none() {
+            path.set_extension("toml");
+        }
+        Ok(self.patches.join(path))
+    }
+
+    /// What a journal keeps of a plan.
+    pub fn score(&self, plan: &Plan, text: &str) -> Score {
+        let recorded = plan.recordings.iter();
+        Score {
+            text: text.to_owned(),
+            folder: std::path::absolute(&self.base).unwrap_or_else(|_| self.base.clone()),
+            recordings: recorded.map(|it| (it.file.clone(), it.digest)).collect(),
+        }
+    }
+}
+
+/// The folder of a file.
+pub fn parent(path: &Path) -> PathBuf {
+    path.parent().map_or_else(PathBuf::new, Path::to_owned)
+}
+
+/// Reads a patch file.
+///
+/// # Errors
+/// A sentence.
+pub fn read(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path)
+        .map_err(|error| format!("can't read the patch {}: {error}", path.display()))
+}
+
+/// Writes a patch file whole or not at all.
+///
+/// # Errors
+/// A sentence.
+pub fn write(path: &Path, text: &str) -> Result<(), String> {
+    let wrong = |error: std::io::Error| format!("can't save {}: {error}", path.display());
+    let aside = path.with_extension("toml.new");
+    let written = std::fs::File::create(&aside).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    written.and_then(|()| std::fs::rename(&aside, path)).map_err(|error| {
+        let _ = std::fs::remove_file(&aside);
+        wrong(error)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_inside_the_folder() {
+        let folder = Folder::new("songs".into(), None);
+        assert_eq!(folder.path_of("a"), Ok("songs/a.toml".into()));
+        assert_eq!(folder.path_of("live/b.toml"), Ok("songs/live/b.toml".into()));
+        for name in ["", "/etc/passwd", "../a", "a/../../b", "."] {
+            let error = folder.path_of(name).expect_err(name);
+            assert!(error.contains("--patches DIR"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_patch_is_written_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("a.toml");
+        write(&path, "one").expect("written");
+        write(&path, "two").expect("written");
+        assert_eq!(read(&path), Ok("two".into()));
+        let error = write(&folder.path().join("no/a.toml"), "x").expect_err("no such folder");
+        assert!(error.starts_with("can't save"), "{error}");
+        assert_eq!(std::fs::read_dir(folder.path()).expect("folder").count(), 1);
+    }
+}

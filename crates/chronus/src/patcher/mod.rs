@@ -1,0 +1,348 @@
+//! The patcher: a thread of its own that reads, checks and saves patches, so that nothing of this takes
+//! time from the sound. What it has found right it hands to the supervisor, which puts it in order.
+
+#![expect(
+    clippy::disallowed_types,
+    reason = "neither the supervisor nor the audio thread is at an end of this queue"
+)]
+
+mod budget;
+mod folder;
+pub mod watch;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use chronus_engine::patch::Document;
+use chronus_engine::{Controls, Directory, Patch};
+use chronus_os::memfd::Memfd;
+use chronus_os::wake::Kick;
+use chronus_osc::PatchRequest;
+use rtrb::{Consumer, Producer, RingBuffer};
+
+use crate::journal::Score;
+use crate::osc_server::Replies;
+use crate::shelf::{Plan, Shelf};
+use budget::Budget;
+use folder::Folder;
+
+/// Requests that may wait.
+const QUEUE: usize = 256;
+/// The supervisor's answer is looked for this often.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// The modules of the patch that plays, for whoever decodes messages.
+pub type SharedDirectory = Arc<RwLock<Arc<Directory>>>;
+
+/// What the patcher is asked.
+#[derive(Debug)]
+pub enum Task {
+    /// By somebody over OSC.
+    Request {
+        /// What.
+        request: PatchRequest,
+        /// The address that it came to.
+        address: String,
+        /// By whom.
+        from: SocketAddr,
+        /// Its timetag.
+        time_wall_ns: Option<u64>,
+    },
+    /// The patch file has changed.
+    FileChanged,
+}
+
+/// A patch that was found right, for the supervisor.
+#[derive(Debug)]
+pub struct Edit {
+    /// Edits are counted from 1.
+    pub number: u32,
+    /// The patch, for workers that start afresh; in the end the one before it.
+    pub plan: Plan,
+    /// Its controls as it has them; in the end those before them.
+    pub controls: Controls,
+    /// Where its plan lies on the shelf, and how long it is.
+    pub place: (u64, u64),
+    /// What the journal keeps of it.
+    pub score: Arc<Score>,
+    /// When it shall take effect.
+    pub time_wall_ns: Option<u64>,
+}
+
+/// What the patcher asks of the supervisor.
+#[derive(Debug)]
+pub enum Ask {
+    /// To order this edit.
+    Edit(Box<Edit>),
+    /// Where the controls stand.
+    Controls,
+    /// To free what it has made.
+    TakeBack(Box<Controls>),
+}
+
+/// What the supervisor answers.
+#[derive(Debug)]
+pub enum Answer {
+    /// The edit is in order: every command from here on finds the new patch.
+    Ordered,
+    /// The edit has taken effect; what is left of it is to be freed by who made it. Freeing what another
+    /// thread has allocated may wait for that thread, and the supervisor must wait for nobody.
+    Over(Box<Edit>),
+    /// Where the controls stand.
+    Controls(Box<Controls>),
+}
+
+/// The supervisor's side of the patcher.
+#[derive(Debug)]
+pub struct Line {
+    /// What is asked.
+    pub asks: Consumer<Ask>,
+    /// What is answered.
+    pub answers: Producer<Answer>,
+}
+
+/// Hands requests to the patcher without waiting.
+#[derive(Clone, Debug)]
+pub struct Patches {
+    tasks: SyncSender<Task>,
+}
+
+impl Patches {
+    /// Asks the patcher; `false` if too many wait already.
+    #[must_use]
+    pub fn ask(&self, task: Task) -> bool {
+        self.tasks.try_send(task).is_ok()
+    }
+}
+
+/// What the patcher begins with.
+pub struct Start {
+    /// The patch that plays.
+    pub patch: Patch,
+    /// The file that it was read from, if any.
+    pub file: Option<PathBuf>,
+    /// Where patches are loaded from and saved to.
+    pub folder: PathBuf,
+    /// Whether patches must be light enough for real time.
+    pub in_real_time: bool,
+    /// The rate, in frames per second.
+    pub rate_hz: u32,
+    /// Where plans and recordings go.
+    pub shelf: Arc<Memfd>,
+}
+
+/// What a patcher needs to be started: made before the plan of the first patch is known to be right.
+pub struct Patcher {
+    base: Patch,
+    /// The patch that is being made.
+    draft: Option<Document>,
+    folder: Folder,
+    shelf: Shelf,
+    memory: Arc<Memfd>,
+    budget: Budget,
+    /// The number of the last edit.
+    number: u32,
+    directory: SharedDirectory,
+    asks: Producer<Ask>,
+    answers: Consumer<Answer>,
+    kick: Kick,
+}
+
+impl Patcher {
+    /// A patcher, the first plan and its score, and the supervisor's side.
+    ///
+    /// # Errors
+    /// A sentence, if a recording of the patch can't be had.
+    pub fn new(start: Start, kick: Kick) -> Result<(Self, Plan, Score, Line), String> {
+        let mut shelf = Shelf::new(start.shelf.clone());
+        let folder = Folder::new(start.folder, start.file);
+        let plan = shelf.plan(start.patch.clone(), folder.base())?;
+        let score = folder.score(&plan, start.patch.text());
+        let (asks_in, asks) = RingBuffer::new(4);
+        let (answers, answers_out) = RingBuffer::new(4);
+        let patcher = Self {
+            directory: Arc::new(RwLock::new(Arc::new(Directory::of(&start.patch)))),
+            base: start.patch,
+            draft: None,
+            folder,
+            shelf,
+            memory: start.shelf,
+            budget: Budget { in_real_time: start.in_real_time, rate_hz: start.rate_hz },
+            number: 0,
+            asks: asks_in,
+            answers: answers_out,
+            kick,
+        };
+        Ok((patcher, plan, score, Line { asks, answers }))
+    }
+
+    /// The directory that it keeps current.
+    pub fn directory(&self) -> SharedDirectory {
+        self.directory.clone()
+    }
+
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn serve(mut self, answers: Replies) -> std::io::Result<Patches> {
+        let (tasks, queue) = sync_channel(QUEUE);
+        let thread = std::thread::Builder::new().name("patcher".into());
+        thread.spawn(move || self.work(&queue, &answers))?;
+        Ok(Patches { tasks })
+    }
+
+    fn work(&mut self, tasks: &Receiver<Task>, answers: &Replies) {
+        while let Ok(task) = tasks.recv() {
+            match task {
+                Task::Request { request, address, from, time_wall_ns } => {
+                    match self.take(request, time_wall_ns) {
+                        Ok(told) => answers.done(&address, &told, from),
+                        Err(reason) => answers.fail(&address, &reason, from),
+                    }
+                }
+                Task::FileChanged => match self.reload() {
+                    Ok(Some(told)) => tracing::info!("{told}"),
+                    Ok(None) => {}
+                    Err(reason) => tracing::error!("{reason}; the patch before it plays on"),
+                },
+            }
+        }
+    }
+
+    fn take(&mut self, request: PatchRequest, time: Option<u64>) -> Result<String, String> {
+        match request {
+            PatchRequest::Commit => return self.commit(time),
+            PatchRequest::Abort => self.draft = None,
+            PatchRequest::Load { file } => return self.load(&file, time),
+            PatchRequest::Save { file, overwrite } => return self.save(&file, overwrite),
+            PatchRequest::Create { id, kind, settings } => {
+                // A mistake in one of the settings must not leave half a module.
+                let mut draft = self.draft()?.clone();
+                draft.create(&id, &kind)?;
+                for (key, setting) in &settings {
+                    draft.set(&id, key, setting)?;
+                }
+                self.draft = Some(draft);
+            }
+            PatchRequest::Delete { id } => self.draft()?.delete(&id)?,
+            PatchRequest::Connect { from, to, depth } => {
+                self.draft()?.connect(&from, &to, depth)?;
+            }
+            PatchRequest::Disconnect { from, to } => self.draft()?.disconnect(&from, &to)?,
+            PatchRequest::Set { id, key, setting } => self.draft()?.set(&id, &key, &setting)?,
+            PatchRequest::Output { left, right } => self.draft()?.set_output(&left, &right)?,
+        }
+        Ok(String::new())
+    }
+
+    fn draft(&mut self) -> Result<&mut Document, String> {
+        if self.draft.is_none() {
+            self.draft = Some(Document::parse(self.base.text())?);
+        }
+        self.draft.as_mut().ok_or_else(|| "there is no patch to edit".into())
+    }
+
+    fn commit(&mut self, time: Option<u64>) -> Result<String, String> {
+        let Some(draft) = &self.draft else {
+            return Err(
+                "nothing to commit; begin with /patch/create, /patch/connect or the like".into()
+            );
+        };
+        let text = draft.to_string();
+        let patch = Patch::parse(&text, "the edited patch").map_err(|error| {
+            let lines: Vec<_> = text.lines().collect();
+            let line = lines.get(error.line - 1).unwrap_or(&"").trim();
+            format!("{}; {} (where it says: {line})", error.found, error.right)
+        })?;
+        let base = self.folder.base().to_owned();
+        let told = self.play(patch, base, time)?;
+        self.draft = None;
+        Ok(told)
+    }
+
+    fn load(&mut self, file: &str, time: Option<u64>) -> Result<String, String> {
+        let path = self.folder.path_of(file)?;
+        let text = folder::read(&path)?;
+        let patch = Patch::parse(&text, file).map_err(|error| error.to_string())?;
+        let told = self.play(patch, folder::parent(&path), time)?;
+        self.folder.now_playing(path);
+        self.draft = None;
+        Ok(told)
+    }
+
+    /// The file of the patch was written: plays what it says now. `None` if that is what plays.
+    fn reload(&mut self) -> Result<Option<String>, String> {
+        let Some(path) = self.folder.file().cloned() else { return Ok(None) };
+        let text = folder::read(&path)?;
+        if text == self.base.text() {
+            return Ok(None);
+        }
+        let name = path.display().to_string();
+        let patch = Patch::parse(&text, &name).map_err(|error| error.to_string())?;
+        let told = self.play(patch, folder::parent(&path), None)?;
+        Ok(Some(format!("{name}: {told}")))
+    }
+
+    fn save(&mut self, file: &str, overwrite: bool) -> Result<String, String> {
+        let path = self.folder.path_of(file)?;
+        let is_own = self.folder.file() == Some(&path);
+        if path.exists() && !overwrite && !is_own {
+            return Err(format!(
+                "{} exists already; choose another name, or add overwrite",
+                path.display()
+            ));
+        }
+        let Answer::Controls(controls) = self.ask(Ask::Controls)? else {
+            return Err("the engine gave no answer; send it again".into());
+        };
+        let mut document = Document::parse(self.base.text())?;
+        document.write_controls(&self.base, &controls);
+        let _ = self.asks.push(Ask::TakeBack(controls));
+        folder::write(&path, &document.to_string())?;
+        Ok(format!("saved as {}", path.display()))
+    }
+
+    /// Has a patch take the place of the one that plays. Names of recordings count from `base`.
+    fn play(&mut self, patch: Patch, base: PathBuf, time: Option<u64>) -> Result<String, String> {
+        let text = patch.text().to_owned();
+        let patch = patch.succeeding(&self.base);
+        let plan = self.shelf.plan(patch.clone(), &base)?;
+        let load = self.budget.check(&plan, &self.memory)?;
+        let place = self.shelf.put_plan(&plan)?;
+        self.folder.set_base(base);
+        let number = self.number + 1;
+        let score = Arc::new(self.folder.score(&plan, &text));
+        let controls = Controls::of(&patch);
+        let edit = Edit { number, plan, controls, place, score, time_wall_ns: time };
+        let Answer::Ordered = self.ask(Ask::Edit(Box::new(edit)))? else {
+            return Err("the engine gave no answer; send it again".into());
+        };
+        self.number = number;
+        let directory = Arc::new(Directory::of(&patch));
+        *self.directory.write().unwrap_or_else(PoisonError::into_inner) = directory;
+        let (modules, cables) = (patch.modules().len(), patch.cables().len());
+        self.base = patch;
+        let load = load * 100.0;
+        Ok(format!("plays with {modules} modules and {cables} cables, {load:.1} % of a core"))
+    }
+
+    /// Asks the supervisor and waits for its answer.
+    fn ask(&mut self, ask: Ask) -> Result<Answer, String> {
+        let gone = || "the engine is ending".to_owned();
+        self.asks.push(ask).map_err(|_| gone())?;
+        self.kick.raise();
+        loop {
+            match self.answers.pop() {
+                // What is left of the edit before is freed here.
+                Ok(Answer::Over(edit)) => drop(edit),
+                Ok(answer) => return Ok(answer),
+                Err(_) if self.answers.is_abandoned() => return Err(gone()),
+                Err(_) => std::thread::sleep(LOOK),
+            }
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! The shelf: plans of patches and recordings in memory that workers can read, written before they are
+//! told of it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chronus_engine::tables::{self, Table};
+use chronus_engine::{Patch, Recording, RecordingSpec, Recordings};
+use chronus_os::memfd::Memfd;
+use chronus_shm::region::ShelfSamples;
+use serde::{Deserialize, Serialize};
+
+/// Plans lie here, one after the other, and again from the start. No more than a few are ever in use.
+const PLANS_BYTES: usize = 64 << 20;
+/// No plan is larger.
+const PLAN_BYTES_MAX: usize = 4 << 20;
+const PAGE_BYTES: usize = 4096;
+
+/// Everything that a worker needs to play a patch.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// The patch.
+    pub patch: Patch,
+    /// Where the recordings are that it names.
+    pub recordings: Vec<Recorded>,
+    /// Where the tables are that it reads, by their names.
+    tables: Vec<(String, Place)>,
+}
+
+/// A recording, prepared for a kind of module.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Recorded {
+    /// The file, as the patch names it.
+    pub file: String,
+    /// Tells what file it was: see [`digest`].
+    pub digest: u64,
+    /// The kind of module, by what it says of recordings.
+    what: String,
+    place: Place,
+}
+
+/// Where a recording lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    offset: usize,
+    samples: usize,
+    channels: usize,
+    rate_hz: u32,
+}
+
+/// Tells one recording from another: FNV-1a over the bits of its samples.
+pub fn digest(samples: &[f32]) -> u64 {
+    samples.iter().fold(0xcbf2_9ce4_8422_2325, |hash, sample| {
+        (hash ^ u64::from(sample.to_bits())).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+impl Plan {
+    /// As bytes for a worker.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        postcard::to_allocvec(self).unwrap_or_default()
+    }
+
+    /// The plan that [`to_bytes`](Self::to_bytes) made these bytes of.
+    ///
+    /// # Errors
+    /// `InvalidData` if it did not.
+    pub fn from_bytes(bytes: &[u8]) -> io::Result<Self> {
+        postcard::from_bytes(bytes)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    /// The patch, and its recordings as a worker finds them. Its tables are installed.
+    pub fn open(self, shelf: &Arc<Memfd>) -> (Patch, Box<dyn Recordings>) {
+        for (name, place) in &self.tables {
+            if let (Some(table), Some(data)) = (tables::find(name), place.open(shelf)) {
+                table.install(data);
+            }
+        }
+        (self.patch, Box::new(OnShelf { shelf: shelf.clone(), places: self.recordings }))
+    }
+}
+
+impl Place {
+    fn open(&self, shelf: &Memfd) -> Option<Recording> {
+        let samples = ShelfSamples::map(shelf, self.offset, self.samples).ok()?;
+        Some(Recording::new(Arc::new(samples), self.channels, self.rate_hz))
+    }
+}
+
+struct OnShelf {
+    shelf: Arc<Memfd>,
+    places: Vec<Recorded>,
+}
+
+impl Recordings for OnShelf {
+    fn get(&self, file: &str, module: &RecordingSpec) -> Option<Recording> {
+        let is_it = |recorded: &&Recorded| {
+            (recorded.file.as_str(), recorded.what.as_str()) == (file, module.doc)
+        };
+        self.places.iter().find(is_it)?.place.open(&self.shelf)
+    }
+}
+
+/// The shelf as its only writer sees it.
+#[derive(Debug)]
+pub struct Shelf {
+    memory: Arc<Memfd>,
+    next_plan: usize,
+    next_recording: usize,
+    /// What is there already: the file, when it was changed last, and how long it was.
+    known: Vec<(PathBuf, Stamp, Recorded)>,
+    tables: Vec<(String, Place)>,
+}
+
+type Stamp = (Option<std::time::SystemTime>, u64);
+
+impl Shelf {
+    /// An empty shelf.
+    pub fn new(memory: Arc<Memfd>) -> Self {
+        Self {
+            memory,
+            next_plan: 0,
+            next_recording: PLANS_BYTES,
+            known: Vec::new(),
+            tables: Vec::new(),
+        }
+    }
+
+    /// Writes a plan; returns its place and its length in bytes.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn put_plan(&mut self, plan: &Plan) -> Result<(u64, u64), String> {
+        let bytes = plan.to_bytes();
+        if bytes.len() > PLAN_BYTES_MAX {
+            return Err("over budget: the patch is too large; make it of fewer parts".into());
+        }
+        if self.next_plan + bytes.len() > PLANS_BYTES {
+            self.next_plan = 0;
+        }
+        let place = self.next_plan;
+        self.memory.write_at(place, &bytes).map_err(no_memory)?;
+        self.next_plan = (place + bytes.len()).next_multiple_of(64);
+        Ok((place as u64, bytes.len() as u64))
+    }
+
+    /// A patch with the places of its recordings and tables, which are read and computed if they are not
+    /// there yet. File names of the patch count from `folder`.
+    ///
+    /// # Errors
+    /// A sentence about the recording that can't be had.
+    pub fn plan(&mut self, patch: Patch, folder: &Path) -> Result<Plan, String> {
+        let mut recordings: Vec<Recorded> = Vec::new();
+        for module in patch.modules() {
+            let Some(spec) = &module.spec().recording else { continue };
+            let Some(file) = module.file().filter(|file| !file.is_empty()) else { continue };
+            if !recordings.iter().any(|it| (it.file.as_str(), it.what.as_str()) == (file, spec.doc))
+            {
+                let recorded = self.put_recording(&folder.join(file), spec)?;
+                recordings.push(Recorded { file: file.to_owned(), ..recorded });
+            }
+        }
+        let tables = patch.tables().into_iter().map(|table| self.put_table(table));
+        Ok(Plan { recordings, tables: tables.collect::<Result<_, _>>()?, patch })
+    }
+
+    fn put_table(&mut self, table: &'static Table) -> Result<(String, Place), String> {
+        if let Some(known) = self.tables.iter().find(|(name, _)| name == table.name) {
+            return Ok(known.clone());
+        }
+        let place = self.put(table.get(), 1, 1)?;
+        self.tables.push((table.name.to_owned(), place));
+        Ok((table.name.to_owned(), place))
+    }
+
+    fn put_recording(&mut self, path: &Path, spec: &RecordingSpec) -> Result<Recorded, String> {
+        let stamp = stamp_of(path);
+        let is_it = |known: &&(PathBuf, Stamp, Recorded)| {
+            (&known.0, known.1, known.2.what.as_str()) == (&path.to_owned(), stamp, spec.doc)
+        };
+        if let Some((_, _, recorded)) = self.known.iter().find(is_it) {
+            return Ok(recorded.clone());
+        }
+        let (samples, channels, rate_hz) = read_wav(path)?;
+        let digest = digest(&samples);
+        let prepared = (spec.prepare)(Recording::new(Arc::new(samples), channels, rate_hz));
+        let place = self.put(prepared.samples(), prepared.channels(), prepared.rate_hz())?;
+        let file = path.display().to_string();
+        let recorded = Recorded { file, digest, what: spec.doc.to_owned(), place };
+        self.known.push((path.to_owned(), stamp, recorded.clone()));
+        Ok(recorded)
+    }
+
+    fn put(&mut self, samples: &[f32], channels: usize, rate_hz: u32) -> Result<Place, String> {
+        let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_ne_bytes()).collect();
+        let offset = self.next_recording;
+        self.memory.write_at(offset, &bytes).map_err(no_memory)?;
+        self.next_recording = (offset + bytes.len()).next_multiple_of(PAGE_BYTES);
+        Ok(Place { offset, samples: samples.len(), channels, rate_hz })
+    }
+}
+
+fn stamp_of(path: &Path) -> Stamp {
+    std::fs::metadata(path).map_or((None, 0), |data| (data.modified().ok(), data.len()))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it maps an error")]
+fn no_memory(error: io::Error) -> String {
+    format!("no room for the patch in memory: {error}")
+}
+
+/// Reads a WAV file: interleaved samples from -1 to 1, channels and rate.
+///
+/// # Errors
+/// A sentence with the name of the file.
+pub fn read_wav(path: &Path) -> Result<(Vec<f32>, usize, u32), String> {
+    let wrong = |error: &dyn std::fmt::Display| {
+        format!("can't read the recording {}: {error}; give a WAV file", path.display())
+    };
+    let mut reader = hound::WavReader::open(path).map_err(|error| wrong(&error))?;
+    let spec = reader.spec();
+    let samples: Result<Vec<f32>, hound::Error> = match spec.sample_format {
+        hound::SampleFormat::Float => reader.samples::<f32>().collect(),
+        hound::SampleFormat::Int => {
+            let full_scale = 2_f32.powi(i32::from(spec.bits_per_sample) - 1);
+            reader.samples::<i32>().map(|sample| Ok(sample? as f32 / full_scale)).collect()
+        }
+    };
+    let samples = samples.map_err(|error| wrong(&error))?;
+    if samples.is_empty() {
+        return Err(wrong(&"it holds no sound"));
+    }
+    let finite = |sample: f32| if sample.is_finite() { sample } else { 0.0 };
+    let samples = samples.into_iter().map(finite).collect();
+    Ok((samples, usize::from(spec.channels), spec.sample_rate))
+}
+
+/// Finds out whether the recordings of a patch can be had; their names count from `folder`.
+///
+/// # Errors
+/// A sentence about the first that can't.
+pub fn find_recordings(patch: &Patch, folder: &Path) -> Result<(), String> {
+    let files = patch.modules().iter().filter_map(|module| module.file());
+    files
+        .filter(|file| !file.is_empty())
+        .try_for_each(|file| read_wav(&folder.join(file)).map(|_| ()))
+}
+
+/// Recordings read from files when they are asked for, for rendering in one process.
+pub struct FromFiles {
+    /// Where the names count from.
+    pub folder: PathBuf,
+}
+
+impl Recordings for FromFiles {
+    fn get(&self, file: &str, module: &RecordingSpec) -> Option<Recording> {
+        let (samples, channels, rate_hz) = read_wav(&self.folder.join(file)).ok()?;
+        Some((module.prepare)(Recording::new(Arc::new(samples), channels, rate_hz)))
+    }
+}

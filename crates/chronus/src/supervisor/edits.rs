@@ -1,0 +1,183 @@
+//! Edits of the patch on their way into the log: offered to all workers, who prepare them beside the
+//! sound, and ordered once they have, or after a while: a worker that is not ready then makes itself ready
+//! when the command comes, late but with the same bits.
+
+use std::sync::atomic::Ordering;
+
+use chronus_engine::{Command, Controls};
+use chronus_replication::{Entry, SLOTS, Slot};
+
+use super::Supervisor;
+use crate::journal::JournalWriter;
+use crate::patcher::{Answer, Ask, Edit, Line};
+use crate::shelf::Plan;
+
+/// Workers may take this long to prepare an edit.
+const PREPARE_WITHIN_NS: u64 = 1_000_000_000;
+/// Standbys may take this long before the primary goes on without them.
+const STANDBYS_WITHIN_NS: u64 = 400_000_000;
+
+/// The edit under way, and where edits come from.
+pub struct Edits {
+    line: Line,
+    under_way: Option<UnderWay>,
+    /// An edit that has taken effect, to be sent back.
+    over: Option<Box<Edit>>,
+    /// The number of the last edit that is in the log, and how many entries the log had with it.
+    pub last: (u32, u64),
+    /// Edits that were ordered before all workers had prepared them.
+    pub hasty: u64,
+}
+
+struct UnderWay {
+    edit: Box<Edit>,
+    since_ns: u64,
+    stage: Stage,
+}
+
+/// How far an edit is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The standbys prepare it.
+    OfferedToStandbys,
+    /// The primary prepares it too.
+    OfferedToAll,
+    /// Its command waits for its frame.
+    Ordered,
+}
+
+/// Everything that changes as commands are sealed.
+pub(super) struct Sealed<'a> {
+    pub controls: &'a mut Controls,
+    pub plan: &'a mut Plan,
+    pub edits: &'a mut Edits,
+    pub journal: &'a mut Option<JournalWriter>,
+    pub rate_hz: u32,
+}
+
+impl Edits {
+    /// No edit yet.
+    pub fn new(line: Line) -> Self {
+        Self { line, under_way: None, over: None, last: (0, 0), hasty: 0 }
+    }
+
+    /// Whether something is to be looked at often.
+    pub fn is_under_way(&self) -> bool {
+        self.under_way.is_some()
+    }
+}
+
+impl Sealed<'_> {
+    /// A command is in the log.
+    pub fn take(&mut self, entry: &Entry) {
+        match Command::decode(entry.payload) {
+            Ok(Command::Edit { number }) => self.edit(number, entry),
+            Ok(command) => {
+                self.controls.apply(&command, entry.frame, self.rate_hz);
+            }
+            Err(_) => {}
+        }
+        if let Some(journal) = self.journal {
+            journal.command(entry);
+        }
+    }
+
+    fn edit(&mut self, number: u32, entry: &Entry) {
+        let Some(UnderWay { mut edit, .. }) = self.edits.under_way.take() else { return };
+        self.edits.last = (number, entry.sequence + 1);
+        edit.controls.succeed(self.controls, entry.frame, self.rate_hz);
+        std::mem::swap(self.controls, &mut edit.controls);
+        std::mem::swap(self.plan, &mut edit.plan);
+        if let Some(journal) = self.journal {
+            journal.score(&edit.score);
+        }
+        self.edits.over = Some(edit);
+    }
+}
+
+impl Supervisor {
+    /// Takes what the patcher asks, and leads the edit under way on.
+    pub(super) fn tend_edits(&mut self, now_ns: u64) {
+        if let Some(edit) = self.edits.over.take() {
+            let _ = self.edits.line.answers.push(Answer::Over(edit));
+        }
+        match &self.edits.under_way {
+            None => self.take_ask(now_ns),
+            Some(edit) => match edit.stage {
+                Stage::OfferedToStandbys => self.offer_to_primary(now_ns),
+                Stage::OfferedToAll => self.order_when_prepared(now_ns),
+                Stage::Ordered => {}
+            },
+        }
+    }
+
+    fn take_ask(&mut self, now_ns: u64) {
+        // A worker that has not taken the last edit yet may still ask for its plan.
+        if self.slowest_reader().0 < self.edits.last.1 {
+            return;
+        }
+        match self.edits.line.asks.pop() {
+            Ok(Ask::Controls) => {
+                let controls = Box::new(self.controls.clone());
+                let _ = self.edits.line.answers.push(Answer::Controls(controls));
+            }
+            Ok(Ask::TakeBack(controls)) => drop(controls),
+            Ok(Ask::Edit(edit)) => {
+                let (offset, bytes) = edit.place;
+                let (number, stage) = (edit.number, Stage::OfferedToStandbys);
+                self.regions.log.board.make_offer(number, offset, bytes);
+                self.edits.under_way = Some(UnderWay { edit, since_ns: now_ns, stage });
+                self.ring();
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Once the standbys are ready, one of them can go first should the primary be held up.
+    fn offer_to_primary(&mut self, now_ns: u64) {
+        let Some(UnderWay { edit, since_ns, .. }) = &self.edits.under_way else { return };
+        let (number, waited_ns) = (edit.number, now_ns.saturating_sub(*since_ns));
+        if !self.are_ready(number, self.supervision.primary()) && waited_ns < STANDBYS_WITHIN_NS {
+            return;
+        }
+        self.regions.log.board.offer_to_primary(number);
+        if let Some(edit) = &mut self.edits.under_way {
+            edit.stage = Stage::OfferedToAll;
+        }
+        self.ring();
+    }
+
+    /// Whether all workers have prepared an edit, but for one.
+    fn are_ready(&self, number: u32, except: Option<Slot>) -> bool {
+        let slots = &self.regions.slots.slots;
+        let prepared = |slot: Slot| slots[slot].board.prepared.load(Ordering::Acquire);
+        (0..SLOTS)
+            .filter(|slot| self.supervision.is_occupied(*slot) && Some(*slot) != except)
+            .all(|slot| self.supervision.is_live(slot) && prepared(slot) == number)
+    }
+
+    fn order_when_prepared(&mut self, now_ns: u64) {
+        let Some(UnderWay { edit, since_ns, .. }) = &self.edits.under_way else { return };
+        let all = self.are_ready(edit.number, None);
+        let waited_ns = now_ns.saturating_sub(*since_ns);
+        if !all && waited_ns < PREPARE_WITHIN_NS {
+            return;
+        }
+        let command = Command::Edit { number: edit.number }.encode();
+        let frame = edit.time_wall_ns.and_then(|wall_ns| self.frame_at_wall(wall_ns));
+        self.edits.hasty += u64::from(!all);
+        match frame {
+            Some(frame) if frame > self.sequencer.first_open_frame() => {
+                // With the queue full it comes at once: it must not be lost.
+                if self.sequencer.submit(frame, command).is_err() {
+                    self.sequencer.submit_urgent(command);
+                }
+            }
+            _ => self.sequencer.submit_urgent(command),
+        }
+        if let Some(edit) = &mut self.edits.under_way {
+            edit.stage = Stage::Ordered;
+        }
+        let _ = self.edits.line.answers.push(Answer::Ordered);
+    }
+}

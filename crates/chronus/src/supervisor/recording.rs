@@ -1,0 +1,219 @@
+//! Recording while it plays: what players ask for, handed to the deck of the device. The supervisor
+//! touches no file and waits for nobody here; the thread that writes the file also tells how it
+//! goes.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use chronus_osc::{Record, Value};
+use chronus_output::{Ask, Deck, Moment, Recording, RecordingState, Take, Tell, WavFormat};
+use serde::Serialize;
+
+use super::Supervisor;
+use crate::osc_server::{Incoming, Replies};
+
+/// The deck, and the last recording that it was asked for.
+pub struct Recorder {
+    deck: Option<Deck>,
+    folder: PathBuf,
+    format: WavFormat,
+    last: Option<(Take, Stopper)>,
+}
+
+/// Who ended a recording, and shall hear when it is whole.
+type Stopper = Arc<OnceLock<SocketAddr>>;
+
+impl Recorder {
+    /// Nothing recorded yet. Files go to `folder`, in `format` unless a player wants another.
+    pub fn new(deck: Option<Deck>, folder: PathBuf, format: WavFormat) -> Self {
+        Self { deck, folder, format, last: None }
+    }
+
+    fn start(
+        &mut self,
+        (name, format): (Option<String>, Option<&str>),
+        from_frame: u64,
+        (from, replies): (SocketAddr, Replies),
+        rate_hz: u32,
+    ) -> Result<(), String> {
+        let format = format.map_or(Ok(self.format), str::parse);
+        let format = format.map_err(|error| format!("{error}"))?;
+        if let Some((take, _)) = &self.last
+            && !take.is_done()
+        {
+            return Err(match take.recording() {
+                Recording { state: RecordingState::Finishing, .. } => {
+                    "the last recording is still being finished; ask again in a moment".into()
+                }
+                recording => format!(
+                    "{} is being recorded already; /record/stop ends it",
+                    file_of(&recording)
+                ),
+            });
+        }
+        let stopper = Stopper::default();
+        let tell = tell(from, stopper.clone(), replies, rate_hz);
+        let deck = self.deck.as_mut().ok_or("this device cannot be recorded")?;
+        let take = deck.record(Ask { folder: self.folder.clone(), name, format, from_frame, tell });
+        self.last = Some((take?, stopper));
+        Ok(())
+    }
+
+    fn stop(&self, at_frame: u64, from: SocketAddr) -> Result<(), String> {
+        match &self.last {
+            Some((take, stopper)) if !take.is_done() => {
+                // Before the end, so that whoever comes to the end knows whom to tell.
+                stopper
+                    .set(from)
+                    .map_err(|_| "the recording is being finished already; wait for it")?;
+                take.stop_at(at_frame);
+                Ok(())
+            }
+            _ => Err("nothing is being recorded; /record/start begins a recording".into()),
+        }
+    }
+
+    /// How the recording is, or the last one was.
+    pub fn status(&self, rate_hz: u32) -> RecordStatus {
+        let last = self.last.as_ref();
+        last.map_or_else(RecordStatus::idle, |(take, _)| {
+            RecordStatus::of(&take.recording(), rate_hz)
+        })
+    }
+}
+
+impl Supervisor {
+    /// Does what a player asks of the recorder.
+    pub(super) fn take_record(&mut self, incoming: &Incoming, record: &Record) {
+        // Beginning and end are at the frames that notes sent at the same time would get.
+        let frame = self.frame_of(incoming);
+        let replies = &self.ears.replies;
+        let done = match record {
+            Record::Start { file, format } => self.recorder.start(
+                (file.clone(), format.as_deref()),
+                frame,
+                (incoming.from, replies.clone()),
+                self.rate_hz,
+            ),
+            Record::Stop => self.recorder.stop(frame, incoming.from),
+            Record::Status => {
+                replies.record(&self.recorder.status(self.rate_hz).fields(), incoming.from);
+                Ok(())
+            }
+        };
+        if let Err(reason) = done {
+            replies.fail(&incoming.address, &reason, incoming.from);
+        }
+    }
+}
+
+/// Tells who began a recording, and who ended it, and whoever reads the log.
+fn tell(starter: SocketAddr, stopper: Stopper, replies: Replies, rate_hz: u32) -> Tell {
+    Box::new(move |moment, recording| {
+        let status = RecordStatus::of(recording, rate_hz);
+        let file = file_of(recording);
+        match moment {
+            Moment::Begun => {
+                tracing::info!("recording to {file}");
+                replies.record(&status.fields(), starter);
+            }
+            Moment::Complete => {
+                let (frames, seconds) = (status.frames, status.seconds);
+                tracing::info!("{file} is complete: {frames} frames, {seconds:.1} s");
+                if let Some(stopper) = stopper.get() {
+                    replies.record(&status.fields(), *stopper);
+                }
+            }
+            Moment::Failed => {
+                let reason = status.error.as_deref().unwrap_or("the recording failed");
+                replies.fail("/record/start", reason, starter);
+                if let Some(stopper) = stopper.get() {
+                    replies.fail("/record/stop", reason, *stopper);
+                }
+            }
+        }
+    })
+}
+
+fn file_of(recording: &Recording) -> String {
+    recording.path.display().to_string()
+}
+
+/// A recording, as the player sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct RecordStatus {
+    /// idle, waiting, recording, finishing, complete or failed.
+    pub state: &'static str,
+    /// The file.
+    pub file: String,
+    /// `f32` or `24`.
+    pub format: String,
+    /// The sample rate.
+    pub rate_hz: u32,
+    /// The frame of the performance that is the first in the file.
+    pub start_frame: Option<u64>,
+    /// How long it is.
+    pub frames: u64,
+    /// How long that is.
+    pub seconds: f64,
+    /// Frames that were played but are not in the file.
+    pub lost_frames: u64,
+    /// Samples that were clipped.
+    pub clipped: u64,
+    /// Why it failed, as a sentence.
+    pub error: Option<String>,
+}
+
+impl RecordStatus {
+    fn idle() -> Self {
+        Self {
+            state: "idle",
+            file: String::new(),
+            format: String::new(),
+            rate_hz: 0,
+            start_frame: None,
+            frames: 0,
+            seconds: 0.0,
+            lost_frames: 0,
+            clipped: 0,
+            error: None,
+        }
+    }
+
+    /// A recording at this rate.
+    pub fn of(recording: &Recording, rate_hz: u32) -> Self {
+        let frames = recording.frames_written;
+        Self {
+            state: recording.state.word(),
+            file: file_of(recording),
+            format: recording.format.to_string(),
+            rate_hz,
+            start_frame: recording.start_frame,
+            frames,
+            seconds: frames as f64 / f64::from(rate_hz),
+            lost_frames: recording.frames_lost,
+            clipped: recording.clipped,
+            error: recording.error.clone(),
+        }
+    }
+
+    /// Names and values for the OSC reply, what matters most first.
+    fn fields(&self) -> Vec<(String, Value)> {
+        let text = |text: &str| Value::Text(text.to_owned());
+        let fields = [
+            ("state", Some(text(self.state))),
+            ("file", Some(text(&self.file))),
+            ("format", Some(text(&self.format))),
+            ("rate_hz", Some(Value::Count(u64::from(self.rate_hz)))),
+            ("start_frame", self.start_frame.map(Value::Count)),
+            ("frames", Some(Value::Count(self.frames))),
+            ("seconds", Some(Value::Figure(self.seconds))),
+            ("lost_frames", Some(Value::Count(self.lost_frames))),
+            ("clipped", Some(Value::Count(self.clipped))),
+            ("error", self.error.as_deref().map(text)),
+        ];
+        let known = fields.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        known.map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}

@@ -1,0 +1,168 @@
+//! The patch can be edited while it plays and its workers are killed: every edit takes effect at one frame
+//! in all replicas, and the journal gives it back bit for bit. What is wrong is refused whole.
+
+mod support;
+
+use support::Engine;
+
+/// Sends a request about the patch and waits for what is answered.
+fn ask(engine: &Engine, address: &str, arguments: &[&str]) -> Result<String, String> {
+    engine.send(address, arguments);
+    for _ in 0..20 {
+        let Some(reply) = engine.answer() else { continue };
+        let words: Vec<_> = reply.args.iter().map(|word| format!("{word:?}")).collect();
+        match reply.address.as_str() {
+            "/done" => return Ok(words.join(" ")),
+            "/fail" => return Err(words.join(" ")),
+            _ => {}
+        }
+    }
+    panic!("no answer to {address}; log:\n{}", engine.log());
+}
+
+fn done(engine: &Engine, address: &str, arguments: &[&str]) -> String {
+    ask(engine, address, arguments).unwrap_or_else(|reason| panic!("{address}: {reason}"))
+}
+
+fn refused(engine: &Engine, address: &str, arguments: &[&str]) -> String {
+    ask(engine, address, arguments).expect_err(address)
+}
+
+#[test]
+fn edits_among_kills_replay_bit_for_bit() {
+    let engine = Engine::free_running(&[]);
+    engine.send("/gate/adsr", &["on"]);
+    let mut deaths = 0;
+    for round in 0..12 {
+        let id = format!("m{round}");
+        let freq = (110 * (round + 2)).to_string();
+        done(&engine, "/patch/create", &[&id, "sine", "freq", &freq, "gain", "0.1"]);
+        done(&engine, "/patch/connect", &[&format!("{id}.out"), "adsr.in"]);
+        if round >= 3 {
+            done(&engine, "/patch/delete", &[&format!("m{}", round - 3)]);
+        }
+        // A worker is killed while the edit is under way.
+        if round % 2 == 0 {
+            let role = if round % 4 == 0 { "primary" } else { "standby" };
+            let pid = engine.pid_of(role);
+            engine.send("/patch/commit", &[]);
+            Engine::signal(pid, "KILL");
+            deaths += 1;
+            engine.wait_redundant(deaths);
+        } else {
+            done(&engine, "/patch/commit", &[]);
+        }
+        engine.send(&format!("/mod/{id}/freq"), &[&(110 * (round + 3)).to_string()]);
+        engine.play_on(20);
+    }
+    assert_eq!(engine.status()["edits"].as_u64(), Some(12), "log:\n{}", engine.log());
+    engine.end_and_compare().assert_identical();
+}
+
+#[test]
+fn a_worker_that_starts_afresh_plays_the_edited_patch() {
+    let engine = Engine::free_running(&[]);
+    engine.send("/gate/adsr", &["on"]);
+    done(&engine, "/patch/create", &["extra", "saw", "freq", "55"]);
+    done(&engine, "/patch/connect", &["extra.out", "filter.in"]);
+    done(&engine, "/patch/commit", &[]);
+    engine.send("/mod/extra/freq", &["66"]);
+    engine.play_on(50);
+    let both = [engine.pid_of("primary"), engine.pid_of("standby")];
+    for signal in ["STOP", "KILL"] {
+        for pid in both {
+            Engine::signal(pid, signal);
+        }
+    }
+    engine.wait_for("a fresh start", |status| status["fresh_starts"].as_u64() >= Some(1));
+    let status = engine.wait_for("two replicas", |status| status["redundant"] == true);
+    let again = status["frames"].as_u64().expect("frames");
+    done(&engine, "/patch/delete", &["sine"]);
+    done(&engine, "/patch/commit", &[]);
+    engine.play_on(600);
+    let comparison = engine.end_and_compare();
+    // What was on its way when both died is lost; from the fresh start on, not a bit.
+    let last = comparison.different.last().copied().unwrap_or(0);
+    assert!(last < again + 100 * support::BLOCK_FRAMES, "frame {last} differs, long after {again}");
+    let end = &comparison.played[(again + 200 * support::BLOCK_FRAMES) as usize * 2..];
+    assert!(end.iter().any(|sample| sample.abs() > 0.1), "the edited patch is heard");
+}
+
+#[test]
+fn what_is_wrong_is_refused_whole_and_can_be_mended() {
+    let engine = Engine::free_running(&[]);
+    engine.send("/gate/adsr", &["on"]);
+    let reason = refused(&engine, "/patch/commit", &[]);
+    assert!(reason.contains("nothing to commit"), "{reason}");
+    let reason = refused(&engine, "/patch/create", &["x", "sien"]);
+    assert!(reason.contains("did you mean `sine`?"), "{reason}");
+    let reason = refused(&engine, "/patch/connect", &["sine.out", "filter.inn"]);
+    assert!(reason.contains("did you mean `in`?"), "{reason}");
+    done(&engine, "/patch/delete", &["filter"]);
+    let reason = refused(&engine, "/patch/commit", &[]);
+    assert!(reason.contains("there is no module `filter`"), "{reason}");
+    done(&engine, "/patch/output", &["adsr.out"]);
+    done(&engine, "/patch/set", &["sine", "gain", "2"]);
+    let reason = refused(&engine, "/patch/commit", &[]);
+    assert!(reason.contains("write a number from 0 to 1"), "{reason}");
+    assert_eq!(engine.status()["edits"].as_u64(), Some(0), "nothing has changed so far");
+    done(&engine, "/patch/set", &["sine", "gain", "0.4"]);
+    done(&engine, "/patch/commit", &[]);
+    done(&engine, "/patch/delete", &["sine"]);
+    done(&engine, "/patch/abort", &[]);
+    refused(&engine, "/patch/commit", &[]);
+    engine.play_on(100);
+    engine.end_and_compare().assert_identical();
+}
+
+#[test]
+fn patches_are_saved_as_they_sound_and_loaded_again() {
+    let engine = Engine::free_running(&[]);
+    engine.send("/gate/adsr", &["on"]);
+    engine.send("/mod/sine/freq", &["222.5"]);
+    engine.play_on(50);
+    done(&engine, "/patch/save", &["mine"]);
+    let text = std::fs::read_to_string(engine.folder.path().join("mine.toml")).expect("saved");
+    assert!(text.contains("freq = 222.5"), "{text}");
+    assert!(text.contains("# The first patch"), "comments stay: {text}");
+    let reason = refused(&engine, "/patch/save", &["mine"]);
+    assert!(reason.contains("exists already"), "{reason}");
+    let reason = refused(&engine, "/patch/load", &["../mine"]);
+    assert!(reason.contains("not in the folder of patches"), "{reason}");
+    let mended =
+        text.replace("kind = \"biquad\"", "kind = \"svf\"").replace("mode = ", "# mode = ");
+    std::fs::write(engine.folder.path().join("other.toml"), mended).expect("written");
+    let reason = refused(&engine, "/patch/load", &["other"]);
+    assert!(reason.contains("other:"), "the place of the mistake: {reason}");
+    let text = text.replace("222.5", "333");
+    std::fs::write(engine.folder.path().join("other.toml"), text).expect("written");
+    done(&engine, "/patch/load", &["other"]);
+    engine.play_on(50);
+    engine.end_and_compare().assert_identical();
+}
+
+#[test]
+fn a_watched_file_is_played_each_time_that_it_is_saved() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("watched.toml");
+    let first = include_str!("../../../patches/first.toml");
+    std::fs::write(&path, first).expect("written");
+    let path_text = path.display().to_string();
+    let engine = Engine::free_running(&["--patch", &path_text, "--watch"]);
+    engine.send("/gate/adsr", &["on"]);
+    std::fs::write(&path, first.replace("kind = \"sine\"", "kind = \"saww\"")).expect("written");
+    let told = |engine: &Engine, what: &str| {
+        for _ in 0..200 {
+            if engine.log().contains(what) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        panic!("{what} is not in the log:\n{}", engine.log());
+    };
+    told(&engine, "did you mean `saw`?");
+    std::fs::write(&path, first.replace("kind = \"sine\"", "kind = \"saw\"")).expect("written");
+    engine.wait_for("the edit", |status| status["edits"].as_u64() == Some(1));
+    engine.play_on(50);
+    engine.end_and_compare().assert_identical();
+}

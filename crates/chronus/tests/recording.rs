@@ -1,0 +1,301 @@
+//! Guarantee: what is recorded while it plays is what was played, bit for bit and to the frame,
+//! through kills of workers; no name leads out of the folder or over another file; and whatever
+//! happens to the file or to the engine, what was written is a file that plays, and the sound goes
+//! on.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use chronus_osc::{OscType, Reply};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use support::{Comparison, Engine, string};
+
+/// Asks and waits for the answer, which may take until a file is on the disk.
+fn ask(engine: &Engine, address: &str, arguments: &[&str]) -> Reply {
+    engine.send(address, arguments);
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(30) {
+        match engine.answer() {
+            Some(reply) if ["/record.reply", "/fail"].contains(&reply.address.as_str()) => {
+                return reply;
+            }
+            _ => {}
+        }
+    }
+    panic!("{address}: no answer; log:\n{}", engine.log());
+}
+
+/// Asks and wants to hear that all is well.
+fn well(engine: &Engine, address: &str, arguments: &[&str]) -> Take {
+    let reply = ask(engine, address, arguments);
+    assert_eq!(reply.address, "/record.reply", "{reply:?}; log:\n{}", engine.log());
+    Take(reply)
+}
+
+/// Asks and wants to hear why not.
+fn refused(engine: &Engine, address: &str, arguments: &[&str]) -> String {
+    let reply = ask(engine, address, arguments);
+    assert_eq!((reply.address.as_str(), &reply.args[0]), ("/fail", &string(address)));
+    format!("{:?}", reply.args[1])
+}
+
+/// How a recording is.
+struct Take(Reply);
+
+impl Take {
+    fn text(&self, name: &str) -> &str {
+        self.0.text_after(name).unwrap_or_else(|| panic!("no {name} in {:?}", self.0))
+    }
+
+    fn count(&self, name: &str) -> u64 {
+        let at = self.0.args.iter().position(|arg| *arg == string(name));
+        match at.and_then(|at| self.0.args.get(at + 1)) {
+            Some(OscType::Int(count)) => *count as u64,
+            Some(OscType::Long(count)) => *count as u64,
+            other => panic!("{name} is {other:?} in {:?}", self.0),
+        }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.text("file").into()
+    }
+
+    /// The samples of a recording that is whole, and the frame that is the first.
+    fn whole(&self) -> (Vec<f32>, u64) {
+        assert_eq!((self.text("state"), self.count("lost_frames")), ("complete", 0));
+        let samples = samples(&self.file());
+        assert_eq!(samples.len() as u64, self.count("frames") * 2);
+        (samples, self.count("start_frame"))
+    }
+}
+
+fn samples(path: &Path) -> Vec<f32> {
+    let reader = hound::WavReader::open(path).expect("a WAV file that plays");
+    reader.into_samples().map(|sample| sample.expect("a sample")).collect()
+}
+
+fn assert_is_part_of((recorded, start): &(Vec<f32>, u64), performance: &[f32]) {
+    let start = *start as usize * 2;
+    let expected = &performance[start..start + recorded.len()];
+    let same = recorded.iter().zip(expected).filter(|(a, b)| a.to_bits() == b.to_bits()).count();
+    assert_eq!(same, recorded.len(), "samples that are the same");
+    assert!(recorded.iter().any(|sample| sample.abs() > 0.05), "silence proves nothing");
+}
+
+#[test]
+fn recordings_through_kills_are_what_the_journal_gives() {
+    let engine = Engine::free_running(&[]);
+    engine.send("/gate/adsr", &["on"]);
+    engine.play_on(100);
+    let mut takes = Vec::new();
+    for name in ["first", "tuesday/second.wav"] {
+        let begun = well(&engine, "/record/start", &[name]);
+        assert!(
+            begun.file().ends_with(format!("recordings/{}.wav", name.trim_end_matches(".wav")))
+        );
+        for (role, signal) in
+            [("standby", "KILL"), ("primary", "STOP"), ("primary", "KILL")].repeat(2)
+        {
+            engine.play_on(300);
+            // A busy machine may have cost a worker of its own accord, so deaths are counted anew.
+            let before = engine.wait_redundant(0)["respawns"].as_u64().expect("a count");
+            Engine::signal(engine.pid_of(role), signal);
+            engine.wait_redundant(before + 1);
+        }
+        assert_eq!(well(&engine, "/record/status", &[]).text("state"), "recording");
+        let take = well(&engine, "/record/stop", &[]);
+        assert!(take.count("frames") > 6 * 300 * 64);
+        takes.push(take.whole());
+        // In between nothing is recorded.
+        engine.play_on(100);
+    }
+    assert!(takes[1].1 >= takes[0].1 + takes[0].0.len() as u64 / 2 + 100 * 64);
+    // The third one is ended by the end of the engine, and named by the clock.
+    let last = well(&engine, "/record/start", &[]).file();
+    engine.play_on(200);
+    let start = well(&engine, "/record/status", &[]).count("start_frame");
+    let gaps = engine.status()["gaps"].as_u64();
+    let (folder, Comparison { played, different }) = engine.end_and_compare_in();
+    // Only a gap of the machine's own making may differ; what was recorded is what was played.
+    assert!(different.is_empty() || gaps > Some(0), "{:?}", different.first());
+    takes.push((samples(&last), start));
+    assert_eq!(takes[2].0.len() / 2 + takes[2].1 as usize, played.len() / 2, "up to the end");
+    for take in &takes {
+        assert_is_part_of(take, &played);
+    }
+    drop(folder);
+}
+
+#[test]
+fn a_bundle_begins_and_ends_a_recording_together_with_its_notes() {
+    let engine = Engine::start(&[]);
+    engine.play_on(20);
+    let at = |address: &str, after_ms| {
+        let message = chronus_osc::message(address, Vec::new()).expect("message");
+        let gate = vec![string(if address == "/record/start" { "on" } else { "off" })];
+        let gate = chronus_osc::message("/gate/adsr", gate).expect("message");
+        let now = std::time::SystemTime::now() + Duration::from_millis(after_ms);
+        let now = now.duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+        let mut bundle = b"#bundle\0".to_vec();
+        bundle.extend((now.as_secs() as u32).wrapping_add(2_208_988_800).to_be_bytes());
+        let fraction = (u64::from(now.subsec_nanos()) << 32) / 1_000_000_000;
+        bundle.extend((fraction as u32).to_be_bytes());
+        for element in [message, gate] {
+            bundle.extend((element.len() as u32).to_be_bytes());
+            bundle.extend(element);
+        }
+        engine.send_bytes(&bundle);
+    };
+    at("/record/start", 400);
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(well(&engine, "/record/status", &[]).text("state"), "waiting");
+    engine.wait_for("the first frame", |status| status["recording"]["state"] == "recording");
+    at("/record/stop", 300);
+    engine.wait_for("the last frame", |status| status["recording"]["state"] == "complete");
+    let take = well(&engine, "/record/status", &[]);
+    let (recorded, start) = take.whole();
+    let gaps = engine.status()["gaps"].as_u64();
+    let (_folder, comparison) = engine.end_and_compare_in();
+    assert!(comparison.different.is_empty() || gaps > Some(0));
+    if gaps > Some(0) {
+        eprintln!("skipped: this machine did not play without a gap");
+        return;
+    }
+    assert_is_part_of(&(recorded.clone(), start), &comparison.played);
+    let before = &comparison.played[..start as usize * 2];
+    assert!(before.iter().all(|sample| sample.abs() < 1e-4), "silence before the first frame");
+    // The limiter needs 0.66 ms, and the attack begins at once.
+    let onset = recorded.iter().position(|sample| sample.abs() > 1e-4).expect("sound") / 2;
+    assert!(onset < 96, "the note begins {onset} frames late");
+    let tail = &comparison.played[start as usize * 2 + recorded.len()..];
+    assert!(tail[..400].iter().any(|sample| sample.abs() > 0.01), "it ends before the release");
+}
+
+#[test]
+fn names_stay_in_the_folder_and_mistakes_are_answered() {
+    let engine = Engine::free_running(&["--recordings", "takes", "--record-format", "24"]);
+    engine.send("/gate/adsr", &["on"]);
+    assert_eq!(well(&engine, "/record/status", &[]).text("state"), "idle");
+    assert!(!engine.folder.path().join("takes").exists(), "not before it is needed");
+    assert!(refused(&engine, "/record/stop", &[]).contains("/record/start begins"));
+    for (name, wanted) in
+        [("../x", "leads out"), ("/tmp/x", "leads out"), (".x", "hidden"), ("a//b", "empty")]
+    {
+        assert!(refused(&engine, "/record/start", &[name]).contains(wanted), "{name}");
+    }
+    assert!(refused(&engine, "/record/start", &["x", "flac"]).contains("f32"));
+    let begun = well(&engine, "/record/start", &["one"]);
+    assert_eq!((begun.text("state"), begun.text("format")), ("recording", "24"));
+    assert!(refused(&engine, "/record/start", &["two"]).contains("/record/stop ends it"));
+    engine.play_on(100);
+    let take = well(&engine, "/record/stop", &[]);
+    assert_eq!(take.count("clipped"), 0);
+    let mut reader = hound::WavReader::open(take.file()).expect("a WAV file");
+    assert_eq!((reader.spec().bits_per_sample, reader.spec().sample_rate), (24, 48_000));
+    assert!(reader.samples::<i32>().any(|sample| sample.expect("a sample").abs() > 400_000));
+    let bytes = fs::read(take.file()).expect("bytes");
+    assert!(refused(&engine, "/record/start", &["one.wav"]).contains("one-2.wav is free"));
+    assert_eq!(fs::read(take.file()).expect("bytes"), bytes, "not written over");
+    std::os::unix::fs::symlink("/tmp", engine.folder.path().join("takes/out")).expect("link");
+    assert!(refused(&engine, "/record/start", &["out/x"]).contains("is a link"));
+    engine.send("/gate/adsr", &["on"]);
+    engine.play_on(100);
+    engine.end_and_compare().assert_identical();
+}
+
+#[test]
+fn the_command_line_hears_how_it_goes() {
+    let engine = Engine::free_running(&[]);
+    let port = engine.port().to_string();
+    let chronus = |words: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_chronus"))
+            .args(words)
+            .args(["--osc", &port])
+            .output()
+            .expect("chronus runs");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+    };
+    let (done, said) = chronus(&["send", "/record/start", "take"]);
+    assert!(done && said.contains("state recording file") && said.contains("take.wav"), "{said}");
+    let (done, said) = chronus(&["status"]);
+    let recording = said.lines().find(|line| line.trim_start().starts_with("recording "));
+    assert!(done && recording.is_some_and(|line| line.contains("take.wav")), "{said}");
+    let (done, said) = chronus(&["send", "/record/stop"]);
+    assert!(done && said.contains("state complete"), "{said}");
+    let (done, said) = chronus(&["send", "/record/start", "take"]);
+    assert!(!done && said.contains("take-2.wav is free"), "{said}");
+}
+
+#[test]
+fn a_full_disk_costs_the_recording_and_not_the_sound() {
+    const ROOM: u64 = 3_000_001;
+    let engine = Engine::free_running(&[]);
+    engine.send("/gate/adsr", &["on"]);
+    let begun = well(&engine, "/record/start", &["full"]);
+    // No file may grow further, which the system says as it says that a disk is full.
+    let pid = Pid::from_raw(engine.process.id() as i32);
+    let limit = Rlimit { current: Some(ROOM), maximum: None };
+    prlimit(pid, Resource::Fsize, limit).expect("a limit");
+    let start = Instant::now();
+    let told = loop {
+        match engine.answer() {
+            Some(reply) if reply.address == "/fail" => break reply,
+            _ => assert!(start.elapsed() < Duration::from_secs(20), "{}", engine.log()),
+        }
+    };
+    let status = engine.wait_for("the failure", |status| {
+        status["recording"]["state"] == "failed" && status["captures"][0]["state"] == "failed"
+    });
+    let reason = status["recording"]["error"].as_str().expect("a reason");
+    assert!(reason.contains("full.wav") && reason.contains("the sound goes on"), "{reason}");
+    // It is in the log, too, which is written by a thread that nobody waits for.
+    engine.wait_for("a line in the log", |_| engine.log().contains(reason));
+    assert_eq!(told.args, [string("/record/start"), string(reason)]);
+    prlimit(pid, Resource::Fsize, Rlimit { current: None, maximum: None }).expect("no limit");
+    // The next recording begins as if nothing had happened, and the sound has gone on.
+    assert_eq!(well(&engine, "/record/start", &["more"]).text("state"), "recording");
+    engine.play_on(500);
+    let more = well(&engine, "/record/stop", &[]).whole();
+    let gaps = engine.status()["gaps"].clone();
+    assert_eq!(gaps, 0);
+    let full = (samples(&begun.file()), begun.count("start_frame"));
+    assert!(full.0.len() as u64 * 4 > ROOM - 200 && full.0.len() as u64 * 4 < ROOM);
+    let captured = (samples(&engine.folder.path().join("a.wav")), 0);
+    let (_folder, rendered) = engine.end_and_render();
+    for take in [full, more, captured] {
+        assert_is_part_of(&take, &rendered);
+    }
+}
+
+#[test]
+fn an_engine_that_is_killed_leaves_a_recording_that_plays() {
+    let mut engine = Engine::start(&[]);
+    engine.send("/gate/adsr", &["on"]);
+    let begun = well(&engine, "/record/start", &["killed"]);
+    std::thread::sleep(Duration::from_millis(2500));
+    engine.process.kill().expect("kill -9");
+    engine.process.wait().expect("it ends");
+    let recorded = samples(&begun.file());
+    // The header is brought up to date every second.
+    assert!(recorded.len() / 2 > 48_000, "{} frames", recorded.len() / 2);
+    assert!(recorded.iter().any(|sample| sample.abs() > 0.05), "silence proves nothing");
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_said_and_one_that_goes_is_missed() {
+    let engine = Engine::start(&["--recordings", "log/takes"]);
+    assert!(refused(&engine, "/record/start", &[]).contains("--recordings DIR"));
+    assert_eq!(engine.status()["recording"]["state"], "failed");
+    drop(engine);
+    let engine = Engine::start(&[]);
+    let begun = well(&engine, "/record/start", &["gone"]);
+    fs::remove_dir_all(begun.file().parent().expect("a folder")).expect("removed");
+    let status = engine.wait_for("the loss", |status| status["recording"]["state"] == "failed");
+    assert!(status["recording"]["error"].as_str().is_some_and(|why| why.contains("deleted it")));
+    assert_eq!(well(&engine, "/record/start", &["gone"]).text("state"), "recording");
+}
