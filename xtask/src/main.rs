@@ -1,20 +1,15 @@
-//! `cargo xtask bench`: kills real engines by the thousand, compares every sample with the journal's
-//! offline rendering, and prints what it measured beside an undisturbed run of the same minute.
-//! Correctness is asserted; times are only reported.
+//! `cargo xtask`: benchmarks, of what faults and edits cost and of how many voices a core renders.
 
 #![forbid(unsafe_code)]
 
 mod edits;
 mod engine;
+mod faults;
+mod voices;
 
-use std::error::Error;
 use std::process::{Command, ExitCode};
-use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
-use comfy_table::{Table, presets};
-use engine::{Engine, Outcome};
-use serde_json::Value;
 
 #[derive(Parser)]
 struct Cli {
@@ -24,40 +19,29 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// A patch of 200 modules, edited while workers are killed; the size of workers
-    Edits {
-        /// How many edits
-        #[arg(long, default_value_t = 1_000)]
-        edits: u64,
-        /// The seed of edits and kills
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-    },
+    /// Measures, and prints tables
+    #[command(subcommand)]
+    Bench(Bench),
+}
+
+#[derive(Subcommand)]
+enum Bench {
     /// Faults free-running and in real time, CPU cost of a replica, idle cost of the supervisor
-    Bench {
-        /// Faults while the device pulls without a clock
-        #[arg(long, default_value_t = 10_000)]
-        free_running: u64,
-        /// Faults in real time
-        #[arg(long, default_value_t = 1_000)]
-        real_time: u64,
-        /// Blocks that the workers are ahead of the device
-        #[arg(long, default_value = "4")]
-        lead: String,
-        /// The seed of the faults
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-    },
+    Faults(faults::Faults),
+    /// A patch of 200 modules, edited while workers are killed; the size of workers
+    Edits(edits::Edits),
+    /// How many voices a core renders, beside other synthesizers with the same voice
+    Voices(voices::Voices),
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().task {
-        Task::Bench { free_running, real_time, lead, seed } => {
-            bench(free_running, real_time, &lead, seed)
-        }
-        Task::Edits { edits, seed } => build().and_then(|()| edits::bench(edits, seed)),
+    let Task::Bench(bench) = Cli::parse().task;
+    let result = match bench {
+        Bench::Faults(faults) => faults::bench(&faults),
+        Bench::Edits(edits) => edits::bench(&edits),
+        Bench::Voices(voices) => voices::bench(&voices).map(|()| true),
     };
-    match done {
+    match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -68,7 +52,7 @@ fn main() -> ExitCode {
 }
 
 /// Builds the engine that is measured, and says what it is measured on.
-fn build() -> Result<(), Box<dyn Error>> {
+fn build() -> Result<(), Box<dyn std::error::Error>> {
     let built =
         Command::new("cargo").args(["build", "--release", "--package", "chronus"]).status()?;
     if !built.success() {
@@ -78,123 +62,7 @@ fn build() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn bench(free_running: u64, real_time: u64, lead: &str, seed: u64) -> Result<bool, Box<dyn Error>> {
-    build()?;
-    let free = campaign(&["--free-run", "--lead", lead], free_running, seed)?;
-    let real = campaign(&["--lead", lead], real_time, seed)?;
-    let calm = undisturbed(lead, real.took)?;
-    let mut table = Table::new();
-    table.load_preset(presets::ASCII_MARKDOWN);
-    table.set_header(["", "free-running", "real time", "undisturbed, as long"]);
-    let runs = [&free, &real, &calm];
-    let mut row = |name: &str, figure: &dyn Fn(&Outcome) -> String| {
-        let [a, b, c] = runs.map(figure);
-        table.add_row([name.to_owned(), a, b, c]);
-    };
-    row("faults", &|run| run.faults.to_string());
-    row("frames compared", &|run| run.compared.to_string());
-    row("frames different", &|run| run.different.to_string());
-    row("deaths beyond one a fault", &|run| run.extra_deaths.to_string());
-    row("gaps", &|run| run.status["gaps"].to_string());
-    row("device xruns", &|run| run.status["xruns"].to_string());
-    row("noticed after, median", &|run| ms(&run.status, "detection", "median_us"));
-    row("promoted after that, median", &|run| ms(&run.status, "promotion", "median_us"));
-    row("SIGKILL to two replicas level, median", &|run| {
-        format!("{:.2} ms", run.kill_median_us / 1e3)
-    });
-    row("any fault to two replicas level, median", &|run| {
-        ms(&run.status, "redundancy", "median_us")
-    });
-    row("any fault to two replicas level, max", &|run| ms(&run.status, "redundancy", "max_us"));
-    println!("{table}\n");
-    cpu()?;
-    // Without a clock nothing may differ. In real time only a gap may, and no more of them than an
-    // undisturbed run has.
-    let gaps = |run: &Outcome| run.status["gaps"].as_u64().unwrap_or(u64::MAX);
-    let only_gaps_differ = |run: &Outcome| run.different == 0 || gaps(run) > 0;
-    let real_is_well = gaps(&real) <= gaps(&calm) && only_gaps_differ(&real);
-    Ok(free.different == 0 && only_gaps_differ(&calm) && real_is_well)
-}
-
-/// Where engines play whose every frame is compared.
-const RECORDED: &str = "wav:a.wav";
-
-/// Causes `faults` faults, one at a time, at random moments of an engine that plays a gated tone.
-fn campaign(arguments: &[&str], faults: u64, seed: u64) -> Result<Outcome, Box<dyn Error>> {
-    let mut engine = Engine::start(RECORDED, arguments)?;
-    let started = Instant::now();
-    let mut random = fastrand::Rng::with_seed(seed);
-    engine.send("/gate/adsr", &["on"])?;
-    let mut kills_us = Vec::new();
-    for _ in 0..faults {
-        std::thread::sleep(Duration::from_micros(random.u64(..3000)));
-        let target = ["primary", "standby"][random.usize(..2)];
-        let status = match random.u64(..10) {
-            0..=5 => engine.cause("/chaos/kill", &[target, "KILL"])?,
-            6 => engine.cause("/chaos/kill", &[target, "STOP"])?,
-            7 => engine.cause("/chaos/kill", &[target, "SEGV"])?,
-            8 => engine.cause("/chaos/crash", &[target, "panic"])?,
-            _ => engine.cause("/chaos/crash", &[target, "loop"])?,
-        };
-        kills_us.extend(engine.kill_took(&status));
-        if random.u64(..8) == 0 {
-            let freq = (100 + random.u64(..2000)).to_string();
-            engine.send("/engine/freq", &[&freq])?;
-            engine.send("/gate/adsr", &[["on", "off"][random.usize(..2)]])?;
-        }
-    }
-    let status = engine.status()?;
-    kills_us.sort_by(f64::total_cmp);
-    let kill_median_us = kills_us.get(kills_us.len() / 2).copied().unwrap_or(0.0);
-    engine.end(faults, status, kill_median_us, started.elapsed())
-}
-
-fn undisturbed(lead: &str, length: Duration) -> Result<Outcome, Box<dyn Error>> {
-    let mut engine = Engine::start(RECORDED, &["--lead", lead])?;
-    engine.send("/gate/adsr", &["on"])?;
-    std::thread::sleep(length);
-    let status = engine.status()?;
-    engine.end(0, status, 0.0, length)
-}
-
-/// CPU time of the supervisor, its audio thread included, and of its workers, while a gate is held.
-fn cpu() -> Result<(), Box<dyn Error>> {
-    let mut table = Table::new();
-    table.load_preset(presets::ASCII_MARKDOWN);
-    table.set_header([
-        "frames per period",
-        "supervisor, 1 replica",
-        "supervisor, 2 replicas",
-        "1 worker",
-        "2 workers",
-        "2 workers over 1",
-    ]);
-    for period in ["64", "128", "256"] {
-        let mut shares = Vec::new();
-        for replicas in ["1", "2"] {
-            let arguments = ["--replicas", replicas, "--period", period];
-            let engine = Engine::start("null", &arguments)?;
-            engine.send("/gate/adsr", &["on"])?;
-            shares.push(engine.cpu_share(Duration::from_secs(10))?);
-        }
-        let percent = |share: f64| format!("{share:.2} %");
-        table.add_row([
-            period.to_owned(),
-            percent(shares[0].0),
-            percent(shares[1].0),
-            percent(shares[0].1),
-            percent(shares[1].1),
-            format!("{:.2}", shares[1].1 / shares[0].1),
-        ]);
-    }
-    println!("CPU time, in per cent of a core\n\n{table}");
-    Ok(())
-}
-
-fn ms(status: &Value, name: &str, figure: &str) -> String {
-    format!("{:.2} ms", status[name][figure].as_f64().unwrap_or(0.0) / 1e3)
-}
-
+/// The processor.
 fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("");
@@ -202,6 +70,7 @@ fn machine() -> String {
     format!("{cores} cores, {}", model.trim_start_matches(['\t', ' ', ':']))
 }
 
+/// The commit that is checked out; a + marks changes since.
 fn commit() -> String {
     let output = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
     output.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned()).unwrap_or_default()

@@ -1,0 +1,82 @@
+//! The real thing: the patch sine, envelope, filter through the engine.
+#![allow(clippy::format_push_string)] // Nothing here is timed but the rendering.
+
+use std::error::Error;
+
+use chronus_engine::{
+    BLOCK_FRAMES, CHANNELS, Command, Controls, Directory, Engine, NoRecordings, Patch,
+};
+use chronus_os::clock::thread_cpu_ns;
+
+use super::{ATTACK_S, CUTOFF_HZ, DECAY_S, Q, RATE_HZ, RELEASE_S, SUSTAIN, freq_hz, gain};
+
+/// What the gates do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Gates {
+    /// Open from the start; measured are sustained notes.
+    Open,
+    /// Open, in an attack that lasts longer than the measurement.
+    Attack,
+    /// Never opened.
+    Closed,
+}
+
+/// The most voices that one module plays.
+const GROUP: usize = 16;
+
+fn patch(voices: usize, gates: Gates) -> Result<Patch, Box<dyn Error>> {
+    let mut text = "format = 1\n".to_owned();
+    let mut module = |id: String, kind: &str, more: &str| {
+        text += &format!("[[module]]\nid = \"{id}\"\nkind = \"{kind}\"\n{more}\n");
+    };
+    let attack_ms = if gates == Gates::Attack { 20_000.0 } else { ATTACK_S * 1000.0 };
+    let [decay_ms, release_ms] = [DECAY_S, RELEASE_S].map(|s| s * 1000.0);
+    let envelope = format!(
+        "attack = {attack_ms:?}\ndecay = {decay_ms:?}\nsustain = {SUSTAIN:?}\nrelease = {release_ms:?}"
+    );
+    let filter = format!("cutoff = {CUTOFF_HZ:?}\nq = {Q:?}");
+    let groups = voices.div_ceil(GROUP);
+    for group in 0..groups {
+        let (freq, gain) = (freq_hz(group * GROUP), gain(voices));
+        let sine = format!("channels = {GROUP}\nfreq = {freq:?}\ngain = {gain:?}");
+        module(format!("s{group}"), "sine", &sine);
+        module(format!("e{group}"), "adsr", &envelope);
+        module(format!("f{group}"), "biquad", &filter);
+    }
+    let mut sum = "f0.out";
+    if groups > 1 {
+        module("out".into(), "biquad", "channels = 1\ncutoff = 20000.0");
+        sum = "out.out";
+    }
+    for group in 0..groups {
+        for (from, to) in [("s", "e"), ("e", "f")] {
+            text += &format!("[[cable]]\nfrom = \"{from}{group}.out\"\nto = \"{to}{group}.in\"\n");
+        }
+        if groups > 1 {
+            text += &format!("[[cable]]\nfrom = \"f{group}.out\"\nto = \"out.in\"\n");
+        }
+    }
+    text += &format!("[output]\nleft = \"{sum}\"\nright = \"{sum}\"\n");
+    Ok(Patch::parse(&text, "voices")?)
+}
+
+/// CPU seconds of rendering so many seconds, the start not counted.
+pub fn cpu_seconds(voices: usize, seconds: f64, gates: Gates) -> Result<f64, Box<dyn Error>> {
+    let patch = patch(voices, gates)?;
+    let mut engine = Engine::new(patch.clone(), RATE_HZ, Controls::of(&patch), 0, &NoRecordings)?;
+    let mut block = [0.0; BLOCK_FRAMES * CHANNELS];
+    if gates != Gates::Closed {
+        for entry in Directory::of(&patch).modules().filter(|entry| entry.has_gate()) {
+            engine.apply(0, &Command::Gate { module: entry.handle, on: true });
+        }
+    }
+    let blocks = |seconds: f64| 0..(seconds * f64::from(RATE_HZ) / BLOCK_FRAMES as f64) as usize;
+    for _ in blocks(f64::from(ATTACK_S + DECAY_S)) {
+        engine.render(&mut block);
+    }
+    let start = thread_cpu_ns();
+    for _ in blocks(seconds) {
+        engine.render(&mut block);
+    }
+    Ok((thread_cpu_ns() - start) as f64 / 1e9)
+}

@@ -1,0 +1,204 @@
+//! `cargo xtask bench voices`: how many voices of sine, straight envelope and low-pass a core renders, in
+//! this program, in a loop written for nothing else, and in other synthesizers; all in one run, in turns.
+
+mod bound;
+mod child;
+mod chronus;
+mod csound;
+mod faust;
+mod fundsp;
+mod scsynth;
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use clap::Args;
+use comfy_table::{Table, presets};
+use tempfile::TempDir;
+
+use crate::{commit, machine};
+use chronus::Gates;
+
+/// Frames in a block.
+const BLOCK: usize = chronus_engine::BLOCK_FRAMES;
+/// Frames in a second.
+const RATE_HZ: u32 = 48_000;
+/// Voices at once.
+const VOICES: [usize; 4] = [16, 64, 256, 1024];
+// The voice, the same for all.
+const ATTACK_S: f32 = 0.01;
+const DECAY_S: f32 = 0.1;
+const SUSTAIN: f32 = 0.7;
+const RELEASE_S: f32 = 0.2;
+const CUTOFF_HZ: f32 = 2000.0;
+const Q: f32 = 0.707;
+
+/// The pitch of voice `index`.
+fn freq_hz(index: usize) -> f32 {
+    100.0 + (index * 7 % 4000) as f32
+}
+
+/// The level of each voice: all together stay below full scale.
+fn gain(voices: usize) -> f32 {
+    0.5 / voices as f32
+}
+
+/// What is measured.
+#[derive(Args)]
+pub struct Voices {
+    /// How often everything is measured; the least of all counts
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Measure Chronus and the bound only
+    #[arg(long)]
+    alone: bool,
+}
+
+/// Something that plays voices: CPU seconds for so many of them and so many seconds, start-up included
+/// or not.
+type Play = Box<dyn Fn(usize, f64) -> Result<f64, Box<dyn Error>>>;
+
+/// A row of the table.
+struct Player {
+    name: &'static str,
+    play: Play,
+    /// Voice-seconds of one measurement: about half a second of CPU time.
+    work: f64,
+    /// The least CPU seconds so far of the short and the long run, for each number of voices.
+    least: [[f64; 2]; VOICES.len()],
+}
+
+impl Player {
+    fn new(
+        name: &'static str,
+        work: f64,
+        play: impl Fn(usize, f64) -> Result<f64, Box<dyn Error>> + 'static,
+    ) -> Self {
+        Self { name, play: Box::new(play), work, least: [[f64::INFINITY; 2]; VOICES.len()] }
+    }
+
+    /// Seconds of the short and the long run; what lies between them is measured, so that the start is
+    /// not.
+    fn seconds(&self, voices: usize) -> [f64; 2] {
+        let long = self.work / voices as f64;
+        [long / 4.0, long]
+    }
+
+    fn measure(&mut self, index: usize) -> Result<(), Box<dyn Error>> {
+        let seconds = self.seconds(VOICES[index]);
+        for (least, seconds) in self.least[index].iter_mut().zip(seconds) {
+            *least = least.min((self.play)(VOICES[index], seconds)?);
+        }
+        Ok(())
+    }
+
+    /// Voice-seconds per CPU second.
+    fn rate(&self, index: usize) -> f64 {
+        let ([short, long], [short_s, long_s]) = (self.least[index], self.seconds(VOICES[index]));
+        (long_s - short_s) * VOICES[index] as f64 / (long - short)
+    }
+}
+
+/// Measures all, and prints the table.
+pub fn bench(options: &Voices) -> Result<(), Box<dyn Error>> {
+    chronus_os::float::flush_denormals();
+    let folder = TempDir::new()?;
+    let mut players = vec![
+        Player::new("Chronus, notes held", 10_000.0, |voices, seconds| {
+            chronus::cpu_seconds(voices, seconds, Gates::Open)
+        }),
+        Player::new("Chronus, envelopes moving", 10_000.0, |voices, seconds| {
+            chronus::cpu_seconds(voices, seconds, Gates::Attack)
+        }),
+        Player::new("Chronus, gates closed", 40_000.0, |voices, seconds| {
+            chronus::cpu_seconds(voices, seconds, Gates::Closed)
+        }),
+        Player::new("hand-written bound", 20_000.0, |voices, seconds| {
+            Ok(bound::cpu_seconds(voices, seconds))
+        }),
+    ];
+    let mut missing = Vec::new();
+    if !options.alone {
+        peers(&folder, &mut players, &mut missing);
+    }
+    for round in 0..options.rounds.max(1) {
+        eprint!("\rround {} of {}", round + 1, options.rounds.max(1));
+        for index in 0..VOICES.len() {
+            for player in &mut players {
+                player.measure(index).map_err(|error| format!("{}: {error}", player.name))?;
+            }
+        }
+    }
+    eprintln!();
+    println!("{}, commit {}\n", machine(), commit());
+    println!("Voice-seconds per CPU second at {RATE_HZ} Hz, start-up not counted\n");
+    println!("{}\n", table(&players));
+    for line in missing {
+        println!("{line}");
+    }
+    Ok(())
+}
+
+/// Adds what is installed; says what is not.
+fn peers(folder: &TempDir, players: &mut Vec<Player>, missing: &mut Vec<String>) {
+    let path = || folder.path().to_path_buf();
+    let mut lacks = |name: &str, programs: &[&str], packages: &str| {
+        let lacks = programs.iter().any(|program| !child::is_installed(program));
+        if lacks {
+            missing.push(format!("{name} is not installed: apt-get install {packages}"));
+        }
+        lacks
+    };
+    if !lacks("scsynth", &["scsynth"], "supercollider-server") {
+        let folder = path();
+        players.push(Player::new("scsynth", 2500.0, move |voices, seconds| {
+            scsynth::cpu_seconds(voices, seconds, &folder)
+        }));
+    }
+    if !lacks("Csound", &["csound"], "csound") {
+        let folder = path();
+        players.push(Player::new("Csound", 1000.0, move |voices, seconds| {
+            csound::cpu_seconds(voices, seconds, &folder)
+        }));
+    }
+    let has_faust = !lacks("Faust", &["faust", "g++"], "faust g++");
+    let mut built =
+        |name: &'static str, program: Result<PathBuf, Box<dyn Error>>, play: Built| match program {
+            Ok(program) => players.push(Player::new(name, 4000.0, move |voices, seconds| {
+                play(&program, voices, seconds)
+            })),
+            Err(error) => missing.push(format!("{name} is left out: {error}")),
+        };
+    if has_faust {
+        built("Faust, as C++", faust::build(folder.path()), faust::cpu_seconds);
+    }
+    built("fundsp", fundsp::build(), fundsp::cpu_seconds);
+}
+
+/// How a program that was built plays.
+type Built = fn(&std::path::Path, usize, f64) -> Result<f64, Box<dyn Error>>;
+
+fn table(players: &[Player]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::ASCII_MARKDOWN);
+    let heads = VOICES.map(|voices| format!("{voices} voices"));
+    table.set_header([String::from("")].into_iter().chain(heads));
+    let mut row = |name: String, figure: &dyn Fn(usize) -> String| {
+        table.add_row([name].into_iter().chain((0..VOICES.len()).map(figure)));
+    };
+    for player in players {
+        row(player.name.into(), &|index| format!("{:.0}", player.rate(index)));
+    }
+    let chronus = &players[0];
+    for (name, other) in [("the bound", "hand-written bound"), ("scsynth", "scsynth")] {
+        if let Some(other) = players.iter().find(|player| player.name == other) {
+            row(format!("Chronus over {name}"), &|index| {
+                format!("{:.2}", chronus.rate(index) / other.rate(index))
+            });
+        }
+    }
+    row("Chronus, µs of CPU a voice and second".into(), &|index| {
+        format!("{:.1}", 1e6 / chronus.rate(index))
+    });
+    table
+}
