@@ -11,15 +11,30 @@ use std::time::{Duration, Instant};
 use comfy_table::{Table, presets};
 use serde_json::Value;
 
-use crate::engine::{Engine, Outcome, RECORDED};
+use crate::engine::{Engine, Outcome};
 
 /// Voices of five modules each.
 const VOICES: usize = 38;
+/// Where engines play whose every frame is compared.
+const RECORDED: &str = "wav:a.wav";
 /// Kinds that an edit may put into a voice: each has `in`, `out` and `cutoff`.
 const FILTERS: [&str; 4] = ["biquad", "ladder", "onepole", "svf"];
 
+/// What is done to the patch.
+#[derive(clap::Args)]
+pub struct Edits {
+    /// How many edits
+    #[arg(long, default_value_t = 1_000)]
+    edits: u64,
+    /// The seed of edits and kills
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
 /// Runs all of it; whether everything was as promised.
-pub fn bench(edits: u64, seed: u64) -> Result<bool, Box<dyn Error>> {
+pub fn bench(edits: &Edits) -> Result<bool, Box<dyn Error>> {
+    let Edits { edits, seed } = *edits;
+    crate::build()?;
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("large.toml");
     std::fs::write(&path, large_patch())?;

@@ -19,9 +19,6 @@ fn program() -> std::io::Result<PathBuf> {
     std::fs::canonicalize(target.join("release/chronus"))
 }
 
-/// Where engines play whose every frame is compared.
-pub const RECORDED: &str = "wav:a.wav";
-
 /// A running engine; killed if it is dropped before its end.
 pub struct Engine {
     process: Child,

@@ -9,7 +9,7 @@ use clap::Args;
 use comfy_table::{Table, presets};
 use serde_json::Value;
 
-use crate::engine::{Engine, Outcome, RECORDED};
+use crate::engine::{Engine, Outcome};
 
 /// What is done to the engines.
 #[derive(Args)]
@@ -31,6 +31,7 @@ pub struct Faults {
 /// Runs all campaigns; whether all that must be the same was.
 pub fn bench(faults: &Faults) -> Result<bool, Box<dyn Error>> {
     let Faults { free_running, real_time, ref lead, seed } = *faults;
+    crate::build()?;
     let free = campaign(&["--free-run", "--lead", lead], free_running, seed)?;
     let real = campaign(&["--lead", lead], real_time, seed)?;
     let calm = undisturbed(lead, real.took)?;
@@ -66,6 +67,9 @@ pub fn bench(faults: &Faults) -> Result<bool, Box<dyn Error>> {
     let real_is_well = gaps(&real) <= gaps(&calm) && only_gaps_differ(&real);
     Ok(free.different == 0 && only_gaps_differ(&calm) && real_is_well)
 }
+
+/// Where engines play whose every frame is compared.
+const RECORDED: &str = "wav:a.wav";
 
 /// Causes `faults` faults, one at a time, at random moments of an engine that plays a gated tone.
 fn campaign(arguments: &[&str], faults: u64, seed: u64) -> Result<Outcome, Box<dyn Error>> {

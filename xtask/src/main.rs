@@ -7,7 +7,6 @@ mod engine;
 mod faults;
 mod voices;
 
-use std::error::Error;
 use std::process::{Command, ExitCode};
 
 use clap::{Parser, Subcommand};
@@ -30,26 +29,19 @@ enum Bench {
     /// Faults free-running and in real time, CPU cost of a replica, idle cost of the supervisor
     Faults(faults::Faults),
     /// A patch of 200 modules, edited while workers are killed; the size of workers
-    Edits {
-        /// How many edits
-        #[arg(long, default_value_t = 1_000)]
-        edits: u64,
-        /// The seed of edits and kills
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-    },
+    Edits(edits::Edits),
     /// How many voices a core renders, beside other synthesizers with the same voice
     Voices(voices::Voices),
 }
 
 fn main() -> ExitCode {
     let Task::Bench(bench) = Cli::parse().task;
-    let done = match bench {
-        Bench::Faults(faults) => build().and_then(|()| faults::bench(&faults)),
-        Bench::Edits { edits, seed } => build().and_then(|()| edits::bench(edits, seed)),
+    let result = match bench {
+        Bench::Faults(faults) => faults::bench(&faults),
+        Bench::Edits(edits) => edits::bench(&edits),
         Bench::Voices(voices) => voices::bench(&voices).map(|()| true),
     };
-    match done {
+    match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -60,7 +52,7 @@ fn main() -> ExitCode {
 }
 
 /// Builds the engine that is measured, and says what it is measured on.
-fn build() -> Result<(), Box<dyn Error>> {
+fn build() -> Result<(), Box<dyn std::error::Error>> {
     let built =
         Command::new("cargo").args(["build", "--release", "--package", "chronus"]).status()?;
     if !built.success() {
@@ -78,13 +70,8 @@ fn machine() -> String {
     format!("{cores} cores, {}", model.trim_start_matches(['\t', ' ', ':']))
 }
 
-/// The commit that is checked out, and whether files were changed since.
+/// The commit that is checked out; a + marks changes since.
 fn commit() -> String {
-    let git = |arguments: &[&str]| {
-        let output = Command::new("git").args(arguments).output();
-        output.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned()).unwrap_or_default()
-    };
-    let changed = git(&["status", "--porcelain", "--untracked-files=no"]);
-    let more = if changed.is_empty() { "" } else { ", changed" };
-    git(&["rev-parse", "--short", "HEAD"]) + more
+    let output = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
+    output.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned()).unwrap_or_default()
 }

@@ -10,7 +10,7 @@ use chronus_dsp::catalog::CATALOG;
 use chronus_engine::patch::{Cable, Document, OutputPort, TargetPort};
 use chronus_engine::{
     BLOCK_FRAMES, CHANNELS, Command, Controls, Directory, Engine, Note, Patch, Recording,
-    Recordings,
+    RecordingSpec, Recordings,
 };
 use common::{RATE_HZ, play};
 
@@ -35,7 +35,7 @@ fn parse(kind: &str, text: &str) -> Patch {
 struct OneChannel;
 
 impl Recordings for OneChannel {
-    fn get(&self, file: &str) -> Option<Recording> {
+    fn get(&self, file: &str, module: &RecordingSpec) -> Option<Recording> {
         let bytes = std::fs::read(folder().join(file)).expect("a recording that an example names");
         let word = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
         let long = |at: usize| u32::from(word(at)) | u32::from(word(at + 2)) << 16;
@@ -45,7 +45,8 @@ impl Recordings for OneChannel {
         let whole = bytes[44..].chunks_exact(2);
         let samples =
             whole.map(|pair| f32::from(i16::from_le_bytes([pair[0], pair[1]])) / 32_768.0);
-        Some(Recording::new(Arc::new(samples.collect::<Vec<f32>>()), 1, long(24)))
+        let recording = Recording::new(Arc::new(samples.collect::<Vec<f32>>()), 1, long(24));
+        Some((module.prepare)(recording))
     }
 }
 

@@ -383,6 +383,26 @@ pub(crate) mod tests {
         u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
     }
 
+    /// Reads an RF64 file as its standard says, chunk by chunk: the bytes of its samples.
+    fn read_rf64(file: &[u8]) -> &[u8] {
+        assert_eq!((&file[..8], &file[8..12]), (&b"RF64\xff\xff\xff\xff"[..], &b"WAVE"[..]));
+        let (mut at, mut data_bytes) = (12, None);
+        loop {
+            let (id, size) = (&file[at..at + 4], &file[at + 4..at + 8]);
+            let size = u32::from_le_bytes(size.try_into().unwrap());
+            at += 8;
+            match id {
+                b"ds64" => data_bytes = Some(u64_at(file, at + 8) as usize),
+                b"data" => {
+                    assert_eq!(size, u32::MAX);
+                    return &file[at..at + data_bytes.unwrap()];
+                }
+                _ => {}
+            }
+            at += size as usize;
+        }
+    }
+
     fn ramp(samples: usize) -> Vec<f32> {
         (0..samples).map(|sample| sample as f32 / 1e5 - 0.5).collect()
     }
@@ -450,6 +470,14 @@ pub(crate) mod tests {
             assert_eq!(u64_at(file, 20), file.len() as u64 - 8);
             assert_eq!((u64_at(file, 28), u64_at(file, 36)), (data, 1001));
             assert_eq!(file.len() as u64, HEADER_BYTES + data);
+            // The samples from before the change and after it.
+            let read = read_rf64(file);
+            assert_eq!(read.len() as u64, data);
+            if format == WavFormat::F32 {
+                let sound = [ramp(2000), ramp(2)].concat();
+                let written: Vec<u8> = sound.iter().flat_map(|s| s.to_le_bytes()).collect();
+                assert!(read == written);
+            }
         }
     }
 

@@ -63,8 +63,7 @@ fn patch(voices: usize, gates: Gates) -> Result<Patch, Box<dyn Error>> {
 /// CPU seconds of rendering so many seconds, the start not counted.
 pub fn cpu_seconds(voices: usize, seconds: f64, gates: Gates) -> Result<f64, Box<dyn Error>> {
     let patch = patch(voices, gates)?;
-    let controls = Controls::of(&patch);
-    let mut engine = Engine::new(patch.clone(), RATE_HZ, controls, 0, &NoRecordings)?;
+    let mut engine = Engine::new(patch.clone(), RATE_HZ, Controls::of(&patch), 0, &NoRecordings)?;
     let mut block = [0.0; BLOCK_FRAMES * CHANNELS];
     if gates != Gates::Closed {
         for entry in Directory::of(&patch).modules().filter(|entry| entry.has_gate()) {
