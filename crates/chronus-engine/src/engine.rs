@@ -47,9 +47,13 @@ pub struct Engine {
     remains: ArrayVec<Preparation, 2>,
     /// The first frame of the block under way, since the performance began.
     block_start: u64,
-    /// The block under way, rendered up to `frames_done`.
-    block: Block,
+    /// The block under way: what the patch gave, up to `frames_done`.
+    heard: [[f32; CHANNELS]; BLOCK_FRAMES],
     frames_done: usize,
+    /// How far that is what is played, in place.
+    frames_out: usize,
+    /// How far the change of patches had come in each frame.
+    shares: Shares,
 }
 
 /// One patch gives way to the next.
@@ -89,8 +93,10 @@ impl Engine {
             change: None,
             remains: ArrayVec::new(),
             block_start: first_frame,
-            block: [0.0; BLOCK_FRAMES * CHANNELS],
+            heard: [[0.0; CHANNELS]; BLOCK_FRAMES],
             frames_done: 0,
+            frames_out: 0,
+            shares: [1.0; BLOCK_FRAMES],
         };
         let Self { schedule, controls, .. } = &mut engine;
         for (module, param, value) in controls.param_values() {
@@ -190,8 +196,9 @@ impl Engine {
     /// Renders the rest of the block under way and begins the next.
     pub fn render(&mut self, block: &mut Block) {
         self.render_to(BLOCK_FRAMES);
-        *block = self.block;
-        self.frames_done = 0;
+        self.put_out();
+        block.copy_from_slice(self.heard.as_flattened());
+        (self.frames_done, self.frames_out) = (0, 0);
         self.block_start += BLOCK_FRAMES as u64;
     }
 
@@ -248,33 +255,48 @@ impl Engine {
     /// Renders frames in none of which a change of patches begins or ends.
     fn render_piece(&mut self, end: usize, fade_frames: usize) {
         let frames = self.frames_done..end;
-        let mut shares: Shares = [1.0; BLOCK_FRAMES];
+        self.shares[frames.clone()].fill(1.0);
         if let Some(change) = &mut self.change {
-            for share in &mut shares[frames.clone()] {
+            for share in &mut self.shares[frames.clone()] {
                 change.frames_done += 1;
                 *share = change.frames_done as f32 / fade_frames as f32;
             }
         }
         let transport = self.controls.timeline().at(self.frame(), self.rate_hz);
-        self.schedule.process(frames.clone(), transport, &shares);
+        self.schedule.process(frames.clone(), transport, &self.shares);
         let (left, right) = self.schedule.heard();
-        let before = self.change.as_mut().and_then(|change| change.preparation.output.as_mut());
-        let mut before = before;
-        for frame in frames {
-            let gain = self.master.step();
-            let heard = [left[frame] * gain, right[frame] * gain];
-            let mut out = self.output.process(heard);
-            if let Some(before) = &mut before {
-                let (was, share) = (before.process(heard), shares[frame]);
-                out = std::array::from_fn(|c| was[c] + (out[c] - was[c]) * share);
-            }
-            self.block[CHANNELS * frame..][..CHANNELS].copy_from_slice(&out);
+        for frame in frames.clone() {
+            self.heard[frame] = [left[frame], right[frame]];
         }
+        self.master.apply(&mut self.heard[frames]);
         self.frames_done = end;
+    }
+
+    /// Has what was rendered so far pass the last stage. That is done for a whole block at once, unless
+    /// something happens to that stage in the midst of it: other commands must not divide it, for its last
+    /// bits depend on where it is divided.
+    fn put_out(&mut self) {
+        let frames = self.frames_out..self.frames_done;
+        let out = &mut self.heard[frames.clone()];
+        let before = self.change.as_mut().and_then(|change| change.preparation.output.as_mut());
+        if let Some(before) = before {
+            let mut all = [[0.0; CHANNELS]; BLOCK_FRAMES];
+            let was = &mut all[frames.clone()];
+            was.copy_from_slice(out);
+            before.process(was);
+            self.output.process(out);
+            for ((out, was), share) in out.iter_mut().zip(was).zip(&self.shares[frames]) {
+                *out = std::array::from_fn(|c| was[c] + (out[c] - was[c]) * share);
+            }
+        } else {
+            self.output.process(out);
+        }
+        self.frames_out = self.frames_done;
     }
 
     /// Ends a change of patches.
     fn settle(&mut self) {
+        self.put_out();
         if let Some(Change { mut preparation, .. }) = self.change.take() {
             preparation.settle(&mut self.schedule);
             if self.remains.is_full() {

@@ -3,6 +3,8 @@
 use chronus_dsp::math::frames_of_ms;
 use chronus_dsp::smooth::Ramp;
 
+use crate::CHANNELS;
+
 const MUTE_MS: f32 = 10.0;
 const FADE_IN_MS: f32 = 20.0;
 
@@ -29,10 +31,15 @@ impl Master {
         self.gain.follow(gain_if(muted), frames_of_ms(FADE_IN_MS, self.rate_hz));
     }
 
-    /// The gain of the next frame.
-    #[inline]
-    pub fn step(&mut self) -> f32 {
-        self.gain.step()
+    /// Turns the next frames up or down.
+    pub fn apply(&mut self, frames: &mut [[f32; CHANNELS]]) {
+        if !self.gain.is_moving() && self.gain.value() == 1.0 {
+            return;
+        }
+        for frame in frames {
+            let gain = self.gain.step();
+            *frame = frame.map(|sample| sample * gain);
+        }
     }
 }
 

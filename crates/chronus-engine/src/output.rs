@@ -27,14 +27,15 @@ impl OutputStage {
         }
     }
 
-    pub fn process(&mut self, mut frame: [f32; CHANNELS]) -> [f32; CHANNELS] {
+    /// Makes frames fit for the world, in place. How a signal is divided into calls may show in its last
+    /// bits.
+    pub fn process(&mut self, frames: &mut [[f32; CHANNELS]]) {
         if let Some(blocker) = &mut self.dc_blocker {
-            frame = blocker.process(frame);
+            blocker.process(frames);
         }
         if let Some(limiter) = &mut self.limiter {
-            frame = limiter.process(frame);
+            limiter.process(frames);
         }
-        frame
     }
 
     /// How many frames the limiter delays the sound; 0 without one.

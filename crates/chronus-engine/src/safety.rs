@@ -18,7 +18,8 @@ const UNITY: u64 = 1 << 30;
 
 /// Takes what is constant out of a signal: a first-order high-pass.
 pub(crate) struct DcBlocker {
-    pole: f64,
+    /// The first to fourth power of the pole.
+    poles: [f64; 4],
     last: [f64; CHANNELS],
     state: [f64; CHANNELS],
 }
@@ -26,22 +27,62 @@ pub(crate) struct DcBlocker {
 impl DcBlocker {
     pub fn new(rate_hz: u32) -> Self {
         let pole = 1.0 - core::f64::consts::TAU * DC_CORNER_HZ / f64::from(rate_hz);
-        Self { pole, last: [0.0; CHANNELS], state: [0.0; CHANNELS] }
+        let square = pole * pole;
+        let poles = [pole, square, square * pole, square * square];
+        Self { poles, last: [0.0; CHANNELS], state: [0.0; CHANNELS] }
     }
 
     pub fn reset(&mut self) {
         (self.last, self.state) = ([0.0; CHANNELS], [0.0; CHANNELS]);
     }
 
-    pub fn process(&mut self, frame: [f32; CHANNELS]) -> [f32; CHANNELS] {
-        std::array::from_fn(|c| {
-            let input = f64::from(if frame[c].is_finite() { frame[c] } else { 0.0 });
-            let out = input - self.last[c] + self.pole * self.state[c];
-            self.last[c] = input;
-            self.state[c] = if out.abs() < SILENCE { 0.0 } else { out };
-            out as f32
-        })
+    /// Four frames at a time, each from the state before all four, so that no frame waits for the one
+    /// before it.
+    pub fn process(&mut self, frames: &mut [[f32; CHANNELS]]) {
+        let (fours, rest) = frames.as_chunks_mut::<4>();
+        for frames in fours {
+            let steps = frames.map(|frame| self.step(frame));
+            let [p1, p2, p3, p4] = self.poles;
+            for c in 0..CHANNELS {
+                let [d0, d1, d2, d3] = steps.map(|step| step[c]);
+                let state = self.state[c];
+                let outs = [
+                    d0 + p1 * state,
+                    d1 + p1 * d0 + p2 * state,
+                    d2 + p1 * d1 + p2 * d0 + p3 * state,
+                    d3 + p1 * d2 + p2 * d1 + p3 * d0 + p4 * state,
+                ];
+                for (frame, out) in frames.iter_mut().zip(outs) {
+                    frame[c] = out as f32;
+                }
+                self.state[c] = outs[3];
+            }
+        }
+        for frame in rest {
+            let step = self.step(*frame);
+            for c in 0..CHANNELS {
+                self.state[c] = step[c] + self.poles[0] * self.state[c];
+                frame[c] = self.state[c] as f32;
+            }
+        }
+        for state in &mut self.state {
+            *state = if state.abs() < SILENCE { 0.0 } else { *state };
+        }
     }
+
+    /// By how much a frame differs from the last.
+    #[inline]
+    fn step(&mut self, frame: [f32; CHANNELS]) -> [f64; CHANNELS] {
+        let frame = frame.map(|sample| f64::from(finite(sample)));
+        let last = core::mem::replace(&mut self.last, frame);
+        core::array::from_fn(|c| frame[c] - last[c])
+    }
+}
+
+/// The sample, or silence if it is no number.
+#[inline]
+fn finite(sample: f32) -> f32 {
+    if sample.abs() <= f32::MAX { sample } else { 0.0 }
 }
 
 /// Turns down what would be louder than the ceiling, before it comes, for both channels alike. What
@@ -50,8 +91,9 @@ impl DcBlocker {
 /// The gain that a frame needs is held for the look-ahead, released slowly, and averaged over the
 /// look-ahead: the average over a window in which every value is small enough is small enough.
 pub(crate) struct Limiter {
-    /// The frames on their way, oldest first.
-    delayed: VecDeque<[f32; CHANNELS]>,
+    /// The frames on their way, in a circle, and where the oldest is.
+    delayed: Box<[[f32; CHANNELS]]>,
+    oldest: usize,
     /// Needed gains with the frames that need them, ascending: the first is the least in the window.
     needed: VecDeque<(u64, u64)>,
     released: f64,
@@ -68,7 +110,8 @@ impl Limiter {
         let window = ((f64::from(rate_hz) * LOOK_AHEAD_MS / 1000.0) as usize).max(1);
         let release_frames = f64::from(rate_hz) * RELEASE_MS / 1000.0;
         let mut limiter = Self {
-            delayed: VecDeque::with_capacity(window),
+            delayed: vec![[0.0; CHANNELS]; window - 1].into_boxed_slice(),
+            oldest: 0,
             needed: VecDeque::with_capacity(window + 1),
             released: 1.0,
             release: 1.0 - libm::exp(-1.0 / release_frames),
@@ -82,8 +125,8 @@ impl Limiter {
     }
 
     pub fn reset(&mut self) {
-        self.delayed.clear();
-        self.delayed.resize(self.window - 1, [0.0; CHANNELS]);
+        self.delayed.fill([0.0; CHANNELS]);
+        self.oldest = 0;
         self.needed.clear();
         self.gains.clear();
         self.gains.resize(self.window, UNITY);
@@ -97,20 +140,43 @@ impl Limiter {
         self.window - 1
     }
 
-    pub fn process(&mut self, frame: [f32; CHANNELS]) -> [f32; CHANNELS] {
-        let frame = frame.map(|sample| if sample.is_finite() { sample } else { 0.0 });
+    pub fn process(&mut self, frames: &mut [[f32; CHANNELS]]) {
+        let mut peak = 0.0_f32;
+        for sample in frames.as_flattened_mut() {
+            *sample = finite(*sample);
+            peak = peak.max(sample.abs());
+        }
+        if peak <= CEILING && self.is_at_rest() {
+            return self.delay(frames);
+        }
+        for frame in frames {
+            self.process_frame(frame);
+        }
+    }
+
+    fn process_frame(&mut self, frame: &mut [f32; CHANNELS]) {
         let peak = frame.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
         let needed = if peak > CEILING { f64::from(CEILING) / f64::from(peak) } else { 1.0 };
-        self.delayed.push_back(frame);
-        let frame = self.delayed.pop_front().unwrap_or(frame);
+        self.delay(core::slice::from_mut(frame));
         if needed < 1.0 || !self.is_at_rest() {
             self.push_gain((needed * UNITY as f64) as u64);
         }
         if self.sum == UNITY * self.window as u64 {
-            return frame;
+            return;
         }
         let gain = self.sum as f64 / (UNITY * self.window as u64) as f64;
-        frame.map(|sample| ((f64::from(sample) * gain) as f32).clamp(-CEILING, CEILING))
+        *frame = frame.map(|sample| ((f64::from(sample) * gain) as f32).clamp(-CEILING, CEILING));
+    }
+
+    /// Exchanges frames for those of so long ago.
+    fn delay(&mut self, mut frames: &mut [[f32; CHANNELS]]) {
+        while !frames.is_empty() && !self.delayed.is_empty() {
+            let delayed = &mut self.delayed[self.oldest..];
+            let (now, later) = frames.split_at_mut(delayed.len().min(frames.len()));
+            delayed[..now.len()].swap_with_slice(now);
+            self.oldest = (self.oldest + now.len()) % self.delayed.len();
+            frames = later;
+        }
     }
 
     /// Whether nothing has been turned down for so long that one more quiet frame changes nothing.
@@ -146,6 +212,25 @@ mod tests {
 
     const RATE_HZ: u32 = 48_000;
 
+    fn one(limiter: &mut Limiter, frame: [f32; CHANNELS]) -> [f32; CHANNELS] {
+        let mut frames = [frame];
+        limiter.process(&mut frames);
+        frames[0]
+    }
+
+    #[test]
+    fn a_limiter_may_be_given_any_number_of_frames_at_once() {
+        let frames = |level: fn(u64) -> f32| -> Vec<[f32; CHANNELS]> {
+            (0..20_000).map(|n| [noise(n) * level(n), noise(n + 3) * level(n)]).collect()
+        };
+        let input = frames(|n| if (n / 3000) % 2 == 1 { 2.0 } else { 0.8 });
+        let (mut all, mut single) = (input.clone(), input);
+        let (mut a, mut b) = (Limiter::new(RATE_HZ), Limiter::new(RATE_HZ));
+        all.chunks_mut(37).for_each(|frames| a.process(frames));
+        single.iter_mut().for_each(|frame| *frame = one(&mut b, *frame));
+        assert_eq!(all, single);
+    }
+
     /// A noise of so much amplitude, the same each time.
     fn noise(n: u64) -> f32 {
         let mixed = (n ^ 0x5bd1_e995).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -159,7 +244,8 @@ mod tests {
             let mut loudest = 0.0_f32;
             for n in 0..200_000_u64 {
                 let level = [0.5, 3.0, 1.0, 1e30, 0.9, 50.0][(n / 7919) as usize % 6];
-                let [left, right] = limiter.process([noise(n) * level, noise(n + 7) * level * 0.3]);
+                let [left, right] =
+                    one(&mut limiter, [noise(n) * level, noise(n + 7) * level * 0.3]);
                 loudest = loudest.max(left.abs()).max(right.abs());
             }
             assert!(loudest <= CEILING && loudest > 0.9, "{loudest} at {rate_hz} Hz");
@@ -170,14 +256,14 @@ mod tests {
     fn what_is_quiet_enough_passes_bit_for_bit_also_after_something_loud() {
         let mut limiter = Limiter::new(RATE_HZ);
         for n in 0..3000 {
-            limiter.process([noise(n) * 4.0; CHANNELS]);
+            one(&mut limiter, [noise(n) * 4.0; CHANNELS]);
         }
         for n in 0..200_000 {
-            limiter.process([noise(n) * 0.9; CHANNELS]);
+            one(&mut limiter, [noise(n) * 0.9; CHANNELS]);
         }
         let delay = limiter.delay_frames() as u64;
         for n in 0..2000 {
-            let heard = limiter.process([noise(n) * 0.9, noise(n + 1) * 0.5]);
+            let heard = one(&mut limiter, [noise(n) * 0.9, noise(n + 1) * 0.5]);
             if n >= delay {
                 assert_eq!(heard, [noise(n - delay) * 0.9, noise(n - delay + 1) * 0.5]);
             }
@@ -189,9 +275,11 @@ mod tests {
         let (mut limiter, mut blocker) = (Limiter::new(RATE_HZ), DcBlocker::new(RATE_HZ));
         for n in 0..1000 {
             let bad = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY][n % 3];
-            let heard = limiter.process(blocker.process([bad, 0.5]));
-            assert!(heard.iter().all(|sample| sample.is_finite()), "frame {n}: {heard:?}");
-            assert!(limiter.process([bad; CHANNELS]).iter().all(|sample| sample.is_finite()));
+            let mut heard = [[bad, 0.5]];
+            blocker.process(&mut heard);
+            limiter.process(&mut heard);
+            assert!(heard[0].iter().all(|sample| sample.is_finite()), "frame {n}: {heard:?}");
+            assert!(one(&mut limiter, [bad; CHANNELS]).iter().all(|sample| sample.is_finite()));
         }
     }
 
@@ -200,14 +288,17 @@ mod tests {
         let mut blocker = DcBlocker::new(RATE_HZ);
         let mut last = [1.0; CHANNELS];
         for _ in 0..RATE_HZ {
-            last = blocker.process([0.5; CHANNELS]);
+            let mut frames = [[0.5; CHANNELS]; 7];
+            blocker.process(&mut frames);
+            last = frames[6];
         }
         assert!(last[0].abs() < 1e-6, "{last:?} after a second");
         let mut loudest = 0.0_f32;
         for n in 0..RATE_HZ {
             let angle = core::f64::consts::TAU * 20.0 * f64::from(n) / f64::from(RATE_HZ);
-            let [left, _] = blocker.process([libm::sin(angle) as f32; CHANNELS]);
-            loudest = if n > RATE_HZ / 2 { loudest.max(left.abs()) } else { 0.0 };
+            let mut frame = [[libm::sin(angle) as f32; CHANNELS]];
+            blocker.process(&mut frame);
+            loudest = if n > RATE_HZ / 2 { loudest.max(frame[0][0].abs()) } else { 0.0 };
         }
         assert!(loudest > 0.966, "20 Hz loses less than 0.3 dB: {loudest}");
     }

@@ -23,8 +23,6 @@ use chronus::Gates;
 const BLOCK: usize = chronus_engine::BLOCK_FRAMES;
 /// Frames in a second.
 const RATE_HZ: u32 = 48_000;
-/// Voices at once.
-const VOICES: [usize; 4] = [16, 64, 256, 1024];
 // The voice, the same for all.
 const ATTACK_S: f32 = 0.01;
 const DECAY_S: f32 = 0.1;
@@ -43,6 +41,9 @@ fn gain(voices: usize) -> f32 {
     0.5 / voices as f32
 }
 
+/// The row that others are compared with.
+const HELD: &str = "Chronus, notes held";
+
 /// What is measured.
 #[derive(Args)]
 pub struct Voices {
@@ -52,6 +53,12 @@ pub struct Voices {
     /// Measure Chronus and the bound only
     #[arg(long)]
     alone: bool,
+    /// Measure only what has this in its name
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Voices at once
+    #[arg(long, value_delimiter = ',', default_values_t = [16, 64, 256, 1024])]
+    voices: Vec<usize>,
 }
 
 /// Something that plays voices: CPU seconds for so many of them and so many seconds, start-up included
@@ -65,7 +72,7 @@ struct Player {
     /// Voice-seconds of one measurement: about half a second of CPU time.
     work: f64,
     /// The least CPU seconds so far of the short and the long run, for each number of voices.
-    least: [[f64; 2]; VOICES.len()],
+    least: Vec<[f64; 2]>,
 }
 
 impl Player {
@@ -74,7 +81,7 @@ impl Player {
         work: f64,
         play: impl Fn(usize, f64) -> Result<f64, Box<dyn Error>> + 'static,
     ) -> Self {
-        Self { name, play: Box::new(play), work, least: [[f64::INFINITY; 2]; VOICES.len()] }
+        Self { name, play: Box::new(play), work, least: Vec::new() }
     }
 
     /// Seconds of the short and the long run; what lies between them is measured, so that the start is
@@ -84,18 +91,20 @@ impl Player {
         [long / 4.0, long]
     }
 
-    fn measure(&mut self, index: usize) -> Result<(), Box<dyn Error>> {
-        let seconds = self.seconds(VOICES[index]);
+    fn measure(&mut self, index: usize, voices: usize) -> Result<(), Box<dyn Error>> {
+        let seconds = self.seconds(voices);
+        self.least.resize(self.least.len().max(index + 1), [f64::INFINITY; 2]);
         for (least, seconds) in self.least[index].iter_mut().zip(seconds) {
-            *least = least.min((self.play)(VOICES[index], seconds)?);
+            *least = least.min((self.play)(voices, seconds)?);
         }
         Ok(())
     }
 
     /// Voice-seconds per CPU second.
     fn rate(&self, index: usize) -> f64 {
-        let ([short, long], [short_s, long_s]) = (self.least[index], self.seconds(VOICES[index]));
-        (long_s - short_s) * VOICES[index] as f64 / (long - short)
+        // Of one voice both are the work.
+        let ([short, long], [short_s, long_s]) = (self.least[index], self.seconds(1));
+        (long_s - short_s) / (long - short)
     }
 }
 
@@ -104,7 +113,7 @@ pub fn bench(options: &Voices) -> Result<(), Box<dyn Error>> {
     chronus_os::float::flush_denormals();
     let folder = TempDir::new()?;
     let mut players = vec![
-        Player::new("Chronus, notes held", 10_000.0, |voices, seconds| {
+        Player::new(HELD, 10_000.0, |voices, seconds| {
             chronus::cpu_seconds(voices, seconds, Gates::Open)
         }),
         Player::new("Chronus, envelopes moving", 10_000.0, |voices, seconds| {
@@ -121,18 +130,20 @@ pub fn bench(options: &Voices) -> Result<(), Box<dyn Error>> {
     if !options.alone {
         peers(&folder, &mut players, &mut missing);
     }
+    players.retain(|player| player.name.contains(&options.only));
     for round in 0..options.rounds.max(1) {
         eprint!("\rround {} of {}", round + 1, options.rounds.max(1));
-        for index in 0..VOICES.len() {
+        for (index, &voices) in options.voices.iter().enumerate() {
             for player in &mut players {
-                player.measure(index).map_err(|error| format!("{}: {error}", player.name))?;
+                let name = player.name;
+                player.measure(index, voices).map_err(|error| format!("{name}: {error}"))?;
             }
         }
     }
-    eprintln!();
+    eprintln!("\r                ");
     println!("{}, commit {}\n", machine(), commit());
     println!("Voice-seconds per CPU second at {RATE_HZ} Hz, start-up not counted\n");
-    println!("{}\n", table(&players));
+    println!("{}\n", table(&players, &options.voices));
     for line in missing {
         println!("{line}");
     }
@@ -178,18 +189,18 @@ fn peers(folder: &TempDir, players: &mut Vec<Player>, missing: &mut Vec<String>)
 /// How a program that was built plays.
 type Built = fn(&std::path::Path, usize, f64) -> Result<f64, Box<dyn Error>>;
 
-fn table(players: &[Player]) -> Table {
+fn table(players: &[Player], voices: &[usize]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::ASCII_MARKDOWN);
-    let heads = VOICES.map(|voices| format!("{voices} voices"));
+    let heads = voices.iter().map(|voices| format!("{voices} voices"));
     table.set_header([String::from("")].into_iter().chain(heads));
     let mut row = |name: String, figure: &dyn Fn(usize) -> String| {
-        table.add_row([name].into_iter().chain((0..VOICES.len()).map(figure)));
+        table.add_row([name].into_iter().chain((0..voices.len()).map(figure)));
     };
     for player in players {
         row(player.name.into(), &|index| format!("{:.0}", player.rate(index)));
     }
-    let chronus = &players[0];
+    let Some(chronus) = players.iter().find(|player| player.name == HELD) else { return table };
     for (name, other) in [("the bound", "hand-written bound"), ("scsynth", "scsynth")] {
         if let Some(other) = players.iter().find(|player| player.name == other) {
             row(format!("Chronus over {name}"), &|index| {
