@@ -257,6 +257,9 @@ impl<'a> Io<'a> {
     }
 
     /// Parameter `index` in the frames to be rendered.
+    ///
+    /// # Panics
+    /// If the spec has no such parameter, or the module does not have `C` channels.
     #[inline(always)]
     pub fn param<const C: usize>(&self, index: usize) -> Param<'a, C> {
         match self.params[index] {

@@ -76,7 +76,7 @@ fn cookbook(mode: usize, cutoff_hz: f64, q: f64, gain_db: f64, rate_hz: u32) -> 
     let poles = [1.0 + alpha, -2.0 * cos, 1.0 - alpha];
     let [b0, b1, b2] = match mode {
         0 => [(1.0 - cos) / 2.0, 1.0 - cos, (1.0 - cos) / 2.0],
-        1 => [(1.0 + cos) / 2.0, -(1.0 + cos), (1.0 + cos) / 2.0],
+        1 => [f64::midpoint(1.0, cos), -(1.0 + cos), f64::midpoint(1.0, cos)],
         2 => [alpha, 0.0, -alpha],
         3 => [1.0, -2.0 * cos, 1.0],
         4 => [1.0 - alpha, -2.0 * cos, 1.0 + alpha],

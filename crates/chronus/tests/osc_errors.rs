@@ -46,9 +46,13 @@ fn no_message_can_shut_a_worker_down() {
     engine.send("/gate/adsr", &["on"]);
     // On a busy machine the two may change roles, but they must be the same two.
     let both = || {
-        let mut pids = [engine.pid_of("primary"), engine.pid_of("standby")];
+        // From one answer, because roles may change between two.
+        let status = engine.wait_for("both workers", |status| {
+            ["primary", "standby"].iter().all(|role| support::find_role(status, role).is_some())
+        });
+        let mut pids = ["primary", "standby"].map(|role| support::find_role(&status, role));
         pids.sort_unstable();
-        pids
+        pids.map(|pid| pid.expect("found"))
     };
     let workers = both();
     for address in ["/shutdown", "/quit", "/engine/shutdown", "/engine/quit", "/worker/0/shutdown"]

@@ -2,6 +2,8 @@
 //! a group of voices in registers for a whole block, the same sine and filter, no fused multiply-add, no
 //! library function.
 
+#![expect(clippy::inline_always, reason = "only what is inlined becomes vectors")]
+
 use std::hint::black_box;
 
 use chronus_dsp::math::sine_of_phase;

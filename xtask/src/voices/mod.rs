@@ -193,7 +193,7 @@ fn table(players: &[Player], voices: &[usize]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::ASCII_MARKDOWN);
     let heads = voices.iter().map(|voices| format!("{voices} voices"));
-    table.set_header([String::from("")].into_iter().chain(heads));
+    table.set_header([String::new()].into_iter().chain(heads));
     let mut row = |name: String, figure: &dyn Fn(usize) -> String| {
         table.add_row([name].into_iter().chain((0..voices.len()).map(figure)));
     };

@@ -344,12 +344,11 @@ impl<const C: usize> Module for Adsr<C> {
         while n < out.len() {
             match &params {
                 Params::InAll(params) if n == 0 => self.see_in_all(*params),
-                Params::InAll(_) => (),
                 Params::Each(params, is_moving) if n == 0 || *is_moving => {
                     let [attack, decay, sustain, release] = params;
                     self.see([attack.at(n), decay.at(n), sustain.at(n), release.at(n)]);
                 }
-                Params::Each(..) => (),
+                Params::InAll(_) | Params::Each(..) => (),
             }
             if n == 0 && self.asked != Asked::default() {
                 self.answer();
