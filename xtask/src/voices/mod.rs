@@ -45,6 +45,7 @@ fn gain(voices: usize) -> f32 {
 const HELD: &str = "Chronus, notes held";
 
 /// What is measured.
+#[expect(clippy::struct_field_names, reason = "the option is called so")]
 #[derive(Args)]
 pub struct Voices {
     /// How often everything is measured; the least of all counts
