@@ -2,7 +2,7 @@
 //! with the patch this is all that a fresh engine needs to play on.
 
 use arrayvec::ArrayVec;
-use chronus_dsp::{CHANNELS_MAX, ModuleSpec, Note, TEXT_MAX};
+use chronus_dsp::{CHANNELS_MAX, Instance, ModuleSpec, Note, TEXT_MAX};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -244,28 +244,6 @@ impl Controls {
         Some(Effect::Text { module: at, text, value })
     }
 
-    /// Every parameter target as (module, parameter, value), by position.
-    pub(crate) fn param_values(&self) -> impl Iterator<Item = (usize, usize, f32)> {
-        self.modules.iter().enumerate().flat_map(|(module, controls)| {
-            let params = controls.now.params.iter().enumerate();
-            params.map(move |(param, &value)| (module, param, value))
-        })
-    }
-
-    /// Every text as (module, text, value), by position.
-    pub(crate) fn text_values(&self) -> impl Iterator<Item = (usize, usize, &str)> {
-        self.modules.iter().enumerate().flat_map(|(module, controls)| {
-            let texts = controls.now.texts.iter().enumerate();
-            texts.map(move |(text, value)| (module, text, value.as_str()))
-        })
-    }
-
-    /// Position, whether its gate is open, and its held notes, of every module.
-    pub(crate) fn held(&self) -> impl Iterator<Item = (usize, bool, &[Note])> {
-        let modules = self.modules.iter().enumerate();
-        modules.map(|(module, controls)| (module, controls.gate, &controls.notes[..]))
-    }
-
     /// Whether module `at` has other parameters or texts than module `before` of the controls `old`.
     pub(crate) fn differs(&self, at: usize, old: &Self, before: usize) -> bool {
         self.modules[at].now != old.modules[before].now
@@ -282,12 +260,18 @@ impl Controls {
         }
         if is_new {
             module.reset();
-            if controls.gate {
-                module.set_gate(true);
-            }
-            for note in &controls.notes {
-                module.note(*note);
-            }
+            self.trigger_held(at, module);
+        }
+    }
+
+    /// Triggers the gate of the module at a position, if it is open, and begins the notes that it holds.
+    pub(crate) fn trigger_held(&self, at: usize, module: &mut Instance) {
+        let controls = &self.modules[at];
+        if controls.gate {
+            module.set_gate(true);
+        }
+        for note in &controls.notes {
+            module.note(*note);
         }
     }
 

@@ -98,14 +98,9 @@ impl Engine {
             frames_out: 0,
             shares: [1.0; BLOCK_FRAMES],
         };
-        let Self { schedule, controls, .. } = &mut engine;
-        for (module, param, value) in controls.param_values() {
-            schedule.module(module).into_iter().for_each(|module| module.set_param(param, value));
+        for at in 0..engine.patch.modules().len() {
+            engine.controls.bring(at, &mut engine.schedule, true);
         }
-        for (module, text, value) in controls.text_values() {
-            schedule.module(module).into_iter().for_each(|module| module.set_text(text, value));
-        }
-        engine.reset_modules();
         Ok(engine)
     }
 
@@ -309,13 +304,9 @@ impl Engine {
     /// All modules as new; the gates that are open trigger.
     fn reset_modules(&mut self) {
         self.schedule.reset();
-        for (module, gate, notes) in self.controls.held() {
-            let Some(module) = self.schedule.module(module) else { continue };
-            if gate {
-                module.set_gate(true);
-            }
-            for note in notes {
-                module.note(*note);
+        for at in 0..self.patch.modules().len() {
+            if let Some(module) = self.schedule.module(at) {
+                self.controls.trigger_held(at, module);
             }
         }
     }
