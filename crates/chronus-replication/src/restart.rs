@@ -1,13 +1,15 @@
 //! How often a worker is re-created: at once after an honest death, ever more slowly after deaths of
 //! their own doing that come too quickly. It never gives up, and never loops.
 
+use crate::blame::Cause;
+
 /// How a worker came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Death {
     /// Somebody ended it. That says nothing about the next one.
     Killed,
-    /// It crashed or ended by itself: the next one may do the same.
-    OfItself,
+    /// It crashed or ended by itself, in this way: the next one may do the same.
+    OfItself(Cause),
 }
 
 /// Slows down forks that fail and workers that die young.
@@ -34,7 +36,7 @@ impl BackOff {
     /// Notes the death of a worker that had hardly begun; returns the delay before the next attempt.
     /// Whoever kills one child after another costs at most a thousand forks a second.
     pub fn died_young(&mut self, now_ns: u64, death: Death) -> u64 {
-        if death == Death::OfItself {
+        if matches!(death, Death::OfItself(_)) {
             self.failures += 1;
             return self.delay(now_ns);
         }
@@ -104,11 +106,11 @@ mod tests {
     fn young_deaths_are_forgiven_then_delayed_up_to_a_second() {
         let mut back_off = BackOff::default();
         let delays: Vec<u64> =
-            (0..16).map(|_| back_off.died_young(0, Death::OfItself) / 1_000_000).collect();
+            (0..16).map(|_| back_off.died_young(0, Death::OfItself(Cause::Signal(6))) / 1_000_000).collect();
         assert_eq!(delays, [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 1000]);
         assert!(!back_off.permits(999_999_999) && back_off.permits(1_000_000_000));
         back_off.thrived(5);
-        assert_eq!(back_off.died_young(5, Death::OfItself), 0);
+        assert_eq!(back_off.died_young(5, Death::OfItself(Cause::Signal(6))), 0);
     }
 
     #[test]

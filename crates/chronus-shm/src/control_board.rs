@@ -3,10 +3,12 @@
 //! A block is sealed by writing its seal and then raising the count of sealed blocks; a worker that
 //! sees the count sees the seal, and through it every entry of the log that the block needs.
 
+use chronus_replication::amendment::POSITION_BITS;
 use chronus_replication::lockstep::Order;
 use chronus_replication::{BlockIndex, SLOTS, Seal, Slot};
 
 use crate::command_log::{LOG_ENTRIES, LogEntry};
+use crate::settlement::Settlement;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Seals that are kept. A worker further behind than this can't go on.
@@ -20,6 +22,8 @@ pub struct LogRegion {
     pub board: ControlBoard,
     /// The seals, by block.
     pub seals: [AtomicU64; SEALS],
+    /// What was played, and what was decided about blocks after they were sealed.
+    pub settlement: Settlement,
     /// The command log.
     pub entries: [LogEntry; LOG_ENTRIES],
 }
@@ -150,8 +154,7 @@ pub fn seal_of(seals: &[AtomicU64], block: BlockIndex) -> Result<u64, SealGone> 
     }
 }
 
-/// 2^40 commands are a thousand a second for 34 years; the block's low bits tell an overwritten seal.
-const POSITION_BITS: u32 = 40;
+/// The block's low bits tell an overwritten seal.
 const BLOCK_MASK: u64 = (1 << (64 - POSITION_BITS)) - 1;
 
 fn encode(seal: Seal) -> u64 {
