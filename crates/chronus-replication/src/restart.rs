@@ -98,6 +98,34 @@ impl Intensity {
     }
 }
 
+/// How soon a culprit may be given another try: after a second, then each time after twice as long.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Probation {
+    offences: u32,
+    last_ns: u64,
+}
+
+const FIRST_WAIT_NS: u64 = 1_000_000_000;
+const LONGEST_WAIT_NS: u64 = 600_000_000_000;
+
+impl Probation {
+    /// It did harm, at `now_ns`. After twice the longest wait without harm, what was before is forgotten.
+    pub fn offend(&mut self, now_ns: u64) {
+        if now_ns.saturating_sub(self.last_ns) > 2 * LONGEST_WAIT_NS {
+            self.offences = 0;
+        }
+        self.offences += 1;
+        self.last_ns = now_ns;
+    }
+
+    /// How long from `now_ns` it must wait for another try.
+    pub fn wait_ns(&self, now_ns: u64) -> u64 {
+        let Some(doublings) = self.offences.checked_sub(1) else { return 0 };
+        let wait_ns = (FIRST_WAIT_NS << doublings.min(20)).min(LONGEST_WAIT_NS);
+        (self.last_ns + wait_ns).saturating_sub(now_ns)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +157,23 @@ mod tests {
         assert_eq!(back_off.fork_failed(7), 2_000_000, "an older worker's success is no news");
         back_off.thrived(8);
         assert_eq!(back_off.fork_failed(9), 1_000_000);
+    }
+
+    #[test]
+    fn a_culprit_waits_twice_as_long_each_time() {
+        const S: u64 = 1_000_000_000;
+        let mut probation = Probation::default();
+        assert_eq!(probation.wait_ns(0), 0);
+        let waits: Vec<u64> = (0..12)
+            .map(|_| {
+                probation.offend(S);
+                probation.wait_ns(S) / S
+            })
+            .collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]);
+        assert_eq!(probation.wait_ns(601 * S), 0);
+        probation.offend(3000 * S);
+        assert_eq!(probation.wait_ns(3000 * S), S, "forgotten");
     }
 
     #[test]

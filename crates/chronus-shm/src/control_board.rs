@@ -5,14 +5,14 @@
 
 use chronus_replication::amendment::POSITION_BITS;
 use chronus_replication::lockstep::Order;
-use chronus_replication::{BlockIndex, SLOTS, Seal, Slot};
+use chronus_replication::{BlockIndex, PLACES, Seal, Slot};
 
 use crate::command_log::{LOG_ENTRIES, LogEntry};
 use crate::settlement::Settlement;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Seals that are kept. A worker further behind than this can't go on.
-pub const SEALS: usize = 1024;
+pub const SEALS: usize = 8192;
 
 /// The region that only the supervisor writes: the board, the seals, the log.
 #[repr(C, align(4096))]
@@ -39,7 +39,9 @@ pub struct ControlBoard {
     released: AtomicU64,
     /// How many entries the log has.
     pub head: AtomicU64,
-    orders: [AtomicU64; SLOTS],
+    /// Rung when a checkpoint is thawed; checkpoints sleep on it.
+    pub thaw_bell: AtomicU32,
+    orders: [AtomicU64; PLACES],
     /// Number, offset and bytes of the offer, and its number again once the primary may take it.
     offer: [AtomicU64; 4],
 }

@@ -2,7 +2,7 @@
 //! worker, read by everybody; the supervisor believes only numbers that it can check.
 
 use chronus_replication::blame::{Crumb, Place};
-use chronus_replication::{BlockIndex, SLOTS};
+use chronus_replication::{BlockIndex, PLACES};
 
 use crate::block_ring::{BlockEntry, RING_BLOCKS};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
@@ -11,8 +11,8 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 #[repr(C, align(4096))]
 #[derive(Debug)]
 pub struct SlotsRegion {
-    /// The slots.
-    pub slots: [SlotRegion; SLOTS],
+    /// Those of the replicas, and after them those of the checkpoints, whose rings stay empty.
+    pub slots: [SlotRegion; PLACES],
 }
 
 /// One slot.

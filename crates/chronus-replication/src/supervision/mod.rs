@@ -59,6 +59,8 @@ pub struct Supervision {
     now_ns: u64,
     rendered: [BlockIndex; PLACES],
     grief: Grief,
+    /// Checkpoints with numbers up to this one may hold what is wrong.
+    distrusted: u32,
     /// What was due to a standby at the look before, so that it has had the time to do it.
     was_due: BlockIndex,
 }
@@ -82,6 +84,7 @@ impl Supervision {
             now_ns: 0,
             rendered: [0; PLACES],
             grief: Grief::default(),
+            distrusted: 0,
             was_due: 0,
             settings,
         }
@@ -207,7 +210,9 @@ impl Supervision {
     fn admit_claims(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
         for slot in 0..PLACES {
             let State::Joining { number, until_ns } = self.states[slot] else { continue };
-            if view.claimed[slot] == number && slot >= SLOTS {
+            if view.claimed[slot] == number && slot >= SLOTS && number <= self.distrusted {
+                self.drop_checkpoint(slot, actions);
+            } else if view.claimed[slot] == number && slot >= SLOTS {
                 let (block, at_ns) = (view.rendered[slot], self.now_ns);
                 self.states[slot] = State::Frozen(Frozen { block, at_ns });
             } else if view.claimed[slot] == number {

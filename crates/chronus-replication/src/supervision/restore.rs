@@ -116,8 +116,10 @@ impl Supervision {
         }
     }
 
-    /// All checkpoints are dropped: they may hold what is wrong.
+    /// All checkpoints are dropped, those that are on their way as soon as they come: they may hold what is
+    /// wrong.
     pub(super) fn distrust_checkpoints(&mut self, actions: &mut Vec<Action>) {
+        self.distrusted = self.last_number;
         for place in SLOTS..PLACES {
             if matches!(self.states[place], State::Frozen(_)) {
                 self.drop_checkpoint(place, actions);
@@ -125,7 +127,7 @@ impl Supervision {
         }
     }
 
-    fn drop_checkpoint(&mut self, place: Slot, actions: &mut Vec<Action>) {
+    pub(super) fn drop_checkpoint(&mut self, place: Slot, actions: &mut Vec<Action>) {
         self.states[place] = State::Fenced;
         actions.push(Action::Fence(place));
     }
