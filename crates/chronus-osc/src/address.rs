@@ -264,10 +264,10 @@ pub const ADDRESSES: &[Address] = &[
     ),
     address(
         "/chaos/kill",
-        "primary, standby or SLOT; then optionally SIGNAL (KILL)",
+        "primary, standby, SLOT, workers, checkpoints or everybody; then optionally SIGNAL (KILL)",
         "",
         Kind::Kill,
-        "Sends a signal to a worker. Only if the engine runs with `--allow-chaos`.",
+        "Sends a signal to a worker, to all in the same moment, to the checkpoints, or to all of these. Only if the engine runs with `--allow-chaos`.",
     ),
     address(
         "/chaos/crash",

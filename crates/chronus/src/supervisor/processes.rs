@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 
 use chronus_engine::Controls;
@@ -220,12 +221,14 @@ impl Processes {
         }
     }
 
-    /// Sends a signal to the process of a slot, for chaos tests.
+    /// Sends a signal to the processes of these places, for chaos tests.
     ///
     /// # Errors
-    /// `NotFound` if the slot is empty, or as the kernel says.
-    pub fn signal(&self, slot: Slot, signal: i32) -> io::Result<()> {
-        self.children[slot].as_ref().ok_or(io::ErrorKind::NotFound)?.signal(signal)
+    /// `NotFound` if there is none, or as the kernel says.
+    pub fn signal(&self, places: Range<Slot>, signal: i32) -> io::Result<()> {
+        let none = Err(io::Error::from(io::ErrorKind::NotFound));
+        let children = self.children[places].iter().flatten();
+        children.map(|child| child.signal(signal)).fold(none, io::Result::or)
     }
 
     /// Kills and reaps all, and any child that nobody knows yet, until there is none.

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use chronus_os::clock;
 use chronus_osc::Value;
 use chronus_replication::supervision::{Event, Notice};
-use chronus_replication::{SLOTS, Slot};
+use chronus_replication::{PLACES, SLOTS, Slot};
 use serde::Serialize;
 
 use super::Supervisor;
@@ -328,6 +328,8 @@ pub struct Status {
     /// What `wav:FILE` and `--capture` write.
     pub captures: Vec<RecordStatus>,
     pub replicas: Vec<Replica>,
+    /// The processes of the checkpoints.
+    pub checkpoints: Vec<u32>,
 }
 
 impl Status {
@@ -444,6 +446,9 @@ impl Supervisor {
             recording: self.recorder.status(self.rate_hz),
             captures,
             replicas: (0..SLOTS).filter_map(|slot| self.replica(slot, now_ns)).collect(),
+            checkpoints: (SLOTS..PLACES)
+                .filter_map(|place| Some(self.processes.child(place)?.pid()))
+                .collect(),
         }
     }
 
