@@ -118,7 +118,8 @@ pub struct WorkerView {
     pub log: Arc<View<LogRegion>>,
     /// All slots; read only.
     pub slots: View<SlotsRegion>,
-    own: View<SlotRegion>,
+    /// Never unmapped: a crash is noted there.
+    own: &'static View<SlotRegion>,
     slots_memory: Memfd,
 }
 
@@ -138,12 +139,13 @@ impl WorkerView {
         drop(log_memory);
         let slots = View::map(&slots_memory, Access::Read, 0)?;
         let own = View::map(&slots_memory, Access::Write, offset_of_slot(slot))?;
+        let own = Box::leak(Box::new(own));
         Ok(Self { log, slots, own, slots_memory })
     }
 
     /// The worker's own slot, for writing.
-    pub fn own(&self) -> &SlotRegion {
-        &self.own
+    pub fn own(&self) -> &'static SlotRegion {
+        self.own
     }
 
     /// In a fork: takes `slot` instead of the parent's, which can't be written from here on.

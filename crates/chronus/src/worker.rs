@@ -11,7 +11,7 @@ use chronus_os::alloc_guard::{self, AllocationPermit};
 use chronus_os::memfd::Memfd;
 use chronus_os::sched::priority;
 use chronus_os::wake::{Kick, wait_on, wake_all};
-use chronus_os::{child, clock, float, fork, process_title, sched, spawn};
+use chronus_os::{child, clock, crash, float, fork, process_title, sched, spawn};
 use chronus_replication::lockstep::{Board, Order, Position, Step};
 use chronus_replication::machine::Machine;
 use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, Slot};
@@ -174,7 +174,7 @@ pub fn run(args: &WorkerArgs) -> io::Result<()> {
         eprintln!("chronus worker: {panic}");
         child::die_by_abort();
     }));
-    child::crash_by_default_action();
+    crash::note_in(&worker.view.own().board.crash.words)?;
     float::flush_denormals();
     alloc_guard::forbid_allocation();
     worker.take_slot();
