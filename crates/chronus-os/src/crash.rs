@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
 
 use crate::child::{self, Exit};
+use crate::confine;
 
 /// Where a crash is noted: [`Crash::encode`]'s words.
 pub type Place = [AtomicU64; 2];
@@ -107,7 +108,8 @@ impl std::fmt::Display for Crash {
             Cause::StackOverflow => write!(f, "{signal}: its stack was used up"),
             Cause::BrokenMemory => write!(f, "{signal}: the machine's memory is broken"),
             Cause::ForbiddenCall(number) => {
-                write!(f, "{signal}: system call {number}, which a worker may not make")
+                let name = confine::name_of_call(number).unwrap_or("without a name here");
+                write!(f, "{signal}: the system call {name} ({number}), which it may not make")
             }
             Cause::Sent(sender) if sender == self.pid => write!(f, "{signal} by itself"),
             Cause::Sent(sender) => write!(f, "{signal}, sent by process {sender}"),

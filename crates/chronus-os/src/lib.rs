@@ -6,6 +6,7 @@
 pub mod alloc_guard;
 pub mod child;
 pub mod clock;
+pub mod confine;
 pub mod crash;
 pub mod float;
 pub mod fork;
