@@ -4,6 +4,7 @@
 //! [`Command`]s applied to it, each at a frame. It knows no clock, no file and no other process;
 //! it doesn't allocate after construction. Its state needs no serialiser: a copy is a fork.
 
+mod bypass;
 pub mod command;
 pub mod controls;
 pub mod directory;
@@ -18,6 +19,7 @@ mod schedule;
 pub mod timeline;
 mod wiring;
 
+pub use bypass::{Finding, LEVEL_MAX, Unsound};
 pub use chronus_dsp::{
     ALL_NOTES, BLOCK_FRAMES, ModuleSpec, Note, ParamSpec, Recording, RecordingSpec, TEXT_MAX,
     TextSpec,

@@ -11,5 +11,6 @@ pub mod control_board;
 pub mod crash_note;
 #[cfg(not(loom))]
 pub mod region;
+pub mod settlement;
 pub mod status_board;
 pub mod sync;

@@ -118,8 +118,7 @@ impl AsRef<[f32]> for ShelfSamples {
 pub struct WorkerView {
     /// The control board, the seals and the log; read only. Other slots can't be seen at all.
     pub log: Arc<View<LogRegion>>,
-    /// Never unmapped: a crash is noted there.
-    own: &'static View<SlotRegion>,
+    own: View<SlotRegion>,
     slots_memory: Memfd,
 }
 
@@ -138,7 +137,6 @@ impl WorkerView {
         let log = Arc::new(View::map(&log_memory, Access::Read, 0)?);
         drop(log_memory);
         let own = View::map(&slots_memory, Access::Write, offset_of_slot(slot))?;
-        let own = Box::leak(Box::new(own));
         Ok(Self { log, own, slots_memory })
     }
 
@@ -148,8 +146,8 @@ impl WorkerView {
     }
 
     /// The worker's own slot, for writing.
-    pub fn own(&self) -> &'static SlotRegion {
-        self.own
+    pub fn own(&self) -> &SlotRegion {
+        &self.own
     }
 
     /// In a fork: takes `slot` instead of the parent's, which can't be written from here on.
