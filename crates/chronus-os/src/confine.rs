@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use libc::c_long;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -24,8 +25,10 @@ use crate::{clock, fork};
 
 /// As much memory of its own may a process take.
 const DATA_BYTES_MAX: u64 = 1 << 30;
-/// As much of it may be its stack.
-const STACK_BYTES_MAX: u64 = 8 << 20;
+/// As much of it may be its stack: plenty, and soon used up by what calls itself for ever.
+const STACK_BYTES_MAX: u64 = 1 << 20;
+
+static CONFINED: AtomicBool = AtomicBool::new(false);
 
 /// What a worker goes on using.
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +109,16 @@ pub fn filter_calls(belongings: &Belongings<'_>) -> io::Result<()> {
     let set = unsafe {
         libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program)
     };
-    if set == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if set != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    CONFINED.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Whether the calls of this process are filtered.
+pub(crate) fn is_in_force() -> bool {
+    CONFINED.load(Ordering::Relaxed)
 }
 
 /// The filter. What is not permitted is trapped rather than killed, so that the process can note what it

@@ -8,6 +8,7 @@ pub mod child;
 pub mod clock;
 pub mod confine;
 pub mod crash;
+pub mod deeds;
 pub mod float;
 pub mod fork;
 pub mod jack;

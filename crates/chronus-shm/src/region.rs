@@ -145,6 +145,11 @@ impl WorkerView {
         Belongings { kick, shelf, slots: self.slots_memory.as_fd(), own_slot: &self.own.mapping }
     }
 
+    /// The memory of all slots.
+    pub fn slots_memory(&self) -> &Memfd {
+        &self.slots_memory
+    }
+
     /// The worker's own slot, for writing.
     pub fn own(&self) -> &SlotRegion {
         &self.own

@@ -24,6 +24,7 @@ use chronus_shm::status_board::ForkAnswer;
 use chronus_shm::sync::Ordering;
 use chronus_shm::{block_ring, command_log, control_board};
 
+use crate::deeds;
 use crate::machine::{Instrument, Plans};
 use crate::shelf::Plan;
 
@@ -187,6 +188,7 @@ pub fn run(args: &WorkerArgs) -> io::Result<()> {
     }));
     crash::note_in(&worker.view.own().board.crash.words)?;
     float::flush_denormals();
+    deeds::arm(view);
     worker.confine(shelf.as_fd())?;
     alloc_guard::forbid_allocation();
     worker.take_slot();

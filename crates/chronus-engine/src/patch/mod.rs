@@ -208,6 +208,11 @@ impl Patch {
         self.transport
     }
 
+    /// A module of a kind that is not for music but for trials, if there is one.
+    pub fn trial(&self) -> Option<&PatchModule> {
+        self.modules.iter().find(|module| module.entry.is_for_trials())
+    }
+
     /// The tables that its modules read, each once.
     pub fn tables(&self) -> Vec<&'static Table> {
         let mut tables: Vec<&'static Table> = Vec::new();
