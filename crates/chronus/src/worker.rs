@@ -175,6 +175,7 @@ pub fn run(args: &WorkerArgs) -> io::Result<()> {
         parent: args.parent,
         level: false,
         unbroken: 0,
+        harmed: 0,
     };
     if args.realtime {
         // Whether it is permitted was found out and said by the supervisor.
@@ -213,6 +214,8 @@ struct Worker {
     level: bool,
     /// Blocks rendered since it last had nothing to do.
     unbroken: u32,
+    /// The number of the harm that it did last.
+    harmed: u32,
 }
 
 /// What the boards say, read from shared memory.
@@ -274,6 +277,7 @@ impl Worker {
         loop {
             // The bell is read before looking, so that one rung after the look is not slept over.
             let heard = self.view.log.board.bell.load(Ordering::Acquire);
+            self.do_harm();
             match self.position.next_step(&self.boards()) {
                 Step::Render(block) => {
                     self.unbroken += 1;
@@ -333,7 +337,7 @@ impl Worker {
         own.board.finish_block(block + 1, seal);
         let boards = Boards { log };
         self.position.finish_block(seal, &boards);
-        if boards.primary() == self.position.slot {
+        if boards.primary() == self.position.slot || log.board.is_voting() {
             wake_all(&own.board.bell);
         }
         let busy_ns = clock::monotonic_ns().saturating_sub(started_ns);
@@ -421,12 +425,24 @@ impl Worker {
         }
     }
 
+    /// Does the harm that a chaos test has asked of it, once.
+    fn do_harm(&mut self) {
+        let (how, number) = self.view.log.board.harm(self.position.slot);
+        if number > self.position.incarnation.max(self.harmed) {
+            self.harmed = number;
+            if how == crashes::FLIP {
+                self.instrument.flip_a_bit();
+            } else {
+                crash(how);
+            }
+        }
+    }
+
     fn obey(&mut self, order: Order) {
         match order {
             Order::None => {}
             Order::Fork { into, number } => return self.fork(into, number, order),
             Order::Thaw { into, number } => return self.take_place(into, number),
-            Order::Crash { how, .. } => crash(how),
         }
         self.position.obeyed(order);
     }
@@ -478,7 +494,7 @@ pub mod status {
     pub const TOO_LOUD: i32 = 42;
 }
 
-/// The ways to crash that a chaos test may order, by their number in [`Order::Crash`].
+/// The ways to crash that a chaos test may order, by number.
 pub mod crashes {
     /// Writes to an address that is not mapped.
     pub const SEGFAULT: u8 = 0;
@@ -490,6 +506,8 @@ pub mod crashes {
     pub const LOOP: u8 = 3;
     /// Sleeps for ever.
     pub const SLEEP: u8 = 4;
+    /// Flips a bit in its state, and renders wrong bits from then on.
+    pub const FLIP: u8 = 5;
 }
 
 fn crash(how: u8) {

@@ -381,6 +381,9 @@ impl Supervisor {
         for action in actions {
             self.act(action, now_ns);
         }
+        let voters = (0..SLOTS).filter(|slot| self.supervision.is_live(*slot)).count();
+        self.shared.voters.store(voters as u32, Ordering::Relaxed);
+        self.regions.log.board.set_voting(voters >= 3);
     }
 
     /// What the boards say, and which checkpoints are of use.
