@@ -95,7 +95,7 @@ pub struct RunArgs {
     /// End by itself after so many seconds of sound
     #[arg(long)]
     pub seconds: Option<f64>,
-    /// Obey /chaos/… messages, which kill workers
+    /// Obey /chaos/… messages, which kill workers, and play patches with the module `fault`, which crashes them
     #[arg(long)]
     pub allow_chaos: bool,
 }

@@ -6,6 +6,7 @@
 mod check;
 mod cli;
 mod client;
+mod deeds;
 mod demo;
 mod doctor;
 mod graph;
