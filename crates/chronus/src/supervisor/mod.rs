@@ -313,7 +313,8 @@ impl Supervisor {
         let ahead = (self.setup.lead_blocks + extra).min(RING_BLOCKS as u64 - 16);
         let (slowest_entry, slowest_block) = self.slowest_reader();
         let target = (self.shared.next_block.load(Ordering::Acquire) + ahead)
-            .min(slowest_block + SEALS as u64 - 16);
+            .min(slowest_block + SEALS as u64 - 16)
+            .min(self.slowest_worker() + RING_BLOCKS as u64 - 16);
         let board = &self.regions.log.board;
         let before = self.sequencer.next_block();
         while self.sequencer.next_block() < target {
@@ -336,6 +337,14 @@ impl Supervisor {
         if self.sequencer.next_block() != before {
             self.ring();
         }
+    }
+
+    /// How far the slowest worker is. Without a clock the others wait for it before they overwrite what it is
+    /// to be compared with; with one it is fenced long before.
+    fn slowest_worker(&self) -> u64 {
+        let at_work = (0..SLOTS).filter(|slot| self.supervision.is_live(*slot));
+        let rendered = at_work.map(|slot| self.regions.slots.slots[slot].board.rendered());
+        rendered.min().unwrap_or(u64::MAX / 2)
     }
 
     /// The log position and the block before which no worker will ever look back.
@@ -429,7 +438,10 @@ impl Supervisor {
                 }
                 self.figures.promoted(clock::monotonic_ns());
             }
-            Action::Admit { slot, number } => self.shared.admit(slot, number),
+            Action::Admit { slot, number } => {
+                self.shared.admit(slot, number);
+                self.divergence.forget(slot);
+            }
             Action::Disown(slot) => self.shared.disown(slot),
             Action::Fence(slot) => self.processes.fence(slot),
             Action::Fork { forker, into, number } => {
