@@ -188,33 +188,34 @@ impl Selector {
         let primary = slots.primary().min(SLOTS - 1);
         let is_vote = slots.voters() >= 3;
         let mut votes = [None; SLOTS];
-        let mut last_read = None;
+        // The slot whose block `current` holds; whatever is read after it, also in vain, spoils that.
+        let mut held = None;
         for turn in 0..SLOTS {
             let slot = in_turn(turn, primary);
-            match slots.read(slot, block, amendments, &mut self.current) {
+            let read = slots.read(slot, block, amendments, &mut self.current);
+            held = read.is_taken().then_some(slot);
+            match read {
                 Read::Taken(_) if !is_vote => return Some(slot),
-                Read::Taken(hash) => {
-                    votes[turn] = Some(hash);
-                    last_read = Some(slot);
-                }
+                Read::Taken(hash) => votes[turn] = Some(hash),
                 Read::Absent => self.counts.misses[slot] += 1,
                 Read::Refused => self.counts.refused[slot] += 1,
             }
         }
         let agree = |hash: u64| votes.iter().filter(|vote| **vote == Some(hash)).count();
         // The last of equal maxima is found, so the turns are gone through backwards.
-        let (turn, hash) = (0..SLOTS)
-            .rev()
-            .filter_map(|turn| Some((turn, votes[turn]?)))
-            .max_by_key(|(_, hash)| agree(*hash))?;
+        let hash = votes.iter().rev().flatten().copied().max_by_key(|hash| agree(*hash))?;
         for (turn, vote) in votes.iter().enumerate() {
             let differs = vote.is_some_and(|vote| vote != hash);
             self.counts.outvoted[in_turn(turn, primary)] += u64::from(differs);
         }
-        let winner = in_turn(turn, primary);
-        let is_there = last_read == Some(winner)
-            || slots.read(winner, block, amendments, &mut self.current).is_taken();
-        is_there.then_some(winner)
+        // A worker that goes wild may have spoilt its entry since it was counted; others have the same.
+        let winners = (0..SLOTS).filter(|turn| votes[*turn] == Some(hash));
+        winners.map(|turn| in_turn(turn, primary)).find(|slot| {
+            held == Some(*slot) || {
+                held = None;
+                slots.read(*slot, block, amendments, &mut self.current) == Read::Taken(hash)
+            }
+        })
     }
 
     fn conceal(&mut self) {
@@ -269,6 +270,8 @@ mod tests {
         /// Slots that have other bits.
         wrong: Vec<Slot>,
         voters: usize,
+        /// Slot 0 holds garbage after this many reads.
+        spoilt_after: Cell<Option<u32>>,
     }
 
     impl Slots for TestSlots {
@@ -293,6 +296,12 @@ mod tests {
 
         fn read(&self, slot: Slot, block: BlockIndex, amendments: u64, out: &mut Block) -> Read {
             if block >= self.amended && amendments == 1 && slot == 0 {
+                return Read::Refused;
+            }
+            let reads_left = self.spoilt_after.get();
+            self.spoilt_after.set(reads_left.map(|left| left.saturating_sub(1)));
+            if slot == 0 && reads_left == Some(0) {
+                out.fill(f32::NAN);
                 return Read::Refused;
             }
             if slot >= self.voters || self.absent.contains(&(slot, block)) {
@@ -321,6 +330,7 @@ mod tests {
             amendments: Cell::new(0),
             wrong: Vec::new(),
             voters: 2,
+            spoilt_after: Cell::new(None),
         }
     }
 
@@ -380,6 +390,24 @@ mod tests {
         }
         let two = TestSlots { voters: 2, wrong: vec![1], ..whole() };
         assert_eq!(play(&two, &[64]).0[0], 0.0, "two can't outvote each other");
+    }
+
+    /// What is read in vain after the winner leaves anything behind, and the winner may be spoilt meanwhile.
+    #[test]
+    fn of_three_garbage_in_one_slot_is_not_heard_in_place_of_the_winner() {
+        for primary in 0..3 {
+            for garbage in 0..3 {
+                let refused = (0..4).map(|block| (garbage, block)).collect();
+                let slots = TestSlots { primary, voters: 3, refused, ..whole() };
+                let (played, selector) = play(&slots, &[256]);
+                assert!((0..256).all(|frame| played[frame * CHANNELS] == frame as f32));
+                assert_eq!((selector.counts().refused[garbage], selector.counts().gaps), (4, 0));
+            }
+        }
+        let slots = TestSlots { voters: 3, spoilt_after: Cell::new(Some(3)), ..whole() };
+        let (played, selector) = play(&slots, &[64]);
+        assert!((0..64).all(|frame| played[frame * CHANNELS] == frame as f32));
+        assert_eq!(selector.counts().gaps, 0, "the second has the same");
     }
 
     #[test]
