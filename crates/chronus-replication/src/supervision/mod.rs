@@ -58,6 +58,8 @@ pub struct Supervision {
     begun: bool,
     now_ns: u64,
     rendered: [BlockIndex; PLACES],
+    /// How many blocks anybody has finished who was ever at work, be it dead by now: they can be survived.
+    survived: BlockIndex,
     grief: Grief,
     /// Checkpoints with numbers up to this one may hold what is wrong.
     distrusted: u32,
@@ -89,6 +91,7 @@ impl Supervision {
             begun: false,
             now_ns: 0,
             rendered: [0; PLACES],
+            survived: 0,
             grief: Grief::default(),
             distrusted: 0,
             was_due: 0,
@@ -143,7 +146,7 @@ impl Supervision {
 
     /// Takes an event; what is to be done is added to `actions`.
     pub fn handle(&mut self, event: Event, view: &View<'_>, actions: &mut Vec<Action>) {
-        self.rendered = view.rendered;
+        self.note_rendered(view);
         match event {
             Event::Forked { number } => {
                 if let Some(slot) = self.ordered(number) {
@@ -192,7 +195,7 @@ impl Supervision {
     /// least every few milliseconds, and after every event.
     pub fn look(&mut self, now_ns: u64, view: &View<'_>, actions: &mut Vec<Action>) {
         self.now_ns = now_ns;
-        self.rendered = view.rendered;
+        self.note_rendered(view);
         self.detector.look(now_ns);
         self.admit_claims(view, actions);
         if self.primary.is_none() {
@@ -203,6 +206,12 @@ impl Supervision {
         self.was_due = self.due_to_standby(view);
         self.restore(view, actions);
         self.was_sealed = view.sealed;
+    }
+
+    fn note_rendered(&mut self, view: &View<'_>) {
+        self.rendered = view.rendered;
+        let most = self.live().map(|slot| view.rendered[slot]).max();
+        self.survived = self.survived.max(most.unwrap_or(0));
     }
 
     fn ordered(&self, number: u32) -> Option<Slot> {

@@ -27,6 +27,7 @@ use chronus_output::{Device, WavFormat};
 use chronus_replication::command_sequencer::CommandSequencer;
 use chronus_replication::device_clock::DeviceClock;
 use chronus_replication::divergence::DivergenceDetector;
+use chronus_replication::selector::VOTERS;
 use chronus_replication::supervision::{self, Action, Event, Supervision};
 use chronus_replication::{BLOCK_FRAMES, PLACES, SLOTS, Slot};
 use chronus_shm::block_ring::{RING_BLOCKS, hash_of};
@@ -390,9 +391,11 @@ impl Supervisor {
         for action in actions {
             self.act(action, now_ns);
         }
-        let voters = (0..SLOTS).filter(|slot| self.supervision.is_live(*slot)).count();
-        self.shared.voters.store(voters as u32, Ordering::Relaxed);
-        self.regions.log.board.set_voting(voters >= 3);
+        let has_vote =
+            |slot: &Slot| self.supervision.is_live(*slot) && self.divergence.has_vote(*slot);
+        let voters = (0..SLOTS).filter(has_vote).fold(0_u32, |voters, slot| voters | 1 << slot);
+        self.shared.voters.store(voters, Ordering::Relaxed);
+        self.regions.log.board.set_voting(voters.count_ones() as usize >= VOTERS);
     }
 
     /// What the boards say, and which checkpoints are of use.
