@@ -17,6 +17,7 @@ mod osc_server;
 mod patcher;
 mod picture;
 mod playback;
+mod refusals;
 mod render;
 mod run;
 mod shelf;

@@ -67,7 +67,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
     if let Some(path) = args.patch.as_ref().filter(|_| args.watch) {
         patcher::watch::watch(path.clone(), patches.clone())?;
     }
-    let incoming = port.serve(directory, patches, kick.try_clone()?)?;
+    let inbox = port.serve(directory, patches, kick.try_clone()?)?;
     tracing::info!("listening for OSC on udp://{address}");
     let setup = Setup {
         lead_blocks: args.lead,
@@ -84,7 +84,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
         recordings: std::path::absolute(&args.recordings)?,
         record_format: args.record_format,
     };
-    let ears = Ears { incoming, kick, end, replies };
+    let ears = Ears { inbox, kick, end, replies };
     let mut supervisor = Supervisor::new(setup, ears, device).map_err(|error| {
         format!("can't set the engine up: {error}; is the journal's folder writable?")
     })?;

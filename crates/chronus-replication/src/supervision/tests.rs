@@ -401,19 +401,27 @@ fn two_that_are_busy_in_the_same_module_are_enough_to_blame_it() {
 }
 
 #[test]
-fn two_that_use_no_time_are_stopped_and_blame_nobody_unless_in_the_same_module() {
-    for same in [false, true] {
+fn two_that_use_no_time_are_stopped_and_blame_nobody_unless_they_are_at_the_same() {
+    let (module, command) = (Place::Module, |sequence| Place::Command { sequence });
+    for (places, same) in [
+        ([module(7), module(8)], false),
+        ([module(7), module(7)], true),
+        ([command(3), command(4)], false),
+        ([command(3), command(3)], true),
+        ([Place::Elsewhere, Place::Elsewhere], false),
+    ] {
         let mut world = World::new(2);
         world.run(10);
         world.stuck = [true; SLOTS];
         let mut actions = Vec::new();
         for _ in 0..40 {
-            in_module(&mut world, 0, 7);
-            in_module(&mut world, 1, if same { 7 } else { 8 });
+            for (slot, place) in places.into_iter().enumerate() {
+                world.crumbs[slot] = Crumb { block: world.rendered[slot], place };
+            }
             actions.extend(world.run(1));
         }
         let amends = actions.iter().any(|a| matches!(a, Action::Amend { .. }));
-        assert_eq!(amends, same, "{actions:?}");
+        assert_eq!(amends, same, "{places:?}: {actions:?}");
     }
 }
 

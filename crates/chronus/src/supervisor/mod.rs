@@ -36,9 +36,10 @@ use chronus_shm::control_board::SEALS;
 use chronus_shm::region;
 
 use crate::journal::{JournalWriter, Score};
-use crate::osc_server::{Incoming, Replies};
+use crate::osc_server::{Inbox, Replies};
 use crate::patcher::Line;
 use crate::playback::{Playback, Regions, Shared};
+use crate::refusals::Refusals;
 use crate::shelf::Plan;
 use blame::Blame;
 use edits::{Edits, Sealed};
@@ -96,7 +97,7 @@ struct Settings {
 /// What the supervisor listens to.
 pub struct Ears {
     /// What came in over OSC.
-    pub incoming: rtrb::Consumer<Incoming>,
+    pub inbox: Inbox,
     /// Raised by whoever has something for the supervisor.
     pub kick: Kick,
     /// Readable once SIGTERM or SIGINT has come.
@@ -131,6 +132,7 @@ pub struct Supervisor {
     journal: Option<JournalWriter>,
     recorder: Recorder,
     figures: Figures,
+    refusals: Refusals,
     ticker: Ticker,
     journal_mark_ns: u64,
     device_lost: bool,
@@ -182,6 +184,7 @@ impl Supervisor {
             processes: Processes::new(log_memory, slots_memory, setup.shelf.read_only()?),
             device_clock: DeviceClock::new(rate_hz),
             figures: Figures::new(clock::monotonic_ns()),
+            refusals: Refusals::default(),
             ticker: Ticker::new(TICK)?,
             journal_mark_ns: 0,
             device_lost: false,

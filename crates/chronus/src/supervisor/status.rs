@@ -321,6 +321,8 @@ pub struct Status {
     pub osc_failed: u64,
     pub osc_clamped: u64,
     pub osc_busy: u64,
+    /// Packets that the kernel had no room for.
+    pub osc_lost: u64,
     pub journal_lost: u64,
     pub detection: Summary,
     pub promotion: Summary,
@@ -441,6 +443,7 @@ impl Supervisor {
             osc_failed: load(&port.failed),
             osc_clamped: load(&port.clamped),
             osc_busy: load(&port.busy),
+            osc_lost: self.ears.replies.lost(),
             journal_lost: self.journal.as_ref().map_or(0, crate::journal::JournalWriter::lost),
             detection,
             promotion,
