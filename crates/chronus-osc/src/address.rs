@@ -389,6 +389,9 @@ Who has sent `/events` is told, at the port that it sent from:
 * `/event/enable MODULE`: it tries again.
 * `/event/withheld NUMBER REASON`: a command did harm and was withheld.
 * `/event/withdrawn NUMBER REASON`: an edit did harm while it was prepared; the patch before it plays on.
+* `/event/device STATE TEXT`: STATE is `lost` (time goes on without a sound, and the device is tried again),
+  `refused` (it is there again but can't be had, for example at another rate), `back`, or `gone` (nothing takes
+  frames any more); TEXT says why, or what the device is.
 
 At most 32 are told; who asked first makes way.
 

@@ -151,7 +151,8 @@ impl Journal {
                 played.push((entry.sequence, number));
             }
             journal.take(entry);
-            if let Some(Change::Withhold { sequence }) = journal.amendments.last().map(|a| a.change) {
+            if let Some(Change::Withhold { sequence }) = journal.amendments.last().map(|a| a.change)
+            {
                 played.retain(|(edit, _)| *edit != sequence);
             }
         }

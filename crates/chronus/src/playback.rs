@@ -134,6 +134,26 @@ impl Playback {
         let scratch = Box::new([0.0; BLOCK_SAMPLES]);
         Self { selector: Selector::default(), regions, shared, gaps, kick, scratch }
     }
+
+    /// The block that so many frames end in, if it has not been taken yet. The supervisor is told, through the
+    /// longest period, how far to seal ahead.
+    fn last_to_take(&self, frames: usize) -> Option<BlockIndex> {
+        let end = self.selector.frames() + frames.max(1) as u64;
+        let last = (end - 1) / BLOCK_FRAMES as u64;
+        let is_due = last >= self.selector.next_block();
+        is_due.then(|| {
+            self.shared.longest_period.fetch_max(frames as u64, Ordering::Relaxed);
+            last
+        })
+    }
+
+    /// Whether some slot has a block.
+    fn has(&mut self, block: BlockIndex) -> bool {
+        let admitted = Admitted { regions: &self.regions, shared: &self.shared };
+        let scratch = &mut self.scratch;
+        let amendments = admitted.amendments();
+        (0..SLOTS).any(|slot| admitted.read(slot, block, amendments, scratch) == Read::Taken)
+    }
 }
 
 impl Source for Playback {
@@ -167,29 +187,25 @@ impl Source for Playback {
     }
 
     fn wait(&mut self, frames: usize, give_up: &AtomicBool) {
-        let end = self.selector.frames() + frames.max(1) as u64;
-        let last = (end - 1) / BLOCK_FRAMES as u64;
-        if last < self.selector.next_block() {
-            return;
-        }
-        self.shared.longest_period.fetch_max(frames as u64, Ordering::Relaxed);
+        let Some(last) = self.last_to_take(frames) else { return };
         while !give_up.load(Ordering::Relaxed) {
             let primary = self.regions.log.board.primary().min(SLOTS - 1);
-            let bell = &self.regions.slots.slots[primary].board.bell;
-            let heard = bell.load(Ordering::Acquire);
-            let admitted = Admitted { regions: &self.regions, shared: &self.shared };
-            let scratch = &mut self.scratch;
-            let amendments = admitted.amendments();
-            let mut has = |slot| admitted.read(slot, last, amendments, scratch) == Read::Taken;
-            if (0..SLOTS).any(&mut has) {
+            let heard = self.regions.slots.slots[primary].board.bell.load(Ordering::Acquire);
+            if self.has(last) {
                 return;
             }
             // Read after the slots, so that a block finished before the last death is not missed.
             if last < self.shared.lost_before.load(Ordering::Acquire) {
                 return;
             }
+            let bell = &self.regions.slots.slots[primary].board.bell;
             wait_on(bell, heard, Some(Duration::from_millis(1)));
         }
+    }
+
+    fn is_ready(&mut self, frames: usize) -> bool {
+        let _ban = AllocationBan::start();
+        self.last_to_take(frames).is_none_or(|last| self.has(last))
     }
 
     fn consumed(&mut self) {

@@ -341,7 +341,9 @@ impl Patcher {
         let edit = Edit { number, plan, controls, twin, place, score, time_wall_ns: time };
         match self.ask(Ask::Edit(Box::new(edit)))? {
             Answer::Ordered => {}
-            Answer::Refused(_, reason) => return Err(format!("{reason}; what played before plays on")),
+            Answer::Refused(_, reason) => {
+                return Err(format!("{reason}; what played before plays on"));
+            }
             _ => return Err("the engine gave no answer; send it again".into()),
         }
         let (modules, cables) = (patch.modules().len(), patch.cables().len());

@@ -3,6 +3,7 @@
 //! lives to the thread that started them, and the main thread lives as long as the program.
 
 mod blame;
+mod device;
 mod edits;
 mod events;
 mod hindsight;
@@ -40,6 +41,7 @@ use crate::patcher::Line;
 use crate::playback::{Playback, Regions, Shared};
 use crate::shelf::Plan;
 use blame::Blame;
+use device::DeviceWatch;
 use edits::{Edits, Sealed};
 use events::Listeners;
 use hindsight::Hindsight;
@@ -132,7 +134,7 @@ pub struct Supervisor {
     figures: Figures,
     ticker: Ticker,
     journal_mark_ns: u64,
-    device_lost: bool,
+    device_watch: DeviceWatch,
     /// SIGTERM or SIGINT has come.
     end_asked: bool,
     /// The last sleep ended with the death of a worker.
@@ -180,7 +182,7 @@ impl Supervisor {
             figures: Figures::new(clock::monotonic_ns()),
             ticker: Ticker::new(TICK)?,
             journal_mark_ns: 0,
-            device_lost: false,
+            device_watch: DeviceWatch::default(),
             end_asked: false,
             someone_died: false,
             source: Some(source),
@@ -488,18 +490,6 @@ impl Supervisor {
         {
             self.journal_mark_ns = now_ns;
             journal.reached(self.shared.frames.load(Ordering::Acquire));
-        }
-    }
-
-    fn watch_device(&mut self) {
-        if self.device_lost {
-            return;
-        }
-        if self.figures.time_for_device_check(clock::monotonic_ns())
-            && let Some(why) = self.device.stats().lost
-        {
-            self.device_lost = true;
-            tracing::error!("the audio device is lost: {why}");
         }
     }
 

@@ -9,6 +9,7 @@ use chronus_replication::{SLOTS, Slot};
 use serde::Serialize;
 
 use super::Supervisor;
+use super::device::DeviceStatus;
 use super::recording::RecordStatus;
 
 /// Durations in microseconds: how many, the last, the median and the largest of the recent ones.
@@ -99,7 +100,6 @@ pub struct Figures {
     pub divergences: u64,
     /// Times that nobody was left and a checkpoint took over.
     pub thaws: u64,
-    device_checked_ns: u64,
     gaps_told: (u64, u64),
 }
 
@@ -126,7 +126,6 @@ impl Figures {
             fresh_starts: 0,
             divergences: 0,
             thaws: 0,
-            device_checked_ns: 0,
             gaps_told: (0, 0),
         }
     }
@@ -229,15 +228,6 @@ impl Figures {
         }
         due
     }
-
-    /// Whether the device should be asked how it is: four times a second.
-    pub fn time_for_device_check(&mut self, now_ns: u64) -> bool {
-        let due = now_ns >= self.device_checked_ns + 250_000_000;
-        if due {
-            self.device_checked_ns = now_ns;
-        }
-        due
-    }
 }
 
 /// One replica.
@@ -292,6 +282,8 @@ pub struct Status {
     pub delay_frames: u64,
     pub uptime_s: f64,
     pub output: String,
+    /// Whether it plays.
+    pub device: DeviceStatus,
     pub realtime: bool,
     pub gaps: u64,
     pub gap_blocks: u64,
@@ -409,6 +401,7 @@ impl Supervisor {
             delay_frames: self.delay_frames(),
             uptime_s: now_ns.saturating_sub(figures.started_ns) as f64 / 1e9,
             output: self.device.describe(),
+            device: self.device_watch.status(now_ns),
             realtime: self.realtime,
             gaps: load(&shared.gaps),
             gap_blocks: load(&shared.gap_blocks),
