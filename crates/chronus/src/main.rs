@@ -20,6 +20,7 @@ mod render;
 mod run;
 mod shelf;
 mod supervisor;
+mod timetags;
 mod worker;
 
 use std::error::Error;

@@ -16,6 +16,7 @@ use rtrb::{Consumer, Producer, PushError, RingBuffer};
 
 use crate::patcher::{Patches, SharedDirectory, Task};
 use crate::supervisor::status::Status;
+use crate::timetags::Timetags;
 
 /// Messages that may wait for the supervisor.
 const QUEUE: usize = 4096;
@@ -127,7 +128,8 @@ impl Port {
     ) -> io::Result<Consumer<Incoming>> {
         let (queue, incoming) = RingBuffer::new(QUEUE);
         let Self { socket, counts } = self;
-        let mut server = Server { socket, directory, patches, queue, kick, counts };
+        let timetags = Timetags::default();
+        let mut server = Server { socket, directory, patches, queue, kick, counts, timetags };
         std::thread::Builder::new().name("osc".into()).spawn(move || server.serve())?;
         Ok(incoming)
     }
@@ -140,6 +142,7 @@ struct Server {
     queue: Producer<Incoming>,
     kick: Kick,
     counts: Arc<PortCounts>,
+    timetags: Timetags,
 }
 
 impl Server {
@@ -162,6 +165,11 @@ impl Server {
             self.answer(&chronus_osc::fail(&failure.address, &failure.reason), from);
         }
         for Timed { address, request, time_wall_ns } in decoded.requests {
+            if let Err(reason) = self.timetags.judge(time_wall_ns, clock::wall_ns()) {
+                self.counts.failed.fetch_add(1, Ordering::Relaxed);
+                self.answer(&chronus_osc::fail(&address, &reason), from);
+                continue;
+            }
             match request {
                 Request::Ping(args) => self.answer(&chronus_osc::pong(args), from),
                 Request::Version => {

@@ -3,6 +3,7 @@
 //! lives to the thread that started them, and the main thread lives as long as the program.
 
 mod blame;
+mod clocks;
 mod device;
 mod edits;
 mod events;
@@ -41,6 +42,7 @@ use crate::patcher::Line;
 use crate::playback::{Playback, Regions, Shared};
 use crate::shelf::Plan;
 use blame::Blame;
+use clocks::ClockWatch;
 use device::DeviceWatch;
 use edits::{Edits, Sealed};
 use events::Listeners;
@@ -135,6 +137,7 @@ pub struct Supervisor {
     ticker: Ticker,
     journal_mark_ns: u64,
     device_watch: DeviceWatch,
+    clock_watch: ClockWatch,
     /// SIGTERM or SIGINT has come.
     end_asked: bool,
     /// The last sleep ended with the death of a worker.
@@ -183,6 +186,7 @@ impl Supervisor {
             ticker: Ticker::new(TICK)?,
             journal_mark_ns: 0,
             device_watch: DeviceWatch::default(),
+            clock_watch: ClockWatch::default(),
             end_asked: false,
             someone_died: false,
             source: Some(source),
@@ -234,6 +238,7 @@ impl Supervisor {
         self.watch(now_ns);
         self.keep_journal(now_ns);
         self.watch_device();
+        self.watch_clocks(now_ns);
     }
 
     /// The device starts when all replicas are there, or after two seconds with what there is.

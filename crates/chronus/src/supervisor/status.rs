@@ -307,6 +307,8 @@ pub struct Status {
     pub late_commands: u64,
     pub refused_commands: u64,
     pub put_off_commands: u64,
+    /// Commands that wait for their frame.
+    pub waiting_commands: u64,
     pub osc_packets: u64,
     pub osc_failed: u64,
     pub osc_clamped: u64,
@@ -426,6 +428,7 @@ impl Supervisor {
             late_commands: commands.late,
             refused_commands: commands.refused,
             put_off_commands: commands.put_off,
+            waiting_commands: self.sequencer.waiting() as u64,
             osc_packets: load(&port.packets),
             osc_failed: load(&port.failed),
             osc_clamped: load(&port.clamped),
