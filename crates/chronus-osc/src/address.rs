@@ -393,6 +393,8 @@ Who has sent `/events` is told, at the port that it sent from:
 * `/event/device STATE TEXT`: STATE is `lost` (time goes on without a sound, and the device is tried again),
   `refused` (it is there again but can't be had, for example at another rate), `back`, or `gone` (nothing takes
   frames any more); TEXT says why, or what the device is.
+* `/event/journal STATE REASON`: STATE is `waiting` (the disk takes nothing; the journal goes on without a gap when
+  it does), `writing` (it does) or `over` (nothing more is written; what is there can be rendered).
 * `/event/clock suspended SECONDS`, `/event/clock set SECONDS`: the machine was suspended for so long, or its wall
   clock was set by so much (back, if it is negative).
 

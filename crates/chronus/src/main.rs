@@ -10,6 +10,7 @@ mod demo;
 mod doctor;
 mod graph;
 mod journal;
+mod journal_writer;
 mod machine;
 mod modules;
 mod osc_server;

@@ -25,6 +25,7 @@ use chronus_engine::{Command, Controls};
 use chronus_os::memfd::Memfd;
 use chronus_os::wake::{Kick, Ticker, poll_readable, wake_all};
 use chronus_os::{clock, sched};
+use chronus_osc::Value;
 use chronus_output::{Device, WavFormat};
 use chronus_replication::command_sequencer::CommandSequencer;
 use chronus_replication::device_clock::DeviceClock;
@@ -36,7 +37,8 @@ use chronus_shm::command_log::{LOG_ENTRIES, LogWriter};
 use chronus_shm::control_board::SEALS;
 use chronus_shm::region;
 
-use crate::journal::{JournalWriter, Score};
+use crate::journal::Score;
+use crate::journal_writer::JournalWriter;
 use crate::osc_server::{Incoming, Replies};
 use crate::patcher::Line;
 use crate::playback::{Playback, Regions, Shared};
@@ -489,6 +491,10 @@ impl Supervisor {
             if let Some(journal) = &mut self.journal {
                 journal.gap(block);
             }
+        }
+        if let Some(news) = self.journal.as_mut().and_then(JournalWriter::news) {
+            let reason = news.reason.unwrap_or_default();
+            self.tell("journal", &[Value::Text(news.state.to_owned()), Value::Text(reason)]);
         }
         if let Some(journal) = &mut self.journal
             && now_ns >= self.journal_mark_ns + 1_000_000_000

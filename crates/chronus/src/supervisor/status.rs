@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::Supervisor;
 use super::device::DeviceStatus;
 use super::recording::RecordStatus;
+use crate::journal_writer::{JournalStatus, JournalWriter};
 
 /// Durations in microseconds: how many, the last, the median and the largest of the recent ones.
 #[derive(Clone, Debug, Default)]
@@ -313,7 +314,7 @@ pub struct Status {
     pub osc_failed: u64,
     pub osc_clamped: u64,
     pub osc_busy: u64,
-    pub journal_lost: u64,
+    pub journal: JournalStatus,
     pub detection: Summary,
     pub promotion: Summary,
     pub redundancy: Summary,
@@ -433,7 +434,7 @@ impl Supervisor {
             osc_failed: load(&port.failed),
             osc_clamped: load(&port.clamped),
             osc_busy: load(&port.busy),
-            journal_lost: self.journal.as_ref().map_or(0, crate::journal::JournalWriter::lost),
+            journal: self.journal.as_ref().map_or_else(JournalStatus::none, JournalWriter::status),
             detection,
             promotion,
             redundancy,
