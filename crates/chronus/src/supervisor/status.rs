@@ -315,6 +315,8 @@ pub struct Status {
     pub osc_clamped: u64,
     pub osc_busy: u64,
     pub journal: JournalStatus,
+    /// Lines of the log that found no room.
+    pub log_lost: u64,
     pub detection: Summary,
     pub promotion: Summary,
     pub redundancy: Summary,
@@ -435,6 +437,7 @@ impl Supervisor {
             osc_clamped: load(&port.clamped),
             osc_busy: load(&port.busy),
             journal: self.journal.as_ref().map_or_else(JournalStatus::none, JournalWriter::status),
+            log_lost: crate::log::lost(),
             detection,
             promotion,
             redundancy,
