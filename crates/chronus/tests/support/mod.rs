@@ -96,7 +96,7 @@ impl Engine {
     }
 
     pub fn status(&self) -> Value {
-        self.try_status().unwrap_or_else(|| panic!("no status; log:\n{}", self.log()))
+        self.wait_for("a status", |_| true)
     }
 
     /// Asks until the status is as wanted. The bound is for a test that would hang, not a figure.
