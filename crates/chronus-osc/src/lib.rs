@@ -106,6 +106,12 @@ pub enum Target {
     Standby,
     /// The one in this slot.
     Slot(u8),
+    /// All of them in the same moment.
+    Workers,
+    /// The checkpoints.
+    Checkpoints,
+    /// Workers and checkpoints.
+    Everybody,
 }
 
 /// How a worker crashes by itself.
@@ -121,4 +127,6 @@ pub enum Crash {
     Loop,
     /// An endless sleep.
     Sleep,
+    /// Not a crash, but a bit of its state that flips.
+    Flip,
 }

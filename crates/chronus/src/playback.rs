@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use arrayvec::ArrayVec;
 use chronus_os::alloc_guard::AllocationBan;
 use chronus_os::clock;
 use chronus_os::wake::{Kick, wait_on};
@@ -43,6 +44,10 @@ pub struct Shared {
     pub misses: [AtomicU64; SLOTS],
     /// For each slot, entries that could not be trusted.
     pub refused: [AtomicU64; SLOTS],
+    /// For each slot, blocks that were not those that most had.
+    pub outvoted: [AtomicU64; SLOTS],
+    /// How many workers are at work.
+    pub voters: AtomicU32,
     callback_ns: AtomicU64,
     callback_frame: AtomicU64,
 }
@@ -105,6 +110,10 @@ impl Slots for Admitted<'_> {
         self.regions.log.board.primary()
     }
 
+    fn voters(&self) -> usize {
+        self.shared.voters.load(Ordering::Relaxed) as usize
+    }
+
     fn amendments(&self) -> u64 {
         self.regions.log.settlement.standing().amendments
     }
@@ -147,12 +156,39 @@ impl Playback {
         })
     }
 
-    /// Whether some slot has a block.
-    fn has(&mut self, block: BlockIndex) -> bool {
+    /// Whose bell to sleep on for a block: the primary's, or that of a voter who has not had it.
+    fn awaited(&self, block: BlockIndex) -> Slot {
+        let board = &self.regions.log.board;
+        let primary = board.primary().min(SLOTS - 1);
+        if board.is_voting() && !self.owes(primary, block) {
+            (0..SLOTS).find(|slot| self.owes(*slot, block)).unwrap_or(primary)
+        } else {
+            primary
+        }
+    }
+
+    /// Whether a worker is at work in this slot that has yet to render a block.
+    fn owes(&self, slot: Slot, block: BlockIndex) -> bool {
+        let board = &self.regions.slots.slots[slot].board;
+        let admitted = self.shared.admitted[slot].load(Ordering::Relaxed);
+        admitted != 0 && admitted == board.incarnation() && board.rendered() <= block
+    }
+
+    /// Whether it is settled what will be played: somebody has the block or, where there are enough to vote,
+    /// two have the same or nobody else will have it.
+    fn is_decided(&mut self, block: BlockIndex) -> bool {
         let admitted = Admitted { regions: &self.regions, shared: &self.shared };
-        let scratch = &mut self.scratch;
-        let amendments = admitted.amendments();
-        (0..SLOTS).any(|slot| admitted.read(slot, block, amendments, scratch) == Read::Taken)
+        let (amendments, is_vote) = (admitted.amendments(), admitted.voters() >= 3);
+        let mut hashes = ArrayVec::<u64, SLOTS>::new();
+        for slot in 0..SLOTS {
+            if let Read::Taken(hash) = admitted.read(slot, block, amendments, &mut self.scratch) {
+                if !is_vote || hashes.contains(&hash) {
+                    return true;
+                }
+                hashes.push(hash);
+            }
+        }
+        !hashes.is_empty() && !(0..SLOTS).any(|slot| self.owes(slot, block))
     }
 }
 
@@ -181,6 +217,7 @@ impl Source for Playback {
         for slot in 0..SLOTS {
             shared.misses[slot].store(counts.misses[slot], Ordering::Relaxed);
             shared.refused[slot].store(counts.refused[slot], Ordering::Relaxed);
+            shared.outvoted[slot].store(counts.outvoted[slot], Ordering::Relaxed);
         }
         shared.frames.store(self.selector.frames(), Ordering::Release);
         shared.next_block.store(self.selector.next_block(), Ordering::Release);
@@ -188,24 +225,24 @@ impl Source for Playback {
 
     fn wait(&mut self, frames: usize, give_up: &AtomicBool) {
         let Some(last) = self.last_to_take(frames) else { return };
+        let slots = self.regions.slots.clone();
         while !give_up.load(Ordering::Relaxed) {
-            let primary = self.regions.log.board.primary().min(SLOTS - 1);
-            let heard = self.regions.slots.slots[primary].board.bell.load(Ordering::Acquire);
-            if self.has(last) {
+            let bell = &slots.slots[self.awaited(last)].board.bell;
+            let heard = bell.load(Ordering::Acquire);
+            if self.is_decided(last) {
                 return;
             }
             // Read after the slots, so that a block finished before the last death is not missed.
             if last < self.shared.lost_before.load(Ordering::Acquire) {
                 return;
             }
-            let bell = &self.regions.slots.slots[primary].board.bell;
             wait_on(bell, heard, Some(Duration::from_millis(1)));
         }
     }
 
     fn is_ready(&mut self, frames: usize) -> bool {
         let _ban = AllocationBan::start();
-        self.last_to_take(frames).is_none_or(|last| self.has(last))
+        self.last_to_take(frames).is_none_or(|last| self.is_decided(last))
     }
 
     fn consumed(&mut self) {

@@ -3,8 +3,7 @@
 use chronus_engine::{Command, TextPiece};
 use chronus_os::clock;
 use chronus_osc::{Chaos, Crash, Request, Target};
-use chronus_replication::lockstep::Order;
-use chronus_replication::{BLOCK_FRAMES, SLOTS, Slot};
+use chronus_replication::{BLOCK_FRAMES, PLACES, SLOTS, Slot};
 use std::sync::atomic::Ordering;
 
 use super::Supervisor;
@@ -100,9 +99,17 @@ impl Supervisor {
         }
         match chaos {
             Chaos::Kill { target, signal } => {
-                let slot = self.target(target)?;
+                let places = match target {
+                    Target::Workers => 0..SLOTS,
+                    Target::Checkpoints => SLOTS..PLACES,
+                    Target::Everybody => 0..PLACES,
+                    target => {
+                        let slot = self.target(target)?;
+                        slot..slot + 1
+                    }
+                };
                 self.figures.fault_caused(clock::monotonic_ns());
-                self.processes.signal(slot, signal).map_err(|error| error.to_string())
+                self.processes.signal(places, signal).map_err(|error| error.to_string())
             }
             Chaos::Crash { target, how } => {
                 let slot = self.target(target)?;
@@ -112,14 +119,11 @@ impl Supervisor {
                     Crash::Abort => crashes::ABORT,
                     Crash::Loop => crashes::LOOP,
                     Crash::Sleep => crashes::SLEEP,
+                    Crash::Flip => crashes::FLIP,
                 };
-                // A fork that was ordered and not answered yet must not be overwritten.
-                if self.processes.any_pending() {
-                    return Err("a fork is under way; ask again in a moment".into());
-                }
                 let number = self.supervision.take_number();
                 self.figures.fault_caused(now_ns);
-                self.regions.log.board.give_order(slot, Order::Crash { how, number });
+                self.regions.log.board.order_harm(slot, how, number);
                 self.ring();
                 Ok(())
             }
@@ -134,6 +138,7 @@ impl Supervisor {
                 (0..SLOTS).find(|slot| self.supervision.is_live(*slot) && primary != Some(*slot))
             }
             Target::Slot(slot) => Some(usize::from(slot)),
+            Target::Workers | Target::Checkpoints | Target::Everybody => None,
         };
         slot.filter(|slot| *slot < SLOTS && self.processes.child(*slot).is_some())
             .ok_or_else(|| "no worker is there at the moment".into())

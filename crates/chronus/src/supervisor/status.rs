@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use chronus_os::clock;
 use chronus_osc::Value;
 use chronus_replication::supervision::{Event, Notice};
-use chronus_replication::{SLOTS, Slot};
+use chronus_replication::{PLACES, SLOTS, Slot};
 use serde::Serialize;
 
 use super::Supervisor;
@@ -250,6 +250,8 @@ pub struct Replica {
     pub misses: u64,
     /// Entries that could not be trusted.
     pub refused: u64,
+    /// Blocks that were not those that most replicas had.
+    pub outvoted: u64,
     /// How long its last fork took, in microseconds.
     pub fork_us: f64,
 }
@@ -325,6 +327,8 @@ pub struct Status {
     /// What `wav:FILE` and `--capture` write.
     pub captures: Vec<RecordStatus>,
     pub replicas: Vec<Replica>,
+    /// The processes of the checkpoints.
+    pub checkpoints: Vec<u32>,
 }
 
 impl Status {
@@ -444,6 +448,9 @@ impl Supervisor {
             recording: self.recorder.status(self.rate_hz),
             captures,
             replicas: (0..SLOTS).filter_map(|slot| self.replica(slot, now_ns)).collect(),
+            checkpoints: (SLOTS..PLACES)
+                .filter_map(|place| Some(self.processes.child(place)?.pid()))
+                .collect(),
         }
     }
 
@@ -461,6 +468,7 @@ impl Supervisor {
             load: get(&board.busy_ns) as f64 / lived_ns as f64,
             misses: get(&self.shared.misses[slot]),
             refused: get(&self.shared.refused[slot]),
+            outvoted: get(&self.shared.outvoted[slot]),
             fork_us: get(&board.fork_ns) as f64 / 1e3,
         })
     }

@@ -48,6 +48,7 @@ impl Engine {
             .args(["run", "--journal", "a.journal"])
             .args(["--allow-chaos", "--osc", &port.to_string()])
             .args(arguments)
+            .env("CHRONUS_LOG", "warn,chronus=debug")
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stderr(errors.unwrap_or(log.into()))
@@ -138,6 +139,24 @@ impl Engine {
         let number = chronus_os::child::signal_number(signal).expect("a signal").to_string();
         let done = Command::new("kill").args([format!("-{number}"), pid.to_string()]).status();
         assert!(done.expect("kill runs").success(), "SIG{signal} to {pid}");
+    }
+
+    /// Kills all workers and all checkpoints, none of which can do anything meanwhile.
+    pub fn kill_everybody(&self) {
+        let pids = |status: &Value, of: &str| -> Vec<u32> {
+            let pid = |it: &Value| it["pid"].as_u64().or(it.as_u64()).expect("a pid") as u32;
+            status[of].as_array().expect("a list").iter().map(pid).collect()
+        };
+        let workers = pids(&self.wait_for("two", |s| s["redundant"] == true), "replicas");
+        workers.iter().for_each(|pid| Self::signal(*pid, "STOP"));
+        let checkpoints = pids(&self.status(), "checkpoints");
+        checkpoints.iter().for_each(|pid| Self::signal(*pid, "STOP"));
+        for pid in workers.into_iter().chain(checkpoints) {
+            // One that is stopped for too long may be gone before.
+            if is_alive(pid) {
+                let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+            }
+        }
     }
 
     /// Ends the engine by SIGTERM and waits.
