@@ -128,7 +128,7 @@ impl Minder {
             self.lose(relay, &why);
         } else if plays && silent {
             self.stand_in(relay);
-            self.tell(News::Lost(Sentence::new("it asks for no frames any more")));
+            self.tell(&News::Lost(Sentence::new("it asks for no frames any more")));
         } else if !plays && self.stand_in.is_none() {
             self.stand_in(relay);
         }
@@ -139,7 +139,7 @@ impl Minder {
         let lost = self.device.take();
         if self.stand_in.is_none() {
             self.stand_in(relay);
-            self.tell(News::Lost(Sentence::new(why)));
+            self.tell(&News::Lost(Sentence::new(why)));
         } else {
             relay.give(relay.holder(), 0);
             tracing::debug!("the device that was to come back is lost again: {why}");
@@ -194,7 +194,7 @@ impl Minder {
                 if !matches!(error, OutputError::Absent { .. }) {
                     let why = Sentence::new(&error.to_string());
                     if self.retry.is_new(&why) {
-                        self.tell(News::Refused(why));
+                        self.tell(&News::Refused(why));
                     }
                 }
             }
@@ -210,7 +210,7 @@ impl Minder {
             description += ". ";
             description += &note;
         }
-        self.tell(News::Back(Sentence::new(&description)));
+        self.tell(&News::Back(Sentence::new(&description)));
     }
 
     fn dismiss_stand_in(&mut self) {
@@ -218,16 +218,13 @@ impl Minder {
         self.xruns += report.map_or(0, |report| report.xruns);
     }
 
-    fn tell(&mut self, news: News) {
-        let mut news = Some(news);
-        while let Some(told) = news.take() {
-            if let Err(rtrb::PushError::Full(kept)) = self.news.push(told)
-                && !self.shared.stop.load(Acquire)
-                && !self.news.is_abandoned()
-            {
-                thread::sleep(LOOK);
-                news = Some(kept);
-            }
+    fn tell(&mut self, news: &News) {
+        // The owner takes them several times a second.
+        while self.news.push(*news).is_err()
+            && !self.shared.stop.load(Acquire)
+            && !self.news.is_abandoned()
+        {
+            thread::sleep(LOOK);
         }
         self.wake_owner();
     }

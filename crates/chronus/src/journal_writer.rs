@@ -340,7 +340,7 @@ impl<D: Disk> Scribe<D> {
                 self.name
             ),
             None => {
-                tracing::info!("journal {}: it is written again, nothing is missing", self.name)
+                tracing::info!("journal {}: it is written again, nothing is missing", self.name);
             }
         }
     }

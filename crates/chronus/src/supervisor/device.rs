@@ -36,9 +36,9 @@ enum State {
 }
 
 impl DeviceWatch {
-    fn enter(&mut self, state: State, reason: Option<Sentence>, now_ns: u64) {
+    fn enter(&mut self, state: State, reason: Option<&Sentence>, now_ns: u64) {
         self.losses += u64::from(state != State::Playing);
-        (self.state, self.reason, self.since_ns) = (state, reason, now_ns);
+        (self.state, self.reason, self.since_ns) = (state, reason.copied(), now_ns);
     }
 
     /// As the player sees it.
@@ -86,7 +86,7 @@ impl Supervisor {
             self.device_watch.asked_ns = now_ns;
             if let Some(why) = self.device.stats().lost {
                 tracing::error!("the audio device is gone: {why}");
-                self.device_watch.enter(State::Gone, Some(Sentence::new(&why)), now_ns);
+                self.device_watch.enter(State::Gone, Some(&Sentence::new(&why)), now_ns);
                 self.tell_device("gone", &why);
             }
         }
@@ -98,7 +98,7 @@ impl Supervisor {
                 tracing::error!(
                     "the audio device is lost: {why}; time goes on without a sound, and it is tried again"
                 );
-                self.device_watch.enter(State::Away, Some(*why), now_ns);
+                self.device_watch.enter(State::Away, Some(why), now_ns);
                 self.device_clock.restart(now_ns);
                 self.tell_device("lost", why);
             }
