@@ -23,6 +23,7 @@ use rtrb::{Consumer, Producer, PushError, RingBuffer};
 use crate::patcher::{Patches, SharedDirectory, Task};
 use crate::refusals::Refusals;
 use crate::supervisor::status::Status;
+use crate::timetags::Timetags;
 
 /// Messages that may wait for the supervisor.
 const QUEUE: usize = 4096;
@@ -167,9 +168,18 @@ impl Port {
         let (queue, messages) = RingBuffer::new(QUEUE);
         let (spent, given_back) = RingBuffer::new(2 * QUEUE);
         let Self { socket, counts } = self;
-        let refusals = Refusals::default();
-        let mut server =
-            Server { socket, directory, patches, queue, given_back, kick, counts, refusals };
+        let (refusals, timetags) = (Refusals::default(), Timetags::default());
+        let mut server = Server {
+            socket,
+            directory,
+            patches,
+            queue,
+            given_back,
+            kick,
+            counts,
+            refusals,
+            timetags,
+        };
         std::thread::Builder::new().name("osc".into()).spawn(move || server.serve())?;
         Ok(Inbox { messages, spent })
     }
@@ -184,6 +194,7 @@ struct Server {
     kick: Kick,
     counts: Arc<PortCounts>,
     refusals: Refusals,
+    timetags: Timetags,
 }
 
 impl Server {
@@ -224,6 +235,11 @@ impl Server {
             self.answer(&chronus_osc::fail(&failure.address, &failure.reason), from);
         }
         for Timed { address, request, time_wall_ns } in decoded.requests {
+            if let Err(reason) = self.timetags.judge(time_wall_ns, clock::wall_ns()) {
+                self.counts.failed.fetch_add(1, Ordering::Relaxed);
+                self.answer(&chronus_osc::fail(&address, &reason), from);
+                continue;
+            }
             match request {
                 Request::Ping(args) => self.answer(&chronus_osc::pong(args), from),
                 Request::Version => {

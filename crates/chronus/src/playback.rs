@@ -143,9 +143,19 @@ impl Playback {
         let scratch = Box::new([0.0; BLOCK_SAMPLES]);
         Self { selector: Selector::default(), regions, shared, gaps, kick, scratch }
     }
-}
 
-impl Playback {
+    /// The block that so many frames end in, if it has not been taken yet. The supervisor is told, through the
+    /// longest period, how far to seal ahead.
+    fn last_to_take(&self, frames: usize) -> Option<BlockIndex> {
+        let end = self.selector.frames() + frames.max(1) as u64;
+        let last = (end - 1) / BLOCK_FRAMES as u64;
+        let is_due = last >= self.selector.next_block();
+        is_due.then(|| {
+            self.shared.longest_period.fetch_max(frames as u64, Ordering::Relaxed);
+            last
+        })
+    }
+
     /// Whose bell to sleep on for a block: the primary's, or that of a voter who has not had it.
     fn awaited(&self, block: BlockIndex) -> Slot {
         let board = &self.regions.log.board;
@@ -217,12 +227,7 @@ impl Source for Playback {
     }
 
     fn wait(&mut self, frames: usize, give_up: &AtomicBool) {
-        let end = self.selector.frames() + frames.max(1) as u64;
-        let last = (end - 1) / BLOCK_FRAMES as u64;
-        if last < self.selector.next_block() {
-            return;
-        }
-        self.shared.longest_period.fetch_max(frames as u64, Ordering::Relaxed);
+        let Some(last) = self.last_to_take(frames) else { return };
         let slots = self.regions.slots.clone();
         while !give_up.load(Ordering::Relaxed) {
             let bell = &slots.slots[self.awaited(last)].board.bell;
@@ -236,6 +241,11 @@ impl Source for Playback {
             }
             wait_on(bell, heard, Some(Duration::from_millis(1)));
         }
+    }
+
+    fn is_ready(&mut self, frames: usize) -> bool {
+        let _ban = AllocationBan::start();
+        self.last_to_take(frames).is_none_or(|last| self.is_decided(last))
     }
 
     fn consumed(&mut self) {

@@ -32,11 +32,12 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
     if args.watch && args.patch.is_none() {
         return Err("there is no file to watch; give one with --patch FILE".into());
     }
-    let device = chronus_output::connect(&args.output, &device_options(args))?;
+    let kick = Kick::new()?;
+    let options = device_options(args, kick.try_clone()?);
+    let device = chronus_output::connect(&args.output, &options)?;
     if let Some(note) = device.note() {
         tracing::warn!("{note}");
     }
-    let kick = Kick::new()?;
     let (end, end_writer) = UnixStream::pair()?;
     for signal in [SIGTERM, SIGINT] {
         signal_hook::low_level::pipe::register(signal, end_writer.try_clone()?)?;
@@ -92,7 +93,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn device_options(args: &RunArgs) -> Options {
+fn device_options(args: &RunArgs, kick: Kick) -> Options {
     let free_run = args.free_run;
     Options {
         rate_hz: args.rate,
@@ -107,6 +108,7 @@ fn device_options(args: &RunArgs) -> Options {
                 let _ = sched::set_fifo(priority::AUDIO);
             }
         })),
+        on_news: Some(Arc::new(move || kick.raise())),
         ..Options::default()
     }
 }

@@ -9,7 +9,7 @@ use chronus_replication::{BlockIndex, Entry, SLOTS, Slot};
 
 use super::Supervisor;
 use super::hindsight::Hindsight;
-use crate::journal::JournalWriter;
+use crate::journal_writer::JournalWriter;
 use crate::patcher::{Answer, Ask, Edit, Line};
 use crate::shelf::Plan;
 

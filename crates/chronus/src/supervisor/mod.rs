@@ -3,6 +3,8 @@
 //! lives to the thread that started them, and the main thread lives as long as the program.
 
 mod blame;
+mod clocks;
+mod device;
 mod edits;
 mod events;
 mod hindsight;
@@ -23,6 +25,7 @@ use chronus_engine::{Command, Controls};
 use chronus_os::memfd::Memfd;
 use chronus_os::wake::{Kick, Ticker, poll_readable, wake_all};
 use chronus_os::{clock, confine, sched};
+use chronus_osc::Value;
 use chronus_output::{Device, WavFormat};
 use chronus_replication::command_sequencer::CommandSequencer;
 use chronus_replication::device_clock::DeviceClock;
@@ -35,13 +38,16 @@ use chronus_shm::command_log::{LOG_ENTRIES, LogWriter};
 use chronus_shm::control_board::SEALS;
 use chronus_shm::region;
 
-use crate::journal::{JournalWriter, Score};
+use crate::journal::Score;
+use crate::journal_writer::JournalWriter;
 use crate::osc_server::{Inbox, Replies};
 use crate::patcher::Line;
 use crate::playback::{Playback, Regions, Shared};
 use crate::refusals::Refusals;
 use crate::shelf::Plan;
 use blame::Blame;
+use clocks::ClockWatch;
+use device::DeviceWatch;
 use edits::{Edits, Sealed};
 use events::Listeners;
 use hindsight::Hindsight;
@@ -135,7 +141,8 @@ pub struct Supervisor {
     refusals: Refusals,
     ticker: Ticker,
     journal_mark_ns: u64,
-    device_lost: bool,
+    device_watch: DeviceWatch,
+    clock_watch: ClockWatch,
     /// SIGTERM or SIGINT has come.
     end_asked: bool,
     /// The last sleep ended with the death of a worker.
@@ -187,7 +194,8 @@ impl Supervisor {
             refusals: Refusals::default(),
             ticker: Ticker::new(TICK)?,
             journal_mark_ns: 0,
-            device_lost: false,
+            device_watch: DeviceWatch::default(),
+            clock_watch: ClockWatch::default(),
             end_asked: false,
             someone_died: false,
             source: Some(source),
@@ -239,6 +247,7 @@ impl Supervisor {
         self.watch(now_ns);
         self.keep_journal(now_ns);
         self.watch_device();
+        self.watch_clocks(now_ns);
     }
 
     /// The device starts when all replicas are there, or after two seconds with what there is.
@@ -507,23 +516,15 @@ impl Supervisor {
                 journal.gap(block);
             }
         }
+        if let Some(news) = self.journal.as_mut().and_then(JournalWriter::news) {
+            let reason = news.reason.unwrap_or_default();
+            self.tell("journal", &[Value::Text(news.state.to_owned()), Value::Text(reason)]);
+        }
         if let Some(journal) = &mut self.journal
             && now_ns >= self.journal_mark_ns + 1_000_000_000
         {
             self.journal_mark_ns = now_ns;
             journal.reached(self.shared.frames.load(Ordering::Acquire));
-        }
-    }
-
-    fn watch_device(&mut self) {
-        if self.device_lost {
-            return;
-        }
-        if self.figures.time_for_device_check(clock::monotonic_ns())
-            && let Some(why) = self.device.stats().lost
-        {
-            self.device_lost = true;
-            tracing::error!("the audio device is lost: {why}");
         }
     }
 

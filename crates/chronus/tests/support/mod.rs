@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::net::{SocketAddr, UdpSocket};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -33,18 +33,25 @@ impl Engine {
 
     /// An engine in real time, recorded and journaled.
     pub fn start(arguments: &[&str]) -> Self {
+        Self::launch(&[&["--output", "wav:a.wav"], arguments].concat(), &[], None)
+    }
+
+    /// A journaled engine with an output, an environment and, if it shall not be a file, a standard error of
+    /// its own.
+    pub fn launch(arguments: &[&str], environment: &[(&str, &str)], errors: Option<Stdio>) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().expect("temporary folder");
         let port = UdpSocket::bind("127.0.0.1:0").expect("port").local_addr().expect("address");
         let log = File::create(folder.path().join("log")).expect("log");
         let process = Command::new(env!("CARGO_BIN_EXE_chronus"))
             .current_dir(folder.path())
-            .args(["run", "--output", "wav:a.wav", "--journal", "a.journal"])
+            .args(["run", "--journal", "a.journal"])
             .args(["--allow-chaos", "--osc", &port.to_string()])
             .args(arguments)
             .env("CHRONUS_LOG", "warn,chronus=debug")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
-            .stderr(log)
+            .stderr(errors.unwrap_or(log.into()))
             .spawn()
             .expect("the engine starts");
         let socket = UdpSocket::bind("127.0.0.1:0").expect("socket");
@@ -90,7 +97,7 @@ impl Engine {
     }
 
     pub fn status(&self) -> Value {
-        self.try_status().unwrap_or_else(|| panic!("no status; log:\n{}", self.log()))
+        self.wait_for("a status", |_| true)
     }
 
     /// Asks until the status is as wanted. The bound is for a test that would hang, not a figure.
@@ -234,7 +241,8 @@ pub fn is_alive(pid: u32) -> bool {
         .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or("").trim_start().starts_with('Z'))
 }
 
-fn samples(path: &PathBuf) -> Vec<f32> {
+/// The samples of a WAV file.
+pub fn samples(path: &Path) -> Vec<f32> {
     let reader = hound::WavReader::open(path).expect("a WAV file");
     reader.into_samples().collect::<Result<_, _>>().expect("samples")
 }
