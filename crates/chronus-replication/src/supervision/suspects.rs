@@ -39,21 +39,27 @@ impl Supervision {
                     self.blame(slot, crumb, Cause::RanAway, view, actions);
                     self.fence(slot, Reason::RanAway, actions);
                 }
-                Suspicion::Hopeless => self.give_up(slot, view, actions),
+                Suspicion::Hopeless => self.give_up(slot, Reason::Hopeless, view, actions),
             }
         }
     }
 
     /// A worker that stands still for too long may have been stopped. Two that did so at the same module of
     /// the same block, or at the same command, were not.
-    fn give_up(&mut self, slot: Slot, view: &View<'_>, actions: &mut Vec<Action>) {
+    pub(super) fn give_up(
+        &mut self,
+        slot: Slot,
+        reason: Reason,
+        view: &View<'_>,
+        actions: &mut Vec<Action>,
+    ) {
         let crumb = (view.crumb)(slot);
         let is_at_work = matches!(crumb.place, Place::Module(_) | Place::Command { .. });
         let before = self.grief.gave_up_at.replace(crumb);
         if is_at_work && before == Some(crumb) {
             self.blame(slot, crumb, Cause::Stuck, view, actions);
         }
-        self.fence(slot, Reason::Hopeless, actions);
+        self.fence(slot, reason, actions);
     }
 
     /// One worker that is busy for too long may be the machine's fault, two in the same module of the same

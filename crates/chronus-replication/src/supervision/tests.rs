@@ -477,3 +477,21 @@ fn checkpoints_of_those_who_differ_are_not_trusted() {
     world.send(Event::Diverged { slot: 1 });
     assert_eq!(world.supervision.checkpoint(), None);
 }
+
+#[test]
+fn one_that_stands_still_when_asked_to_fork_is_a_witness_too() {
+    let mut world = World::new(2);
+    world.run(10);
+    world.stuck = [true; SLOTS];
+    world.send(exited(SLOTS, Death::Killed));
+    world.send(exited(SLOTS + 1, Death::Killed));
+    let mut actions = Vec::new();
+    for _ in 0..90 {
+        in_module(&mut world, 0, 7);
+        in_module(&mut world, 1, 7);
+        actions.extend(world.run_with(1, true));
+    }
+    let culprit = Culprit::Module(7);
+    let is_blamed = |a: &Action| matches!(a, Action::Amend { culprit: c, .. } if *c == culprit);
+    assert!(actions.iter().any(is_blamed), "{actions:?}");
+}
