@@ -12,7 +12,7 @@ use chronus_os::clock;
 use chronus_os::wake::{Kick, wait_on};
 use chronus_output::Source;
 use chronus_replication::amendment::version;
-use chronus_replication::selector::{Read, Selected, Selector, Slots};
+use chronus_replication::selector::{Read, Selected, Selector, Slots, VOTERS};
 use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, CHANNELS, SLOTS, Slot};
 use chronus_shm::block_ring;
 use chronus_shm::control_board::{LogRegion, seal_of};
@@ -46,7 +46,7 @@ pub struct Shared {
     pub refused: [AtomicU64; SLOTS],
     /// For each slot, blocks that were not those that most had.
     pub outvoted: [AtomicU64; SLOTS],
-    /// How many workers are at work.
+    /// The slots, as bits, of workers whose word counts.
     pub voters: AtomicU32,
     callback_ns: AtomicU64,
     callback_frame: AtomicU64,
@@ -110,8 +110,8 @@ impl Slots for Admitted<'_> {
         self.regions.log.board.primary()
     }
 
-    fn voters(&self) -> usize {
-        self.shared.voters.load(Ordering::Relaxed) as usize
+    fn has_vote(&self, slot: Slot) -> bool {
+        self.shared.voters.load(Ordering::Relaxed) >> slot & 1 == 1
     }
 
     fn amendments(&self) -> u64 {
@@ -168,14 +168,17 @@ impl Playback {
     /// two have the same or nobody else will have it.
     fn is_decided(&mut self, block: BlockIndex) -> bool {
         let admitted = Admitted { regions: &self.regions, shared: &self.shared };
-        let (amendments, is_vote) = (admitted.amendments(), admitted.voters() >= 3);
+        let amendments = admitted.amendments();
+        let is_vote = (0..SLOTS).filter(|slot| admitted.has_vote(*slot)).count() >= VOTERS;
         let mut hashes = ArrayVec::<u64, SLOTS>::new();
         for slot in 0..SLOTS {
             if let Read::Taken(hash) = admitted.read(slot, block, amendments, &mut self.scratch) {
                 if !is_vote || hashes.contains(&hash) {
                     return true;
                 }
-                hashes.push(hash);
+                if admitted.has_vote(slot) {
+                    hashes.push(hash);
+                }
             }
         }
         !hashes.is_empty() && !(0..SLOTS).any(|slot| self.owes(slot, block))

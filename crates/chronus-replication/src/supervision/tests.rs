@@ -361,6 +361,17 @@ fn the_innocent_are_not_blamed() {
 }
 
 #[test]
+fn a_block_that_the_dead_survived_has_no_culprit() {
+    let mut world = World::new(2);
+    let crumb = in_module(&mut world, 1, 7);
+    world.rendered[0] += 3;
+    world.send(exited(0, Death::Killed));
+    let died = Event::Exited { slot: 1, death: Death::OfItself(Cause::Signal(11)), crumb };
+    let actions = world.send(died);
+    assert!(!actions.iter().any(|a| matches!(a, Action::Amend { .. })), "{actions:?}");
+}
+
+#[test]
 fn a_plan_that_kills_who_prepares_it_is_withdrawn() {
     let mut world = World::new(2);
     let crumb = Crumb { block: 20, place: Place::Preparing(3) };

@@ -27,6 +27,7 @@ use chronus_output::{Device, WavFormat};
 use chronus_replication::command_sequencer::CommandSequencer;
 use chronus_replication::device_clock::DeviceClock;
 use chronus_replication::divergence::DivergenceDetector;
+use chronus_replication::selector::VOTERS;
 use chronus_replication::supervision::{self, Action, Event, Supervision};
 use chronus_replication::{BLOCK_FRAMES, PLACES, SLOTS, Slot};
 use chronus_shm::block_ring::{RING_BLOCKS, hash_of};
@@ -316,7 +317,8 @@ impl Supervisor {
         let ahead = (self.setup.lead_blocks + extra).min(RING_BLOCKS as u64 - 16);
         let (slowest_entry, slowest_block) = self.slowest_reader();
         let target = (self.shared.next_block.load(Ordering::Acquire) + ahead)
-            .min(slowest_block + SEALS as u64 - 16);
+            .min(slowest_block + SEALS as u64 - 16)
+            .min(self.slowest_worker() + RING_BLOCKS as u64 - 16);
         let board = &self.regions.log.board;
         let before = self.sequencer.next_block();
         while self.sequencer.next_block() < target {
@@ -339,6 +341,14 @@ impl Supervisor {
         if self.sequencer.next_block() != before {
             self.ring();
         }
+    }
+
+    /// How far the slowest worker is. Without a clock the others wait for it before they overwrite what it is
+    /// to be compared with; with one it is fenced long before.
+    fn slowest_worker(&self) -> u64 {
+        let at_work = (0..SLOTS).filter(|slot| self.supervision.is_live(*slot));
+        let rendered = at_work.map(|slot| self.regions.slots.slots[slot].board.rendered());
+        rendered.min().unwrap_or(u64::MAX / 2)
     }
 
     /// The log position and the block before which no worker will ever look back.
@@ -384,9 +394,11 @@ impl Supervisor {
         for action in actions {
             self.act(action, now_ns);
         }
-        let voters = (0..SLOTS).filter(|slot| self.supervision.is_live(*slot)).count();
-        self.shared.voters.store(voters as u32, Ordering::Relaxed);
-        self.regions.log.board.set_voting(voters >= 3);
+        let has_vote =
+            |slot: &Slot| self.supervision.is_live(*slot) && self.divergence.has_vote(*slot);
+        let voters = (0..SLOTS).filter(has_vote).fold(0_u32, |voters, slot| voters | 1 << slot);
+        self.shared.voters.store(voters, Ordering::Relaxed);
+        self.regions.log.board.set_voting(voters.count_ones() as usize >= VOTERS);
     }
 
     /// What the boards say, and which checkpoints are of use.
@@ -432,7 +444,10 @@ impl Supervisor {
                 }
                 self.figures.promoted(clock::monotonic_ns());
             }
-            Action::Admit { slot, number } => self.shared.admit(slot, number),
+            Action::Admit { slot, number } => {
+                self.shared.admit(slot, number);
+                self.divergence.forget(slot);
+            }
             Action::Disown(slot) => self.shared.disown(slot),
             Action::Fence(slot) => self.processes.fence(slot),
             Action::Fork { forker, into, number } => {
