@@ -18,6 +18,12 @@ pub const LOG_ENTRIES: usize = 4096;
 #[derive(Debug, Default)]
 pub struct LogEntry([AtomicU64; 8]);
 
+impl LogEntry {
+    pub(crate) fn words(&self) -> &[AtomicU64; 8] {
+        &self.0
+    }
+}
+
 /// An entry of the log is not what it must be; a reader that finds this must not go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("entry {sequence} of the command log is damaged")]

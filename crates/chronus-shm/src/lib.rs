@@ -8,6 +8,8 @@
 pub mod block_ring;
 pub mod command_log;
 pub mod control_board;
+pub mod ledger;
+pub mod playback_board;
 #[cfg(not(loom))]
 pub mod region;
 pub mod status_board;

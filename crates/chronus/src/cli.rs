@@ -39,7 +39,10 @@ pub enum Action {
     Kill(KillArgs),
     /// Find out what this machine lacks, and what to type to mend it
     Doctor,
-    /// A worker process; started by `chronus run`
+    /// Owns the device and watches the workers; started by `chronus run`
+    #[command(hide = true)]
+    Supervisor(SupervisorArgs),
+    /// A worker process; started by the supervisor
     #[command(hide = true)]
     Worker(WorkerArgs),
 }
@@ -96,6 +99,16 @@ pub struct RunArgs {
     /// Obey /chaos/… messages, which kill workers
     #[arg(long)]
     pub allow_chaos: bool,
+}
+
+/// How to play, and for whom.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SupervisorArgs {
+    /// The keeper's process id
+    #[arg(long)]
+    pub keeper: u32,
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// How to demonstrate.

@@ -8,8 +8,10 @@ mod cli;
 mod client;
 mod demo;
 mod doctor;
+mod estate;
 mod graph;
 mod journal;
+mod keeper;
 mod machine;
 mod modules;
 mod osc_server;
@@ -39,7 +41,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let _log = (!matches!(cli.command, Action::Worker(_))).then(start_log);
     let result: Result<ExitCode, Box<dyn Error>> = match cli.command {
-        Action::Run(args) => run::run(&args),
+        Action::Run(args) => keeper::run(&args),
+        Action::Supervisor(args) => run::supervise(&args),
         Action::Demo(args) => demo::run(&args),
         Action::Render(args) => run::render(&args),
         Action::Check(args) => Ok(check::run(&args)),

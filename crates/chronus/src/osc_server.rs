@@ -93,12 +93,9 @@ pub struct Port {
 }
 
 impl Port {
-    /// Opens the port.
-    ///
-    /// # Errors
-    /// If the address can't be bound.
-    pub fn open(address: SocketAddr) -> io::Result<Self> {
-        Ok(Self { socket: UdpSocket::bind(address)?, counts: Arc::default() })
+    /// The port of this socket.
+    pub fn new(socket: UdpSocket) -> Self {
+        Self { socket, counts: Arc::default() }
     }
 
     /// A way to answer senders.

@@ -7,27 +7,29 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use chronus_engine::Patch;
-use chronus_os::process_title;
 use chronus_os::sched::{self, priority};
-use chronus_os::wake::Kick;
+use chronus_os::{child, process_title};
 use chronus_output::Options;
-use chronus_shm::region;
-use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::consts::{SIGTERM, SIGXFSZ};
 
-use crate::cli::{RenderArgs, RunArgs};
-use crate::client::osc_address;
+use crate::cli::{RenderArgs, RunArgs, SupervisorArgs};
+use crate::estate::Estate;
 use crate::journal::Journal;
 use crate::patcher::{self, Patcher};
 use crate::render::Performance;
-use crate::supervisor::{Ears, Setup, Supervisor};
+use crate::supervisor::{Ears, Memory, Setup, Supervisor};
 use crate::{osc_server, render};
 
-/// Runs an engine until it is told to end.
+/// Runs an engine until it is told to end, as the supervisor that a keeper has started.
 ///
 /// # Errors
 /// Whatever keeps it from starting, as a sentence.
-pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
+pub fn supervise(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
+    let (args, keeper) = (&args.run, args.keeper);
+    child::die_with_parent(keeper);
+    child::leave_terminal_signals_to_parent();
     process_title::name_thread("chronus");
+    let estate = Estate::take_over()?;
     let patch = read_patch(args.patch.as_deref())?;
     if args.watch && args.patch.is_none() {
         return Err("there is no file to watch; give one with --patch FILE".into());
@@ -36,19 +38,15 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
     if let Some(note) = device.note() {
         tracing::warn!("{note}");
     }
-    let kick = Kick::new()?;
+    let kick = estate.kick.try_clone()?;
     let (end, end_writer) = UnixStream::pair()?;
-    for signal in [SIGTERM, SIGINT] {
-        signal_hook::low_level::pipe::register(signal, end_writer.try_clone()?)?;
-    }
+    signal_hook::low_level::pipe::register(SIGTERM, end_writer)?;
     // A file that may grow no further costs a recording or the journal, never the sound.
     signal_hook::flag::register(SIGXFSZ, Arc::default())?;
-    let address = osc_address(args.osc)?;
-    let port = osc_server::Port::open(address).map_err(|error| {
-        format!("can't listen on {address} ({error}); is another engine running? try --osc 127.0.0.1:5006")
-    })?;
+    let address = estate.port.local_addr()?;
+    let port = osc_server::Port::new(estate.port.try_clone()?);
     let rate_hz = device.rate_hz();
-    let shelf = Arc::new(region::create_shelf()?);
+    let shelf = Arc::new(estate.shelf);
     let (patcher, plan, score, line) = Patcher::new(
         patcher::Start {
             patch,
@@ -78,6 +76,8 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
         plan,
         score,
         shelf,
+        memory: Memory { log: estate.log, slots: estate.slots, ledger: estate.ledger },
+        keeper,
         line,
         // Absolute, so that players elsewhere can tell where their files are.
         recordings: std::path::absolute(&args.recordings)?,

@@ -1,6 +1,5 @@
 //! The supervisor: owns the device, the command sequencer and the workers, and does what the state
-//! machine of `chronus-replication` decides. It runs on the main thread, because workers tie their
-//! lives to the thread that started them, and the main thread lives as long as the program.
+//! machine of `chronus-replication` decides. Should it die, the keeper starts another.
 
 mod edits;
 mod orders;
@@ -29,12 +28,12 @@ use chronus_replication::{BLOCK_FRAMES, SLOTS, Slot};
 use chronus_shm::block_ring::{RING_BLOCKS, hash_of};
 use chronus_shm::command_log::LogWriter;
 use chronus_shm::control_board::SEALS;
-use chronus_shm::region;
+use chronus_shm::region::Whole;
 
 use crate::journal::{JournalWriter, Score};
 use crate::osc_server::{Incoming, Replies};
 use crate::patcher::Line;
-use crate::playback::{Playback, Regions, Shared};
+use crate::playback::{Playback, Regions};
 use crate::shelf::Plan;
 use edits::{Edits, Sealed};
 use processes::Processes;
@@ -58,6 +57,10 @@ pub struct Setup {
     pub score: Score,
     /// Plans and recordings, for workers.
     pub shelf: Arc<Memfd>,
+    /// What processes share.
+    pub memory: Memory,
+    /// The keeper's process id.
+    pub keeper: u32,
     /// Where edits of the patch come from.
     pub line: Line,
     /// How many blocks the workers are ahead of the device.
@@ -76,6 +79,17 @@ pub struct Setup {
     pub free_run: bool,
     /// End by itself after this many frames.
     pub end_frame: Option<u64>,
+}
+
+/// What processes share.
+#[derive(Debug)]
+pub struct Memory {
+    /// The command log and the control board.
+    pub log: Memfd,
+    /// What the workers have rendered.
+    pub slots: Memfd,
+    /// What supervisors note for their successors.
+    pub ledger: Memfd,
 }
 
 /// What stays as it was set up.
@@ -110,7 +124,6 @@ pub struct Supervisor {
     rate_hz: u32,
     realtime: bool,
     regions: Regions,
-    shared: Arc<Shared>,
     gaps: rtrb::Consumer<u64>,
     sequencer: CommandSequencer,
     controls: Controls,
@@ -126,8 +139,6 @@ pub struct Supervisor {
     device_lost: bool,
     /// SIGTERM or SIGINT has come.
     end_asked: bool,
-    /// The last sleep ended with the death of a worker.
-    someone_died: bool,
     source: Option<Playback>,
 }
 
@@ -138,13 +149,14 @@ impl Supervisor {
     /// If shared memory or the journal can't be created.
     pub fn new(setup: Setup, ears: Ears, mut device: Box<dyn Device>) -> io::Result<Self> {
         let rate_hz = device.rate_hz();
-        let (log_memory, log) = region::create_log()?;
-        let (slots_memory, slots) = region::create_slots()?;
-        let regions = Regions { log: Arc::new(log), slots: Arc::new(slots) };
-        let shared = Arc::new(Shared::default());
+        let regions = Regions {
+            log: Arc::new(Whole::map(&setup.memory.log)?),
+            slots: Arc::new(Whole::map(&setup.memory.slots)?),
+            ledger: Arc::new(Whole::map(&setup.memory.ledger)?),
+        };
         let (gaps_in, gaps) = rtrb::RingBuffer::new(4096);
         let kick = ears.kick.try_clone()?;
-        let source = Playback::new(regions.clone(), shared.clone(), gaps_in, kick);
+        let source = Playback::new(regions.clone(), gaps_in, kick);
         let journal = match &setup.journal {
             Some(path) => Some(JournalWriter::create(path, &setup.score, rate_hz)?),
             None => None,
@@ -163,14 +175,13 @@ impl Supervisor {
             supervision: Supervision::new(limits),
             sequencer: CommandSequencer::new(WAITING_COMMANDS),
             divergence: DivergenceDetector::default(),
-            processes: Processes::new(log_memory, slots_memory, setup.shelf.read_only()?),
+            processes: Processes::new(setup.memory, setup.keeper, setup.shelf.read_only()?),
             device_clock: DeviceClock::new(rate_hz),
             figures: Figures::new(clock::monotonic_ns()),
             ticker: Ticker::new(TICK)?,
             journal_mark_ns: 0,
             device_lost: false,
             end_asked: false,
-            someone_died: false,
             source: Some(source),
             setup: Settings {
                 lead_blocks: setup.lead_blocks,
@@ -185,7 +196,6 @@ impl Supervisor {
             rate_hz,
             realtime,
             regions,
-            shared,
             gaps,
             journal,
             recorder,
@@ -209,7 +219,7 @@ impl Supervisor {
     /// One turn: everything that is due now.
     fn turn(&mut self) {
         let now_ns = clock::monotonic_ns();
-        let (callback_ns, callback_frame) = self.shared.last_callback();
+        let (callback_ns, callback_frame) = self.regions.ledger.playback.last_callback();
         if callback_ns != 0 {
             self.device_clock.observe(callback_ns, callback_frame);
         }
@@ -239,18 +249,10 @@ impl Supervisor {
     }
 
     fn sleep(&mut self) {
-        let mut fds = [self.ears.kick.as_fd(); SLOTS + 3];
-        fds[1] = self.ears.end.as_fd();
-        fds[2] = self.ticker.as_fd();
-        let mut count = 3;
-        for child in self.processes.running() {
-            fds[count] = child.as_fd();
-            count += 1;
-        }
-        let mut ready = [false; SLOTS + 3];
-        poll_readable(&fds[..count], &mut ready, self.time_to_sleep());
+        let fds = [self.ears.kick.as_fd(), self.ears.end.as_fd(), self.ticker.as_fd()];
+        let mut ready = [false; 3];
+        poll_readable(&fds, &mut ready, self.time_to_sleep());
         self.end_asked |= ready[1];
-        self.someone_died = ready[3..].contains(&true);
         if ready[0] {
             self.ears.kick.clear();
         }
@@ -268,11 +270,11 @@ impl Supervisor {
             return Some(Duration::from_nanos(BLOCK_FRAMES as u64 * frame_ns));
         }
         if self.device.self_paced() {
-            let period_ns = self.shared.longest_period.load(Ordering::Relaxed) * frame_ns;
+            let period_ns = self.regions.ledger.playback.longest_period.load(Ordering::Relaxed) * frame_ns;
             let often = !self.setup.free_run && period_ns <= 3_000_000;
             return (!often).then_some(LONGEST_SLEEP);
         }
-        let next = self.device_clock.time_of(self.shared.frames.load(Ordering::Acquire));
+        let next = self.device_clock.time_of(self.regions.ledger.playback.frames.load(Ordering::Acquire));
         let ahead_ns = next.map_or(0, |next_ns| next_ns.saturating_sub(clock::monotonic_ns()));
         Some(Duration::from_nanos(ahead_ns + CALLBACK_SLACK_NS).min(LONGEST_SLEEP))
     }
@@ -284,11 +286,11 @@ impl Supervisor {
         if !self.supervision.has_begun() {
             return;
         }
-        let period = self.shared.longest_period.load(Ordering::Relaxed);
+        let period = self.regions.ledger.playback.longest_period.load(Ordering::Relaxed);
         let extra = period.div_ceil(BLOCK_FRAMES as u64).saturating_sub(1);
         let ahead = (self.setup.lead_blocks + extra).min(RING_BLOCKS as u64 - 16);
         let (slowest_entry, slowest_block) = self.slowest_reader();
-        let target = (self.shared.next_block.load(Ordering::Acquire) + ahead)
+        let target = (self.regions.ledger.playback.next_block.load(Ordering::Acquire) + ahead)
             .min(slowest_block + SEALS as u64 - 16);
         let board = &self.regions.log.board;
         let before = self.sequencer.next_block();
@@ -331,7 +333,7 @@ impl Supervisor {
     /// Looks at the workers and does what supervision decides.
     fn watch(&mut self, now_ns: u64) {
         let mut actions = Vec::new();
-        for event in self.processes.events(&self.regions.slots, self.someone_died) {
+        for event in self.processes.events(&self.regions) {
             self.figures.note_event(&event, now_ns);
             self.supervision.handle(event, &mut actions);
         }
@@ -379,8 +381,8 @@ impl Supervisor {
                 }
                 self.figures.promoted(clock::monotonic_ns());
             }
-            Action::Admit { slot, number } => self.shared.admit(slot, number),
-            Action::Disown(slot) => self.shared.disown(slot),
+            Action::Admit { slot, number } => self.regions.ledger.playback.admit(slot, number),
+            Action::Disown(slot) => self.regions.ledger.playback.disown(slot),
             Action::Fence(slot) => self.processes.fence(slot),
             Action::Fork { forker, into, number } => {
                 let board = &self.regions.slots.slots[forker].board;
@@ -402,7 +404,7 @@ impl Supervisor {
             self.sequencer.submit_urgent(Command::Restart.encode());
         }
         let start = (self.sequencer.next_block(), self.sequencer.log_position());
-        self.shared.lost_before.store(start.0, Ordering::Release);
+        self.regions.ledger.playback.lost_before.store(start.0, Ordering::Release);
         let genesis = (&self.plan, &self.controls, self.edits.last.0);
         let kick = &self.ears.kick;
         self.processes.spawn(slot, number, start, genesis, (self.rate_hz, self.realtime), kick);
@@ -417,7 +419,7 @@ impl Supervisor {
     }
 
     fn keep_journal(&mut self, now_ns: u64) {
-        let gap_blocks = self.shared.gap_blocks.load(Ordering::Relaxed);
+        let gap_blocks = self.regions.ledger.playback.gap_blocks.load(Ordering::Relaxed);
         if self.figures.time_to_tell_gaps(gap_blocks, now_ns) {
             tracing::warn!("gap: no replica had a block in time; {gap_blocks} blocks so far");
         }
@@ -430,7 +432,7 @@ impl Supervisor {
             && now_ns >= self.journal_mark_ns + 1_000_000_000
         {
             self.journal_mark_ns = now_ns;
-            journal.reached(self.shared.frames.load(Ordering::Acquire));
+            journal.reached(self.regions.ledger.playback.frames.load(Ordering::Acquire));
         }
     }
 
@@ -447,7 +449,7 @@ impl Supervisor {
     }
 
     fn asked_to_end(&self) -> bool {
-        let reached = self.shared.frames.load(Ordering::Acquire);
+        let reached = self.regions.ledger.playback.frames.load(Ordering::Acquire);
         self.end_asked || self.setup.end_frame.is_some_and(|end| reached >= end)
     }
 
@@ -457,7 +459,7 @@ impl Supervisor {
         let fade_frames = u64::from(self.rate_hz) / 50;
         let end = self.sequencer.first_open_frame() + BLOCK_FRAMES as u64 + fade_frames;
         let give_up_ns = clock::monotonic_ns() + 500_000_000;
-        while self.shared.frames.load(Ordering::Acquire) < end && clock::monotonic_ns() < give_up_ns
+        while self.regions.ledger.playback.frames.load(Ordering::Acquire) < end && clock::monotonic_ns() < give_up_ns
         {
             self.sleep();
             self.turn();
@@ -466,7 +468,7 @@ impl Supervisor {
 
     fn shut_down(&mut self) -> io::Result<()> {
         let stopped = self.device.stop();
-        let frames = self.shared.frames.load(Ordering::Acquire);
+        let frames = self.regions.ledger.playback.frames.load(Ordering::Acquire);
         self.processes.end_all();
         self.keep_journal(clock::monotonic_ns());
         if let Some(journal) = self.journal.take() {
@@ -475,7 +477,7 @@ impl Supervisor {
         let report = stopped.map_err(io::Error::other)?;
         tracing::info!(
             "ended after {frames} frames, {} gaps, {} xruns",
-            self.shared.gaps.load(Ordering::Relaxed),
+            self.regions.ledger.playback.gaps.load(Ordering::Relaxed),
             report.xruns
         );
         Ok(())

@@ -5,15 +5,16 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use chronus_engine::Controls;
-use chronus_os::child::{Child, children_of_this_thread};
-use chronus_os::memfd::Memfd;
+use chronus_os::child::{self, Child, Exit};
 use chronus_os::wake::Kick;
 use chronus_os::{clock, spawn};
 use chronus_replication::restart::Death;
 use chronus_replication::supervision::{Event, View};
 use chronus_replication::{SLOTS, Slot};
-use chronus_shm::status_board::{ForkAnswer, SlotsRegion};
+use chronus_shm::ledger::Obituary;
+use chronus_shm::status_board::ForkAnswer;
 
+use super::Memory;
 use crate::playback::Regions;
 use crate::shelf::Plan;
 use crate::worker::{Genesis, WorkerArgs};
@@ -21,8 +22,13 @@ use crate::worker::{Genesis, WorkerArgs};
 /// The processes of all slots.
 #[derive(Debug)]
 pub struct Processes {
-    log_memory: Memfd,
-    slots_memory: Memfd,
+    memory: Memory,
+    /// Their parent, who alone can reap them.
+    keeper: u32,
+    /// How many obituaries have been read.
+    obituaries_read: u64,
+    /// Those of processes that are not known yet.
+    strangers: Vec<Obituary>,
     /// Through this descriptor it can only be read.
     shelf: OwnedFd,
     children: [Option<Child>; SLOTS],
@@ -51,10 +57,12 @@ impl Seen {
 
 impl Processes {
     /// No process yet.
-    pub fn new(log_memory: Memfd, slots_memory: Memfd, shelf: OwnedFd) -> Self {
+    pub fn new(memory: Memory, keeper: u32, shelf: OwnedFd) -> Self {
         Self {
-            log_memory,
-            slots_memory,
+            memory,
+            keeper,
+            obituaries_read: 0,
+            strangers: Vec::new(),
             shelf,
             children: Default::default(),
             pending: None,
@@ -107,57 +115,84 @@ impl Processes {
 
     /// What has happened since the last call. Replies come before deaths: a forker may have answered
     /// and died.
-    pub fn events(&mut self, slots: &SlotsRegion, someone_died: bool) -> Vec<Event> {
+    pub fn events(&mut self, regions: &Regions) -> Vec<Event> {
         let mut events: Vec<Event> = self.events.drain(..).collect();
         if let Some((forker, into, number)) = self.pending
-            && let Some(answer) = slots.slots[forker].board.fork_answer(number)
+            && let Some(answer) = regions.slots.slots[forker].board.fork_answer(number)
         {
             self.pending = None;
-            events.push(self.take_answer(into, number, answer));
+            self.take_answer(into, number, answer, &mut events);
+            self.strangers.clear();
         }
-        for slot in 0..SLOTS {
-            if someone_died
-                && let Some(child) = &self.children[slot]
-                && let Ok(Some(exit)) = child.try_reap()
-            {
-                tracing::debug!("worker {} in slot {slot} {exit}", child.pid());
-                self.children[slot] = None;
-                let death = if exit.is_own_doing() { Death::OfItself } else { Death::Killed };
-                events.push(Event::Exited { slot, death });
+        let keeper = &regions.ledger.keeper;
+        while self.obituaries_read < keeper.deaths() {
+            let obituary = keeper.obituary(self.obituaries_read);
+            self.obituaries_read += 1;
+            if let Some(obituary) = obituary {
+                self.take_obituary(obituary, &mut events);
             }
         }
         events
     }
 
-    fn take_answer(&mut self, into: Slot, number: u32, answer: ForkAnswer) -> Event {
-        match answer {
-            ForkAnswer::Failed(errno) => Event::ForkFailed { number, errno },
-            // A child that died already is still there to be opened: nobody has reaped it.
-            ForkAnswer::Child(pid) => match Child::open(pid) {
-                Ok(child) => {
-                    self.children[into] = Some(child);
-                    Event::Forked { number }
-                }
-                Err(error) => {
-                    Event::ForkFailed { number, errno: error.raw_os_error().unwrap_or(0) }
-                }
-            },
+    fn take_obituary(&mut self, obituary: Obituary, events: &mut Vec<Event>) {
+        let is_it = |child: &Option<Child>| {
+            child.as_ref().is_some_and(|child| child.pid() == obituary.pid)
+        };
+        if let Some(slot) = self.children.iter().position(is_it) {
+            self.children[slot] = None;
+            events.push(exited(slot, obituary));
+        } else if self.pending.is_some() {
+            // Perhaps the child of a fork whose answer has not come yet.
+            self.strangers.push(obituary);
+        }
+    }
+
+    fn take_answer(
+        &mut self,
+        into: Slot,
+        number: u32,
+        answer: ForkAnswer,
+        events: &mut Vec<Event>,
+    ) {
+        let pid = match answer {
+            ForkAnswer::Failed(errno) => return events.push(Event::ForkFailed { number, errno }),
+            ForkAnswer::Child(pid) => pid,
+        };
+        if let Some(died) = self.strangers.iter().find(|stranger| stranger.pid == pid) {
+            events.extend([Event::Forked { number }, exited(into, *died)]);
+            return;
+        }
+        match Child::open(pid) {
+            Ok(child) => {
+                self.children[into] = Some(child);
+                events.push(Event::Forked { number });
+            }
+            // It died and was reaped a moment ago.
+            Err(_) => {
+                let death = Death::Killed;
+                events.extend([Event::Forked { number }, Event::Exited { slot: into, death }]);
+            }
         }
     }
 
     /// The forker died before it could answer: takes in the child that nobody knows, if there is one.
     pub fn find_child(&mut self, number: u32, into: Slot) {
         self.pending = None;
-        let known: Vec<u32> = self.running().map(Child::pid).collect();
-        let unknown = children_of_this_thread()
-            .unwrap_or_default()
-            .into_iter()
-            .filter(|pid| !known.contains(pid))
-            .find_map(|pid| Child::open(pid).ok());
+        self.strangers.clear();
+        let unknown = self.unknown_children().into_iter().find_map(|pid| Child::open(pid).ok());
         let event =
             if unknown.is_some() { Event::Forked { number } } else { Event::NoChild { number } };
         self.children[into] = unknown;
         self.events.push_back(event);
+    }
+
+    /// The keeper's children that are in no slot and not this process.
+    fn unknown_children(&self) -> Vec<u32> {
+        let mut children = child::children_of(self.keeper).unwrap_or_default();
+        let this = std::process::id();
+        children.retain(|pid| *pid != this && self.running().all(|child| child.pid() != *pid));
+        children
     }
 
     /// Starts a worker afresh.
@@ -171,16 +206,16 @@ impl Processes {
         kick: &Kick,
     ) {
         self.floors[slot] = (start.1, start.0);
-        let line = WorkerArgs::command_line(slot, number, start, rate.0, rate.1);
+        let line = WorkerArgs::command_line(self.keeper, slot, number, start, rate);
         let started = Genesis::to_file(genesis.0, genesis.1, genesis.2).and_then(|genesis| {
             let hand_over = [
-                self.log_memory.as_fd(),
-                self.slots_memory.as_fd(),
+                self.memory.log.as_fd(),
+                self.memory.slots.as_fd(),
                 kick.as_fd(),
                 genesis.as_fd(),
                 self.shelf.as_fd(),
             ];
-            spawn::spawn_self(&line, &hand_over)
+            spawn::spawn_sibling(&line, &hand_over)
         });
         match started {
             Ok(child) => self.children[slot] = Some(child),
@@ -206,23 +241,17 @@ impl Processes {
         self.children[slot].as_ref().ok_or(io::ErrorKind::NotFound)?.signal(signal)
     }
 
-    /// Kills and reaps all, and any child that nobody knows yet, until there is none.
-    pub fn end_all(&mut self) {
+    /// Kills all. The keeper reaps them, and whoever is still being born.
+    pub fn end_all(&self) {
         for child in self.running() {
             child.kill();
         }
-        for child in &mut self.children {
-            if let Some(child) = child.take() {
-                let _ = child.reap();
-            }
-        }
-        while let Some(child) = children_of_this_thread()
-            .unwrap_or_default()
-            .into_iter()
-            .find_map(|pid| Child::open(pid).ok())
-        {
-            child.kill();
-            let _ = child.reap();
-        }
     }
+}
+
+fn exited(slot: Slot, obituary: Obituary) -> Event {
+    let exit = obituary.cause.map_or_else(Exit::Signal, Exit::Status);
+    tracing::debug!("worker {} in slot {slot} {exit}", obituary.pid);
+    let death = if exit.is_own_doing() { Death::OfItself } else { Death::Killed };
+    Event::Exited { slot, death }
 }

@@ -351,7 +351,7 @@ fn flatten(
 impl Supervisor {
     /// How the engine is now.
     pub(super) fn status(&self, now_ns: u64) -> Status {
-        let (figures, shared) = (&self.figures, &self.shared);
+        let (figures, shared) = (&self.figures, &self.regions.ledger.playback);
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let port = &self.ears.replies.counts;
         let (commands, device) = (self.sequencer.counts(), self.device.stats());
@@ -433,8 +433,8 @@ impl Supervisor {
             incarnation: board.incarnation(),
             block: board.rendered(),
             load: get(&board.busy_ns) as f64 / lived_ns as f64,
-            misses: get(&self.shared.misses[slot]),
-            refused: get(&self.shared.refused[slot]),
+            misses: get(&self.regions.ledger.playback.misses[slot]),
+            refused: get(&self.regions.ledger.playback.refused[slot]),
             fork_us: get(&board.fork_ns) as f64 / 1e3,
         })
     }
