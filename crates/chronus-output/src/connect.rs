@@ -1,8 +1,10 @@
 //! From a name to a connected device.
 
+use std::path::{Path, PathBuf};
+
 use crate::{
     Device, Options, OutputError, OutputSpec, deck::Recorded, jack::Jack, paced::Paced,
-    pulse::Pulse,
+    pulse::Pulse, wav,
 };
 
 /// Finds the device that `spec` names and learns its rate; nothing sounds before [`Device::start`].
@@ -21,15 +23,47 @@ pub fn connect(spec: &OutputSpec, options: &Options) -> Result<Box<dyn Device>, 
     };
     let mut device = Recorded::new(device, options.free_run);
     if let OutputSpec::Wav(path) = spec {
+        let path = &file_of(path, options);
         let description =
             format!("WAV file {}: {}", path.display(), Paced::new(options, None).manner());
         device.add(path, description)?;
     }
     if let Some(path) = &options.capture {
+        let path = &file_of(path, options);
         let description = format!("{}; recorded to {}", device.describe(), path.display());
         device.add(path, description)?;
     }
     Ok(Box::new(device.open_deck()?))
+}
+
+/// The file that is written: the one that was asked for, or the next beside it if another process has begun
+/// that one and died.
+fn file_of(path: &Path, options: &Options) -> PathBuf {
+    if !options.goes_on {
+        return path.to_owned();
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let name = |count: u32| match path.extension() {
+        Some(extension) => format!("{stem}-{count}.{}", extension.to_string_lossy()),
+        None => format!("{stem}-{count}"),
+    };
+    let mut last = path.to_owned();
+    for count in 2.. {
+        let next = path.with_file_name(name(count));
+        if !next.exists() {
+            match wav::complete(&last) {
+                Ok(()) => tracing::info!(
+                    "{} ends where its supervisor died; the sound goes on in {}",
+                    last.display(),
+                    next.display()
+                ),
+                Err(error) => tracing::error!("{} may lack its end: {error}", last.display()),
+            }
+            return next;
+        }
+        last = next;
+    }
+    path.to_owned()
 }
 
 fn check(spec: &OutputSpec, options: &Options) -> Result<(), OutputError> {

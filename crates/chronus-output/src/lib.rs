@@ -81,6 +81,9 @@ pub struct Options {
     pub free_run: bool,
     /// Write what is played to this WAV file too, with any device.
     pub capture: Option<PathBuf>,
+    /// Goes on with what another process has played which died: WAV files of the same names are completed as far
+    /// as they were written, and the sound goes on in new ones beside them.
+    pub goes_on: bool,
     /// The name that the server shows.
     pub client_name: String,
     /// Called at the start of every audio thread that is ours, for example to raise its priority.
@@ -98,6 +101,7 @@ impl Default for Options {
             period_frames: None,
             free_run: false,
             capture: None,
+            goes_on: false,
             client_name: "chronus".into(),
             on_audio_thread: None,
             jack_server: None,
@@ -113,6 +117,7 @@ impl fmt::Debug for Options {
             .field("period_frames", &self.period_frames)
             .field("free_run", &self.free_run)
             .field("capture", &self.capture)
+            .field("goes_on", &self.goes_on)
             .field("client_name", &self.client_name)
             .field("on_audio_thread", &self.on_audio_thread.is_some())
             .field("jack_server", &self.jack_server)

@@ -196,6 +196,19 @@ pub enum Reason {
     NeverJoined,
 }
 
+/// What a supervisor leaves to the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// The last number that was given; 0 if nobody was ever asked for.
+    pub last_number: u32,
+    /// The numbers of the processes that are there.
+    pub members: [Option<u32>; SLOTS],
+    /// Those of them that were found unfit, and killed.
+    pub unfit: [bool; SLOTS],
+    /// The fork under way: who was asked, for which slot, by which number.
+    pub fork: Option<(Slot, Slot, u32)>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// No process, and the last one is reaped.
@@ -301,6 +314,23 @@ impl Supervision {
     pub fn take_number(&mut self) -> u32 {
         self.last_number += 1;
         self.last_number
+    }
+
+    /// Takes over from another supervision: those who are there join as if they had come just now.
+    pub fn take_over(&mut self, left: &Left) {
+        self.last_number = left.last_number;
+        self.begun = left.last_number > 0;
+        for slot in 0..SLOTS {
+            let Some(number) = left.members[slot] else { continue };
+            let until_ns = self.settings.join_ns;
+            self.states[slot] = match left.unfit[slot] {
+                true => State::Fenced,
+                false => State::Joining { number, until_ns },
+            };
+        }
+        if let Some((forker, into, number)) = left.fork {
+            self.states[into] = State::Ordered { forker, number, since_ns: 0 };
+        }
     }
 
     /// Takes an event; what is to be done is added to `actions`.

@@ -38,6 +38,8 @@ pub struct LedgerRegion {
 pub struct KeeperBoard {
     /// How many supervisors there have been.
     pub lives: AtomicU32,
+    /// When the first of them was started, in nanoseconds of the monotonic clock.
+    pub began_at_ns: AtomicU64,
     /// When the last supervisor was found dead, in nanoseconds of the monotonic clock; 0 if none was.
     pub died_at_ns: AtomicU64,
     /// How many processes have died and were reaped.
@@ -311,6 +313,7 @@ mod tests {
     fn obituaries_are_read_in_order_until_they_are_too_old() {
         let board = KeeperBoard {
             lives: AtomicU32::new(0),
+            began_at_ns: AtomicU64::new(0),
             died_at_ns: AtomicU64::new(0),
             deaths: AtomicU64::new(0),
             obituaries: std::array::from_fn(|_| AtomicU64::new(0)),

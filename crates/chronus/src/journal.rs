@@ -7,7 +7,7 @@
 //! power, is whole up to there.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -28,6 +28,7 @@ const MARK_END: u64 = 1;
 const MARK_REACHED: u64 = 2;
 const MARK_GAP: u64 = 3;
 const MARK_SCORE: u64 = 4;
+const MARK_RESUMED: u64 = 16;
 /// No score is longer.
 const SCORE_BYTES_MAX: u64 = 16 << 20;
 /// Records that may wait for the disk.
@@ -82,6 +83,8 @@ pub struct Journal {
     pub frames: u64,
     /// Blocks that no replica had when they were needed.
     pub gaps: Vec<u64>,
+    /// Where the sound stopped because its supervisor died, and the frame at which the next one went on.
+    pub resumptions: Vec<(u64, u64)>,
     /// Whether it was closed in order.
     pub complete: bool,
 }
@@ -118,6 +121,7 @@ impl Journal {
             entries: Vec::new(),
             frames: 0,
             gaps: Vec::new(),
+            resumptions: Vec::new(),
             complete: false,
         };
         let mut record = [0_u8; RECORD_BYTES];
@@ -148,12 +152,30 @@ impl Journal {
         }
         match entry.payload[0] {
             MARK_GAP => self.gaps.push(entry.payload[1]),
+            MARK_RESUMED => self.resumptions.push((entry.payload[1], entry.frame)),
             kind => {
                 self.frames = entry.frame;
                 self.complete = kind == MARK_END;
             }
         }
     }
+}
+
+/// What a supervisor leaves that its journal may not have yet.
+#[derive(Debug)]
+pub struct Left {
+    /// Frames per second.
+    pub rate_hz: u32,
+    /// How many entries the log has.
+    pub log_position: u64,
+    /// Those that it still holds.
+    pub entries: Vec<Entry>,
+    /// The scores of edits among them, by number.
+    pub scores: Vec<(u32, Arc<Score>)>,
+    /// The frame that the sound had come to.
+    pub stopped_at: u64,
+    /// The frame at which it goes on.
+    pub goes_on_at: u64,
 }
 
 /// What goes into the file.
@@ -186,10 +208,27 @@ impl JournalWriter {
         }
         file.write_all(&score)?;
         file.flush()?;
+        Self::start(path, move || Ok(file))
+    }
+
+    /// Goes on with the journal that a supervisor has left which died: what it had not written yet comes from
+    /// the log. The file is read and mended aside, however long it is.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn resume(path: &Path, left: Left) -> io::Result<Self> {
+        let file = path.to_owned();
+        Self::start(path, move || mend(&file, &left))
+    }
+
+    fn start(
+        path: &Path,
+        open: impl FnOnce() -> io::Result<BufWriter<File>> + Send + 'static,
+    ) -> io::Result<Self> {
         let (records, mut queue) = RingBuffer::new(QUEUE);
         let name = path.display().to_string();
         let thread = std::thread::Builder::new().name("journal".into()).spawn(move || {
-            if let Err(error) = write_records(&mut queue, file) {
+            if let Err(error) = open().and_then(|file| write_records(&mut queue, file)) {
                 tracing::error!("journal {name}: {error}; the sound goes on without a journal");
                 // The queue is drained, so that the sender never sees it full.
                 while wait_for_records(&mut queue) {
@@ -272,16 +311,83 @@ fn write_records(queue: &mut Consumer<Record>, mut file: BufWriter<File>) -> io:
         while let Ok(record) = queue.pop() {
             match record {
                 Record::Entry(entry) => write_entry(&mut file, &entry)?,
-                Record::Score(score) => {
-                    let bytes = postcard::to_allocvec(&*score).map_err(io::Error::other)?;
-                    write_entry(&mut file, &mark(MARK_SCORE, 0, bytes.len() as u64))?;
-                    file.write_all(&bytes)?;
-                }
+                Record::Score(score) => write_score(&mut file, &score)?,
             }
         }
         file.flush()?;
     }
     file.get_ref().sync_data()
+}
+
+/// Cuts off what is torn, and adds what is missing.
+fn mend(path: &Path, left: &Left) -> io::Result<BufWriter<File>> {
+    let (end, written) = whole_part(path, left.rate_hz)?;
+    if written > left.log_position {
+        return Err(io::Error::other("it is not the journal of this performance"));
+    }
+    let mut file = File::options().write(true).open(path)?;
+    file.set_len(end)?;
+    file.seek(SeekFrom::End(0))?;
+    let mut file = BufWriter::new(file);
+    let mut missing = left.entries.iter().filter(|entry| entry.sequence >= written).peekable();
+    let first = missing.peek().map_or(left.log_position, |entry| entry.sequence);
+    if first > written {
+        return Err(io::Error::other(format!(
+            "it ends before command {written}, and the log begins only with {first}"
+        )));
+    }
+    for entry in missing {
+        if let Some(number) = edit_number(entry)
+            && let Some((_, score)) = left.scores.iter().find(|(of, _)| *of == number)
+        {
+            write_score(&mut file, score)?;
+        }
+        write_entry(&mut file, entry)?;
+    }
+    write_entry(&mut file, &mark(MARK_RESUMED, left.goes_on_at, left.stopped_at))?;
+    file.flush()?;
+    Ok(file)
+}
+
+/// How many bytes of a journal are whole, and the number of the command that comes next.
+fn whole_part(path: &Path, rate_hz: u32) -> io::Result<(u64, u64)> {
+    let not_ours = || io::Error::other("it is not the journal of this performance");
+    let mut file = BufReader::new(File::open(path)?);
+    let mut head = [0_u8; 20];
+    file.read_exact(&mut head)?;
+    let number =
+        |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+    if head[..8] != *MAGIC || (number(8), number(12)) != (VERSION, rate_hz) {
+        return Err(not_ours());
+    }
+    read_score(&mut file, u64::from(number(16))).ok_or_else(not_ours)?;
+    let mut position = 20 + u64::from(number(16));
+    let (mut end, mut next) = (position, 0);
+    let mut record = [0_u8; RECORD_BYTES];
+    while file.read_exact(&mut record).is_ok()
+        && let Some(entry) = from_bytes(&record)
+    {
+        position += RECORD_BYTES as u64;
+        if (entry.sequence, entry.payload[0]) == (MARK, MARK_SCORE) {
+            // Whole only together with the edit that comes next.
+            if read_score(&mut file, entry.payload[1]).is_none() {
+                break;
+            }
+            position += entry.payload[1];
+            continue;
+        }
+        if entry.sequence != MARK {
+            next = entry.sequence + 1;
+        }
+        end = position;
+    }
+    Ok((end, next))
+}
+
+fn write_score(file: &mut BufWriter<File>, score: &Score) -> io::Result<()> {
+    let bytes = postcard::to_allocvec(score).map_err(io::Error::other)?;
+    write_entry(file, &mark(MARK_SCORE, 0, bytes.len() as u64))?;
+    file.write_all(&bytes)
 }
 
 fn write_entry(file: &mut BufWriter<File>, entry: &Entry) -> io::Result<()> {
@@ -349,6 +455,53 @@ mod tests {
     fn score_of(patch: &Patch) -> Score {
         let text = patch.text().to_owned();
         Score { text, folder: PathBuf::from("songs"), recordings: vec![("a.wav".into(), 7)] }
+    }
+
+    #[test]
+    fn a_journal_that_was_left_torn_is_mended_from_the_log() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("d.journal");
+        let score = score_of(&Patch::first());
+        let edited = Arc::new(Score { text: score.text.replace("gain = 0.5", "gain = 0.25"), ..score.clone() });
+        let entry = |sequence: u64| Entry {
+            sequence,
+            frame: sequence,
+            payload: if sequence == 2 {
+                Command::Edit { number: 1 }.encode()
+            } else {
+                [4, 0, 0, 0, 0]
+            },
+        };
+        let write = |entries: u64| {
+            let mut writer = JournalWriter::create(&path, &score, 48_000).expect("create");
+            for sequence in 0..entries {
+                if sequence == 2 {
+                    writer.score(&edited);
+                }
+                writer.command(&entry(sequence));
+            }
+            drop(writer.records.take());
+            writer.thread.take().expect("a thread").join().expect("it ends");
+            std::fs::read(&path).expect("bytes")
+        };
+        let (two, whole) = (write(2).len(), write(4));
+        for cut in (two - 64..whole.len()).step_by(97) {
+            std::fs::write(&path, &whole[..cut]).expect("cut");
+            let left = Left {
+                rate_hz: 48_000,
+                log_position: 4,
+                entries: (1..4).map(entry).collect(),
+                scores: vec![(1, edited.clone())],
+                stopped_at: 100,
+                goes_on_at: 128,
+            };
+            JournalWriter::resume(&path, left).expect("resume").finish(640);
+            let journal = Journal::read(&path).expect("read");
+            let entries: Vec<_> = (0..4).map(entry).collect();
+            assert_eq!(journal.entries, entries, "cut at {cut} of {}", whole.len());
+            assert_eq!((journal.edits.len(), journal.complete), (1, true));
+            assert_eq!((journal.resumptions, journal.frames), (vec![(100, 128)], 640));
+        }
     }
 
     #[test]

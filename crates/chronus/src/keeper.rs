@@ -39,8 +39,10 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
         // Whoever waits for the dead holds up the living. What it starts does not inherit this.
         let _ = sched::set_fifo_for_self(sched::priority::KEEPER);
     }
+    let ledger = LedgerRegion::map(&estate.ledger)?;
+    ledger.keeper.began_at_ns.store(clock::monotonic_ns(), Ordering::Release);
     let mut keeper = Keeper {
-        ledger: LedgerRegion::map(&estate.ledger)?,
+        ledger,
         estate,
         ends,
         deaths,
@@ -164,9 +166,30 @@ impl Keeper {
         }
     }
 
-    /// The supervisor is gone.
-    fn mourn(&mut self, _supervisor: &Supervisor, exit: Exit) {
-        self.over = Some(exit);
+    /// The supervisor is gone: in order, or else there must be another.
+    fn mourn(&mut self, supervisor: &Supervisor, exit: Exit) {
+        let has_played = self.ledger.roster.playing.load(Ordering::Acquire) != 0;
+        let has_ended = exit == Exit::Status(0) || !has_played && !matches!(exit, Exit::Signal(_));
+        if self.end_asked || has_ended {
+            self.over = Some(exit);
+            return;
+        }
+        let now_ns = clock::monotonic_ns();
+        self.ledger.keeper.died_at_ns.store(now_ns, Ordering::Release);
+        if now_ns - supervisor.since_ns >= CHILDHOOD_NS {
+            self.back_off = BackOff::default();
+        }
+        let death = if exit.is_own_doing() { Death::OfItself } else { Death::Killed };
+        let delay_ns = self.back_off.died_young(now_ns, death);
+        tracing::error!(
+            "the supervisor (process {}) {exit}; another takes over{}",
+            supervisor.process.pid(),
+            if delay_ns == 0 {
+                String::new()
+            } else {
+                format!(" in {} ms, since they die young", delay_ns / 1_000_000)
+            }
+        );
     }
 
     /// Ends whoever is left.

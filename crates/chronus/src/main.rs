@@ -21,7 +21,9 @@ mod playback;
 mod render;
 mod run;
 mod shelf;
+mod snapshot;
 mod supervisor;
+mod takeover;
 mod worker;
 
 use std::error::Error;

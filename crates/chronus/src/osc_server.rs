@@ -98,6 +98,14 @@ impl Port {
         Self { socket, counts: Arc::default() }
     }
 
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
     /// A way to answer senders.
     ///
     /// # Errors

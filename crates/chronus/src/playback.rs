@@ -1,12 +1,14 @@
 //! The audio callback's side: the hitless selector over the slots in shared memory, and what it tells
 //! the supervisor, through atomics only.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chronus_os::alloc_guard::AllocationBan;
 use chronus_os::clock;
+use chronus_os::memfd::Memfd;
 use chronus_os::wake::{Kick, wait_on};
 use chronus_output::Source;
 use chronus_replication::selector::{Counts, Read, Selected, Selector, Slots};
@@ -14,7 +16,7 @@ use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, CHANNE
 use chronus_shm::block_ring;
 use chronus_shm::control_board::{LogRegion, seal_of};
 use chronus_shm::ledger::LedgerRegion;
-use chronus_shm::region::View;
+use chronus_shm::region::{View, Whole};
 use chronus_shm::status_board::SlotsRegion;
 use chronus_shm::sync::AtomicU64;
 
@@ -57,6 +59,20 @@ impl Slots for Admitted<'_> {
     }
 }
 
+impl Regions {
+    /// Maps what a supervisor writes.
+    ///
+    /// # Errors
+    /// If the memory is not that of this program, or as the kernel says.
+    pub fn map(log: &Memfd, slots: &Memfd, ledger: &Memfd) -> io::Result<Self> {
+        Ok(Self {
+            log: Arc::new(Whole::map(log)?),
+            slots: Arc::new(Whole::map(slots)?),
+            ledger: Arc::new(Whole::map(ledger)?),
+        })
+    }
+}
+
 impl Playback {
     /// A source over these regions, which goes on where another has stopped, if one has. Numbers of blocks that
     /// no replica had come out of `gaps`.
@@ -76,6 +92,7 @@ impl Playback {
             0 => Selector::default(),
             next_block => Selector::resuming(next_block, counts),
         };
+        board.frames.store(selector.frames(), Ordering::Release);
         Self { selector, regions, gaps, kick, scratch }
     }
 }

@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use chronus_engine::Patch;
+use chronus_os::memfd::Memfd;
 use chronus_os::sched::{self, priority};
+use chronus_os::wake::Kick;
 use chronus_os::{child, process_title};
 use chronus_output::Options;
 use signal_hook::consts::{SIGTERM, SIGXFSZ};
@@ -15,9 +17,11 @@ use signal_hook::consts::{SIGTERM, SIGXFSZ};
 use crate::cli::{RenderArgs, RunArgs, SupervisorArgs};
 use crate::estate::Estate;
 use crate::journal::Journal;
-use crate::patcher::{self, Patcher};
+use crate::patcher::{self, Line, Patcher};
+use crate::playback::Regions;
 use crate::render::Performance;
-use crate::supervisor::{Ears, Memory, Setup, Supervisor};
+use crate::supervisor::{Beginning, Ears, Memory, Setup, Supervisor};
+use crate::takeover::{self, Found, Legacy};
 use crate::{osc_server, render};
 
 /// Runs an engine until it is told to end, as the supervisor that a keeper has started.
@@ -29,35 +33,33 @@ pub fn supervise(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     child::die_with_parent(keeper);
     child::leave_terminal_signals_to_parent();
     process_title::name_thread("chronus");
-    let estate = Estate::take_over()?;
-    let patch = read_patch(args.patch.as_deref())?;
     if args.watch && args.patch.is_none() {
         return Err("there is no file to watch; give one with --patch FILE".into());
     }
-    let device = chronus_output::connect(&args.output, &device_options(args))?;
-    if let Some(note) = device.note() {
-        tracing::warn!("{note}");
-    }
-    let kick = estate.kick.try_clone()?;
+    let estate = Estate::take_over()?;
     let (end, end_writer) = UnixStream::pair()?;
     signal_hook::low_level::pipe::register(SIGTERM, end_writer)?;
     // A file that may grow no further costs a recording or the journal, never the sound.
     signal_hook::flag::register(SIGXFSZ, Arc::default())?;
-    let address = estate.port.local_addr()?;
-    let port = osc_server::Port::new(estate.port.try_clone()?);
-    let rate_hz = device.rate_hz();
+    let Estate { log, slots, ledger, kick, port, .. } = estate;
     let shelf = Arc::new(estate.shelf);
-    let (patcher, plan, score, line) = Patcher::new(
-        patcher::Start {
-            patch,
-            file: args.patch.clone(),
-            folder: patches_folder(args),
-            in_real_time: !args.free_run,
-            rate_hz,
-            shelf: shelf.clone(),
-        },
-        kick.try_clone()?,
-    )?;
+    let regions = Regions::map(&log, &slots, &ledger)?;
+    let legacy = match takeover::find(&regions, &ledger, &shelf) {
+        Found::Nothing => None,
+        Found::Legacy(legacy) => Some(legacy),
+        Found::Ruin(why) => return Err(why.into()),
+    };
+    for remark in legacy.iter().flat_map(|legacy| &legacy.remarks) {
+        tracing::error!("what the supervisor before has left is damaged: {remark}");
+    }
+    let rate_hz = legacy.as_ref().map(|legacy| legacy.rate_hz);
+    let device = chronus_output::connect(&args.output, &device_options(args, rate_hz))?;
+    if let Some(note) = device.note() {
+        tracing::warn!("{note}");
+    }
+    let (patcher, beginning, line) = begin(args, device.rate_hz(), (&regions, &shelf), legacy, &kick)?;
+    let port = osc_server::Port::new(port);
+    let address = port.address()?;
     let replies = port.replies()?;
     let directory = patcher.directory();
     let patches = patcher.serve(replies.clone())?;
@@ -66,17 +68,19 @@ pub fn supervise(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     }
     let incoming = port.serve(directory, patches, kick.try_clone()?)?;
     tracing::info!("listening for OSC on udp://{address}");
+    let rate_hz = f64::from(device.rate_hz());
     let setup = Setup {
         lead_blocks: args.lead,
         replicas: usize::from(args.replicas),
         allow_chaos: args.allow_chaos,
         free_run: args.free_run,
-        end_frame: args.seconds.map(|seconds| (seconds.max(0.0) * f64::from(rate_hz)) as u64),
+        end_frame: args.seconds.map(|seconds| (seconds.max(0.0) * rate_hz) as u64),
         journal: args.journal.clone(),
-        plan,
-        score,
+        beginning,
         shelf,
-        memory: Memory { log: estate.log, slots: estate.slots, ledger: estate.ledger },
+        memory: Memory { log, slots },
+        ledger,
+        regions,
         keeper,
         line,
         // Absolute, so that players elsewhere can tell where their files are.
@@ -91,10 +95,50 @@ pub fn supervise(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn device_options(args: &RunArgs) -> Options {
+/// The patcher, with the patch of the command line or with what another supervisor has left.
+fn begin(
+    args: &RunArgs,
+    rate_hz: u32,
+    (regions, shelf): (&Regions, &Arc<Memfd>),
+    legacy: Option<Box<Legacy>>,
+    kick: &Kick,
+) -> Result<(Patcher, Beginning, Line), Box<dyn Error>> {
+    let kick = kick.try_clone()?;
+    let start = |patch| patcher::Start {
+        patch,
+        file: args.patch.clone(),
+        folder: patches_folder(args),
+        in_real_time: !args.free_run,
+        rate_hz,
+        shelf: shelf.clone(),
+    };
+    let Some(legacy) = legacy else {
+        let patch = read_patch(args.patch.as_deref())?;
+        let (patcher, first, line) = Patcher::new(start(patch), kick)?;
+        return Ok((patcher, Beginning::Anew(first), line));
+    };
+    if legacy.rate_hz != rate_hz {
+        return Err(format!(
+            "the output runs at {rate_hz} Hz, but what is played at {} Hz; let the output run as before",
+            legacy.rate_hz
+        )
+        .into());
+    }
+    let last = legacy.under_way.as_ref().map(|(edition, plan, ..)| (edition.number, plan));
+    let (number, plan) = last.unwrap_or((legacy.edit.0, &legacy.plan));
+    let patch = plan.patch.clone().with_text(legacy.score.text.clone());
+    let base = (number, legacy.score.folder.clone());
+    let shelf = takeover::shelf_of(regions, shelf, &legacy.plan);
+    let (patcher, line) = Patcher::taking_over(start(patch), shelf, base, kick);
+    Ok((patcher, Beginning::TakenOver(legacy), line))
+}
+
+/// `taken_over_hz`: the rate of what another supervisor has played.
+fn device_options(args: &RunArgs, taken_over_hz: Option<u32>) -> Options {
     let free_run = args.free_run;
     Options {
-        rate_hz: args.rate,
+        rate_hz: taken_over_hz.or(args.rate),
+        goes_on: taken_over_hz.is_some(),
         period_frames: args.period,
         free_run,
         capture: args.capture.clone(),

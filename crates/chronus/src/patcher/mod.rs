@@ -21,6 +21,7 @@ use chronus_engine::{Controls, Directory, Patch};
 use chronus_os::memfd::Memfd;
 use chronus_os::wake::Kick;
 use chronus_osc::PatchRequest;
+use chronus_shm::ledger::Edition;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::journal::Score;
@@ -58,18 +59,14 @@ pub enum Task {
 /// A patch that was found right, for the supervisor.
 #[derive(Debug)]
 pub struct Edit {
-    /// Edits are counted from 1.
-    pub number: u32,
+    /// Its number and where it lies on the shelf. Edits are counted from 1.
+    pub edition: Edition,
     /// The patch, for workers that start afresh; in the end the one before it.
     pub plan: Plan,
     /// Its controls as it has them; in the end those before them.
     pub controls: Controls,
-    /// Where its plan lies on the shelf, and how long it is.
-    pub place: (u64, u64),
     /// What the journal keeps of it.
     pub score: Arc<Score>,
-    /// When it shall take effect.
-    pub time_wall_ns: Option<u64>,
 }
 
 /// What the patcher asks of the supervisor.
@@ -134,6 +131,16 @@ pub struct Start {
     pub shelf: Arc<Memfd>,
 }
 
+/// The patch that is played first.
+pub struct First {
+    /// Its plan.
+    pub plan: Plan,
+    /// What the journal keeps of it.
+    pub score: Score,
+    /// Where it lies on the shelf.
+    pub edition: Edition,
+}
+
 /// What a patcher needs to be started: made before the plan of the first patch is known to be right.
 pub struct Patcher {
     base: Patch,
@@ -152,15 +159,34 @@ pub struct Patcher {
 }
 
 impl Patcher {
-    /// A patcher, the first plan and its score, and the supervisor's side.
+    /// A patcher, the patch that is played first, and the supervisor's side.
     ///
     /// # Errors
     /// A sentence, if a recording of the patch can't be had.
-    pub fn new(start: Start, kick: Kick) -> Result<(Self, Plan, Score, Line), String> {
+    pub fn new(start: Start, kick: Kick) -> Result<(Self, First, Line), String> {
         let mut shelf = Shelf::new(start.shelf.clone());
-        let folder = Folder::new(start.folder, start.file);
+        let folder = Folder::new(start.folder.clone(), start.file.clone());
         let plan = shelf.plan(start.patch.clone(), folder.base())?;
-        let score = folder.score(&plan, start.patch.text());
+        let score = Folder::score(folder.base(), &plan, start.patch.text());
+        let edition = shelf.put_edition(0, &plan, &score, None)?;
+        let (patcher, line) = Self::with(start, folder, shelf, 0, kick);
+        Ok((patcher, First { plan, score, edition }, line))
+    }
+
+    /// A patcher that goes on with the shelf of another, after edit `number`; names of recordings count from
+    /// `base`.
+    pub fn taking_over(
+        start: Start,
+        shelf: Shelf,
+        (number, base): (u32, PathBuf),
+        kick: Kick,
+    ) -> (Self, Line) {
+        let mut folder = Folder::new(start.folder.clone(), start.file.clone());
+        folder.set_base(base);
+        Self::with(start, folder, shelf, number, kick)
+    }
+
+    fn with(start: Start, folder: Folder, shelf: Shelf, number: u32, kick: Kick) -> (Self, Line) {
         let (asks_in, asks) = RingBuffer::new(4);
         let (answers, answers_out) = RingBuffer::new(4);
         let patcher = Self {
@@ -171,12 +197,12 @@ impl Patcher {
             shelf,
             memory: start.shelf,
             budget: Budget { in_real_time: start.in_real_time, rate_hz: start.rate_hz },
-            number: 0,
+            number,
             asks: asks_in,
             answers: answers_out,
             kick,
         };
-        Ok((patcher, plan, score, Line { asks, answers }))
+        (patcher, Line { asks, answers })
     }
 
     /// The directory that it keeps current.
@@ -312,12 +338,12 @@ impl Patcher {
         let patch = patch.succeeding(&self.base);
         let plan = self.shelf.plan(patch.clone(), &base)?;
         let load = self.budget.check(&plan, &self.memory)?;
-        let place = self.shelf.put_plan(&plan)?;
-        self.folder.set_base(base);
         let number = self.number + 1;
-        let score = Arc::new(self.folder.score(&plan, &text));
+        let score = Arc::new(Folder::score(&base, &plan, &text));
+        let edition = self.shelf.put_edition(number, &plan, &score, time)?;
+        self.folder.set_base(base);
         let controls = Controls::of(&patch);
-        let edit = Edit { number, plan, controls, place, score, time_wall_ns: time };
+        let edit = Edit { edition, plan, controls, score };
         let Answer::Ordered = self.ask(Ask::Edit(Box::new(edit)))? else {
             return Err("the engine gave no answer; send it again".into());
         };

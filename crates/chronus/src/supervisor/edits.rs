@@ -5,7 +5,9 @@
 use std::sync::atomic::Ordering;
 
 use chronus_engine::{Command, Controls};
+use chronus_os::clock;
 use chronus_replication::{Entry, SLOTS, Slot};
+use chronus_shm::ledger::Edition;
 
 use super::Supervisor;
 use crate::journal::JournalWriter;
@@ -33,6 +35,8 @@ struct UnderWay {
     edit: Box<Edit>,
     since_ns: u64,
     stage: Stage,
+    /// Whether the patcher waits for an answer.
+    is_asked: bool,
 }
 
 /// How far an edit is.
@@ -56,9 +60,20 @@ pub(super) struct Sealed<'a> {
 }
 
 impl Edits {
-    /// No edit yet.
-    pub fn new(line: Line) -> Self {
-        Self { line, under_way: None, over: None, last: (0, 0), hasty: 0 }
+    /// No edit yet, or as another supervisor has left them: the last edit that is in the log, and the one under
+    /// way, if it was ordered already.
+    pub fn new(line: Line, last: (u32, u64), under_way: Option<(Box<Edit>, bool)>) -> Self {
+        let under_way = under_way.map(|(edit, is_ordered)| {
+            // What was offered is offered again.
+            let stage = if is_ordered { Stage::Ordered } else { Stage::OfferedToStandbys };
+            UnderWay { edit, since_ns: clock::monotonic_ns(), stage, is_asked: false }
+        });
+        Self { line, under_way, over: None, last, hasty: 0 }
+    }
+
+    /// The edition that waits to be ordered.
+    pub fn offered(&self) -> Option<Edition> {
+        self.under_way.as_ref().map(|edit| edit.edit.edition)
     }
 
     /// Whether something is to be looked at often.
@@ -123,10 +138,12 @@ impl Supervisor {
             }
             Ok(Ask::TakeBack(controls)) => drop(controls),
             Ok(Ask::Edit(edit)) => {
-                let (offset, bytes) = edit.place;
-                let (number, stage) = (edit.number, Stage::OfferedToStandbys);
-                self.regions.log.board.make_offer(number, offset, bytes);
-                self.edits.under_way = Some(UnderWay { edit, since_ns: now_ns, stage });
+                let Edition { number, plan, .. } = edit.edition;
+                self.regions.ledger.note_edition(&edit.edition);
+                self.regions.log.board.make_offer(number, plan.offset, plan.bytes);
+                let stage = Stage::OfferedToStandbys;
+                let under_way = UnderWay { edit, since_ns: now_ns, stage, is_asked: true };
+                self.edits.under_way = Some(under_way);
                 self.ring();
             }
             Err(_) => {}
@@ -136,7 +153,7 @@ impl Supervisor {
     /// Once the standbys are ready, one of them can go first should the primary be held up.
     fn offer_to_primary(&mut self, now_ns: u64) {
         let Some(UnderWay { edit, since_ns, .. }) = &self.edits.under_way else { return };
-        let (number, waited_ns) = (edit.number, now_ns.saturating_sub(*since_ns));
+        let (number, waited_ns) = (edit.edition.number, now_ns.saturating_sub(*since_ns));
         if !self.are_ready(number, self.supervision.primary()) && waited_ns < STANDBYS_WITHIN_NS {
             return;
         }
@@ -158,13 +175,14 @@ impl Supervisor {
 
     fn order_when_prepared(&mut self, now_ns: u64) {
         let Some(UnderWay { edit, since_ns, .. }) = &self.edits.under_way else { return };
-        let all = self.are_ready(edit.number, None);
+        let Edition { number, time_wall_ns, .. } = edit.edition;
+        let all = self.are_ready(number, None);
         let waited_ns = now_ns.saturating_sub(*since_ns);
         if !all && waited_ns < PREPARE_WITHIN_NS {
             return;
         }
-        let command = Command::Edit { number: edit.number }.encode();
-        let frame = edit.time_wall_ns.and_then(|wall_ns| self.frame_at_wall(wall_ns));
+        let command = Command::Edit { number }.encode();
+        let frame = (time_wall_ns > 0).then(|| self.frame_at_wall(time_wall_ns)).flatten();
         self.edits.hasty += u64::from(!all);
         match frame {
             Some(frame) if frame > self.sequencer.first_open_frame() => {
@@ -177,7 +195,9 @@ impl Supervisor {
         }
         if let Some(edit) = &mut self.edits.under_way {
             edit.stage = Stage::Ordered;
+            if edit.is_asked {
+                let _ = self.edits.line.answers.push(Answer::Ordered);
+            }
         }
-        let _ = self.edits.line.answers.push(Answer::Ordered);
     }
 }

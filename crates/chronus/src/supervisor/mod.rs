@@ -1,6 +1,7 @@
 //! The supervisor: owns the device, the command sequencer and the workers, and does what the state
 //! machine of `chronus-replication` decides. Should it die, the keeper starts another.
 
+mod begin;
 mod edits;
 mod orders;
 mod processes;
@@ -28,20 +29,20 @@ use chronus_replication::{BLOCK_FRAMES, SLOTS, Slot};
 use chronus_shm::block_ring::{RING_BLOCKS, hash_of};
 use chronus_shm::command_log::LogWriter;
 use chronus_shm::control_board::SEALS;
-use chronus_shm::region::Whole;
 
-use crate::journal::{JournalWriter, Score};
+use crate::journal::JournalWriter;
 use crate::osc_server::{Incoming, Replies};
 use crate::patcher::Line;
 use crate::playback::{Playback, Regions};
 use crate::shelf::Plan;
+use crate::snapshot::Snapshots;
+pub use begin::Beginning;
+use begin::Noted;
 use edits::{Edits, Sealed};
 use processes::Processes;
 use recording::Recorder;
 use status::Figures;
 
-/// Commands that may wait for their frame.
-const WAITING_COMMANDS: usize = 8192;
 /// While something may be owed, a look at the workers is due at least this often.
 const LONGEST_SLEEP: Duration = Duration::from_millis(2);
 /// Everybody looks around this often, whether or not there seems to be anything to do.
@@ -51,14 +52,16 @@ const CALLBACK_SLACK_NS: u64 = 50_000;
 
 /// How an engine is set up.
 pub struct Setup {
-    /// What is played first.
-    pub plan: Plan,
-    /// What the journal keeps of it.
-    pub score: Score,
+    /// What is played.
+    pub beginning: Beginning,
     /// Plans and recordings, for workers.
     pub shelf: Arc<Memfd>,
     /// What processes share.
     pub memory: Memory,
+    /// What is left to a successor.
+    pub ledger: Memfd,
+    /// The same regions, mapped.
+    pub regions: Regions,
     /// The keeper's process id.
     pub keeper: u32,
     /// Where edits of the patch come from.
@@ -88,8 +91,6 @@ pub struct Memory {
     pub log: Memfd,
     /// What the workers have rendered.
     pub slots: Memfd,
-    /// What supervisors note for their successors.
-    pub ledger: Memfd,
 }
 
 /// What stays as it was set up.
@@ -125,8 +126,13 @@ pub struct Supervisor {
     realtime: bool,
     regions: Regions,
     gaps: rtrb::Consumer<u64>,
-    sequencer: CommandSequencer,
+    sequencer: CommandSequencer<Noted>,
     controls: Controls,
+    ledger: Memfd,
+    snapshots: Snapshots,
+    snapshot_failed: bool,
+    /// The frame at which the sound of another supervisor goes on, until it does.
+    goes_on_at: Option<u64>,
     supervision: Supervision,
     divergence: DivergenceDetector,
     processes: Processes,
@@ -149,18 +155,15 @@ impl Supervisor {
     /// If shared memory or the journal can't be created.
     pub fn new(setup: Setup, ears: Ears, mut device: Box<dyn Device>) -> io::Result<Self> {
         let rate_hz = device.rate_hz();
-        let regions = Regions {
-            log: Arc::new(Whole::map(&setup.memory.log)?),
-            slots: Arc::new(Whole::map(&setup.memory.slots)?),
-            ledger: Arc::new(Whole::map(&setup.memory.ledger)?),
-        };
+        let regions = setup.regions;
+        let is_taken_over = setup.beginning.is_taken_over();
+        let (journal, line) = (setup.journal.as_deref(), setup.line);
+        let begins = setup.beginning.begin(&regions, &setup.ledger, (journal, line), rate_hz)?;
         let (gaps_in, gaps) = rtrb::RingBuffer::new(4096);
         let kick = ears.kick.try_clone()?;
         let source = Playback::new(regions.clone(), gaps_in, kick);
-        let journal = match &setup.journal {
-            Some(path) => Some(JournalWriter::create(path, &setup.score, rate_hz)?),
-            None => None,
-        };
+        let has_played = regions.ledger.roster.playing.load(Ordering::Acquire) != 0;
+        let goes_on_at = regions.ledger.playback.frames.load(Ordering::Acquire);
         // Without a clock there is no deadline, and a real-time class would only starve others.
         let realtime = !setup.free_run && raise_priority();
         let mut limits = supervision::Settings::for_replicas(setup.replicas);
@@ -170,14 +173,20 @@ impl Supervisor {
         }
         let folder = setup.recordings.clone();
         let recorder = Recorder::new(device.deck(), folder, setup.record_format);
-        Ok(Self {
-            controls: Controls::of(&setup.plan.patch),
+        let shelf = setup.shelf.read_only()?;
+        let ledger = regions.ledger.clone();
+        let mut supervisor = Self {
+            controls: begins.controls,
             supervision: Supervision::new(limits),
-            sequencer: CommandSequencer::new(WAITING_COMMANDS),
+            sequencer: begins.sequencer,
+            snapshots: begins.snapshots,
+            ledger: setup.ledger,
+            snapshot_failed: false,
+            goes_on_at: (is_taken_over && has_played).then_some(goes_on_at),
             divergence: DivergenceDetector::default(),
-            processes: Processes::new(setup.memory, setup.keeper, setup.shelf.read_only()?),
+            processes: Processes::new(setup.memory, ledger, setup.keeper, shelf),
             device_clock: DeviceClock::new(rate_hz),
-            figures: Figures::new(clock::monotonic_ns()),
+            figures: Figures::new(regions.ledger.keeper.began_at_ns.load(Ordering::Acquire)),
             ticker: Ticker::new(TICK)?,
             journal_mark_ns: 0,
             device_lost: false,
@@ -189,17 +198,21 @@ impl Supervisor {
                 free_run: setup.free_run,
                 end_frame: setup.end_frame,
             },
-            plan: setup.plan,
-            edits: Edits::new(setup.line),
+            plan: begins.plan,
+            edits: begins.edits,
+            journal: begins.journal,
             ears,
             device,
             rate_hz,
             realtime,
             regions,
             gaps,
-            journal,
             recorder,
-        })
+        };
+        if is_taken_over {
+            supervisor.take_in_workers();
+        }
+        Ok(supervisor)
     }
 
     /// Plays until SIGTERM, SIGINT or the end that was set; then ends everything in order.
@@ -223,18 +236,22 @@ impl Supervisor {
         if callback_ns != 0 {
             self.device_clock.observe(callback_ns, callback_frame);
         }
+        self.tell_resumption(callback_ns);
         self.take_orders(now_ns);
         self.tend_edits(now_ns);
         self.seal_due();
         self.watch(now_ns);
         self.keep_journal(now_ns);
+        self.keep_ledger();
         self.watch_device();
     }
 
-    /// The device starts when all replicas are there, or after two seconds with what there is.
+    /// The device starts when all replicas are there, or after two seconds with what there is; at once if it
+    /// has played already.
     fn start_device_when_ready(&mut self) -> io::Result<()> {
         let give_up_ns = clock::monotonic_ns() + 2_000_000_000;
-        while !self.supervision.is_redundant() && clock::monotonic_ns() < give_up_ns {
+        let waits = self.goes_on_at.is_none();
+        while waits && !self.supervision.is_redundant() && clock::monotonic_ns() < give_up_ns {
             self.turn();
             self.sleep();
             if self.end_asked {
@@ -244,6 +261,7 @@ impl Supervisor {
         if let Some(source) = self.source.take() {
             self.device.start(Box::new(source)).map_err(io::Error::other)?;
         }
+        self.regions.ledger.roster.playing.store(1, Ordering::Release);
         tracing::info!("playing to {}", self.device.describe());
         Ok(())
     }
@@ -298,7 +316,7 @@ impl Supervisor {
             let mut log = LogWriter {
                 head: &board.head,
                 entries: &self.regions.log.entries,
-                slowest_reader: slowest_entry,
+                slowest_reader: slowest_entry.min(self.snapshots.needed_from()),
             };
             let mut sealed = Sealed {
                 controls: &mut self.controls,
@@ -385,6 +403,7 @@ impl Supervisor {
             Action::Disown(slot) => self.regions.ledger.playback.disown(slot),
             Action::Fence(slot) => self.processes.fence(slot),
             Action::Fork { forker, into, number } => {
+                self.regions.ledger.roster.last_number.store(number, Ordering::Release);
                 let board = &self.regions.slots.slots[forker].board;
                 let floor = (board.log_position(), board.rendered());
                 self.processes.expect_fork(forker, into, number, floor);
@@ -400,6 +419,7 @@ impl Supervisor {
     }
 
     fn spawn(&mut self, slot: Slot, number: u32, restart: bool) {
+        self.regions.ledger.roster.last_number.store(number, Ordering::Release);
         if restart {
             self.sequencer.submit_urgent(Command::Restart.encode());
         }

@@ -74,7 +74,13 @@ impl Supervisor {
     pub(super) fn frame_at_wall(&self, wall_ns: u64) -> Option<u64> {
         let ahead_ns = i128::from(wall_ns) - i128::from(clock::wall_ns());
         let time_ns = i128::from(clock::monotonic_ns()) + ahead_ns;
-        self.device_clock.frame_at(time_ns.clamp(0, i128::from(u64::MAX / 2)) as u64)
+        let frame = self.device_clock.frame_at(time_ns.clamp(0, i128::from(u64::MAX / 2)) as u64);
+        frame.or_else(|| {
+            // Before the device has begun, or while another is being opened.
+            let ahead = ahead_ns * i128::from(self.rate_hz) / 1_000_000_000;
+            let now = self.regions.ledger.playback.frames.load(Ordering::Acquire);
+            u64::try_from(i128::from(now) + ahead).ok()
+        })
     }
 
     /// The constant delay from arrival to effect: the lead, the device's period, and one block of
@@ -114,6 +120,7 @@ impl Supervisor {
                     return Err("a fork is under way; ask again in a moment".into());
                 }
                 let number = self.supervision.take_number();
+                self.regions.ledger.roster.last_number.store(number, Ordering::Release);
                 self.figures.fault_caused(now_ns);
                 self.regions.log.board.give_order(slot, Order::Crash { how, number });
                 self.ring();

@@ -3,15 +3,19 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use chronus_engine::Controls;
 use chronus_os::child::{self, Child, Exit};
 use chronus_os::wake::Kick;
 use chronus_os::{clock, spawn};
 use chronus_replication::restart::Death;
-use chronus_replication::supervision::{Event, View};
+use chronus_replication::supervision::{Event, Left, View as Looks};
 use chronus_replication::{SLOTS, Slot};
-use chronus_shm::ledger::Obituary;
+use chronus_shm::ledger::{ForkUnderWay, LedgerRegion, Member, Obituary};
+use chronus_shm::region::View;
 use chronus_shm::status_board::ForkAnswer;
 
 use super::Memory;
@@ -23,11 +27,10 @@ use crate::worker::{Genesis, WorkerArgs};
 #[derive(Debug)]
 pub struct Processes {
     memory: Memory,
+    ledger: Arc<View<LedgerRegion>>,
     /// Their parent, who alone can reap them.
     keeper: u32,
-    /// How many obituaries have been read.
-    obituaries_read: u64,
-    /// Those of processes that are not known yet.
+    /// Obituaries of processes that are not known yet.
     strangers: Vec<Obituary>,
     /// Through this descriptor it can only be read.
     shelf: OwnedFd,
@@ -49,25 +52,89 @@ pub struct Seen {
 
 impl Seen {
     /// As supervision wants it.
-    pub fn with<'a>(&self, cpu_ns: &'a dyn Fn(Slot) -> Option<u64>) -> View<'a> {
+    pub fn with<'a>(&self, cpu_ns: &'a dyn Fn(Slot) -> Option<u64>) -> Looks<'a> {
         let Self { sealed, released, claimed, rendered } = *self;
-        View { sealed, released, claimed, rendered, cpu_ns }
+        Looks { sealed, released, claimed, rendered, cpu_ns }
     }
 }
 
 impl Processes {
     /// No process yet.
-    pub fn new(memory: Memory, keeper: u32, shelf: OwnedFd) -> Self {
+    pub fn new(
+        memory: Memory,
+        ledger: Arc<View<LedgerRegion>>,
+        keeper: u32,
+        shelf: OwnedFd,
+    ) -> Self {
         Self {
             memory,
+            ledger,
             keeper,
-            obituaries_read: 0,
             strangers: Vec::new(),
             shelf,
             children: Default::default(),
             pending: None,
             floors: [(0, 0); SLOTS],
             events: VecDeque::new(),
+        }
+    }
+
+    /// Takes in who is there, as the supervisor before has noted it.
+    pub fn take_over(&mut self, regions: &Regions) -> Left {
+        let ledger = self.ledger.clone();
+        let roster = &ledger.roster;
+        let children = child::children_of(self.keeper).unwrap_or_default();
+        let (mut members, mut unfit) = ([None; SLOTS], [false; SLOTS]);
+        let boards = |slot: Slot| &regions.slots.slots[slot].board;
+        let claimed = (0..SLOTS).filter_map(|slot| {
+            let member = roster.member(slot)?;
+            let has_claimed = boards(slot).incarnation() == member.number;
+            has_claimed.then(|| (boards(slot).log_position(), boards(slot).rendered()))
+        });
+        let floor = claimed.reduce(|a, b| (a.0.min(b.0), a.1.min(b.1)));
+        for slot in 0..SLOTS {
+            let Some(member) = roster.member(slot) else { continue };
+            let child = children.contains(&member.pid).then(|| Child::open(member.pid).ok());
+            let Some(child) = child.flatten() else {
+                // Dead and reaped already.
+                roster.enrol(slot, None);
+                continue;
+            };
+            // One that has not begun can only be waited for if there is another for it to follow.
+            let fits = floor.is_some()
+                && boards(slot).rendered() <= regions.log.board.sealed()
+                && boards(slot).log_position() <= regions.log.board.head.load(Ordering::Acquire);
+            if !fits {
+                child.kill();
+                unfit[slot] = true;
+            }
+            members[slot] = Some(member.number);
+            self.children[slot] = Some(child);
+        }
+        self.floors = [floor.unwrap_or_default(); SLOTS];
+        let is_done = |fork: &ForkUnderWay| members[fork.into] == Some(fork.number);
+        let fork = roster.fork().filter(|fork| !is_done(fork) && self.children[fork.forker].is_some());
+        self.pending = fork.map(|fork| (fork.forker, fork.into, fork.number));
+        roster.note_fork(fork);
+        if fork.is_none() {
+            self.end_strangers();
+        }
+        let last_number = roster.last_number.load(Ordering::Acquire);
+        let last_number = members.iter().flatten().fold(last_number, |last, next| last.max(*next));
+        Left { last_number, members, unfit, fork: self.pending }
+    }
+
+    /// Ends children that are in no slot: they were being started when the supervisor died.
+    fn end_strangers(&self) {
+        for _ in 0..100 {
+            let strangers = self.unknown_children();
+            if strangers.is_empty() {
+                return;
+            }
+            for stranger in strangers.into_iter().filter_map(|pid| Child::open(pid).ok()) {
+                stranger.kill();
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
@@ -109,6 +176,7 @@ impl Processes {
 
     /// Remembers an order to fork, so that its answer is understood.
     pub fn expect_fork(&mut self, forker: Slot, into: Slot, number: u32, floor: (u64, u64)) {
+        self.ledger.roster.note_fork(Some(ForkUnderWay { forker, into, number }));
         self.pending = Some((forker, into, number));
         self.floors[into] = floor;
     }
@@ -120,17 +188,15 @@ impl Processes {
         if let Some((forker, into, number)) = self.pending
             && let Some(answer) = regions.slots.slots[forker].board.fork_answer(number)
         {
-            self.pending = None;
             self.take_answer(into, number, answer, &mut events);
-            self.strangers.clear();
+            self.settle_fork();
         }
-        let keeper = &regions.ledger.keeper;
-        while self.obituaries_read < keeper.deaths() {
-            let obituary = keeper.obituary(self.obituaries_read);
-            self.obituaries_read += 1;
-            if let Some(obituary) = obituary {
+        let LedgerRegion { keeper, roster, .. } = &**regions.ledger;
+        for number in roster.obituaries_read.load(Ordering::Relaxed)..keeper.deaths() {
+            if let Some(obituary) = keeper.obituary(number) {
                 self.take_obituary(obituary, &mut events);
             }
+            roster.obituaries_read.store(number + 1, Ordering::Release);
         }
         events
     }
@@ -140,7 +206,7 @@ impl Processes {
             child.as_ref().is_some_and(|child| child.pid() == obituary.pid)
         };
         if let Some(slot) = self.children.iter().position(is_it) {
-            self.children[slot] = None;
+            self.settle(slot, None, 0);
             events.push(exited(slot, obituary));
         } else if self.pending.is_some() {
             // Perhaps the child of a fork whose answer has not come yet.
@@ -165,7 +231,7 @@ impl Processes {
         }
         match Child::open(pid) {
             Ok(child) => {
-                self.children[into] = Some(child);
+                self.settle(into, Some(child), number);
                 events.push(Event::Forked { number });
             }
             // It died and was reaped a moment ago.
@@ -178,13 +244,26 @@ impl Processes {
 
     /// The forker died before it could answer: takes in the child that nobody knows, if there is one.
     pub fn find_child(&mut self, number: u32, into: Slot) {
-        self.pending = None;
-        self.strangers.clear();
         let unknown = self.unknown_children().into_iter().find_map(|pid| Child::open(pid).ok());
         let event =
             if unknown.is_some() { Event::Forked { number } } else { Event::NoChild { number } };
-        self.children[into] = unknown;
+        self.settle(into, unknown, number);
+        self.settle_fork();
         self.events.push_back(event);
+    }
+
+    /// A process is in a slot, or none any more.
+    fn settle(&mut self, slot: Slot, child: Option<Child>, number: u32) {
+        let member = child.as_ref().map(|child| Member { pid: child.pid(), number });
+        self.ledger.roster.enrol(slot, member);
+        self.children[slot] = child;
+    }
+
+    /// The fork under way has come to its end.
+    fn settle_fork(&mut self) {
+        self.pending = None;
+        self.strangers.clear();
+        self.ledger.roster.note_fork(None);
     }
 
     /// The keeper's children that are in no slot and not this process.
@@ -206,6 +285,7 @@ impl Processes {
         kick: &Kick,
     ) {
         self.floors[slot] = (start.1, start.0);
+        self.ledger.roster.enrol(slot, Some(Member { pid: 0, number }));
         let line = WorkerArgs::command_line(self.keeper, slot, number, start, rate);
         let started = Genesis::to_file(genesis.0, genesis.1, genesis.2).and_then(|genesis| {
             let hand_over = [
@@ -218,8 +298,9 @@ impl Processes {
             spawn::spawn_sibling(&line, &hand_over)
         });
         match started {
-            Ok(child) => self.children[slot] = Some(child),
+            Ok(child) => self.settle(slot, Some(child), number),
             Err(error) => {
+                self.settle(slot, None, number);
                 let errno = error.raw_os_error().unwrap_or(0);
                 self.events.push_back(Event::SpawnFailed { number, errno });
             }

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::net::{SocketAddr, UdpSocket};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -215,7 +215,7 @@ pub fn is_alive(pid: u32) -> bool {
         .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or("").trim_start().starts_with('Z'))
 }
 
-fn samples(path: &PathBuf) -> Vec<f32> {
+pub fn samples(path: &Path) -> Vec<f32> {
     let reader = hound::WavReader::open(path).expect("a WAV file");
     reader.into_samples().collect::<Result<_, _>>().expect("samples")
 }
