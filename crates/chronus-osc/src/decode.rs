@@ -129,6 +129,16 @@ impl Decoded {
                 requests.extend(notes.into_iter().map(command));
             }
             Kind::Text => requests.push(text(parts, args, directory)?),
+            Kind::Enable => {
+                edits::none(args, ())?;
+                for entry in matching(parts[0], directory)? {
+                    requests.push(Request::Command(Command::Enable { module: entry.handle }));
+                }
+            }
+            Kind::Events => {
+                let on = if args.is_empty() { true } else { gate(single(args, "on or off")?)? };
+                requests.push(Request::Events(on));
+            }
             Kind::Play => requests.push(transport(TransportChange::Play(true))),
             Kind::Halt => requests.push(transport(TransportChange::Play(false))),
             Kind::Tempo => requests.push(transport(edits::tempo(args)?)),
@@ -155,9 +165,9 @@ impl Decoded {
             Kind::Ping => requests.push(Request::Ping(args.clone())),
             Kind::Version => requests.push(Request::Version),
             Kind::RecordStart => requests.push(Request::Record(record::start(args)?)),
-            Kind::RecordStop => requests.push(Request::Record(record::none(args, Record::Stop)?)),
+            Kind::RecordStop => requests.push(Request::Record(edits::none(args, Record::Stop)?)),
             Kind::RecordStatus => {
-                requests.push(Request::Record(record::none(args, Record::Status)?));
+                requests.push(Request::Record(edits::none(args, Record::Status)?));
             }
         }
         Ok(())
@@ -329,37 +339,47 @@ fn kill(args: &[OscType]) -> Result<Chaos, String> {
     let (target, signal) = match args {
         [target] => (target, SIGNALS[0].1),
         [target, signal] => (target, signal_number(signal)?),
-        _ => return Err("give primary, standby or a slot number, then optionally a signal".into()),
+        _ => return Err(format!("give {TARGETS}, then optionally a signal")),
     };
     Ok(Chaos::Kill { target: target_of(target)?, signal })
 }
 
 fn crash(args: &[OscType]) -> Result<Chaos, String> {
-    let wanted =
-        "give primary, standby or a slot number, then segfault, panic, abort, loop or sleep";
-    let [target, OscType::String(how)] = args else { return Err(wanted.into()) };
+    let wanted = || {
+        "give primary, standby or a slot number, then segfault, panic, abort, loop or sleep".into()
+    };
+    let [target, OscType::String(how)] = args else { return Err(wanted()) };
     let how = match how.as_str() {
         "segfault" => Crash::Segfault,
         "panic" => Crash::Panic,
         "abort" => Crash::Abort,
         "loop" => Crash::Loop,
         "sleep" => Crash::Sleep,
-        _ => return Err(wanted.into()),
+        _ => return Err(wanted()),
     };
-    Ok(Chaos::Crash { target: target_of(target)?, how })
+    match target_of(target)? {
+        Target::Workers | Target::Checkpoints | Target::Everybody => Err(wanted()),
+        target => Ok(Chaos::Crash { target, how }),
+    }
 }
+
+const TARGETS: &str =
+    "primary, standby, a slot number from 0 to 3, workers, checkpoints or everybody";
 
 fn target_of(arg: &OscType) -> Result<Target, String> {
     match arg {
         OscType::String(text) if text == "primary" => return Ok(Target::Primary),
         OscType::String(text) if text == "standby" => return Ok(Target::Standby),
+        OscType::String(text) if text == "workers" => return Ok(Target::Workers),
+        OscType::String(text) if text == "checkpoints" => return Ok(Target::Checkpoints),
+        OscType::String(text) if text == "everybody" => return Ok(Target::Everybody),
         _ => {}
     }
     match number(arg) {
         Ok(slot) if (0.0..=3.0).contains(&slot) && slot.fract() == 0.0 => {
             Ok(Target::Slot(slot as u8))
         }
-        _ => Err("the target must be primary, standby or a slot number from 0 to 3".into()),
+        _ => Err(format!("the target must be {TARGETS}")),
     }
 }
 

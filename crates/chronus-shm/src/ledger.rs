@@ -4,7 +4,7 @@
 //! A supervisor may be killed between any two instructions. So each part is one word, or carries a checksum, and
 //! who reads it believes nothing that can't be checked.
 
-use chronus_replication::{Entry, SLOTS, Slot};
+use chronus_replication::{Entry, PLACES, Slot};
 
 use crate::command_log::{LogEntry, from_words, to_words};
 use crate::playback_board::PlaybackBoard;
@@ -60,7 +60,7 @@ pub struct Obituary {
 #[repr(C, align(64))]
 #[derive(Debug, Default)]
 pub struct Roster {
-    members: [AtomicU64; SLOTS],
+    members: [AtomicU64; PLACES],
     fork: AtomicU64,
     /// The last number that was given to a process or an order.
     pub last_number: AtomicU32,
@@ -70,6 +70,8 @@ pub struct Roster {
     pub turned_at_ns: AtomicU64,
     /// Whether the sound has begun.
     pub playing: AtomicU32,
+    /// The edit that is offered or ordered and not in the log yet; 0 for none.
+    pub edit_under_way: AtomicU32,
 }
 
 /// A process in a slot.
@@ -194,7 +196,7 @@ impl Roster {
         let word = self.fork.load(Ordering::Acquire);
         let slot = |shift: u32| (word >> shift & 0xff) as Slot;
         let (forker, into) = (slot(40).checked_sub(1)?, slot(32));
-        (forker < SLOTS && into < SLOTS).then_some(ForkUnderWay {
+        (forker < PLACES && into < PLACES).then_some(ForkUnderWay {
             forker,
             into,
             number: word as u32,
@@ -210,23 +212,6 @@ impl Roster {
     }
 }
 
-impl LogEntry {
-    fn put(&self, entry: &Entry) {
-        for (word, value) in self.words().iter().zip(to_words(entry)) {
-            word.store(value, Ordering::Relaxed);
-        }
-    }
-
-    fn get(&self) -> Option<Entry> {
-        from_words(&std::array::from_fn(|i| self.words()[i].load(Ordering::Relaxed)))
-    }
-
-    fn clear(&self) {
-        // The checksum, without which it is no entry.
-        self.words()[2].store(0, Ordering::Relaxed);
-    }
-}
-
 /// Sequence numbers have as many bits as in a seal, and more.
 const SEQUENCE_BITS: u32 = 48;
 
@@ -234,7 +219,7 @@ impl WaitingBoard {
     /// Notes a command that waits at `place`, with the number of its arrival.
     pub fn enter(&self, place: usize, command: &Entry) {
         if let Some(place) = self.places.get(place) {
-            place.put(command);
+            place.store(&to_words(command));
         }
     }
 
@@ -247,7 +232,7 @@ impl WaitingBoard {
     /// Notes what has become of it.
     pub fn settle(&self, place: usize, has_left: bool) {
         if has_left && let Some(place) = self.places.get(place) {
-            place.clear();
+            place.store(&[0; 8]);
         }
         self.leaving.store(0, Ordering::Release);
     }
@@ -261,44 +246,52 @@ impl WaitingBoard {
             self.settle(place - 1, sequence < log_position);
         }
         let entries = self.places.iter().enumerate();
-        entries.filter_map(|(place, entry)| Some((place, entry.get()?))).collect()
+        entries.filter_map(|(place, entry)| Some((place, from_words(&entry.load())?))).collect()
     }
 }
 
 impl LedgerRegion {
     /// Notes an edition, in the place of the oldest.
     pub fn note_edition(&self, edition: &Edition) {
-        let Edition { number, plan, score, time_wall_ns } = *edition;
-        let packed = |piece: Piece| piece.bytes << OFFSET_BITS | piece.offset;
-        let payload = [packed(plan), plan.digest, packed(score), score.digest, 0];
-        self.editions[number as usize % EDITIONS].put(&Entry {
-            sequence: u64::from(number),
-            frame: time_wall_ns,
-            payload,
-        });
+        self.editions[edition.number as usize % EDITIONS].store(&edition.to_words());
     }
 
     /// The edition of this number, if it is still remembered.
     pub fn edition(&self, number: u32) -> Option<Edition> {
-        let entry = self.editions[number as usize % EDITIONS].get()?;
+        let words = self.editions[number as usize % EDITIONS].load();
+        Edition::from_words(&words).filter(|edition| edition.number == number)
+    }
+
+    /// All editions that are remembered.
+    pub fn editions(&self) -> impl Iterator<Item = Edition> + '_ {
+        self.editions.iter().filter_map(|entry| Edition::from_words(&entry.load()))
+    }
+}
+
+impl Edition {
+    /// As words, with a checksum.
+    pub fn to_words(&self) -> [u64; 8] {
+        let Self { number, plan, score, time_wall_ns } = *self;
+        let packed = |piece: Piece| piece.bytes << OFFSET_BITS | piece.offset;
+        let payload = [packed(plan), plan.digest, packed(score), score.digest, 0];
+        to_words(&Entry { sequence: u64::from(number), frame: time_wall_ns, payload })
+    }
+
+    /// Reads [`to_words`](Self::to_words) back; `None` if they are damaged.
+    pub fn from_words(words: &[u64; 8]) -> Option<Self> {
+        let entry = from_words(words)?;
         let [plan, plan_digest, score, score_digest, _] = entry.payload;
         let piece = |packed: u64, digest| Piece {
             offset: packed & ((1 << OFFSET_BITS) - 1),
             bytes: packed >> OFFSET_BITS,
             digest,
         };
-        (entry.sequence == u64::from(number)).then_some(Edition {
-            number,
+        Some(Self {
+            number: u32::try_from(entry.sequence).ok()?,
             plan: piece(plan, plan_digest),
             score: piece(score, score_digest),
             time_wall_ns: entry.frame,
         })
-    }
-
-    /// All editions that are remembered.
-    pub fn editions(&self) -> impl Iterator<Item = Edition> + '_ {
-        let numbers = self.editions.iter().filter_map(|entry| Some(entry.get()?.sequence));
-        numbers.filter_map(|number| self.edition(u32::try_from(number).ok()?))
     }
 }
 
@@ -379,8 +372,21 @@ mod tests {
     fn half_of_a_note_is_no_note() {
         let board = waiting();
         board.enter(0, &command(1));
-        board.places[0].words()[4].store(7, Ordering::Relaxed);
+        let mut words = board.places[0].load();
+        words[4] = 7;
+        board.places[0].store(&words);
         assert_eq!(board.all(0), []);
+    }
+
+    #[test]
+    fn an_edition_is_read_as_written() {
+        let piece = |offset, bytes| Piece { offset, bytes, digest: offset ^ bytes };
+        let plan = piece((1 << 36) - 64, 4 << 20);
+        let edition = Edition { number: 9, plan, score: piece(0, 1), time_wall_ns: 5 };
+        let mut words = edition.to_words();
+        assert_eq!(Edition::from_words(&words), Some(edition));
+        words[3] ^= 1;
+        assert_eq!(Edition::from_words(&words), None);
     }
 
     #[test]

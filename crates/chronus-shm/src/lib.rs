@@ -12,5 +12,6 @@ pub mod ledger;
 pub mod playback_board;
 #[cfg(not(loom))]
 pub mod region;
+pub mod settlement;
 pub mod status_board;
 pub mod sync;

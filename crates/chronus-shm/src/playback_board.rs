@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use chronus_replication::{SLOTS, Slot};
+use chronus_replication::{BlockIndex, SLOTS, Slot};
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
@@ -59,9 +59,11 @@ impl PlaybackBoard {
         self.callback_frame.store(frame, Ordering::Release);
     }
 
-    /// Forgets the callbacks so far: another device begins.
-    pub fn forget_callbacks(&self) {
+    /// Another device begins, with this block and this frame.
+    pub fn begin(&self, next_block: BlockIndex, frame: u64) {
         self.note_callback(0, 0);
+        self.frames.store(frame, Ordering::Release);
+        self.next_block.store(next_block, Ordering::Release);
     }
 
     /// When the last callback began, in nanoseconds, and how many frames had been handed out before.

@@ -6,6 +6,7 @@
 //! edit comes a mark with its score. A file that ends in the middle of a record, because the machine lost
 //! power, is whole up to there.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -15,15 +16,20 @@ use std::time::Duration;
 
 use chronus_engine::{Command, Patch};
 use chronus_replication::Entry;
+use chronus_replication::amendment::{Amendment, Change};
 use chronus_shm::command_log::{from_words, to_words};
 use rtrb::{Consumer, Producer, RingBuffer};
 use serde::{Deserialize, Serialize};
 
 const MAGIC: &[u8; 8] = b"CHRONUSJ";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+/// The version before is the same without amendments.
+const VERSIONS: std::ops::RangeInclusive<u32> = 2..=VERSION;
 const RECORD_BYTES: usize = 64;
 /// The sequence number that no command has: the record is a mark.
 const MARK: u64 = u64::MAX;
+/// Nor this one: the record is an amendment, of the block of its frame.
+const AMENDMENT: u64 = u64::MAX - 1;
 const MARK_END: u64 = 1;
 const MARK_REACHED: u64 = 2;
 const MARK_GAP: u64 = 3;
@@ -73,12 +79,14 @@ pub struct Journal {
     pub patch: Patch,
     /// Its score, and those of the edits, in order.
     pub scores: Vec<Score>,
-    /// The patches of the edits by their numbers, which begin at 1.
-    pub edits: Vec<Patch>,
+    /// The patches of the edits by their numbers, and where the names of their recordings count from.
+    pub edits: BTreeMap<u32, (Patch, PathBuf)>,
     /// The sample rate, in Hz.
     pub rate_hz: u32,
     /// The commands, in order.
     pub entries: Vec<Entry>,
+    /// What was decided about blocks after they were sealed, in order.
+    pub amendments: Vec<Amendment>,
     /// How many frames were played, as far as the journal says.
     pub frames: u64,
     /// Blocks that no replica had when they were needed.
@@ -108,7 +116,7 @@ impl Journal {
         file.read_exact(&mut head).map_err(|_| not_one())?;
         let number =
             |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-        if head[..8] != *MAGIC || number(8) != VERSION || number(12) == 0 {
+        if head[..8] != *MAGIC || !VERSIONS.contains(&number(8)) || number(12) == 0 {
             return Err(not_one());
         }
         let score = read_score(&mut file, u64::from(number(16))).ok_or_else(not_one)?;
@@ -116,36 +124,50 @@ impl Journal {
         let mut journal = Self {
             patch: Patch::parse(&score.text, &name)?,
             scores: vec![score],
-            edits: Vec::new(),
+            edits: BTreeMap::new(),
             rate_hz: number(12),
             entries: Vec::new(),
+            amendments: Vec::new(),
             frames: 0,
             gaps: Vec::new(),
             resumptions: Vec::new(),
             complete: false,
         };
+        // The edits that were played, in order, and the score of the one whose command comes next.
+        let mut played: Vec<(u64, u32)> = Vec::new();
+        let mut next_score = None;
         let mut record = [0_u8; RECORD_BYTES];
         while !journal.complete && file.read_exact(&mut record).is_ok() {
             let Some(entry) = from_bytes(&record) else { break };
             if (entry.sequence, entry.payload[0]) == (MARK, MARK_SCORE) {
                 let Some(score) = read_score(&mut file, entry.payload[1]) else { break };
-                let last = journal.edits.last().unwrap_or(&journal.patch);
-                let patch = Patch::parse(&score.text, &name)?.succeeding(last);
-                journal.edits.push(patch);
-                journal.scores.push(score);
+                journal.scores.push(score.clone());
+                next_score = Some(score);
                 continue;
             }
-            // An edit without its score can't be played, nor what comes after it.
-            let number = edit_number(&entry);
-            if number.is_some_and(|number| number as usize > journal.edits.len()) {
-                break;
+            if let Some(number) = edit_number(&entry) {
+                // An edit without its score can't be played, nor what comes after it.
+                let Some(score) = next_score.take() else { break };
+                let last = played.last().and_then(|(_, number)| journal.edits.get(number));
+                let last = last.map_or(&journal.patch, |(patch, _)| patch);
+                let patch = Patch::parse(&score.text, &name)?.succeeding(last);
+                journal.edits.insert(number, (patch, score.folder));
+                played.push((entry.sequence, number));
             }
             journal.take(entry);
+            if let Some(Change::Withhold { sequence }) = journal.amendments.last().map(|a| a.change) {
+                played.retain(|(edit, _)| *edit != sequence);
+            }
         }
         Ok(journal)
     }
 
     fn take(&mut self, entry: Entry) {
+        if entry.sequence == AMENDMENT {
+            let sequence = self.amendments.len() as u64;
+            self.amendments.push(Amendment::from_entry(&Entry { sequence, ..entry }));
+            return;
+        }
         if entry.sequence != MARK {
             self.entries.push(entry);
             return;
@@ -170,6 +192,10 @@ pub struct Left {
     pub log_position: u64,
     /// Those that it still holds.
     pub entries: Vec<Entry>,
+    /// How many amendments there are.
+    pub amended: u64,
+    /// Those that are still kept.
+    pub amendments: Vec<Amendment>,
     /// The scores of edits among them, by number.
     pub scores: Vec<(u32, Arc<Score>)>,
     /// The frame that the sound had come to.
@@ -244,6 +270,11 @@ impl JournalWriter {
         self.push(Record::Entry(*entry));
     }
 
+    /// Notes what was decided about a block after it was sealed.
+    pub fn amendment(&mut self, amendment: &Amendment) {
+        self.push(Record::Entry(amendment_record(amendment)));
+    }
+
     /// Notes the score of the edit whose command comes next.
     pub fn score(&mut self, score: &Arc<Score>) {
         self.push(Record::Score(score.clone()));
@@ -290,6 +321,10 @@ impl JournalWriter {
     }
 }
 
+fn amendment_record(amendment: &Amendment) -> Entry {
+    Entry { sequence: AMENDMENT, ..amendment.to_entry() }
+}
+
 fn mark(kind: u64, frames: u64, block: u64) -> Entry {
     Entry { sequence: MARK, frame: frames, payload: [kind, block, 0, 0, 0] }
 }
@@ -321,8 +356,8 @@ fn write_records(queue: &mut Consumer<Record>, mut file: BufWriter<File>) -> io:
 
 /// Cuts off what is torn, and adds what is missing.
 fn mend(path: &Path, left: &Left) -> io::Result<BufWriter<File>> {
-    let (end, written) = whole_part(path, left.rate_hz)?;
-    if written > left.log_position {
+    let (end, written, amended) = whole_part(path, left.rate_hz)?;
+    if written > left.log_position || amended > left.amended {
         return Err(io::Error::other("it is not the journal of this performance"));
     }
     let mut file = File::options().write(true).open(path)?;
@@ -331,12 +366,18 @@ fn mend(path: &Path, left: &Left) -> io::Result<BufWriter<File>> {
     let mut file = BufWriter::new(file);
     let mut missing = left.entries.iter().filter(|entry| entry.sequence >= written).peekable();
     let first = missing.peek().map_or(left.log_position, |entry| entry.sequence);
-    if first > written {
+    let mut amendments = left.amendments.iter().filter(|it| it.number >= amended).peekable();
+    let first_amendment = amendments.peek().map_or(left.amended, |it| it.number);
+    if first > written || first_amendment > amended {
         return Err(io::Error::other(format!(
-            "it ends before command {written}, and the log begins only with {first}"
+            "it ends before command {written}, and the log remembers only from {first} on"
         )));
     }
     for entry in missing {
+        // An edit is based on what was decided before about others.
+        while let Some(amendment) = amendments.next_if(|it| it.block < entry.block()) {
+            write_entry(&mut file, &amendment_record(amendment))?;
+        }
         if let Some(number) = edit_number(entry)
             && let Some((_, score)) = left.scores.iter().find(|(of, _)| *of == number)
         {
@@ -344,13 +385,16 @@ fn mend(path: &Path, left: &Left) -> io::Result<BufWriter<File>> {
         }
         write_entry(&mut file, entry)?;
     }
+    for amendment in amendments {
+        write_entry(&mut file, &amendment_record(amendment))?;
+    }
     write_entry(&mut file, &mark(MARK_RESUMED, left.goes_on_at, left.stopped_at))?;
     file.flush()?;
     Ok(file)
 }
 
-/// How many bytes of a journal are whole, and the number of the command that comes next.
-fn whole_part(path: &Path, rate_hz: u32) -> io::Result<(u64, u64)> {
+/// How many bytes of a journal are whole, and the numbers of the command and of the amendment that come next.
+fn whole_part(path: &Path, rate_hz: u32) -> io::Result<(u64, u64, u64)> {
     let not_ours = || io::Error::other("it is not the journal of this performance");
     let mut file = BufReader::new(File::open(path)?);
     let mut head = [0_u8; 20];
@@ -362,7 +406,7 @@ fn whole_part(path: &Path, rate_hz: u32) -> io::Result<(u64, u64)> {
     }
     read_score(&mut file, u64::from(number(16))).ok_or_else(not_ours)?;
     let mut position = 20 + u64::from(number(16));
-    let (mut end, mut next) = (position, 0);
+    let (mut end, mut next, mut amended) = (position, 0, 0);
     let mut record = [0_u8; RECORD_BYTES];
     while file.read_exact(&mut record).is_ok()
         && let Some(entry) = from_bytes(&record)
@@ -376,12 +420,14 @@ fn whole_part(path: &Path, rate_hz: u32) -> io::Result<(u64, u64)> {
             position += entry.payload[1];
             continue;
         }
-        if entry.sequence != MARK {
-            next = entry.sequence + 1;
+        match entry.sequence {
+            MARK => {}
+            AMENDMENT => amended += 1,
+            sequence => next = sequence + 1,
         }
         end = position;
     }
-    Ok((end, next))
+    Ok((end, next, amended))
 }
 
 fn write_score(file: &mut BufWriter<File>, score: &Score) -> io::Result<()> {
@@ -436,13 +482,17 @@ mod tests {
         let edit = Command::Edit { number: 1 }.encode();
         entries.push(Entry { sequence: 3, frame: 99, payload: edit });
         writer.command(&entries[3]);
+        let change = Change::Withhold { sequence: 1 };
+        let amendment = Amendment { number: 0, block: 5, change };
+        writer.amendment(&amendment);
         writer.reached(640);
         writer.gap(9);
         writer.finish(1280);
         let journal = Journal::read(&path).expect("read");
         assert_eq!((journal.rate_hz, journal.frames, journal.complete), (44_100, 1280, true));
+        assert_eq!(journal.amendments, [amendment]);
         assert_eq!((journal.entries, journal.gaps), (entries.clone(), vec![9]));
-        assert_eq!((journal.edits.len(), journal.edits[0].modules()[0].params()[1]), (1, 0.25));
+        assert_eq!((journal.edits.len(), journal.edits[&1].0.modules()[0].params()[1]), (1, 0.25));
         assert_eq!(journal.scores, [score, (*edited).clone()]);
 
         let bytes = std::fs::read(&path).expect("bytes");
@@ -472,6 +522,8 @@ mod tests {
                 [4, 0, 0, 0, 0]
             },
         };
+        let withheld = Change::Withhold { sequence: 1 };
+        let amendment = Amendment { number: 0, block: 0, change: withheld };
         let write = |entries: u64| {
             let mut writer = JournalWriter::create(&path, &score, 48_000).expect("create");
             for sequence in 0..entries {
@@ -480,11 +532,12 @@ mod tests {
                 }
                 writer.command(&entry(sequence));
             }
+            writer.amendment(&amendment);
             drop(writer.records.take());
             writer.thread.take().expect("a thread").join().expect("it ends");
             std::fs::read(&path).expect("bytes")
         };
-        let (two, whole) = (write(2).len(), write(4));
+        let (two, whole) = (write(2).len() - 64, write(4));
         for cut in (two - 64..whole.len()).step_by(97) {
             std::fs::write(&path, &whole[..cut]).expect("cut");
             let left = Left {
@@ -492,6 +545,8 @@ mod tests {
                 log_position: 4,
                 entries: (1..4).map(entry).collect(),
                 scores: vec![(1, edited.clone())],
+                amended: 1,
+                amendments: vec![amendment],
                 stopped_at: 100,
                 goes_on_at: 128,
             };
@@ -500,6 +555,7 @@ mod tests {
             let entries: Vec<_> = (0..4).map(entry).collect();
             assert_eq!(journal.entries, entries, "cut at {cut} of {}", whole.len());
             assert_eq!((journal.edits.len(), journal.complete), (1, true));
+            assert_eq!(journal.amendments, [amendment]);
             assert_eq!((journal.resumptions, journal.frames), (vec![(100, 128)], 640));
         }
     }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use chronus_os::child::{self, Child, Exit, signal_number};
 use chronus_os::wake::poll_readable;
 use chronus_os::{clock, process_title, sched, spawn};
+use chronus_replication::blame::Cause;
 use chronus_replication::restart::{BackOff, Death};
 use chronus_shm::ledger::{LedgerRegion, Obituary};
 use chronus_shm::region::{View, Whole};
@@ -179,7 +180,11 @@ impl Keeper {
         if now_ns - supervisor.since_ns >= CHILDHOOD_NS {
             self.back_off = BackOff::default();
         }
-        let death = if exit.is_own_doing() { Death::OfItself } else { Death::Killed };
+        let death = match exit {
+            _ if !exit.is_own_doing() => Death::Killed,
+            Exit::Signal(signal) => Death::OfItself(Cause::Signal(signal)),
+            Exit::Status(status) => Death::OfItself(Cause::Status(status)),
+        };
         let delay_ns = self.back_off.died_young(now_ns, death);
         tracing::error!(
             "the supervisor (process {}) {exit}; another takes over{}",

@@ -12,6 +12,7 @@ mod estate;
 mod graph;
 mod journal;
 mod keeper;
+mod legacy;
 mod machine;
 mod modules;
 mod osc_server;
@@ -23,7 +24,6 @@ mod run;
 mod shelf;
 mod snapshot;
 mod supervisor;
-mod takeover;
 mod worker;
 
 use std::error::Error;

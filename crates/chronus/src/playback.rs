@@ -11,12 +11,14 @@ use chronus_os::clock;
 use chronus_os::memfd::Memfd;
 use chronus_os::wake::{Kick, wait_on};
 use chronus_output::Source;
+use chronus_replication::amendment::version;
 use chronus_replication::selector::{Counts, Read, Selected, Selector, Slots};
 use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, CHANNELS, SLOTS, Slot};
 use chronus_shm::block_ring;
 use chronus_shm::control_board::{LogRegion, seal_of};
 use chronus_shm::ledger::LedgerRegion;
 use chronus_shm::region::{View, Whole};
+use chronus_shm::settlement::Standing;
 use chronus_shm::status_board::SlotsRegion;
 use chronus_shm::sync::AtomicU64;
 
@@ -47,15 +49,21 @@ impl Slots for Admitted<'_> {
         self.0.log.board.primary()
     }
 
-    fn read(&self, slot: Slot, block: BlockIndex, out: &mut Block) -> Read {
-        let Ok(seal) = seal_of(&self.0.log.seals, block) else { return Read::Absent };
-        block_ring::read(
-            &self.0.slots.slots[slot].ring,
-            block,
-            seal,
-            self.0.ledger.playback.trusted(slot),
-            out,
-        )
+    fn amendments(&self) -> u64 {
+        self.0.log.settlement.standing().amendments
+    }
+
+    fn read(&self, slot: Slot, block: BlockIndex, amendments: u64, out: &mut Block) -> Read {
+        let log = &self.0.log;
+        let Ok(seal) = seal_of(&log.seals, block) else { return Read::Absent };
+        let version = version(seal, log.settlement.amendments_of(block, amendments));
+        let ring = &self.0.slots.slots[slot].ring;
+        block_ring::read(ring, block, version, self.0.ledger.playback.trusted(slot), out)
+    }
+
+    fn settle(&self, block: BlockIndex, amendments: u64, is_gap: bool) -> bool {
+        let standing = Standing { next_block: block, amendments };
+        self.0.log.settlement.settle(standing, is_gap)
     }
 }
 
@@ -79,7 +87,6 @@ impl Playback {
     pub fn new(regions: Regions, gaps: rtrb::Producer<BlockIndex>, kick: Kick) -> Self {
         let scratch = Box::new([0.0; BLOCK_SAMPLES]);
         let board = &regions.ledger.playback;
-        board.forget_callbacks();
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counts = Counts {
             played: 0,
@@ -88,11 +95,11 @@ impl Playback {
             misses: std::array::from_fn(|slot| count(&board.misses[slot])),
             refused: std::array::from_fn(|slot| count(&board.refused[slot])),
         };
-        let selector = match board.next_block.load(Ordering::Acquire) {
+        let selector = match regions.log.settlement.standing().next_block {
             0 => Selector::default(),
             next_block => Selector::resuming(next_block, counts),
         };
-        board.frames.store(selector.frames(), Ordering::Release);
+        board.begin(selector.next_block(), selector.frames());
         Self { selector, regions, gaps, kick, scratch }
     }
 }
@@ -132,19 +139,21 @@ impl Source for Playback {
         if last < self.selector.next_block() {
             return;
         }
-        let shared = &self.regions.ledger.playback;
-        shared.longest_period.fetch_max(frames as u64, Ordering::Relaxed);
+        let board = &self.regions.ledger.playback;
+        board.longest_period.fetch_max(frames as u64, Ordering::Relaxed);
         while !give_up.load(Ordering::Relaxed) {
             let primary = self.regions.log.board.primary().min(SLOTS - 1);
             let bell = &self.regions.slots.slots[primary].board.bell;
             let heard = bell.load(Ordering::Acquire);
             let admitted = Admitted(&self.regions);
             let scratch = &mut self.scratch;
-            if (0..SLOTS).any(|slot| admitted.read(slot, last, scratch) == Read::Taken) {
+            let amendments = admitted.amendments();
+            let mut has = |slot| admitted.read(slot, last, amendments, scratch) == Read::Taken;
+            if (0..SLOTS).any(&mut has) {
                 return;
             }
             // Read after the slots, so that a block finished before the last death is not missed.
-            if last < shared.lost_before.load(Ordering::Acquire) {
+            if last < board.lost_before.load(Ordering::Acquire) {
                 return;
             }
             wait_on(bell, heard, Some(Duration::from_millis(1)));

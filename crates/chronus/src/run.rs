@@ -16,12 +16,13 @@ use signal_hook::consts::{SIGTERM, SIGXFSZ};
 
 use crate::cli::{RenderArgs, RunArgs, SupervisorArgs};
 use crate::estate::Estate;
-use crate::journal::Journal;
+use crate::journal::{Journal, Score};
+use crate::legacy::{self, Found, Legacy};
 use crate::patcher::{self, Line, Patcher};
 use crate::playback::Regions;
 use crate::render::Performance;
+use crate::shelf::Plan;
 use crate::supervisor::{Beginning, Ears, Memory, Setup, Supervisor};
-use crate::takeover::{self, Found, Legacy};
 use crate::{osc_server, render};
 
 /// Runs an engine until it is told to end, as the supervisor that a keeper has started.
@@ -44,7 +45,7 @@ pub fn supervise(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     let Estate { log, slots, ledger, kick, port, .. } = estate;
     let shelf = Arc::new(estate.shelf);
     let regions = Regions::map(&log, &slots, &ledger)?;
-    let legacy = match takeover::find(&regions, &ledger, &shelf) {
+    let legacy = match legacy::find(&regions, &ledger, &shelf) {
         Found::Nothing => None,
         Found::Legacy(legacy) => Some(legacy),
         Found::Ruin(why) => return Err(why.into()),
@@ -52,7 +53,7 @@ pub fn supervise(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     for remark in legacy.iter().flat_map(|legacy| &legacy.remarks) {
         tracing::error!("what the supervisor before has left is damaged: {remark}");
     }
-    let rate_hz = legacy.as_ref().map(|legacy| legacy.rate_hz);
+    let rate_hz = legacy.as_ref().map(|legacy| legacy.journal.rate_hz);
     let device = chronus_output::connect(&args.output, &device_options(args, rate_hz))?;
     if let Some(note) = device.note() {
         tracing::warn!("{note}");
@@ -117,19 +118,28 @@ fn begin(
         let (patcher, first, line) = Patcher::new(start(patch), kick)?;
         return Ok((patcher, Beginning::Anew(first), line));
     };
-    if legacy.rate_hz != rate_hz {
+    let played_hz = legacy.journal.rate_hz;
+    if played_hz != rate_hz {
         return Err(format!(
-            "the output runs at {rate_hz} Hz, but what is played at {} Hz; let the output run as before",
-            legacy.rate_hz
+            "the output runs at {rate_hz} Hz, but what is played at {played_hz} Hz; let it run as before"
         )
         .into());
     }
-    let last = legacy.under_way.as_ref().map(|(edition, plan, ..)| (edition.number, plan));
-    let (number, plan) = last.unwrap_or((legacy.edit.0, &legacy.plan));
-    let patch = plan.patch.clone().with_text(legacy.score.text.clone());
-    let base = (number, legacy.score.folder.clone());
-    let shelf = takeover::shelf_of(regions, shelf, &legacy.plan);
-    let (patcher, line) = Patcher::taking_over(start(patch), shelf, base, kick);
+    let with_text = |plan: &Plan, score: &Score| plan.patch.clone().with_text(score.text.clone());
+    let under_way = legacy.under_way.as_ref().map(|(revision, _)| revision);
+    let last = under_way.or(legacy.pending_edit.as_ref());
+    let plan = under_way.map_or(&legacy.plan, |revision| &revision.plan);
+    let left = patcher::Left {
+        shelf: legacy::shelf_of(regions, shelf, &legacy.plan),
+        number: regions.ledger.editions().map(|edition| edition.number).max().unwrap_or(0),
+        base: legacy.score.folder.clone(),
+        before: last.map(|revision| {
+            let (plan, score) = &revision.before;
+            (revision.edition.number, with_text(plan, score))
+        }),
+    };
+    let patch = with_text(plan, &legacy.score);
+    let (patcher, line) = Patcher::taking_over(start(patch), left, kick);
     Ok((patcher, Beginning::TakenOver(legacy), line))
 }
 

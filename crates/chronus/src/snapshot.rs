@@ -1,14 +1,15 @@
-//! Snapshots: where all controls stood as of a position of the log, and which edition of the patch was played.
-//! Two lie in the ledger; each is written over the older one, so that a supervisor that is killed while it
+//! Snapshots: where all controls stood as of a position of the log up to which everything has been played, and
+//! which edition of the patch it was. Two lie in the ledger; each is written over the older one, so that a supervisor that is killed while it
 //! writes leaves the other.
 
 use std::io;
 
-use chronus_engine::Controls;
 use chronus_os::memfd::Memfd;
-use chronus_shm::ledger::digest;
+use chronus_shm::ledger::{Edition, digest};
 use chronus_shm::region::{SNAPSHOT_BYTES, offset_of_snapshot};
 use serde::{Deserialize, Serialize};
+
+use crate::supervisor::Settled;
 
 /// After so many entries of the log it is time for another.
 const EVERY_ENTRIES: u64 = 512;
@@ -20,8 +21,10 @@ const HEAD_BYTES: usize = 16;
 pub struct Snapshot {
     /// How many entries of the log have been applied.
     pub position: u64,
-    /// The number of the last edit among them, and how many entries the log had with it.
-    pub edit: (u32, u64),
+    /// How many amendments have been taken.
+    pub amendments: u64,
+    /// The edition of the patch that was played: see [`Edition::to_words`].
+    pub edition: [u64; 8],
     /// Frames per second.
     pub rate_hz: u32,
     /// The controls, encoded.
@@ -29,6 +32,17 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// A snapshot of what is settled.
+    pub fn of(settled: &Settled, amendments: u64, rate_hz: u32) -> Self {
+        Self {
+            position: settled.position,
+            amendments,
+            edition: settled.edition.to_words(),
+            rate_hz,
+            controls: settled.controls.encode(),
+        }
+    }
+
     fn write(&self, ledger: &Memfd, which: usize) -> io::Result<()> {
         let body = postcard::to_allocvec(self).map_err(io::Error::other)?;
         if body.len() > SNAPSHOT_BYTES - HEAD_BYTES {
@@ -80,7 +94,7 @@ pub struct Snapshots {
     next: usize,
     /// The positions of those that are there, the older first.
     positions: [u64; 2],
-    edit: u32,
+    edition: u32,
 }
 
 impl Snapshots {
@@ -94,7 +108,8 @@ impl Snapshots {
         let first = usize::from(position(0) > position(1));
         snapshot.write(ledger, first)?;
         snapshot.write(ledger, 1 - first)?;
-        Ok(Self { next: first, positions: [snapshot.position; 2], edit: snapshot.edit.0 })
+        let edition = Edition::from_words(&snapshot.edition).map_or(0, |edition| edition.number);
+        Ok(Self { next: first, positions: [snapshot.position; 2], edition })
     }
 
     /// No entry from here on may be overwritten in the log: it would be missing after a snapshot.
@@ -102,68 +117,69 @@ impl Snapshots {
         self.positions[0]
     }
 
-    /// Writes a snapshot if it is time, which `take` makes: of this position, after this edit.
+    /// Writes a snapshot of what is settled if it is time.
     ///
     /// # Errors
     /// If there is no room.
     pub fn keep(
         &mut self,
         ledger: &Memfd,
-        (position, edit): (u64, (u32, u64)),
+        settled: &Settled,
+        amendments: u64,
         rate_hz: u32,
-        controls: &Controls,
     ) -> io::Result<()> {
-        let edited = edit.0 != self.edit;
-        if !edited && position < self.positions[1] + EVERY_ENTRIES {
+        let edited = settled.edition.number != self.edition;
+        if !edited && settled.position < self.positions[1] + EVERY_ENTRIES {
             return Ok(());
         }
-        let snapshot = Snapshot { position, edit, rate_hz, controls: controls.encode() };
+        let snapshot = Snapshot::of(settled, amendments, rate_hz);
         // After an edit both are renewed, so that the edition before it is not needed any more.
         for _ in 0..if edited { 2 } else { 1 } {
             snapshot.write(ledger, self.next)?;
             self.next = 1 - self.next;
-            self.positions = [self.positions[1], position];
+            self.positions = [self.positions[1], settled.position];
         }
-        self.edit = edit.0;
+        self.edition = settled.edition.number;
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use chronus_engine::Patch;
-    use chronus_shm::ledger::LedgerRegion;
+    use chronus_engine::{Controls, Patch};
+    use chronus_shm::ledger::{LedgerRegion, Piece};
     use chronus_shm::region::Whole;
 
     use super::*;
 
-    fn snapshot(position: u64) -> Snapshot {
-        let controls = Controls::of(&Patch::first()).encode();
-        Snapshot { position, edit: (0, 0), rate_hz: 48_000, controls }
+    fn settled(position: u64, number: u32) -> Settled {
+        let piece = Piece { offset: 0, bytes: 1, digest: 2 };
+        let edition = Edition { number, plan: piece, score: piece, time_wall_ns: 0 };
+        Settled { controls: Controls::of(&Patch::first()), position, edition }
     }
 
     #[test]
     fn the_older_one_is_there_when_the_newer_one_is_damaged() {
         let ledger = LedgerRegion::create().expect("memory");
         assert_eq!(find(&ledger), (vec![], 0));
-        let mut snapshots = Snapshots::begin(&ledger, &snapshot(0)).expect("room");
-        let controls = Controls::of(&Patch::first());
-        let mut keep = |position, edit| {
-            snapshots.keep(&ledger, (position, edit), 48_000, &controls).expect("room");
+        let first = Snapshot::of(&settled(0, 0), 0, 48_000);
+        let mut snapshots = Snapshots::begin(&ledger, &first).expect("room");
+        let mut keep = |position, number| {
+            snapshots.keep(&ledger, &settled(position, number), 3, 48_000).expect("room");
             snapshots.needed_from()
         };
-        assert_eq!(keep(EVERY_ENTRIES - 1, (0, 0)), 0);
-        assert_eq!(find(&ledger).0.len(), 2);
-        assert_eq!(keep(EVERY_ENTRIES, (0, 0)), 0, "the older one is still needed");
+        assert_eq!(keep(EVERY_ENTRIES - 1, 0), 0);
+        assert_eq!(find(&ledger).0, [first.clone(), first]);
+        assert_eq!(keep(EVERY_ENTRIES, 0), 0, "the older one is still needed");
         let (whole, damaged) = find(&ledger);
         assert_eq!((whole[0].position, whole[1].position, damaged), (EVERY_ENTRIES, 0, 0));
         ledger.write_at(offset_of_snapshot(0) + 40, &[0xff]).expect("written");
         let (whole, damaged) = find(&ledger);
         assert_eq!((whole.len(), whole[0].position, damaged), (1, 0, 1));
-        assert_eq!(keep(EVERY_ENTRIES + 1, (1, EVERY_ENTRIES + 1)), EVERY_ENTRIES + 1);
-        assert!(find(&ledger).0.iter().all(|snapshot| snapshot.edit.0 == 1), "both are renewed");
-        let word = u64::MAX.to_le_bytes();
-        ledger.write_at(offset_of_snapshot(1), &word).expect("written");
+        assert_eq!(keep(EVERY_ENTRIES + 1, 1), EVERY_ENTRIES + 1, "after an edit both are renewed");
+        let whole = find(&ledger).0;
+        assert_eq!(whole, vec![Snapshot::of(&settled(EVERY_ENTRIES + 1, 1), 3, 48_000); 2]);
+        ledger.write_at(offset_of_snapshot(1), &[0xff; 8]).expect("written");
         assert_eq!(find(&ledger).1, 1, "a length beyond all bounds");
     }
 }

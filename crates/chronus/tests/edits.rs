@@ -68,12 +68,7 @@ fn a_worker_that_starts_afresh_plays_the_edited_patch() {
     done(&engine, "/patch/commit", &[]);
     engine.send("/mod/extra/freq", &["66"]);
     engine.play_on(50);
-    let both = [engine.pid_of("primary"), engine.pid_of("standby")];
-    for signal in ["STOP", "KILL"] {
-        for pid in both {
-            Engine::signal(pid, signal);
-        }
-    }
+    engine.kill_everybody();
     engine.wait_for("a fresh start", |status| status["fresh_starts"].as_u64() >= Some(1));
     let status = engine.wait_for("two replicas", |status| status["redundant"] == true);
     let again = status["frames"].as_u64().expect("frames");

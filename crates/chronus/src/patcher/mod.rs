@@ -12,7 +12,7 @@ pub mod watch;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ use folder::Folder;
 const QUEUE: usize = 256;
 /// The supervisor's answer is looked for this often.
 const LOOK: Duration = Duration::from_millis(1);
+/// Whether the last edit has to be taken back is looked for this often.
+const LOOK_IDLE: Duration = Duration::from_millis(100);
 
 /// The modules of the patch that plays, for whoever decodes messages.
 pub type SharedDirectory = Arc<RwLock<Arc<Directory>>>;
@@ -65,6 +67,8 @@ pub struct Edit {
     pub plan: Plan,
     /// Its controls as it has them; in the end those before them.
     pub controls: Controls,
+    /// The same once more, for hindsight.
+    pub twin: Controls,
     /// What the journal keeps of it.
     pub score: Arc<Score>,
 }
@@ -88,6 +92,8 @@ pub enum Answer {
     /// The edit has taken effect; what is left of it is to be freed by who made it. Freeing what another
     /// thread has allocated may wait for that thread, and the supervisor must wait for nobody.
     Over(Box<Edit>),
+    /// The edit did harm and was taken back: the patch before it plays on.
+    Refused(Box<Edit>, String),
     /// Where the controls stand.
     Controls(Box<Controls>),
 }
@@ -141,9 +147,23 @@ pub struct First {
     pub edition: Edition,
 }
 
+/// What a patcher leaves to the next.
+pub struct Left {
+    /// The shelf.
+    pub shelf: Shelf,
+    /// The number of the last edit.
+    pub number: u32,
+    /// Where names of recordings count from.
+    pub base: PathBuf,
+    /// What played before the last edit, as long as that may be taken back, and its number.
+    pub before: Option<(u32, Patch)>,
+}
+
 /// What a patcher needs to be started: made before the plan of the first patch is known to be right.
 pub struct Patcher {
     base: Patch,
+    /// What played before the last edit, as long as that may be taken back, and its number.
+    before: Option<(u32, Patch)>,
     /// The patch that is being made.
     draft: Option<Document>,
     folder: Folder,
@@ -165,39 +185,31 @@ impl Patcher {
     /// A sentence, if a recording of the patch can't be had.
     pub fn new(start: Start, kick: Kick) -> Result<(Self, First, Line), String> {
         let mut shelf = Shelf::new(start.shelf.clone());
-        let folder = Folder::new(start.folder.clone(), start.file.clone());
-        let plan = shelf.plan(start.patch.clone(), folder.base())?;
-        let score = Folder::score(folder.base(), &plan, start.patch.text());
+        let base = Folder::new(start.folder.clone(), start.file.clone()).base().to_owned();
+        let plan = shelf.plan(start.patch.clone(), &base)?;
+        let score = Folder::score(&base, &plan, start.patch.text());
         let edition = shelf.put_edition(0, &plan, &score, None)?;
-        let (patcher, line) = Self::with(start, folder, shelf, 0, kick);
+        let (patcher, line) =
+            Self::taking_over(start, Left { shelf, number: 0, base, before: None }, kick);
         Ok((patcher, First { plan, score, edition }, line))
     }
 
-    /// A patcher that goes on with the shelf of another, after edit `number`; names of recordings count from
-    /// `base`.
-    pub fn taking_over(
-        start: Start,
-        shelf: Shelf,
-        (number, base): (u32, PathBuf),
-        kick: Kick,
-    ) -> (Self, Line) {
-        let mut folder = Folder::new(start.folder.clone(), start.file.clone());
-        folder.set_base(base);
-        Self::with(start, folder, shelf, number, kick)
-    }
-
-    fn with(start: Start, folder: Folder, shelf: Shelf, number: u32, kick: Kick) -> (Self, Line) {
+    /// A patcher that goes on with what another has left, and the supervisor's side.
+    pub fn taking_over(start: Start, left: Left, kick: Kick) -> (Self, Line) {
         let (asks_in, asks) = RingBuffer::new(4);
         let (answers, answers_out) = RingBuffer::new(4);
+        let mut folder = Folder::new(start.folder, start.file);
+        folder.set_base(left.base);
         let patcher = Self {
             directory: Arc::new(RwLock::new(Arc::new(Directory::of(&start.patch)))),
             base: start.patch,
+            before: left.before,
             draft: None,
             folder,
-            shelf,
+            shelf: left.shelf,
             memory: start.shelf,
             budget: Budget { in_real_time: start.in_real_time, rate_hz: start.rate_hz },
-            number,
+            number: left.number,
             asks: asks_in,
             answers: answers_out,
             kick,
@@ -222,7 +234,15 @@ impl Patcher {
     }
 
     fn work(&mut self, tasks: &Receiver<Task>, answers: &Replies) {
-        while let Ok(task) = tasks.recv() {
+        loop {
+            let task = match tasks.recv_timeout(LOOK_IDLE) {
+                Ok(task) => task,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.take_answers();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
             match task {
                 Task::Request { request, address, from, time_wall_ns } => {
                     match self.take(request, time_wall_ns) {
@@ -338,22 +358,55 @@ impl Patcher {
         let patch = patch.succeeding(&self.base);
         let plan = self.shelf.plan(patch.clone(), &base)?;
         let load = self.budget.check(&plan, &self.memory)?;
-        let number = self.number + 1;
+        self.take_answers();
+        // Not even an edit that is refused later shares its number with another.
+        self.number += 1;
+        let number = self.number;
         let score = Arc::new(Folder::score(&base, &plan, &text));
         let edition = self.shelf.put_edition(number, &plan, &score, time)?;
         self.folder.set_base(base);
         let controls = Controls::of(&patch);
-        let edit = Edit { edition, plan, controls, score };
-        let Answer::Ordered = self.ask(Ask::Edit(Box::new(edit)))? else {
-            return Err("the engine gave no answer; send it again".into());
-        };
-        self.number = number;
-        let directory = Arc::new(Directory::of(&patch));
-        *self.directory.write().unwrap_or_else(PoisonError::into_inner) = directory;
+        let twin = controls.clone();
+        let edit = Edit { edition, plan, controls, twin, score };
+        match self.ask(Ask::Edit(Box::new(edit)))? {
+            Answer::Ordered => {}
+            Answer::Refused(_, reason) => return Err(format!("{reason}; what played before plays on")),
+            _ => return Err("the engine gave no answer; send it again".into()),
+        }
         let (modules, cables) = (patch.modules().len(), patch.cables().len());
-        self.base = patch;
+        let before = self.now_playing(patch);
+        self.before = Some((number, before));
         let load = load * 100.0;
         Ok(format!("plays with {modules} modules and {cables} cables, {load:.1} % of a core"))
+    }
+
+    /// Has everybody find the modules of this patch from now on; returns the one before it.
+    fn now_playing(&mut self, patch: Patch) -> Patch {
+        let directory = Arc::new(Directory::of(&patch));
+        *self.directory.write().unwrap_or_else(PoisonError::into_inner) = directory;
+        std::mem::replace(&mut self.base, patch)
+    }
+
+    /// Takes what the supervisor has said without being asked.
+    fn take_answers(&mut self) {
+        while let Ok(answer) = self.answers.pop() {
+            self.take_answer(answer);
+        }
+    }
+
+    fn take_answer(&mut self, answer: Answer) {
+        let (edit, refused) = match answer {
+            Answer::Refused(edit, reason) => (edit, Some(reason)),
+            Answer::Over(edit) => (edit, None),
+            Answer::Ordered | Answer::Controls(_) => return,
+        };
+        let Some((_, before)) = self.before.take_if(|(number, _)| *number == edit.edition.number) else {
+            return;
+        };
+        if let Some(reason) = refused {
+            self.now_playing(before);
+            tracing::error!("{reason}; what played before plays on");
+        }
     }
 
     /// Asks the supervisor and waits for its answer.
@@ -363,8 +416,10 @@ impl Patcher {
         self.kick.raise();
         loop {
             match self.answers.pop() {
+                // One that was never ordered is the one that is asked for.
+                Ok(answer @ Answer::Refused(..)) if self.before.is_none() => return Ok(answer),
                 // What is left of the edit before is freed here.
-                Ok(Answer::Over(edit)) => drop(edit),
+                Ok(answer @ (Answer::Over(_) | Answer::Refused(..))) => self.take_answer(answer),
                 Ok(answer) => return Ok(answer),
                 Err(_) if self.answers.is_abandoned() => return Err(gone()),
                 Err(_) => std::thread::sleep(LOOK),

@@ -3,25 +3,22 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use chronus_engine::Controls;
-use chronus_os::clock;
 use chronus_os::memfd::Memfd;
 use chronus_replication::Entry;
 use chronus_replication::command_sequencer::{Begun, CommandSequencer, WaitingRoom};
-use chronus_replication::lockstep::Order;
 use chronus_shm::ledger::LedgerRegion;
 use chronus_shm::region::View;
 
-use super::Supervisor;
 use super::edits::Edits;
-use crate::journal::{JournalWriter, Left};
+use super::hindsight::{Hindsight, Settled};
+use crate::journal::JournalWriter;
+use crate::legacy::{Legacy, Revision};
 use crate::patcher::{Edit, First, Line};
 use crate::playback::Regions;
 use crate::shelf::Plan;
 use crate::snapshot::{Snapshot, Snapshots};
-use crate::takeover::Legacy;
 
 /// Commands that may wait for their frame.
 const WAITING_COMMANDS: usize = 8192;
@@ -55,6 +52,7 @@ impl WaitingRoom for Noted {
 pub(super) struct Begins {
     pub plan: Plan,
     pub controls: Controls,
+    pub hindsight: Hindsight,
     pub edits: Edits,
     pub sequencer: CommandSequencer<Noted>,
     pub journal: Option<JournalWriter>,
@@ -76,89 +74,58 @@ impl Beginning {
     ) -> io::Result<Begins> {
         let noted = Noted(regions.ledger.clone());
         match self {
-            Self::Anew(first) => {
-                regions.ledger.note_edition(&first.edition);
-                let controls = Controls::of(&first.plan.patch);
-                let snapshot =
-                    Snapshot { position: 0, edit: (0, 0), rate_hz, controls: controls.encode() };
-                let create = |path| JournalWriter::create(path, &first.score, rate_hz);
+            Self::Anew(First { plan, score, edition }) => {
+                let controls = Controls::of(&plan.patch);
+                let settled = Settled { controls: controls.clone(), position: 0, edition };
+                let create = |path| JournalWriter::create(path, &score, rate_hz);
                 Ok(Begins {
                     journal: journal.map(create).transpose()?,
                     // From here on a successor finds something to take over.
-                    snapshots: Snapshots::begin(ledger, &snapshot)?,
-                    plan: first.plan,
-                    controls,
-                    edits: Edits::new(line, (0, 0), None),
+                    snapshots: Snapshots::begin(ledger, &Snapshot::of(&settled, 0, rate_hz))?,
+                    hindsight: Hindsight::new(settled, Vec::new(), None),
+                    edits: Edits::new(line, (0, 0, 0), None),
                     sequencer: CommandSequencer::noting(noted, WAITING_COMMANDS, Begun::default()),
+                    plan,
+                    controls,
                 })
             }
             Self::TakenOver(legacy) => {
-                let Legacy { plan, controls, edit, under_way, begun, .. } = *legacy;
-                let position = begun.log_position;
-                let snapshot = Snapshot { position, edit, rate_hz, controls: controls.encode() };
-                let left = Left {
-                    rate_hz,
-                    log_position: position,
-                    entries: legacy.entries,
-                    scores: legacy.scores,
-                    stopped_at: legacy.stopped_at,
-                    goes_on_at: legacy.goes_on_at,
-                };
-                let under_way = under_way.map(|(edition, plan, score, is_ordered)| {
-                    let controls = Controls::of(&plan.patch);
-                    (Box::new(Edit { edition, plan, controls, score: Arc::new(score) }), is_ordered)
+                let legacy = *legacy;
+                let snapshot = Snapshot::of(&legacy.settled, legacy.amendments, rate_hz);
+                let resume = |path| JournalWriter::resume(path, legacy.journal);
+                let under_way = legacy.under_way.map(|(revision, is_ordered)| {
+                    (edit_under_way(revision), is_ordered)
                 });
                 Ok(Begins {
-                    journal: journal.map(|path| JournalWriter::resume(path, left)).transpose()?,
+                    journal: journal.map(resume).transpose()?,
                     snapshots: Snapshots::begin(ledger, &snapshot)?,
-                    plan,
-                    controls,
-                    edits: Edits::new(line, edit, under_way),
-                    sequencer: CommandSequencer::noting(noted, WAITING_COMMANDS, begun),
+                    hindsight: Hindsight::new(
+                        legacy.settled,
+                        legacy.pending,
+                        legacy.pending_edit.map(sealed_edit),
+                    ),
+                    plan: legacy.plan,
+                    controls: legacy.controls,
+                    edits: Edits::new(line, legacy.last_edit, under_way),
+                    sequencer: CommandSequencer::noting(noted, WAITING_COMMANDS, legacy.begun),
                 })
             }
         }
     }
 }
 
-impl Supervisor {
-    /// Takes in the workers that another supervisor has left, and gives again the orders whose outcome it did
-    /// not live to see.
-    pub(super) fn take_in_workers(&mut self) {
-        let left = self.processes.take_over(&self.regions);
-        self.supervision.take_over(&left);
-        if let Some((forker, into, number)) = left.fork {
-            // Whoever has obeyed it already knows its number.
-            self.regions.log.board.give_order(forker, Order::Fork { into, number });
-        }
-        if let Some(edition) = self.edits.offered() {
-            let plan = edition.plan;
-            self.regions.log.board.make_offer(edition.number, plan.offset, plan.bytes);
-        }
-        self.turn();
-    }
+/// An edit as it is before its command is sealed.
+fn edit_under_way(revision: Revision) -> Box<Edit> {
+    let Revision { edition, plan, score, .. } = revision;
+    let controls = Controls::of(&plan.patch);
+    let twin = controls.clone();
+    Box::new(Edit { edition, plan, controls, twin, score: Arc::new(score) })
+}
 
-    /// Tells once how long nothing was played, when the sound is back.
-    pub(super) fn tell_resumption(&mut self, callback_ns: u64) {
-        let Some(frame) = self.goes_on_at.filter(|_| callback_ns != 0) else { return };
-        self.goes_on_at = None;
-        let died_ns = self.regions.ledger.keeper.died_at_ns.load(Ordering::Acquire);
-        self.figures.resumed_after_ms = callback_ns.saturating_sub(died_ns) as f64 / 1e6;
-        tracing::warn!(
-            "the supervisor had died; the sound goes on at frame {frame}, {:.1} ms later",
-            self.figures.resumed_after_ms
-        );
-    }
-
-    /// Leaves word for a successor of how far everything has come.
-    pub(super) fn keep_ledger(&mut self) {
-        let position = (self.sequencer.log_position(), self.edits.last);
-        let kept = self.snapshots.keep(&self.ledger, position, self.rate_hz, &self.controls);
-        if let Err(error) = kept
-            && !std::mem::replace(&mut self.snapshot_failed, true)
-        {
-            tracing::error!("no snapshot can be kept: {error}; give the machine more memory");
-        }
-        self.regions.ledger.roster.turned_at_ns.store(clock::monotonic_ns(), Ordering::Release);
-    }
+/// An edit as it is afterwards: with what was played before.
+fn sealed_edit(revision: Revision) -> Box<Edit> {
+    let Revision { edition, plan, score, before: (before, _) } = revision;
+    let twin = Controls::of(&plan.patch);
+    let controls = Controls::of(&before.patch);
+    Box::new(Edit { edition, plan: before, controls, twin, score: Arc::new(score) })
 }

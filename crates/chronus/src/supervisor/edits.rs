@@ -6,10 +6,11 @@ use std::sync::atomic::Ordering;
 
 use chronus_engine::{Command, Controls};
 use chronus_os::clock;
-use chronus_replication::{Entry, SLOTS, Slot};
+use chronus_replication::{BlockIndex, Entry, SLOTS, Slot};
 use chronus_shm::ledger::Edition;
 
 use super::Supervisor;
+use super::hindsight::Hindsight;
 use crate::journal::JournalWriter;
 use crate::patcher::{Answer, Ask, Edit, Line};
 use crate::shelf::Plan;
@@ -25,8 +26,12 @@ pub struct Edits {
     under_way: Option<UnderWay>,
     /// An edit that has taken effect, to be sent back.
     over: Option<Box<Edit>>,
+    /// An edit that did harm, to be sent back.
+    refused: Option<(Box<Edit>, String)>,
     /// The number of the last edit that is in the log, and how many entries the log had with it.
     pub last: (u32, u64),
+    /// The block in which it took effect.
+    pub last_block: BlockIndex,
     /// Edits that were ordered before all workers had prepared them.
     pub hasty: u64,
 }
@@ -55,25 +60,62 @@ pub(super) struct Sealed<'a> {
     pub controls: &'a mut Controls,
     pub plan: &'a mut Plan,
     pub edits: &'a mut Edits,
+    pub hindsight: &'a mut Hindsight,
     pub journal: &'a mut Option<JournalWriter>,
     pub rate_hz: u32,
 }
 
 impl Edits {
-    /// No edit yet, or as another supervisor has left them: the last edit that is in the log, and the one under
-    /// way, if it was ordered already.
-    pub fn new(line: Line, last: (u32, u64), under_way: Option<(Box<Edit>, bool)>) -> Self {
+    /// No edit yet, or as another supervisor has left them: number, log position and block of the last edit in
+    /// the log, and the one under way, if it was ordered already.
+    pub fn new(
+        line: Line,
+        (number, position, block): (u32, u64, BlockIndex),
+        under_way: Option<(Box<Edit>, bool)>,
+    ) -> Self {
         let under_way = under_way.map(|(edit, is_ordered)| {
             // What was offered is offered again.
             let stage = if is_ordered { Stage::Ordered } else { Stage::OfferedToStandbys };
             UnderWay { edit, since_ns: clock::monotonic_ns(), stage, is_asked: false }
         });
-        Self { line, under_way, over: None, last, hasty: 0 }
+        Self {
+            line,
+            under_way,
+            over: None,
+            refused: None,
+            last: (number, position),
+            last_block: block,
+            hasty: 0,
+        }
     }
 
-    /// The edition that waits to be ordered.
+    /// The edition that is to be ordered.
     pub fn offered(&self) -> Option<Edition> {
-        self.under_way.as_ref().map(|edit| edit.edit.edition)
+        let is_it = |edit: &&UnderWay| edit.stage != Stage::Ordered;
+        self.under_way.as_ref().filter(is_it).map(|edit| edit.edit.edition)
+    }
+
+    /// The number of the edit that is not in the log yet; 0 for none.
+    pub fn number_under_way(&self) -> u32 {
+        self.under_way.as_ref().map_or(0, |edit| edit.edit.edition.number)
+    }
+
+    /// An edit has taken effect for good.
+    pub fn over(&mut self, edit: Box<Edit>) {
+        self.over = Some(edit);
+    }
+
+    /// An edit that was sealed did harm and was withheld.
+    pub fn withheld(&mut self, edit: Box<Edit>, reason: &str) {
+        self.refused = Some((edit, format!("the new patch {reason} when it was to play")));
+    }
+
+    /// An edit that is offered did harm; returns whether it was still to be ordered.
+    pub fn withdraw(&mut self, number: u32, reason: &str) -> bool {
+        let is_it = |it: &mut UnderWay| it.edit.edition.number == number && it.stage != Stage::Ordered;
+        let Some(UnderWay { edit, .. }) = self.under_way.take_if(is_it) else { return false };
+        self.refused = Some((edit, format!("the new patch {reason} while it was prepared")));
+        true
     }
 
     /// Whether something is to be looked at often.
@@ -92,6 +134,7 @@ impl Sealed<'_> {
             }
             Err(_) => {}
         }
+        self.hindsight.sealed(entry);
         if let Some(journal) = self.journal {
             journal.command(entry);
         }
@@ -100,13 +143,14 @@ impl Sealed<'_> {
     fn edit(&mut self, number: u32, entry: &Entry) {
         let Some(UnderWay { mut edit, .. }) = self.edits.under_way.take() else { return };
         self.edits.last = (number, entry.sequence + 1);
+        self.edits.last_block = entry.block() + 1;
         edit.controls.succeed(self.controls, entry.frame, self.rate_hz);
         std::mem::swap(self.controls, &mut edit.controls);
         std::mem::swap(self.plan, &mut edit.plan);
         if let Some(journal) = self.journal {
             journal.score(&edit.score);
         }
-        self.edits.over = Some(edit);
+        self.hindsight.sealed_edit(edit);
     }
 }
 
@@ -115,6 +159,9 @@ impl Supervisor {
     pub(super) fn tend_edits(&mut self, now_ns: u64) {
         if let Some(edit) = self.edits.over.take() {
             let _ = self.edits.line.answers.push(Answer::Over(edit));
+        }
+        if let Some((edit, reason)) = self.edits.refused.take() {
+            let _ = self.edits.line.answers.push(Answer::Refused(edit, reason));
         }
         match &self.edits.under_way {
             None => self.take_ask(now_ns),
@@ -139,7 +186,9 @@ impl Supervisor {
             Ok(Ask::TakeBack(controls)) => drop(controls),
             Ok(Ask::Edit(edit)) => {
                 let Edition { number, plan, .. } = edit.edition;
-                self.regions.ledger.note_edition(&edit.edition);
+                let ledger = &self.regions.ledger;
+                ledger.note_edition(&edit.edition);
+                ledger.roster.edit_under_way.store(number, Ordering::Release);
                 self.regions.log.board.make_offer(number, plan.offset, plan.bytes);
                 let stage = Stage::OfferedToStandbys;
                 let under_way = UnderWay { edit, since_ns: now_ns, stage, is_asked: true };

@@ -1,12 +1,16 @@
 //! The supervisor: owns the device, the command sequencer and the workers, and does what the state
-//! machine of `chronus-replication` decides. Should it die, the keeper starts another.
+//! machine of `chronus-replication` decides. Should it die, the keeper starts another, which takes over.
 
 mod begin;
+mod blame;
 mod edits;
+mod events;
+mod hindsight;
 mod orders;
 mod processes;
 mod recording;
 pub mod status;
+mod takeover;
 
 use std::io;
 use std::os::fd::AsFd;
@@ -25,9 +29,9 @@ use chronus_replication::command_sequencer::CommandSequencer;
 use chronus_replication::device_clock::DeviceClock;
 use chronus_replication::divergence::DivergenceDetector;
 use chronus_replication::supervision::{self, Action, Event, Supervision};
-use chronus_replication::{BLOCK_FRAMES, SLOTS, Slot};
+use chronus_replication::{BLOCK_FRAMES, PLACES, SLOTS, Slot};
 use chronus_shm::block_ring::{RING_BLOCKS, hash_of};
-use chronus_shm::command_log::LogWriter;
+use chronus_shm::command_log::{LOG_ENTRIES, LogWriter};
 use chronus_shm::control_board::SEALS;
 
 use crate::journal::JournalWriter;
@@ -38,8 +42,12 @@ use crate::shelf::Plan;
 use crate::snapshot::Snapshots;
 pub use begin::Beginning;
 use begin::Noted;
+use blame::Blame;
 use edits::{Edits, Sealed};
-use processes::Processes;
+use events::Listeners;
+use hindsight::Hindsight;
+pub use hindsight::Settled;
+use processes::{Processes, Seen};
 use recording::Recorder;
 use status::Figures;
 
@@ -56,11 +64,11 @@ pub struct Setup {
     pub beginning: Beginning,
     /// Plans and recordings, for workers.
     pub shelf: Arc<Memfd>,
-    /// What processes share.
+    /// What is shared with workers.
     pub memory: Memory,
     /// What is left to a successor.
     pub ledger: Memfd,
-    /// The same regions, mapped.
+    /// The same memory, mapped.
     pub regions: Regions,
     /// The keeper's process id.
     pub keeper: u32,
@@ -84,7 +92,7 @@ pub struct Setup {
     pub end_frame: Option<u64>,
 }
 
-/// What processes share.
+/// What is shared with workers.
 #[derive(Debug)]
 pub struct Memory {
     /// The command log and the control board.
@@ -107,7 +115,7 @@ pub struct Ears {
     pub incoming: rtrb::Consumer<Incoming>,
     /// Raised by whoever has something for the supervisor.
     pub kick: Kick,
-    /// Readable once SIGTERM or SIGINT has come.
+    /// Readable once SIGTERM has come.
     pub end: UnixStream,
     /// Replies to OSC senders.
     pub replies: Replies,
@@ -133,6 +141,9 @@ pub struct Supervisor {
     snapshot_failed: bool,
     /// The frame at which the sound of another supervisor goes on, until it does.
     goes_on_at: Option<u64>,
+    hindsight: Hindsight,
+    blame: Blame,
+    listeners: Listeners,
     supervision: Supervision,
     divergence: DivergenceDetector,
     processes: Processes,
@@ -143,7 +154,7 @@ pub struct Supervisor {
     ticker: Ticker,
     journal_mark_ns: u64,
     device_lost: bool,
-    /// SIGTERM or SIGINT has come.
+    /// SIGTERM has come.
     end_asked: bool,
     source: Option<Playback>,
 }
@@ -173,10 +184,12 @@ impl Supervisor {
         }
         let folder = setup.recordings.clone();
         let recorder = Recorder::new(device.deck(), folder, setup.record_format);
-        let shelf = setup.shelf.read_only()?;
-        let ledger = regions.ledger.clone();
+        let (shelf, ledger) = (setup.shelf.read_only()?, regions.ledger.clone());
         let mut supervisor = Self {
             controls: begins.controls,
+            hindsight: begins.hindsight,
+            blame: Blame::default(),
+            listeners: Listeners::default(),
             supervision: Supervision::new(limits),
             sequencer: begins.sequencer,
             snapshots: begins.snapshots,
@@ -215,7 +228,7 @@ impl Supervisor {
         Ok(supervisor)
     }
 
-    /// Plays until SIGTERM, SIGINT or the end that was set; then ends everything in order.
+    /// Plays until SIGTERM or the end that was set; then ends everything in order.
     ///
     /// # Errors
     /// If the device can't be started or stopped.
@@ -238,6 +251,7 @@ impl Supervisor {
         }
         self.tell_resumption(callback_ns);
         self.take_orders(now_ns);
+        self.settle();
         self.tend_edits(now_ns);
         self.seal_due();
         self.watch(now_ns);
@@ -247,7 +261,7 @@ impl Supervisor {
     }
 
     /// The device starts when all replicas are there, or after two seconds with what there is; at once if it
-    /// has played already.
+    /// has played before.
     fn start_device_when_ready(&mut self) -> io::Result<()> {
         let give_up_ns = clock::monotonic_ns() + 2_000_000_000;
         let waits = self.goes_on_at.is_none();
@@ -297,6 +311,14 @@ impl Supervisor {
         Some(Duration::from_nanos(ahead_ns + CALLBACK_SLACK_NS).min(LONGEST_SLEEP))
     }
 
+    /// What was played can't be amended any more.
+    fn settle(&mut self) {
+        let next_block = self.regions.log.settlement.standing().next_block;
+        if let Some(edit) = self.hindsight.settle(next_block, self.rate_hz) {
+            self.edits.over(edit);
+        }
+    }
+
     /// Seals as many blocks as the workers shall be ahead of the device, and no more than the slowest
     /// of them can still find.
     fn seal_due(&mut self) {
@@ -322,6 +344,7 @@ impl Supervisor {
                 controls: &mut self.controls,
                 plan: &mut self.plan,
                 edits: &mut self.edits,
+                hindsight: &mut self.hindsight,
                 journal: &mut self.journal,
                 rate_hz: self.rate_hz,
             };
@@ -336,7 +359,7 @@ impl Supervisor {
     /// The log position and the block before which no worker will ever look back.
     fn slowest_reader(&self) -> (u64, u64) {
         let mut slowest = (self.sequencer.log_position(), self.sequencer.next_block());
-        for slot in (0..SLOTS).filter(|slot| self.supervision.is_occupied(*slot)) {
+        for slot in (0..PLACES).filter(|slot| self.supervision.is_occupied(*slot)) {
             let board = &self.regions.slots.slots[slot].board;
             let reader = if self.supervision.is_live(slot) {
                 (board.log_position(), board.rendered())
@@ -351,11 +374,17 @@ impl Supervisor {
     /// Looks at the workers and does what supervision decides.
     fn watch(&mut self, now_ns: u64) {
         let mut actions = Vec::new();
-        for event in self.processes.events(&self.regions) {
+        let events = self.processes.events(&self.regions);
+        let divergence = self.compare();
+        let seen = self.seen();
+        let cpu = |slot: Slot| self.processes.cpu_ns(slot);
+        let crumb = |slot: Slot| self.regions.slots.slots[slot].board.breadcrumb.read();
+        let view = seen.with(&cpu, &crumb);
+        for event in events {
             self.figures.note_event(&event, now_ns);
-            self.supervision.handle(event, &mut actions);
+            self.supervision.handle(event, &view, &mut actions);
         }
-        if let Some(divergence) = self.compare() {
+        if let Some(divergence) = divergence {
             self.figures.divergences += 1;
             tracing::error!(
                 "block {}: slot {} rendered other bits than slot {}",
@@ -363,14 +392,30 @@ impl Supervisor {
                 divergence.differs,
                 divergence.reference
             );
-            self.supervision.handle(Event::Diverged { slot: divergence.differs }, &mut actions);
+            let event = Event::Diverged { slot: divergence.differs };
+            self.supervision.handle(event, &view, &mut actions);
         }
-        let view = Processes::view(&self.regions);
-        let cpu = |slot: Slot| self.processes.cpu_ns(slot);
-        self.supervision.look(now_ns, &view.with(&cpu), &mut actions);
+        self.supervision.look(now_ns, &view, &mut actions);
         for action in actions {
             self.act(action, now_ns);
         }
+    }
+
+    /// What the boards say, and which checkpoints are of use.
+    fn seen(&self) -> Seen {
+        let mut seen = Seen::of(&self.regions);
+        seen.renew_before = self.edits.last_block;
+        let (head, sealed) = (self.sequencer.log_position(), self.sequencer.next_block());
+        for place in SLOTS..PLACES {
+            let (entry, block) = self.processes.floor(place);
+            let holds_up = head.saturating_sub(entry) > LOG_ENTRIES as u64 / 2
+                || sealed.saturating_sub(block) > SEALS as u64 / 2;
+            if holds_up {
+                let frozen_at = self.regions.slots.slots[place].board.rendered();
+                seen.useless_before = seen.useless_before.max(frozen_at + 1);
+            }
+        }
+        seen
     }
 
     fn compare(&mut self) -> Option<chronus_replication::divergence::Divergence> {
@@ -414,6 +459,9 @@ impl Supervisor {
             }
             Action::FindChild { number, into } => self.processes.find_child(number, into),
             Action::Spawn { slot, number, restart } => self.spawn(slot, number, restart),
+            Action::Thaw { from, into, number } => self.thaw(from, into, number),
+            Action::Amend { block, culprit, cause } => self.amend(block, culprit, cause, now_ns),
+            Action::Withdraw { edit, cause } => self.withdraw(edit, cause),
             Action::Report(notice) => self.figures.note(&notice, now_ns),
         }
     }
@@ -423,11 +471,23 @@ impl Supervisor {
         if restart {
             self.sequencer.submit_urgent(Command::Restart.encode());
         }
-        let start = (self.sequencer.next_block(), self.sequencer.log_position());
+        let amendments = self.regions.log.settlement.standing().amendments;
+        let start = (self.sequencer.next_block(), self.sequencer.log_position(), amendments);
         self.regions.ledger.playback.lost_before.store(start.0, Ordering::Release);
         let genesis = (&self.plan, &self.controls, self.edits.last.0);
         let kick = &self.ears.kick;
         self.processes.spawn(slot, number, start, genesis, (self.rate_hz, self.realtime), kick);
+    }
+
+    /// Has a checkpoint go on as the worker of a slot.
+    fn thaw(&mut self, from: Slot, into: Slot, number: u32) {
+        self.regions.ledger.roster.last_number.store(number, Ordering::Release);
+        let board = &self.regions.log.board;
+        self.processes.move_to(from, into, number, || {
+            board.give_order(from, chronus_replication::lockstep::Order::Thaw { into, number });
+        });
+        board.thaw_bell.fetch_add(1, Ordering::Release);
+        wake_all(&board.thaw_bell);
     }
 
     /// Releases to the standbys what the primary has finished, and wakes the workers.

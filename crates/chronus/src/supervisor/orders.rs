@@ -4,7 +4,7 @@ use chronus_engine::{Command, TextPiece};
 use chronus_os::clock;
 use chronus_osc::{Chaos, Crash, Request, Target};
 use chronus_replication::lockstep::Order;
-use chronus_replication::{BLOCK_FRAMES, SLOTS, Slot};
+use chronus_replication::{BLOCK_FRAMES, PLACES, SLOTS, Slot};
 use std::sync::atomic::Ordering;
 
 use super::Supervisor;
@@ -20,6 +20,10 @@ impl Supervisor {
         for _ in 0..MOST_IN_A_TURN {
             let Ok(incoming) = self.ears.incoming.pop() else { break };
             match &incoming.request {
+                Request::Command(Command::Enable { module }) => {
+                    self.enable(&incoming, *module, now_ns);
+                }
+                Request::Events(on) => self.take_listener(&incoming, *on),
                 Request::Command(command) => self.order(&incoming, &[*command]),
                 Request::Text { module, text, value } => {
                     let pieces = TextPiece::all_of(*text, value);
@@ -46,7 +50,7 @@ impl Supervisor {
     }
 
     /// Orders commands that belong together, for one frame: all of them, or none if too many wait.
-    fn order(&mut self, incoming: &Incoming, commands: &[Command]) {
+    pub(super) fn order(&mut self, incoming: &Incoming, commands: &[Command]) {
         let frame = self.frame_of(incoming);
         let ordered = self.sequencer.permit(commands.len()).and_then(|()| {
             let mut commands = commands.iter();
@@ -102,9 +106,17 @@ impl Supervisor {
         }
         match chaos {
             Chaos::Kill { target, signal } => {
-                let slot = self.target(target)?;
+                let places = match target {
+                    Target::Workers => 0..SLOTS,
+                    Target::Checkpoints => SLOTS..PLACES,
+                    Target::Everybody => 0..PLACES,
+                    target => {
+                        let slot = self.target(target)?;
+                        slot..slot + 1
+                    }
+                };
                 self.figures.fault_caused(clock::monotonic_ns());
-                self.processes.signal(slot, signal).map_err(|error| error.to_string())
+                self.processes.signal(places, signal).map_err(|error| error.to_string())
             }
             Chaos::Crash { target, how } => {
                 let slot = self.target(target)?;
@@ -137,6 +149,7 @@ impl Supervisor {
                 (0..SLOTS).find(|slot| self.supervision.is_live(*slot) && primary != Some(*slot))
             }
             Target::Slot(slot) => Some(usize::from(slot)),
+            Target::Workers | Target::Checkpoints | Target::Everybody => None,
         };
         slot.filter(|slot| *slot < SLOTS && self.processes.child(*slot).is_some())
             .ok_or_else(|| "no worker is there at the moment".into())

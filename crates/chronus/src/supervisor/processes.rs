@@ -2,20 +2,21 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use chronus_engine::Controls;
 use chronus_os::child::{self, Child, Exit};
 use chronus_os::wake::Kick;
 use chronus_os::{clock, spawn};
+use chronus_replication::blame::{Cause, Crumb};
 use chronus_replication::restart::Death;
-use chronus_replication::supervision::{Event, Left, View as Looks};
-use chronus_replication::{SLOTS, Slot};
+use chronus_replication::supervision::{Event, View};
+use chronus_replication::{BlockIndex, PLACES, Slot};
 use chronus_shm::ledger::{ForkUnderWay, LedgerRegion, Member, Obituary};
-use chronus_shm::region::View;
+use chronus_shm::region;
 use chronus_shm::status_board::ForkAnswer;
 
 use super::Memory;
@@ -27,18 +28,18 @@ use crate::worker::{Genesis, WorkerArgs};
 #[derive(Debug)]
 pub struct Processes {
     memory: Memory,
-    ledger: Arc<View<LedgerRegion>>,
+    pub(super) ledger: Arc<region::View<LedgerRegion>>,
     /// Their parent, who alone can reap them.
-    keeper: u32,
+    pub(super) keeper: u32,
     /// Obituaries of processes that are not known yet.
     strangers: Vec<Obituary>,
     /// Through this descriptor it can only be read.
     shelf: OwnedFd,
-    children: [Option<Child>; SLOTS],
+    pub(super) children: [Option<Child>; PLACES],
     /// The fork under way: who was asked, for which slot, by which number.
-    pending: Option<(Slot, Slot, u32)>,
+    pub(super) pending: Option<(Slot, Slot, u32)>,
     /// Where the reader of a slot begins, until it has claimed the slot.
-    floors: [(u64, u64); SLOTS],
+    pub(super) floors: [(u64, u64); PLACES],
     events: VecDeque<Event>,
 }
 
@@ -46,15 +47,36 @@ pub struct Processes {
 pub struct Seen {
     sealed: u64,
     released: u64,
-    claimed: [u32; SLOTS],
-    rendered: [u64; SLOTS],
+    claimed: [u32; PLACES],
+    rendered: [u64; PLACES],
+    /// See [`View`].
+    pub renew_before: BlockIndex,
+    /// See [`View`].
+    pub useless_before: BlockIndex,
 }
 
 impl Seen {
     /// As supervision wants it.
-    pub fn with<'a>(&self, cpu_ns: &'a dyn Fn(Slot) -> Option<u64>) -> Looks<'a> {
-        let Self { sealed, released, claimed, rendered } = *self;
-        Looks { sealed, released, claimed, rendered, cpu_ns }
+    pub fn with<'a>(
+        &self,
+        cpu_ns: &'a dyn Fn(Slot) -> Option<u64>,
+        crumb: &'a dyn Fn(Slot) -> Crumb,
+    ) -> View<'a> {
+        let Self { sealed, released, claimed, rendered, renew_before, useless_before } = *self;
+        View { sealed, released, claimed, rendered, renew_before, useless_before, cpu_ns, crumb }
+    }
+
+    /// What the boards say.
+    pub fn of(regions: &Regions) -> Self {
+        let boards = |slot: Slot| &regions.slots.slots[slot].board;
+        Self {
+            sealed: regions.log.board.sealed(),
+            released: regions.log.board.released(),
+            claimed: std::array::from_fn(|slot| boards(slot).incarnation()),
+            rendered: std::array::from_fn(|slot| boards(slot).rendered()),
+            renew_before: 0,
+            useless_before: 0,
+        }
     }
 }
 
@@ -62,7 +84,7 @@ impl Processes {
     /// No process yet.
     pub fn new(
         memory: Memory,
-        ledger: Arc<View<LedgerRegion>>,
+        ledger: Arc<region::View<LedgerRegion>>,
         keeper: u32,
         shelf: OwnedFd,
     ) -> Self {
@@ -74,67 +96,8 @@ impl Processes {
             shelf,
             children: Default::default(),
             pending: None,
-            floors: [(0, 0); SLOTS],
+            floors: [(0, 0); PLACES],
             events: VecDeque::new(),
-        }
-    }
-
-    /// Takes in who is there, as the supervisor before has noted it.
-    pub fn take_over(&mut self, regions: &Regions) -> Left {
-        let ledger = self.ledger.clone();
-        let roster = &ledger.roster;
-        let children = child::children_of(self.keeper).unwrap_or_default();
-        let (mut members, mut unfit) = ([None; SLOTS], [false; SLOTS]);
-        let boards = |slot: Slot| &regions.slots.slots[slot].board;
-        let claimed = (0..SLOTS).filter_map(|slot| {
-            let member = roster.member(slot)?;
-            let has_claimed = boards(slot).incarnation() == member.number;
-            has_claimed.then(|| (boards(slot).log_position(), boards(slot).rendered()))
-        });
-        let floor = claimed.reduce(|a, b| (a.0.min(b.0), a.1.min(b.1)));
-        for slot in 0..SLOTS {
-            let Some(member) = roster.member(slot) else { continue };
-            let child = children.contains(&member.pid).then(|| Child::open(member.pid).ok());
-            let Some(child) = child.flatten() else {
-                // Dead and reaped already.
-                roster.enrol(slot, None);
-                continue;
-            };
-            // One that has not begun can only be waited for if there is another for it to follow.
-            let fits = floor.is_some()
-                && boards(slot).rendered() <= regions.log.board.sealed()
-                && boards(slot).log_position() <= regions.log.board.head.load(Ordering::Acquire);
-            if !fits {
-                child.kill();
-                unfit[slot] = true;
-            }
-            members[slot] = Some(member.number);
-            self.children[slot] = Some(child);
-        }
-        self.floors = [floor.unwrap_or_default(); SLOTS];
-        let is_done = |fork: &ForkUnderWay| members[fork.into] == Some(fork.number);
-        let fork = roster.fork().filter(|fork| !is_done(fork) && self.children[fork.forker].is_some());
-        self.pending = fork.map(|fork| (fork.forker, fork.into, fork.number));
-        roster.note_fork(fork);
-        if fork.is_none() {
-            self.end_strangers();
-        }
-        let last_number = roster.last_number.load(Ordering::Acquire);
-        let last_number = members.iter().flatten().fold(last_number, |last, next| last.max(*next));
-        Left { last_number, members, unfit, fork: self.pending }
-    }
-
-    /// Ends children that are in no slot: they were being started when the supervisor died.
-    fn end_strangers(&self) {
-        for _ in 0..100 {
-            let strangers = self.unknown_children();
-            if strangers.is_empty() {
-                return;
-            }
-            for stranger in strangers.into_iter().filter_map(|pid| Child::open(pid).ok()) {
-                stranger.kill();
-            }
-            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
@@ -163,17 +126,6 @@ impl Processes {
         clock::process_cpu_ns(self.children[slot].as_ref()?.pid())
     }
 
-    /// What the boards say.
-    pub fn view(regions: &Regions) -> Seen {
-        let boards = |slot: Slot| &regions.slots.slots[slot].board;
-        Seen {
-            sealed: regions.log.board.sealed(),
-            released: regions.log.board.released(),
-            claimed: std::array::from_fn(|slot| boards(slot).incarnation()),
-            rendered: std::array::from_fn(|slot| boards(slot).rendered()),
-        }
-    }
-
     /// Remembers an order to fork, so that its answer is understood.
     pub fn expect_fork(&mut self, forker: Slot, into: Slot, number: u32, floor: (u64, u64)) {
         self.ledger.roster.note_fork(Some(ForkUnderWay { forker, into, number }));
@@ -188,26 +140,26 @@ impl Processes {
         if let Some((forker, into, number)) = self.pending
             && let Some(answer) = regions.slots.slots[forker].board.fork_answer(number)
         {
-            self.take_answer(into, number, answer, &mut events);
+            self.take_answer(into, number, answer, regions, &mut events);
             self.settle_fork();
         }
         let LedgerRegion { keeper, roster, .. } = &**regions.ledger;
         for number in roster.obituaries_read.load(Ordering::Relaxed)..keeper.deaths() {
             if let Some(obituary) = keeper.obituary(number) {
-                self.take_obituary(obituary, &mut events);
+                self.take_obituary(obituary, regions, &mut events);
             }
             roster.obituaries_read.store(number + 1, Ordering::Release);
         }
         events
     }
 
-    fn take_obituary(&mut self, obituary: Obituary, events: &mut Vec<Event>) {
+    fn take_obituary(&mut self, obituary: Obituary, regions: &Regions, events: &mut Vec<Event>) {
         let is_it = |child: &Option<Child>| {
             child.as_ref().is_some_and(|child| child.pid() == obituary.pid)
         };
         if let Some(slot) = self.children.iter().position(is_it) {
             self.settle(slot, None, 0);
-            events.push(exited(slot, obituary));
+            events.push(exited(slot, obituary, regions));
         } else if self.pending.is_some() {
             // Perhaps the child of a fork whose answer has not come yet.
             self.strangers.push(obituary);
@@ -219,26 +171,22 @@ impl Processes {
         into: Slot,
         number: u32,
         answer: ForkAnswer,
+        regions: &Regions,
         events: &mut Vec<Event>,
     ) {
         let pid = match answer {
             ForkAnswer::Failed(errno) => return events.push(Event::ForkFailed { number, errno }),
             ForkAnswer::Child(pid) => pid,
         };
+        events.push(Event::Forked { number });
         if let Some(died) = self.strangers.iter().find(|stranger| stranger.pid == pid) {
-            events.extend([Event::Forked { number }, exited(into, *died)]);
+            events.push(exited(into, *died, regions));
             return;
         }
         match Child::open(pid) {
-            Ok(child) => {
-                self.settle(into, Some(child), number);
-                events.push(Event::Forked { number });
-            }
+            Ok(child) => self.settle(into, Some(child), number),
             // It died and was reaped a moment ago.
-            Err(_) => {
-                let death = Death::Killed;
-                events.extend([Event::Forked { number }, Event::Exited { slot: into, death }]);
-            }
+            Err(_) => events.push(exited(into, Obituary { pid, cause: Err(KILLED) }, regions)),
         }
     }
 
@@ -267,11 +215,21 @@ impl Processes {
     }
 
     /// The keeper's children that are in no slot and not this process.
-    fn unknown_children(&self) -> Vec<u32> {
+    pub(super) fn unknown_children(&self) -> Vec<u32> {
         let mut children = child::children_of(self.keeper).unwrap_or_default();
         let this = std::process::id();
         children.retain(|pid| *pid != this && self.running().all(|child| child.pid() != *pid));
         children
+    }
+
+    /// A checkpoint becomes the worker of a slot; it reads the log from where it was taken. `order` has it do
+    /// so: until it was given, a successor shall find it in both places.
+    pub fn move_to(&mut self, from: Slot, into: Slot, number: u32, order: impl FnOnce()) {
+        let child = self.children[from].take();
+        self.settle(into, child, number);
+        self.floors[into] = self.floors[from];
+        order();
+        self.ledger.roster.enrol(from, None);
     }
 
     /// Starts a worker afresh.
@@ -279,14 +237,14 @@ impl Processes {
         &mut self,
         slot: Slot,
         number: u32,
-        start: (u64, u64),
+        start: (u64, u64, u64),
         genesis: (&Plan, &Controls, u32),
         rate: (u32, bool),
         kick: &Kick,
     ) {
         self.floors[slot] = (start.1, start.0);
         self.ledger.roster.enrol(slot, Some(Member { pid: 0, number }));
-        let line = WorkerArgs::command_line(self.keeper, slot, number, start, rate);
+        let line = WorkerArgs::command_line(self.keeper, (slot, number), start, rate);
         let started = Genesis::to_file(genesis.0, genesis.1, genesis.2).and_then(|genesis| {
             let hand_over = [
                 self.memory.log.as_fd(),
@@ -314,12 +272,14 @@ impl Processes {
         }
     }
 
-    /// Sends a signal to the process of a slot, for chaos tests.
+    /// Sends a signal to the processes of these places, for chaos tests.
     ///
     /// # Errors
-    /// `NotFound` if the slot is empty, or as the kernel says.
-    pub fn signal(&self, slot: Slot, signal: i32) -> io::Result<()> {
-        self.children[slot].as_ref().ok_or(io::ErrorKind::NotFound)?.signal(signal)
+    /// `NotFound` if there is none, or as the kernel says.
+    pub fn signal(&self, places: Range<Slot>, signal: i32) -> io::Result<()> {
+        let none = Err(io::Error::from(io::ErrorKind::NotFound));
+        let children = self.children[places].iter().flatten();
+        children.map(|child| child.signal(signal)).fold(none, io::Result::or)
     }
 
     /// Kills all. The keeper reaps them, and whoever is still being born.
@@ -330,9 +290,17 @@ impl Processes {
     }
 }
 
-fn exited(slot: Slot, obituary: Obituary) -> Event {
+/// SIGKILL.
+const KILLED: i32 = 9;
+
+fn exited(slot: Slot, obituary: Obituary, regions: &Regions) -> Event {
     let exit = obituary.cause.map_or_else(Exit::Signal, Exit::Status);
     tracing::debug!("worker {} in slot {slot} {exit}", obituary.pid);
-    let death = if exit.is_own_doing() { Death::OfItself } else { Death::Killed };
-    Event::Exited { slot, death }
+    let death = match exit {
+        _ if !exit.is_own_doing() => Death::Killed,
+        Exit::Signal(signal) => Death::OfItself(Cause::Signal(signal)),
+        Exit::Status(status) => Death::OfItself(Cause::Status(status)),
+    };
+    let crumb = regions.slots.slots[slot].board.breadcrumb.read();
+    Event::Exited { slot, death, crumb }
 }

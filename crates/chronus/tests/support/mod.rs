@@ -133,6 +133,24 @@ impl Engine {
         assert!(done.expect("kill runs").success(), "SIG{signal} to {pid}");
     }
 
+    /// Kills all workers and all checkpoints, none of which can do anything meanwhile.
+    pub fn kill_everybody(&self) {
+        let pids = |status: &Value, of: &str| -> Vec<u32> {
+            let pid = |it: &Value| it["pid"].as_u64().or(it.as_u64()).expect("a pid") as u32;
+            status[of].as_array().expect("a list").iter().map(pid).collect()
+        };
+        let workers = pids(&self.wait_for("two", |s| s["redundant"] == true), "replicas");
+        workers.iter().for_each(|pid| Self::signal(*pid, "STOP"));
+        let checkpoints = pids(&self.status(), "checkpoints");
+        checkpoints.iter().for_each(|pid| Self::signal(*pid, "STOP"));
+        for pid in workers.into_iter().chain(checkpoints) {
+            // One that is stopped for too long may be gone before.
+            if is_alive(pid) {
+                let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+            }
+        }
+    }
+
     /// Ends the engine by SIGTERM and waits.
     pub fn end(&mut self) -> ExitStatus {
         Self::signal(self.process.id(), "TERM");

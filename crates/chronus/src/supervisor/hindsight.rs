@@ -1,0 +1,117 @@
+//! Hindsight: where the controls stood before the blocks that may still be amended, and what was sealed since.
+//! When a command of those blocks is withheld, the controls are worked out anew as if it had never come.
+
+use std::collections::VecDeque;
+
+use chronus_engine::{Command, Controls};
+use chronus_replication::{BlockIndex, Entry};
+use chronus_shm::ledger::Edition;
+
+use crate::patcher::Edit;
+use crate::shelf::Plan;
+
+/// See the file's head.
+pub struct Hindsight {
+    settled: Settled,
+    /// What was sealed since, in order.
+    pending: VecDeque<Entry>,
+    /// The edit among it, with what was played before. Edits come one at a time.
+    edit: Option<Box<Edit>>,
+}
+
+/// What is settled: where everything stood before the first block that may still be amended.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// The controls.
+    pub controls: Controls,
+    /// How many entries of the log have been applied, or withheld.
+    pub position: u64,
+    /// The edition of the patch.
+    pub edition: Edition,
+}
+
+impl Hindsight {
+    /// This is settled, and this was sealed since; `edit` is among it.
+    pub fn new(settled: Settled, sealed: Vec<Entry>, edit: Option<Box<Edit>>) -> Self {
+        let mut pending = VecDeque::with_capacity(chronus_shm::command_log::LOG_ENTRIES);
+        pending.extend(sealed);
+        Self { settled, pending, edit }
+    }
+
+    /// What is settled.
+    pub fn settled(&self) -> &Settled {
+        &self.settled
+    }
+
+    /// Notes a command that was sealed.
+    pub fn sealed(&mut self, entry: &Entry) {
+        self.pending.push_back(*entry);
+    }
+
+    /// Notes the edit whose command was sealed; it holds what was played before.
+    pub fn sealed_edit(&mut self, edit: Box<Edit>) {
+        self.edit = Some(edit);
+    }
+
+    /// Blocks before this one can't be amended any more. Returns the edit that is among them, which has taken
+    /// effect for good. Allocates and frees nothing.
+    pub fn settle(&mut self, before: BlockIndex, rate_hz: u32) -> Option<Box<Edit>> {
+        let mut over = None;
+        while let Some(entry) = self.pending.front().filter(|entry| entry.block() < before) {
+            match Command::decode(entry.payload) {
+                Ok(Command::Edit { .. }) => {
+                    over = self.edit.take();
+                    if let Some(edit) = &mut over {
+                        edit.twin.succeed(&self.settled.controls, entry.frame, rate_hz);
+                        std::mem::swap(&mut self.settled.controls, &mut edit.twin);
+                        self.settled.edition = edit.edition;
+                    }
+                }
+                Ok(command) => {
+                    self.settled.controls.apply(&command, entry.frame, rate_hz);
+                }
+                Err(_) => {}
+            }
+            self.settled.position = entry.sequence + 1;
+            self.pending.pop_front();
+        }
+        over
+    }
+
+    /// A module is put aside from a block on that may still be amended.
+    pub fn amend(&mut self, command: &Command, frame: u64, rate_hz: u32) {
+        self.settled.controls.apply(command, frame, rate_hz);
+    }
+
+    /// Forgets a command: the controls are as if it had never come. If it was an edit, `plan` is the one
+    /// before it again, and the edit is returned.
+    pub fn withhold(
+        &mut self,
+        sequence: u64,
+        controls: &mut Controls,
+        plan: &mut Plan,
+        rate_hz: u32,
+    ) -> Option<Box<Edit>> {
+        let at = self.pending.iter().position(|entry| entry.sequence == sequence)?;
+        let entry = self.pending.remove(at)?;
+        let is_edit = matches!(Command::decode(entry.payload), Ok(Command::Edit { .. }));
+        let mut withheld = self.edit.take_if(|_| is_edit);
+        if let Some(edit) = &mut withheld {
+            std::mem::swap(plan, &mut edit.plan);
+        }
+        let mut anew = self.settled.controls.clone();
+        for entry in &self.pending {
+            match Command::decode(entry.payload) {
+                Ok(Command::Edit { .. }) => {
+                    let mut next = Controls::of(&plan.patch);
+                    next.succeed(&anew, entry.frame, rate_hz);
+                    anew = next;
+                }
+                Ok(command) => drop(anew.apply(&command, entry.frame, rate_hz)),
+                Err(_) => {}
+            }
+        }
+        *controls = anew;
+        withheld
+    }
+}
