@@ -4,11 +4,34 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::{BLOCK_FRAMES, Engine, samples};
+use support::{BLOCK_FRAMES, Engine, samples, string};
+
+/// Sends a request about the patch and waits for what is answered.
+fn ask(engine: &Engine, address: &str, arguments: &[&str]) -> Result<(), String> {
+    engine.send(address, arguments);
+    for _ in 0..20 {
+        let Some(reply) = engine.answer() else { continue };
+        match reply.address.as_str() {
+            // Not the answer to what a supervisor before was asked.
+            "/done" if reply.args.first() == Some(&string(address)) => return Ok(()),
+            "/fail" if reply.args.first() == Some(&string(address)) => {
+                return Err(format!("{:?}", reply.args));
+            }
+            _ => {}
+        }
+    }
+    panic!("no answer to {address}; log:\n{}", engine.log());
+}
+
+fn done(engine: &Engine, address: &str, arguments: &[&str]) {
+    ask(engine, address, arguments).unwrap_or_else(|reason| panic!("{address}: {reason}"));
+}
 
 /// Kills the supervisor as anybody could, and waits until another has taken over and plays.
 fn kill_supervisor(engine: &Engine) -> Value {
@@ -92,4 +115,202 @@ fn one_supervisor_after_the_other_is_killed_and_not_a_bit_differs() {
     assert_eq!((&status["fresh_starts"], &status["divergences"]), (&0.into(), &0.into()));
     assert_eq!(status["commands_sent"], 16, "every command is in the log once");
     end_and_compare(engine, 15);
+}
+
+#[test]
+fn the_sound_is_back_soon_and_with_it_all_that_was_set() {
+    let engine = Engine::start(&[]);
+    engine.send("/mod/sine/freq", &["333.3"]);
+    engine.send("/gate/adsr", &["on"]);
+    engine.send("/transport/tempo", &["96"]);
+    engine.play_on(300);
+    for kill in 1..=5 {
+        let killed = supervisor_of(&engine.status());
+        let start = Instant::now();
+        Engine::signal(killed, "KILL");
+        let status = wait_for_takeover(&engine, kill);
+        eprintln!(
+            "takeover {kill}: the first block {:.1} ms after the death was noticed, the first answer {:.1} ms \
+             after the kill",
+            status["resumed_after_ms"].as_f64().expect("a figure"),
+            start.elapsed().as_secs_f64() * 1e3
+        );
+        assert_eq!((&status["tempo_bpm"], &status["fresh_starts"]), (&96.0.into(), &0.into()));
+        engine.play_on(300);
+    }
+    let (_, expected) = end_and_compare(engine, 5);
+    let tail = &expected[expected.len() - 20_000..expected.len() - 4000];
+    assert!(tail.iter().any(|sample| sample.abs() > 0.2), "the gate is still open");
+}
+
+#[test]
+fn commands_that_wait_for_their_time_are_not_lost() {
+    let engine = Engine::start(&[]);
+    engine.send("/gate/adsr", &["on"]);
+    engine.play_on(100);
+    // In the order of their arrival, not of their times.
+    let ahead_ms = [900, 300, 600];
+    for (ahead, freq) in ahead_ms.iter().zip(["990", "330", "660"]) {
+        engine.send_at(Duration::from_millis(*ahead), "/mod/sine/freq", &[freq]);
+    }
+    // Whoever is answered knows that what was sent before has arrived.
+    let before = engine.status();
+    for _ in 0..3 {
+        kill_supervisor(&engine);
+    }
+    let sent = before["commands_sent"].as_u64().expect("a count");
+    engine.wait_for("all three", |status| status["commands_sent"].as_u64() == Some(sent + 3));
+    engine.play_on(100);
+    assert_eq!(engine.status()["commands_sent"].as_u64(), Some(sent + 3), "each of them once");
+    let (_, expected) = end_and_compare(engine, 3);
+    // What was heard last is the last of the three.
+    let tail = &expected[expected.len() - 48_000 / 5 * 2 - 6000..expected.len() - 6000];
+    let rises = tail.chunks(2).zip(tail[2..].chunks(2));
+    let rises = rises.filter(|(a, b)| a[0] < 0.0 && b[0] >= 0.0).count();
+    assert!((196..=200).contains(&rises), "990 Hz for 0.2 s, not {} Hz", rises * 5);
+}
+
+#[test]
+fn workers_that_die_with_the_supervisor_are_replaced() {
+    let engine = Engine::free_running(&[]);
+    engine.send("/gate/adsr", &["on"]);
+    for round in 0..10 {
+        engine.wait_for("two replicas", |status| status["redundant"] == true);
+        engine.play_on(200);
+        let status = engine.status();
+        let worker = support::find_role(&status, ["primary", "standby"][round % 2]).expect("it is there");
+        let both = [worker, supervisor_of(&status)];
+        // Whoever dies first, and whatever was under way between them.
+        let order = if round % 3 == 0 { [both[1], both[0]] } else { both };
+        Engine::signal_all(&order, "KILL");
+        wait_for_takeover(&engine, round as u64 + 1);
+    }
+    let status = engine.wait_for("two replicas", |status| status["redundant"] == true);
+    assert_eq!((&status["fresh_starts"], &status["divergences"]), (&0.into(), &0.into()));
+    engine.play_on(500);
+    end_and_compare(engine, 10);
+}
+
+#[test]
+fn edits_go_on_whatever_they_had_come_to() {
+    let engine = Engine::free_running(&[]);
+    engine.send("/gate/adsr", &["on"]);
+    let mut lost = 0;
+    for round in 0..12_u64 {
+        let id = format!("m{round}");
+        let make = || {
+            let freq = (110 * (round + 2)).to_string();
+            done(&engine, "/patch/create", &[&id, "sine", "freq", &freq, "gain", "0.03"]);
+            done(&engine, "/patch/connect", &[&format!("{id}.out"), "adsr.in"]);
+        };
+        make();
+        let supervisor = supervisor_of(&engine.status());
+        let is_answered = round % 3 == 0;
+        if is_answered {
+            done(&engine, "/patch/commit", &[]);
+        } else {
+            // Somewhere between the message and the answer.
+            engine.send("/patch/commit", &[]);
+            std::thread::sleep(Duration::from_micros(400 * round));
+        }
+        Engine::signal(supervisor, "KILL");
+        wait_for_takeover(&engine, round + 1);
+        engine.wait_for("two replicas", |status| status["redundant"] == true);
+        // The patch that plays is edited on; whether the module is in it shows what has become of it.
+        let is_there = ask(&engine, "/patch/set", &[&id, "gain", "0.03"]).is_ok();
+        assert!(is_there || !is_answered, "what was answered has been done");
+        let _ = ask(&engine, "/patch/abort", &[]);
+        if !is_there {
+            lost += 1;
+            make();
+            done(&engine, "/patch/commit", &[]);
+        }
+        engine.play_on(20);
+    }
+    eprintln!("{lost} of 8 edits without an answer were lost");
+    done(&engine, "/patch/save", &["kept"]);
+    let text = std::fs::read_to_string(engine.folder.path().join("kept.toml")).expect("saved");
+    assert!(text.contains("# The first patch"), "comments stay: {text}");
+    for round in 0..12 {
+        assert!(text.contains(&format!("id = \"m{round}\"")), "m{round}: {text}");
+    }
+    end_and_compare(engine, 12);
+}
+
+#[test]
+fn a_supervisor_killed_over_and_over_while_it_takes_over_leaves_the_sound_whole() {
+    let engine = Engine::free_running(&[]);
+    engine.send("/gate/adsr", &["on"]);
+    engine.play_on(300);
+    for round in 0..30_u64 {
+        // Whatever it is at: the whole way from its first instruction to the sound.
+        let Some(supervisor) = supervisor_under(engine.process.id()) else {
+            std::thread::sleep(Duration::from_millis(1));
+            continue;
+        };
+        Engine::signal(supervisor, "KILL");
+        std::thread::sleep(Duration::from_millis(round % 15));
+    }
+    let status = engine.wait_for("sound", |status| status["resumed_after_ms"].as_f64() > Some(0.0));
+    assert!(status["supervisor_deaths"].as_u64() > Some(10), "{}", status["supervisor_deaths"]);
+    engine.play_on(300);
+    let status = engine.wait_for("two replicas", |status| status["redundant"] == true);
+    assert_eq!((&status["fresh_starts"], &status["divergences"]), (&0.into(), &0.into()));
+    end_and_compare(engine, 1);
+}
+
+/// The supervisor among the children of a keeper.
+fn supervisor_under(keeper: u32) -> Option<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children")).ok()?;
+    let is_supervisor = |pid: &u32| {
+        std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| {
+            line.split(|byte| *byte == 0).nth(1).is_some_and(|word| word == b"supervisor")
+        })
+    };
+    children.split_whitespace().filter_map(|pid| pid.parse().ok()).find(is_supervisor)
+}
+
+/// Memory that the keeper holds, as anybody with its rights can open it.
+fn memory(engine: &Engine, name: &str) -> File {
+    let folder = format!("/proc/{}/fd", engine.process.id());
+    let links = std::fs::read_dir(folder).expect("descriptors").flatten();
+    let is_it = |path: &PathBuf| {
+        std::fs::read_link(path).is_ok_and(|to| to.to_string_lossy().contains(name))
+    };
+    let path = links.map(|link| link.path()).find(is_it).expect("the memory");
+    File::options().read(true).write(true).open(path).expect("it can be opened")
+}
+
+/// Writes garbage over a piece of memory while the supervisor is stopped, then kills it.
+fn ruin(engine: &Engine, name: &str, pieces: &[std::ops::Range<u64>]) {
+    let status = engine.status();
+    Engine::signal(supervisor_of(&status), "STOP");
+    let memory = memory(engine, name);
+    for piece in pieces {
+        for at in piece.clone().step_by(8) {
+            memory.write_all_at(&[0xa5; 8], at).expect("written");
+        }
+    }
+    Engine::signal(supervisor_of(&status), "KILL");
+}
+
+/// Where the two snapshots lie, from the end of the ledger.
+fn snapshots(engine: &Engine) -> [u64; 2] {
+    let bytes = memory(engine, "chronus-ledger").metadata().expect("a size").len();
+    [bytes - (32 << 20), bytes - (16 << 20)]
+}
+
+#[test]
+fn a_damaged_snapshot_is_recognised_and_the_other_one_serves() {
+    let engine = Engine::free_running(&[]);
+    engine.send("/gate/adsr", &["on"]);
+    for round in 0..4_u64 {
+        engine.send("/mod/sine/freq", &[&(200 + 100 * round).to_string()]);
+        engine.play_on(100);
+        let at = snapshots(&engine)[round as usize % 2];
+        ruin(&engine, "chronus-ledger", &[at + 16..at + 64]);
+        wait_for_takeover(&engine, round + 1);
+    }
+    assert!(engine.log().contains("1 of 2 snapshots are damaged"), "{}", engine.log());
+    end_and_compare(engine, 4);
 }

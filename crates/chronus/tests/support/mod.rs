@@ -65,6 +65,21 @@ impl Engine {
         self.send_bytes(&packet);
     }
 
+    /// Sends an OSC message that takes effect after a while.
+    pub fn send_at(&self, ahead: Duration, address: &str, arguments: &[&str]) {
+        let words: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
+        let inner = message(address, encode_arguments(&words).expect("arguments")).expect("message");
+        let time = std::time::SystemTime::now() + ahead;
+        let time = time.duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+        let mut bundle = b"#bundle\0".to_vec();
+        bundle.extend((time.as_secs() as u32).wrapping_add(2_208_988_800).to_be_bytes());
+        let fraction = (u64::from(time.subsec_nanos()) << 32) / 1_000_000_000;
+        bundle.extend((fraction as u32).to_be_bytes());
+        bundle.extend((inner.len() as u32).to_be_bytes());
+        bundle.extend(inner);
+        self.send_bytes(&bundle);
+    }
+
     pub fn send_bytes(&self, packet: &[u8]) {
         // Before the engine listens, the system may refuse to send; the caller asks again.
         let _ = self.socket.send(packet);
@@ -149,6 +164,14 @@ impl Engine {
                 let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
             }
         }
+    }
+
+    /// Sends a signal to several processes at once.
+    pub fn signal_all(pids: &[u32], signal: &str) {
+        let number = chronus_os::child::signal_number(signal).expect("a signal");
+        let pids = pids.iter().map(u32::to_string);
+        let done = Command::new("kill").arg(format!("-{number}")).args(pids).status();
+        assert!(done.expect("kill runs").success());
     }
 
     /// Ends the engine by SIGTERM and waits.
