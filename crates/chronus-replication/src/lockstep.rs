@@ -60,9 +60,9 @@ impl Order {
     pub fn number(self) -> u32 {
         match self {
             Self::None => 0,
-            Self::Fork { number, .. }
-            | Self::Thaw { number, .. }
-            | Self::Crash { number, .. } => number,
+            Self::Fork { number, .. } | Self::Thaw { number, .. } | Self::Crash { number, .. } => {
+                number
+            }
         }
     }
 

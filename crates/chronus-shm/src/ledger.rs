@@ -32,6 +32,9 @@ pub struct LedgerRegion {
     editions: [LogEntry; EDITIONS],
 }
 
+/// Where in the ledger that begins which supervisors write.
+pub const OF_SUPERVISORS: usize = std::mem::offset_of!(LedgerRegion, roster);
+
 /// What the keeper tells the supervisor.
 #[repr(C, align(64))]
 #[derive(Debug)]

@@ -221,8 +221,14 @@ impl SlotBoard {
     ) -> u64 {
         let hash = block_hash(block, samples);
         let entry = &mut self.ring[(block % RING_BLOCKS as u64) as usize];
-        *entry =
-            RingEntry { block: Some(block), incarnation, version, hash, samples: *samples, tainted };
+        *entry = RingEntry {
+            block: Some(block),
+            incarnation,
+            version,
+            hash,
+            samples: *samples,
+            tainted,
+        };
         hash
     }
 

@@ -155,7 +155,8 @@ impl Journal {
                 played.push((entry.sequence, number));
             }
             journal.take(entry);
-            if let Some(Change::Withhold { sequence }) = journal.amendments.last().map(|a| a.change) {
+            if let Some(Change::Withhold { sequence }) = journal.amendments.last().map(|a| a.change)
+            {
                 played.retain(|(edit, _)| *edit != sequence);
             }
         }
@@ -512,7 +513,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("d.journal");
         let score = score_of(&Patch::first());
-        let edited = Arc::new(Score { text: score.text.replace("gain = 0.5", "gain = 0.25"), ..score.clone() });
+        let edited = Arc::new(Score {
+            text: score.text.replace("gain = 0.5", "gain = 0.25"),
+            ..score.clone()
+        });
         let entry = |sequence: u64| Entry {
             sequence,
             frame: sequence,

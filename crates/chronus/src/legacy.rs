@@ -2,10 +2,15 @@
 //! what lies in shared memory. Nothing is believed that does not fit: a digest, a checksum, a number out of its
 //! range.
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
-use chronus_engine::{Command, Controls};
+use chronus_engine::patch::Document;
+use chronus_engine::{Command, Controls, Patch};
+use chronus_os::child::{self, Child};
 use chronus_os::memfd::Memfd;
 use chronus_replication::amendment::{Amendment, Change};
 use chronus_replication::command_sequencer::Begun;
@@ -71,8 +76,90 @@ pub enum Found {
     Nothing,
     /// Everything.
     Legacy(Box<Legacy>),
-    /// What there is can't be trusted.
-    Ruin(String),
+    /// What there is can't be trusted, or not all of it.
+    Ruin(Box<Ruin>),
+}
+
+/// A performance that can't go on.
+#[derive(Debug)]
+pub struct Ruin {
+    /// Why not.
+    pub why: String,
+    /// What another can begin with.
+    pub remains: Option<Remains>,
+}
+
+/// A patch with its controls as they stood.
+#[derive(Debug)]
+pub struct Remains {
+    /// The patch.
+    pub patch: Patch,
+    /// Where the names of its recordings count from.
+    pub base: PathBuf,
+    /// What has to be commanded: gates, notes, musical time.
+    pub gestures: Vec<Command>,
+}
+
+impl Found {
+    /// Tells people what is wrong with it.
+    pub fn say(&self) {
+        match self {
+            Self::Nothing => {}
+            Self::Legacy(legacy) => {
+                for remark in &legacy.remarks {
+                    tracing::error!("what the supervisor before has left is damaged: {remark}");
+                }
+            }
+            Self::Ruin(ruin) => {
+                let with = if ruin.remains.is_some() {
+                    "the patch and the parameters that are whole"
+                } else {
+                    "the patch of the command line"
+                };
+                tracing::error!(
+                    "what the supervisor before has left can't be trusted ({}); another performance \
+                     begins with {with}",
+                    ruin.why
+                );
+            }
+        }
+    }
+}
+
+/// Ends all workers and empties the memory, so that another performance can begin.
+///
+/// # Errors
+/// As the kernel says.
+pub fn clear(
+    keeper: u32,
+    memory: [&Memfd; 2],
+    ledger: &Memfd,
+    regions: &Regions,
+) -> io::Result<()> {
+    let this = std::process::id();
+    let give_up = Instant::now() + Duration::from_secs(2);
+    let workers = || {
+        let children = child::children_of(keeper).unwrap_or_default();
+        children.into_iter().filter(|pid| *pid != this).collect::<Vec<_>>()
+    };
+    while let workers = workers()
+        && !workers.is_empty()
+    {
+        if Instant::now() > give_up {
+            return Err(io::Error::other("workers of before do not end"));
+        }
+        for worker in workers.into_iter().filter_map(|pid| Child::open(pid).ok()) {
+            worker.kill();
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    for memory in memory {
+        memory.clear_from(0)?;
+    }
+    ledger.clear_from(chronus_shm::ledger::OF_SUPERVISORS)?;
+    let deaths = regions.ledger.keeper.deaths();
+    regions.ledger.roster.obituaries_read.store(deaths, Ordering::Release);
+    Ok(())
 }
 
 /// Looks at what the supervisor before has left.
@@ -84,15 +171,16 @@ pub fn find(regions: &Regions, ledger: &Memfd, shelf: &Arc<Memfd>) -> Found {
         return if damaged == 0 && untouched {
             Found::Nothing
         } else {
-            Found::Ruin("no snapshot is whole".into())
+            Found::Ruin(Box::new(Ruin { why: "no snapshot is whole".into(), remains: None }))
         };
     }
+    let reading = Reading { regions, shelf };
     let mut remarks = Vec::new();
     if damaged > 0 {
         remarks.push(format!("{damaged} of 2 snapshots are damaged"));
     }
     for snapshot in &snapshots {
-        match (Reading { regions, shelf }).replay(snapshot) {
+        match reading.replay(snapshot) {
             Ok(mut legacy) => {
                 legacy.remarks.splice(0..0, remarks);
                 return Found::Legacy(Box::new(legacy));
@@ -100,7 +188,8 @@ pub fn find(regions: &Regions, ledger: &Memfd, shelf: &Arc<Memfd>) -> Found {
             Err(why) => remarks.push(why),
         }
     }
-    Found::Ruin(remarks.join("; "))
+    let remains = snapshots.iter().find_map(|snapshot| reading.remains(snapshot).ok());
+    Found::Ruin(Box::new(Ruin { why: remarks.join("; "), remains }))
 }
 
 /// The shelf that goes with a legacy, written on from the last edition; nothing that one names is written over.
@@ -156,8 +245,9 @@ impl Reading<'_> {
             amendments.iter().any(|amendment| amendment.change == change)
         };
         let new = entries.iter().filter(|entry| entry.sequence >= snapshot.position);
-        let (settled, pending): (Vec<Entry>, Vec<Entry>) =
-            new.filter(|entry| !is_withheld(entry)).partition(|entry| entry.block() < standing.next_block);
+        let (settled, pending): (Vec<Entry>, Vec<Entry>) = new
+            .filter(|entry| !is_withheld(entry))
+            .partition(|entry| entry.block() < standing.next_block);
         let mut inserts = amendments.iter().filter_map(|amendment| match amendment.change {
             Change::Insert(payload) if amendment.number >= snapshot.amendments => {
                 Some(Entry { sequence: 0, payload, ..amendment.to_entry() })
@@ -175,11 +265,8 @@ impl Reading<'_> {
             self.apply(&mut playing, &insert, rate_hz)?;
         }
         let position = settled.last().map_or(snapshot.position, |last| last.sequence + 1);
-        let settled = Settled {
-            controls: playing.controls.clone(),
-            position,
-            edition: playing.edition,
-        };
+        let settled =
+            Settled { controls: playing.controls.clone(), position, edition: playing.edition };
         let mut pending_edit = None;
         for entry in &pending {
             let before = (playing.edition.number, playing.plan.clone(), playing.edition);
@@ -234,6 +321,28 @@ impl Reading<'_> {
         let plan = self.plan(&edition)?;
         let controls = Controls::decode(&snapshot.controls, &plan.patch);
         Ok(Playing { controls: controls.map_err(|error| error.to_string())?, edition, plan })
+    }
+
+    /// What a snapshot and those entries of the log that are whole amount to.
+    fn remains(&self, snapshot: &Snapshot) -> Result<Remains, String> {
+        let mut playing = self.begin(snapshot)?;
+        let log = &self.regions.log;
+        let head = log.board.head.load(Ordering::Acquire);
+        let entries = (snapshot.position..head).take(LOG_ENTRIES);
+        for sequence in entries {
+            if let Ok(entry) = command_log::read(&log.board.head, &log.entries, sequence) {
+                let _ = self.apply(&mut playing, &entry, snapshot.rate_hz);
+            }
+        }
+        let Playing { edition, plan, controls } = playing;
+        let score = self.score(&edition)?;
+        let mut document = Document::parse(&score.text)?;
+        document.write_controls(&plan.patch, &controls);
+        let patch = Patch::parse(&document.to_string(), "the patch that was played");
+        let patch = patch.map_err(|error| error.to_string())?;
+        let frame = self.regions.log.settlement.standing().next_block * BLOCK_FRAMES as u64;
+        let gestures = controls.gestures(&patch, frame, snapshot.rate_hz);
+        Ok(Remains { patch, base: score.folder, gestures })
     }
 
     fn apply(&self, playing: &mut Playing, entry: &Entry, rate_hz: u32) -> Result<(), String> {
@@ -327,8 +436,9 @@ impl Reading<'_> {
         let is_it = |command: &Entry| edit_number(command) == Some(number);
         let is_ordered = waiting.iter().any(|(_, command)| is_it(command));
         // What has no edition can't be played.
-        let can_be_played =
-            |command: &Entry| edit_number(command).is_none() || is_it(command) && revision.is_some();
+        let can_be_played = |command: &Entry| {
+            edit_number(command).is_none() || is_it(command) && revision.is_some()
+        };
         waiting.retain(|(_, command)| can_be_played(command));
         Ok(revision.map(|revision| (revision, is_ordered)))
     }
@@ -361,12 +471,16 @@ impl Reading<'_> {
 
     fn plan(&self, edition: &Edition) -> Result<Plan, String> {
         let plan = self.piece(edition.plan).and_then(|bytes| Plan::from_bytes(&bytes).ok());
-        plan.ok_or_else(|| format!("the plan of edition {} of the patch is damaged", edition.number))
+        plan.ok_or_else(|| {
+            format!("the plan of edition {} of the patch is damaged", edition.number)
+        })
     }
 
     fn score(&self, edition: &Edition) -> Result<Score, String> {
         let score = self.piece(edition.score).and_then(|bytes| postcard::from_bytes(&bytes).ok());
-        score.ok_or_else(|| format!("the text of edition {} of the patch is damaged", edition.number))
+        score.ok_or_else(|| {
+            format!("the text of edition {} of the patch is damaged", edition.number)
+        })
     }
 
     fn piece(&self, piece: Piece) -> Option<Vec<u8>> {

@@ -23,6 +23,7 @@ mod render;
 mod run;
 mod shelf;
 mod snapshot;
+mod supervise;
 mod supervisor;
 mod worker;
 
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
     let _log = (!matches!(cli.command, Action::Worker(_))).then(start_log);
     let result: Result<ExitCode, Box<dyn Error>> = match cli.command {
         Action::Run(args) => keeper::run(&args),
-        Action::Supervisor(args) => run::supervise(&args),
+        Action::Supervisor(args) => supervise::run(&args),
         Action::Demo(args) => demo::run(&args),
         Action::Render(args) => run::render(&args),
         Action::Check(args) => Ok(check::run(&args)),

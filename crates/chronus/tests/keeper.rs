@@ -9,6 +9,8 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use chronus_shm::control_board::LogRegion;
+use chronus_shm::region::offset_of_snapshot;
 use serde_json::Value;
 use support::{BLOCK_FRAMES, Engine, samples, string};
 
@@ -97,7 +99,10 @@ fn end_and_compare(engine: Engine, takeovers: usize) -> (Engine, Vec<f32>) {
     }
     assert_eq!(end, expected.len() as u64 / 2, "up to the end of the journal");
     assert!(loud > 1000, "silence proves nothing: {loud} loud samples");
-    eprintln!("{played} of {end} frames are in {} files, all as the journal gives them", takes.len());
+    eprintln!(
+        "{played} of {end} frames are in {} files, all as the journal gives them",
+        takes.len()
+    );
     (engine, expected)
 }
 
@@ -160,7 +165,7 @@ fn commands_that_wait_for_their_time_are_not_lost() {
     }
     let sent = before["commands_sent"].as_u64().expect("a count");
     engine.wait_for("all three", |status| status["commands_sent"].as_u64() == Some(sent + 3));
-    engine.play_on(100);
+    engine.play_on(400);
     assert_eq!(engine.status()["commands_sent"].as_u64(), Some(sent + 3), "each of them once");
     let (_, expected) = end_and_compare(engine, 3);
     // What was heard last is the last of the three.
@@ -178,7 +183,8 @@ fn workers_that_die_with_the_supervisor_are_replaced() {
         engine.wait_for("two replicas", |status| status["redundant"] == true);
         engine.play_on(200);
         let status = engine.status();
-        let worker = support::find_role(&status, ["primary", "standby"][round % 2]).expect("it is there");
+        let worker =
+            support::find_role(&status, ["primary", "standby"][round % 2]).expect("it is there");
         let both = [worker, supervisor_of(&status)];
         // Whoever dies first, and whatever was under way between them.
         let order = if round % 3 == 0 { [both[1], both[0]] } else { both };
@@ -261,7 +267,8 @@ fn a_supervisor_killed_over_and_over_while_it_takes_over_leaves_the_sound_whole(
 
 /// The supervisor among the children of a keeper.
 fn supervisor_under(keeper: u32) -> Option<u32> {
-    let children = std::fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children")).ok()?;
+    let children =
+        std::fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children")).ok()?;
     let is_supervisor = |pid: &u32| {
         std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| {
             line.split(|byte| *byte == 0).nth(1).is_some_and(|word| word == b"supervisor")
@@ -294,11 +301,8 @@ fn ruin(engine: &Engine, name: &str, pieces: &[std::ops::Range<u64>]) {
     Engine::signal(supervisor_of(&status), "KILL");
 }
 
-/// Where the two snapshots lie, from the end of the ledger.
-fn snapshots(engine: &Engine) -> [u64; 2] {
-    let bytes = memory(engine, "chronus-ledger").metadata().expect("a size").len();
-    [bytes - (32 << 20), bytes - (16 << 20)]
-}
+/// Where the two snapshots lie in the ledger.
+const SNAPSHOTS: [u64; 2] = [offset_of_snapshot(0) as u64, offset_of_snapshot(1) as u64];
 
 #[test]
 fn a_damaged_snapshot_is_recognised_and_the_other_one_serves() {
@@ -307,10 +311,45 @@ fn a_damaged_snapshot_is_recognised_and_the_other_one_serves() {
     for round in 0..4_u64 {
         engine.send("/mod/sine/freq", &[&(200 + 100 * round).to_string()]);
         engine.play_on(100);
-        let at = snapshots(&engine)[round as usize % 2];
+        let at = SNAPSHOTS[round as usize % 2];
         ruin(&engine, "chronus-ledger", &[at + 16..at + 64]);
         wait_for_takeover(&engine, round + 1);
     }
     assert!(engine.log().contains("1 of 2 snapshots are damaged"), "{}", engine.log());
     end_and_compare(engine, 4);
+}
+
+#[test]
+fn a_performance_that_cannot_go_on_is_followed_by_one_that_begins_with_what_is_whole() {
+    let engine = Engine::free_running(&[]);
+    engine.send("/mod/sine/freq", &["440"]);
+    engine.send("/mod/sine/gain", &["0.4"]);
+    engine.send("/gate/adsr", &["on"]);
+    engine.play_on(300);
+    // The first entry of the log, which only the first snapshot comes before.
+    let entries = std::mem::offset_of!(LogRegion, entries) as u64;
+    ruin(&engine, "chronus-log", &[entries..entries + 64]);
+    let again = |deaths: u64| {
+        engine.wait_for("another performance", |status| {
+            status["supervisor_deaths"].as_u64() == Some(deaths) && status["redundant"] == true
+        })
+    };
+    again(1);
+    assert!(engine.log().contains("entry 0 of the command log is damaged"), "{}", engine.log());
+    engine.play_on(5000);
+    std::thread::sleep(Duration::from_millis(50));
+    // Now nothing is whole.
+    ruin(&engine, "chronus-ledger", &SNAPSHOTS.map(|at| at..at + 64));
+    again(2);
+    assert!(engine.log().contains("no snapshot is whole"), "{}", engine.log());
+    let heard = samples(&engine.folder.path().join("a-2.wav"));
+    assert!(heard.iter().any(|sample| sample.abs() > 0.15), "the gate was open");
+    engine.send("/gate/adsr", &["on"]);
+    engine.play_on(1000);
+    for aside in ["a.journal.1", "a.journal.2"] {
+        let path = engine.folder.path().join(aside);
+        assert!(std::fs::metadata(&path).expect("kept").len() > 64, "{aside}");
+    }
+    let (engine, expected) = engine.end_and_render();
+    assert_eq!(samples(&engine.folder.path().join("a-3.wav")), expected);
 }

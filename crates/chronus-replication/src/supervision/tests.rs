@@ -1,8 +1,8 @@
 //! Tests of supervision, fault by fault, against a hand-driven world.
 
+use crate::blame::{Cause, Crumb, Culprit, Place};
 use crate::restart::Death;
 use crate::supervision::{Action, Event, Notice, Reason, Settings, Supervision, View};
-use crate::blame::{Cause, Crumb, Culprit, Place};
 use crate::{BlockIndex, PLACES, SLOTS, Slot};
 
 /// A world whose workers obey at once unless told not to.
@@ -143,9 +143,7 @@ fn at_the_start_one_worker_is_spawned_and_the_others_are_its_forks() {
 #[test]
 fn an_undisturbed_run_does_nothing_but_renew_checkpoints() {
     let mut world = World::new(2);
-    let of_checkpoint = |action: &Action| {
-        matches!(action, Action::Fork { into: place, .. } | Action::Fence(place) if *place >= SLOTS)
-    };
+    let of_checkpoint = |action: &Action| matches!(action, Action::Fork { into: place, .. } | Action::Fence(place) if *place >= SLOTS);
     let actions = world.run(10_000);
     assert!(actions.iter().all(of_checkpoint), "{actions:?}");
     let mut alone = World::new(1);
@@ -205,9 +203,7 @@ fn a_late_worker_that_catches_up_is_left_alive() {
     world.stuck[0] = false;
     let later = world.run(100);
     assert!(notices(&later).contains(&Notice::CaughtUp(0)));
-    let ends_or_makes = |a: &Action| {
-        matches!(a, Action::Fence(slot) | Action::Fork { into: slot, .. } if *slot < SLOTS)
-    };
+    let ends_or_makes = |a: &Action| matches!(a, Action::Fence(slot) | Action::Fork { into: slot, .. } if *slot < SLOTS);
     assert!(!later.iter().any(ends_or_makes));
     assert_eq!(world.supervision.primary(), Some(1), "the place is not given back");
 }
@@ -350,12 +346,18 @@ fn the_innocent_are_not_blamed() {
     assert!(!amends(&world.send(exited(1, own))), "not in a module");
     world.run(20);
     let old = Crumb { block: 3, place: Place::Module(7) };
-    assert!(!amends(&world.send(Event::Exited { slot: 0, death: own, crumb: old })), "an old crumb");
+    assert!(
+        !amends(&world.send(Event::Exited { slot: 0, death: own, crumb: old })),
+        "an old crumb"
+    );
     world.run(20);
     let slot = world.supervision.primary().expect("a primary");
     let crumb = in_module(&mut world, slot, 7);
     world.rendered[1 - slot] += 1;
-    assert!(!amends(&world.send(Event::Exited { slot, death: own, crumb })), "somebody survived it");
+    assert!(
+        !amends(&world.send(Event::Exited { slot, death: own, crumb })),
+        "somebody survived it"
+    );
 }
 
 #[test]
@@ -442,7 +444,10 @@ fn when_all_die_the_newest_checkpoint_is_thawed_then_the_other_then_a_fresh_one(
     }
     die(&mut world);
     let actions = world.run(1);
-    assert!(actions.iter().any(|a| matches!(a, Action::Spawn { restart: true, .. })), "{actions:?}");
+    assert!(
+        actions.iter().any(|a| matches!(a, Action::Spawn { restart: true, .. })),
+        "{actions:?}"
+    );
 }
 
 #[test]

@@ -123,9 +123,7 @@ impl Patches {
 
 /// What the patcher begins with.
 pub struct Start {
-    /// The patch that plays.
-    pub patch: Patch,
-    /// The file that it was read from, if any.
+    /// The file that the patch was read from, if any.
     pub file: Option<PathBuf>,
     /// Where patches are loaded from and saved to.
     pub folder: PathBuf,
@@ -149,6 +147,8 @@ pub struct First {
 
 /// What a patcher leaves to the next.
 pub struct Left {
+    /// The patch that plays, or will.
+    pub patch: Patch,
     /// The shelf.
     pub shelf: Shelf,
     /// The number of the last edit.
@@ -179,18 +179,25 @@ pub struct Patcher {
 }
 
 impl Patcher {
-    /// A patcher, the patch that is played first, and the supervisor's side.
+    /// A patcher, `patch` as it is played first, and the supervisor's side. Names of recordings count from
+    /// `base`, or from where the patch lies.
     ///
     /// # Errors
     /// A sentence, if a recording of the patch can't be had.
-    pub fn new(start: Start, kick: Kick) -> Result<(Self, First, Line), String> {
+    pub fn new(
+        start: Start,
+        patch: Patch,
+        base: Option<PathBuf>,
+        kick: Kick,
+    ) -> Result<(Self, First, Line), String> {
         let mut shelf = Shelf::new(start.shelf.clone());
-        let base = Folder::new(start.folder.clone(), start.file.clone()).base().to_owned();
-        let plan = shelf.plan(start.patch.clone(), &base)?;
-        let score = Folder::score(&base, &plan, start.patch.text());
+        let folder = Folder::new(start.folder.clone(), start.file.clone());
+        let base = base.unwrap_or_else(|| folder.base().to_owned());
+        let plan = shelf.plan(patch.clone(), &base)?;
+        let score = Folder::score(&base, &plan, patch.text());
         let edition = shelf.put_edition(0, &plan, &score, None)?;
         let (patcher, line) =
-            Self::taking_over(start, Left { shelf, number: 0, base, before: None }, kick);
+            Self::taking_over(start, Left { patch, shelf, number: 0, base, before: None }, kick);
         Ok((patcher, First { plan, score, edition }, line))
     }
 
@@ -201,8 +208,8 @@ impl Patcher {
         let mut folder = Folder::new(start.folder, start.file);
         folder.set_base(left.base);
         let patcher = Self {
-            directory: Arc::new(RwLock::new(Arc::new(Directory::of(&start.patch)))),
-            base: start.patch,
+            directory: Arc::new(RwLock::new(Arc::new(Directory::of(&left.patch)))),
+            base: left.patch,
             before: left.before,
             draft: None,
             folder,
@@ -370,7 +377,9 @@ impl Patcher {
         let edit = Edit { edition, plan, controls, twin, score };
         match self.ask(Ask::Edit(Box::new(edit)))? {
             Answer::Ordered => {}
-            Answer::Refused(_, reason) => return Err(format!("{reason}; what played before plays on")),
+            Answer::Refused(_, reason) => {
+                return Err(format!("{reason}; what played before plays on"));
+            }
             _ => return Err("the engine gave no answer; send it again".into()),
         }
         let (modules, cables) = (patch.modules().len(), patch.cables().len());
@@ -400,7 +409,8 @@ impl Patcher {
             Answer::Over(edit) => (edit, None),
             Answer::Ordered | Answer::Controls(_) => return,
         };
-        let Some((_, before)) = self.before.take_if(|(number, _)| *number == edit.edition.number) else {
+        let Some((_, before)) = self.before.take_if(|(number, _)| *number == edit.edition.number)
+        else {
             return;
         };
         if let Some(reason) = refused {

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use chronus_engine::Controls;
+use chronus_engine::{Command, Controls};
 use chronus_os::memfd::Memfd;
 use chronus_replication::Entry;
 use chronus_replication::command_sequencer::{Begun, CommandSequencer, WaitingRoom};
@@ -25,8 +25,8 @@ const WAITING_COMMANDS: usize = 8192;
 
 /// What a supervisor begins with.
 pub enum Beginning {
-    /// A patch.
-    Anew(First),
+    /// A patch, and what is to be commanded first.
+    Anew(First, Vec<Command>),
     /// Everything that another has left.
     TakenOver(Box<Legacy>),
 }
@@ -74,7 +74,12 @@ impl Beginning {
     ) -> io::Result<Begins> {
         let noted = Noted(regions.ledger.clone());
         match self {
-            Self::Anew(First { plan, score, edition }) => {
+            Self::Anew(First { plan, score, edition }, gestures) => {
+                let begun = Begun::default();
+                let mut sequencer = CommandSequencer::noting(noted, WAITING_COMMANDS, begun);
+                for gesture in gestures {
+                    sequencer.submit_urgent(gesture.encode());
+                }
                 let controls = Controls::of(&plan.patch);
                 let settled = Settled { controls: controls.clone(), position: 0, edition };
                 let create = |path| JournalWriter::create(path, &score, rate_hz);
@@ -84,7 +89,7 @@ impl Beginning {
                     snapshots: Snapshots::begin(ledger, &Snapshot::of(&settled, 0, rate_hz))?,
                     hindsight: Hindsight::new(settled, Vec::new(), None),
                     edits: Edits::new(line, (0, 0, 0), None),
-                    sequencer: CommandSequencer::noting(noted, WAITING_COMMANDS, Begun::default()),
+                    sequencer,
                     plan,
                     controls,
                 })
@@ -93,9 +98,9 @@ impl Beginning {
                 let legacy = *legacy;
                 let snapshot = Snapshot::of(&legacy.settled, legacy.amendments, rate_hz);
                 let resume = |path| JournalWriter::resume(path, legacy.journal);
-                let under_way = legacy.under_way.map(|(revision, is_ordered)| {
-                    (edit_under_way(revision), is_ordered)
-                });
+                let under_way = legacy
+                    .under_way
+                    .map(|(revision, is_ordered)| (edit_under_way(revision), is_ordered));
                 Ok(Begins {
                     journal: journal.map(resume).transpose()?,
                     snapshots: Snapshots::begin(ledger, &snapshot)?,

@@ -112,7 +112,8 @@ impl Edits {
 
     /// An edit that is offered did harm; returns whether it was still to be ordered.
     pub fn withdraw(&mut self, number: u32, reason: &str) -> bool {
-        let is_it = |it: &mut UnderWay| it.edit.edition.number == number && it.stage != Stage::Ordered;
+        let is_it =
+            |it: &mut UnderWay| it.edit.edition.number == number && it.stage != Stage::Ordered;
         let Some(UnderWay { edit, .. }) = self.under_way.take_if(is_it) else { return false };
         self.refused = Some((edit, format!("the new patch {reason} while it was prepared")));
         true

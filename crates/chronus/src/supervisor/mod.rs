@@ -302,11 +302,13 @@ impl Supervisor {
             return Some(Duration::from_nanos(BLOCK_FRAMES as u64 * frame_ns));
         }
         if self.device.self_paced() {
-            let period_ns = self.regions.ledger.playback.longest_period.load(Ordering::Relaxed) * frame_ns;
+            let period_ns =
+                self.regions.ledger.playback.longest_period.load(Ordering::Relaxed) * frame_ns;
             let often = !self.setup.free_run && period_ns <= 3_000_000;
             return (!often).then_some(LONGEST_SLEEP);
         }
-        let next = self.device_clock.time_of(self.regions.ledger.playback.frames.load(Ordering::Acquire));
+        let next =
+            self.device_clock.time_of(self.regions.ledger.playback.frames.load(Ordering::Acquire));
         let ahead_ns = next.map_or(0, |next_ns| next_ns.saturating_sub(clock::monotonic_ns()));
         Some(Duration::from_nanos(ahead_ns + CALLBACK_SLACK_NS).min(LONGEST_SLEEP))
     }
@@ -539,7 +541,8 @@ impl Supervisor {
         let fade_frames = u64::from(self.rate_hz) / 50;
         let end = self.sequencer.first_open_frame() + BLOCK_FRAMES as u64 + fade_frames;
         let give_up_ns = clock::monotonic_ns() + 500_000_000;
-        while self.regions.ledger.playback.frames.load(Ordering::Acquire) < end && clock::monotonic_ns() < give_up_ns
+        while self.regions.ledger.playback.frames.load(Ordering::Acquire) < end
+            && clock::monotonic_ns() < give_up_ns
         {
             self.sleep();
             self.turn();

@@ -90,7 +90,13 @@ impl Supervisor {
     /// The constant delay from arrival to effect: the lead, the device's period, and one block of
     /// slack for the supervisor itself.
     pub(super) fn delay_frames(&self) -> u64 {
-        let period = self.regions.ledger.playback.longest_period.load(Ordering::Relaxed).max(BLOCK_FRAMES as u64);
+        let period = self
+            .regions
+            .ledger
+            .playback
+            .longest_period
+            .load(Ordering::Relaxed)
+            .max(BLOCK_FRAMES as u64);
         (self.setup.lead_blocks + 1) * BLOCK_FRAMES as u64 + 2 * period - BLOCK_FRAMES as u64
     }
 

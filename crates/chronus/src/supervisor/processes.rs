@@ -154,9 +154,8 @@ impl Processes {
     }
 
     fn take_obituary(&mut self, obituary: Obituary, regions: &Regions, events: &mut Vec<Event>) {
-        let is_it = |child: &Option<Child>| {
-            child.as_ref().is_some_and(|child| child.pid() == obituary.pid)
-        };
+        let is_it =
+            |child: &Option<Child>| child.as_ref().is_some_and(|child| child.pid() == obituary.pid);
         if let Some(slot) = self.children.iter().position(is_it) {
             self.settle(slot, None, 0);
             events.push(exited(slot, obituary, regions));

@@ -84,7 +84,8 @@ impl Processes {
                 let (entry, block) = (status.log_position(), status.rendered());
                 has_claimed[place] = true;
                 self.floors[place] = (entry, block);
-                lowest = Some(lowest.map_or((entry, block), |it| (it.0.min(entry), it.1.min(block))));
+                lowest =
+                    Some(lowest.map_or((entry, block), |it| (it.0.min(entry), it.1.min(block))));
             }
             if let Some(into) = self.place_of(pid) {
                 // A checkpoint that is to be the worker of a slot stands in both places; slots come first.

@@ -68,7 +68,8 @@ impl Engine {
     /// Sends an OSC message that takes effect after a while.
     pub fn send_at(&self, ahead: Duration, address: &str, arguments: &[&str]) {
         let words: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
-        let inner = message(address, encode_arguments(&words).expect("arguments")).expect("message");
+        let inner =
+            message(address, encode_arguments(&words).expect("arguments")).expect("message");
         let time = std::time::SystemTime::now() + ahead;
         let time = time.duration_since(std::time::UNIX_EPOCH).expect("after 1970");
         let mut bundle = b"#bundle\0".to_vec();
