@@ -39,6 +39,10 @@ pub const OF_SUPERVISORS: usize = std::mem::offset_of!(LedgerRegion, roster);
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub struct KeeperBoard {
+    /// What program plays, and how it was asked to: another must not go on with this.
+    pub identity: AtomicU64,
+    /// The performance has ended in order, and nobody shall go on with it.
+    pub ended: AtomicU32,
     /// How many supervisors there have been.
     pub lives: AtomicU32,
     /// When the first of them was started, in nanoseconds of the monotonic clock.
@@ -308,6 +312,8 @@ mod tests {
     #[test]
     fn obituaries_are_read_in_order_until_they_are_too_old() {
         let board = KeeperBoard {
+            identity: AtomicU64::new(0),
+            ended: AtomicU32::new(0),
             lives: AtomicU32::new(0),
             began_at_ns: AtomicU64::new(0),
             died_at_ns: AtomicU64::new(0),

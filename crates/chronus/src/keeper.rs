@@ -1,11 +1,13 @@
 //! The keeper: `chronus run` itself. It makes the estate, is the parent of the supervisor and of all workers,
-//! reaps them, and starts another supervisor when one dies. It does nothing else, so that there is nothing in
-//! it that could go wrong: one thread that sleeps, no device, no file, no message.
+//! reaps them, and starts another supervisor when one dies or stands still. It does nothing else, so that there
+//! is little in it that could go wrong: no device, no file, no message from outside.
 
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::Read;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
@@ -16,16 +18,22 @@ use chronus_os::wake::poll_readable;
 use chronus_os::{clock, process_title, sched, spawn};
 use chronus_replication::blame::Cause;
 use chronus_replication::restart::{BackOff, Death};
-use chronus_shm::ledger::{LedgerRegion, Obituary};
+use chronus_shm::ledger::{LedgerRegion, Obituary, digest};
 use chronus_shm::region::{View, Whole};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 
 use crate::cli::RunArgs;
 use crate::client::osc_address;
 use crate::estate::Estate;
+use crate::playback::Regions;
+use crate::service;
 
 /// A supervisor that has lived for so long did not die young.
 const CHILDHOOD_NS: u64 = 2_000_000_000;
+/// The supervisor is looked at this often.
+const LOOK_NS: u64 = 500_000_000;
+/// A supervisor that was found at the same turn so many times in a row is stuck.
+const STUCK_LOOKS: u32 = 4;
 
 /// Plays until it is told to end.
 ///
@@ -33,17 +41,15 @@ const CHILDHOOD_NS: u64 = 2_000_000_000;
 /// Whatever keeps it from starting, as a sentence.
 pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
     process_title::name_thread("chronus-keeper");
-    let estate = Estate::create(osc_address(args.osc)?)?;
+    let estate = find_estate(args)?;
     let ends = Signals::catch(&[SIGTERM, SIGINT, SIGHUP])?;
     let deaths = Signals::catch(&[SIGCHLD])?;
     if !args.free_run {
         // Whoever waits for the dead holds up the living. What it starts does not inherit this.
         let _ = sched::set_fifo_for_self(sched::priority::KEEPER);
     }
-    let ledger = LedgerRegion::map(&estate.ledger)?;
-    ledger.keeper.began_at_ns.store(clock::monotonic_ns(), Ordering::Release);
     let mut keeper = Keeper {
-        ledger,
+        ledger: LedgerRegion::map(&estate.ledger)?,
         estate,
         ends,
         deaths,
@@ -53,10 +59,64 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
         over: None,
     };
     let exit = keeper.keep()?;
+    // Nobody shall go on with a performance that has ended.
+    keeper.ledger.keeper.ended.store(1, Ordering::Release);
+    service::forget();
     Ok(match exit {
         Exit::Status(status) => ExitCode::from(status as u8),
         Exit::Signal(_) => ExitCode::FAILURE,
     })
+}
+
+/// What the service manager has kept of a performance whose keeper died, or a new estate.
+fn find_estate(args: &RunArgs) -> Result<Estate, Box<dyn Error>> {
+    let identity = identity();
+    match service::kept() {
+        Ok(None) => {}
+        Ok(Some(estate)) => {
+            if let Some(why) = why_not(&estate, identity) {
+                tracing::warn!("{why}: another performance begins");
+            } else {
+                tracing::warn!("the keeper had died; the service manager has kept the performance");
+                return Ok(estate);
+            }
+        }
+        Err(error) => tracing::warn!("what was kept is of no use ({error})"),
+    }
+    let estate = Estate::create(osc_address(args.osc)?)?;
+    let ledger = LedgerRegion::map(&estate.ledger)?;
+    ledger.keeper.identity.store(identity, Ordering::Release);
+    ledger.keeper.began_at_ns.store(clock::monotonic_ns(), Ordering::Release);
+    service::keep(&estate);
+    Ok(estate)
+}
+
+/// Why a kept estate can't be gone on with, if it can't.
+fn why_not(estate: &Estate, identity: u64) -> Option<&'static str> {
+    let Ok(regions) = Regions::map(&estate.log, &estate.slots, &estate.ledger) else {
+        return Some("what was kept is of another version");
+    };
+    let keeper = &regions.ledger.keeper;
+    if keeper.identity.load(Ordering::Acquire) != identity {
+        return Some("what was kept was played by another program, or asked for otherwise");
+    }
+    if keeper.ended.load(Ordering::Acquire) != 0 {
+        return Some("what was kept has ended");
+    }
+    keeper.died_at_ns.store(clock::monotonic_ns(), Ordering::Release);
+    None
+}
+
+/// Tells this program, asked for in this way, from others.
+fn identity() -> u64 {
+    let mut bytes: Vec<u8> =
+        std::env::args_os().skip(1).flat_map(|word| [word.as_bytes(), &[0]].concat()).collect();
+    if let Ok(program) = std::fs::metadata("/proc/self/exe") {
+        for word in [program.dev(), program.ino(), program.size(), program.mtime() as u64] {
+            bytes.extend(word.to_le_bytes());
+        }
+    }
+    digest(&bytes)
 }
 
 /// Signals that can be polled for.
@@ -95,6 +155,10 @@ struct Keeper {
 struct Supervisor {
     process: Child,
     since_ns: u64,
+    /// When it was looked at last, at which turn it was found, and how often in a row.
+    looked_ns: u64,
+    turn_ns: u64,
+    stuck: u32,
 }
 
 impl Keeper {
@@ -117,6 +181,7 @@ impl Keeper {
             }
             self.reap();
             let now_ns = clock::monotonic_ns();
+            self.look_for_progress(now_ns);
             if self.supervisor.is_none() && self.over.is_none() && self.back_off.permits(now_ns) {
                 self.start_supervisor()?;
             }
@@ -124,14 +189,37 @@ impl Keeper {
     }
 
     fn time_to_sleep(&self) -> Option<Duration> {
-        self.supervisor.is_none().then_some(Duration::from_millis(1))
+        let is_there = self.supervisor.is_some();
+        Some(if is_there { Duration::from_nanos(LOOK_NS) } else { Duration::from_millis(1) })
+    }
+
+    /// A supervisor that hangs is ended. It is counted in looks, not in time, so that nobody is blamed whom the
+    /// whole machine did not run.
+    fn look_for_progress(&mut self, now_ns: u64) {
+        let roster = &self.ledger.roster;
+        let is_playing = roster.playing.load(Ordering::Acquire) != 0;
+        let Some(supervisor) = &mut self.supervisor else { return };
+        if now_ns < supervisor.looked_ns + LOOK_NS {
+            return;
+        }
+        let turn_ns = roster.turned_at_ns.load(Ordering::Acquire);
+        let is_stuck = is_playing && !self.end_asked && turn_ns == supervisor.turn_ns;
+        supervisor.stuck = if is_stuck { supervisor.stuck + 1 } else { 0 };
+        (supervisor.looked_ns, supervisor.turn_ns) = (now_ns, turn_ns);
+        if supervisor.stuck >= STUCK_LOOKS {
+            supervisor.stuck = 0;
+            tracing::error!("the supervisor stands still; it is ended");
+            supervisor.process.kill();
+        }
     }
 
     fn start_supervisor(&mut self) -> std::io::Result<()> {
         let line = command_line(std::env::args_os().skip(1));
         self.ledger.keeper.lives.fetch_add(1, Ordering::Release);
         let process = spawn::spawn_child(&line, &self.estate.hand_over())?;
-        self.supervisor = Some(Supervisor { process, since_ns: clock::monotonic_ns() });
+        let since_ns = clock::monotonic_ns();
+        let looked_ns = since_ns;
+        self.supervisor = Some(Supervisor { process, since_ns, looked_ns, turn_ns: 0, stuck: 0 });
         Ok(())
     }
 
@@ -144,6 +232,7 @@ impl Keeper {
             }
             None => self.over = Some(Exit::Status(0)),
         }
+        service::stopping();
     }
 
     /// Reaps all who have died. Each worker gets an obituary, which the supervisor waits for.

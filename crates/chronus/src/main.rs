@@ -21,6 +21,7 @@ mod picture;
 mod playback;
 mod render;
 mod run;
+mod service;
 mod shelf;
 mod snapshot;
 mod supervise;

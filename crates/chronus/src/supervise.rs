@@ -20,6 +20,7 @@ use crate::osc_server;
 use crate::patcher::{self, Line, Patcher};
 use crate::playback::Regions;
 use crate::run::read_patch;
+use crate::service;
 use crate::shelf::Plan;
 use crate::supervisor::{Beginning, Ears, Memory, Setup, Supervisor};
 
@@ -75,6 +76,7 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     }
     let incoming = port.serve(directory, patches, kick.try_clone()?)?;
     tracing::info!("listening for OSC on udp://{address}");
+    service::accompany(regions.ledger.clone(), device.describe())?;
     let rate_hz = f64::from(device.rate_hz());
     let setup = Setup {
         lead_blocks: args.lead,

@@ -550,6 +550,8 @@ impl Supervisor {
     }
 
     fn shut_down(&mut self) -> io::Result<()> {
+        // From here on it may take as long as it does.
+        self.regions.ledger.roster.playing.store(0, Ordering::Release);
         let stopped = self.device.stop();
         let frames = self.regions.ledger.playback.frames.load(Ordering::Acquire);
         self.processes.end_all();

@@ -5,7 +5,8 @@
 
 use std::fs::File;
 use std::net::{SocketAddr, UdpSocket};
-use std::path::Path;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,39 +23,35 @@ pub struct Engine {
     _turn: MutexGuard<'static, ()>,
     pub process: Child,
     pub folder: tempfile::TempDir,
-    socket: UdpSocket,
+    client: Client,
 }
 
-impl Engine {
-    /// An engine that pulls as fast as its replicas deliver, recorded and journaled.
-    pub fn free_running(arguments: &[&str]) -> Self {
-        Self::start(&[&["--free-run"], arguments].concat())
-    }
+/// Somebody who speaks OSC to an engine.
+pub struct Client {
+    socket: UdpSocket,
+    /// What the engine says, for whoever wants to know why something does not come.
+    log: PathBuf,
+}
 
-    /// An engine in real time, recorded and journaled.
-    pub fn start(arguments: &[&str]) -> Self {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let folder = tempfile::tempdir().expect("temporary folder");
+impl Deref for Engine {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Client {
+    /// A client of an engine that is to listen at a port that is free.
+    pub fn with_free_port(log: PathBuf) -> (Self, SocketAddr) {
         let port = UdpSocket::bind("127.0.0.1:0").expect("port").local_addr().expect("address");
-        let log = File::create(folder.path().join("log")).expect("log");
-        let process = Command::new(env!("CARGO_BIN_EXE_chronus"))
-            .current_dir(folder.path())
-            .args(["run", "--output", "wav:a.wav", "--journal", "a.journal"])
-            .args(["--allow-chaos", "--osc", &port.to_string()])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("the engine starts");
         let socket = UdpSocket::bind("127.0.0.1:0").expect("socket");
         socket.connect(port).expect("connect");
-        let engine = Self { _turn: turn, process, folder, socket };
-        engine.wait_for("the first sound", |status| status["frames"].as_u64() > Some(0));
-        engine
+        (Self { socket, log }, port)
     }
 
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// Sends an OSC message; the arguments are read as `chronus send` reads them.
@@ -122,6 +119,34 @@ impl Engine {
             std::thread::sleep(Duration::from_millis(1));
         }
         panic!("waited in vain for {what}; last status: {last:#?}\nlog:\n{}", self.log());
+    }
+}
+
+impl Engine {
+    /// An engine that pulls as fast as its replicas deliver, recorded and journaled.
+    pub fn free_running(arguments: &[&str]) -> Self {
+        Self::start(&[&["--free-run"], arguments].concat())
+    }
+
+    /// An engine in real time, recorded and journaled.
+    pub fn start(arguments: &[&str]) -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("log");
+        let log = File::create(&path).expect("log");
+        let (client, port) = Client::with_free_port(path);
+        let process = Command::new(env!("CARGO_BIN_EXE_chronus"))
+            .current_dir(folder.path())
+            .args(["run", "--output", "wav:a.wav", "--journal", "a.journal"])
+            .args(["--allow-chaos", "--osc", &port.to_string()])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("the engine starts");
+        let engine = Self { _turn: turn, process, folder, client };
+        engine.wait_for("the first sound", |status| status["frames"].as_u64() > Some(0));
+        engine
     }
 
     /// Waits until all replicas are level and so many workers have died in all.
