@@ -204,7 +204,7 @@ pub struct SendArgs {
 /// Whom to kill.
 #[derive(Clone, Debug, clap::Args)]
 pub struct KillArgs {
-    /// primary, standby or a slot number
+    /// primary, standby, a slot number, workers, checkpoints, everybody or supervisor
     pub target: String,
     /// KILL, STOP, CONT, TERM, SEGV, BUS, ILL, FPE or ABRT
     #[arg(long, default_value = "KILL")]

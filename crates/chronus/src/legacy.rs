@@ -27,6 +27,9 @@ use crate::shelf::{Plan, Shelf};
 use crate::snapshot::{self, Snapshot};
 use crate::supervisor::Settled;
 
+/// No gap is longer: 20 minutes.
+const LONGEST_GAP_BLOCKS: u64 = 1 << 20;
+
 /// What a supervisor leaves to the next.
 #[derive(Debug)]
 pub struct Legacy {
@@ -396,7 +399,8 @@ impl Reading<'_> {
     }
 
     fn check_seals(&self, next_block: u64, sealed: u64, head: u64) -> Result<(), String> {
-        if next_block > sealed || sealed - next_block > RING_BLOCKS as u64 {
+        // A device that found nothing went on all the same, but not for ever.
+        if next_block > sealed + LONGEST_GAP_BLOCKS || sealed > next_block + RING_BLOCKS as u64 {
             return Err(format!("block {next_block} can't be the next of {sealed}"));
         }
         let mut before = 0;

@@ -19,6 +19,7 @@ const PLANS_BYTES: usize = 64 << 20;
 /// No plan and no text of a patch is larger.
 const PIECE_BYTES_MAX: usize = 4 << 20;
 const PAGE_BYTES: usize = 4096;
+const NOTHING: Piece = Piece { offset: 0, bytes: 0, digest: 0 };
 
 /// Everything that a worker needs to play a patch.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -115,6 +116,8 @@ pub struct Shelf {
     /// What is there already: the file, when it was changed last, and how long it was.
     known: Vec<(PathBuf, Stamp, Recorded)>,
     tables: Vec<(String, Place)>,
+    /// Plan and score of the last two editions that were taken.
+    needed: [Piece; 4],
 }
 
 type Stamp = (Option<std::time::SystemTime>, u64);
@@ -128,6 +131,7 @@ impl Shelf {
             next_recording: PLANS_BYTES,
             known: Vec::new(),
             tables: Vec::new(),
+            needed: [NOTHING; 4],
         }
     }
 
@@ -150,6 +154,7 @@ impl Shelf {
             next_recording: ends.fold(PLANS_BYTES, usize::max).next_multiple_of(PAGE_BYTES),
             known: Vec::new(),
             tables: playing.tables.clone(),
+            needed: [NOTHING; 4],
         }
     }
 
@@ -177,13 +182,34 @@ impl Shelf {
         if bytes.len() > PIECE_BYTES_MAX {
             return Err("over budget: the patch is too large; make it of fewer parts".into());
         }
-        if self.next_plan + bytes.len() > PLANS_BYTES {
-            self.next_plan = 0;
-        }
-        let place = self.next_plan;
+        let place = self.free_place(bytes.len());
         self.memory.write_at(place, bytes).map_err(no_memory)?;
         self.next_plan = (place + bytes.len()).next_multiple_of(64);
         Ok(Piece { offset: place as u64, bytes: bytes.len() as u64, digest: ledger::digest(bytes) })
+    }
+
+    /// The next place for so many bytes where nothing lies that may still be needed.
+    fn free_place(&self, bytes: usize) -> usize {
+        let mut place = self.next_plan;
+        loop {
+            if place + bytes > PLANS_BYTES {
+                place = 0;
+            }
+            let overlaps = |piece: &&Piece| {
+                let (start, end) = (piece.offset as usize, (piece.offset + piece.bytes) as usize);
+                place < end && start < place + bytes
+            };
+            match self.needed.iter().find(overlaps) {
+                Some(piece) => place = ((piece.offset + piece.bytes) as usize).next_multiple_of(64),
+                None => return place,
+            }
+        }
+    }
+
+    /// This edition plays, or will: a supervisor that takes over must find it, and the one before.
+    pub fn needs(&mut self, edition: &Edition) {
+        self.needed.rotate_left(2);
+        [self.needed[2], self.needed[3]] = [edition.plan, edition.score];
     }
 
     /// A patch with the places of its recordings and tables, which are read and computed if they are not

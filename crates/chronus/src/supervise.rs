@@ -32,6 +32,7 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     let (args, keeper) = (&args.run, args.keeper);
     child::die_with_parent(keeper);
     child::leave_terminal_signals_to_parent();
+    child::crash_by_default_action();
     process_title::name_thread("chronus");
     if args.watch && args.patch.is_none() {
         return Err("there is no file to watch; give one with --patch FILE".into());
@@ -138,9 +139,14 @@ fn take_over(
     let under_way = legacy.under_way.as_ref().map(|(revision, _)| revision);
     let last = under_way.or(legacy.pending_edit.as_ref());
     let plan = under_way.map_or(&legacy.plan, |revision| &revision.plan);
+    let mut shelf = legacy::shelf_of(regions, &start.shelf, &legacy.plan);
+    shelf.needs(&legacy.settled.edition);
+    if let Some(revision) = last {
+        shelf.needs(&revision.edition);
+    }
     let left = patcher::Left {
         patch: with_text(plan, &legacy.score),
-        shelf: legacy::shelf_of(regions, &start.shelf, &legacy.plan),
+        shelf,
         number: regions.ledger.editions().map(|edition| edition.number).max().unwrap_or(0),
         base: legacy.score.folder.clone(),
         before: last.map(|revision| {

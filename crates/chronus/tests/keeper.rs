@@ -7,8 +7,10 @@ mod support;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use chronus_output::{Options, OutputSpec};
 use chronus_shm::control_board::LogRegion;
 use chronus_shm::region::offset_of_snapshot;
 use serde_json::Value;
@@ -182,10 +184,8 @@ fn workers_that_die_with_the_supervisor_are_replaced() {
     for round in 0..10 {
         engine.wait_for("two replicas", |status| status["redundant"] == true);
         engine.play_on(200);
-        let status = engine.status();
-        let worker =
-            support::find_role(&status, ["primary", "standby"][round % 2]).expect("it is there");
-        let both = [worker, supervisor_of(&status)];
+        let worker = engine.pid_of(["primary", "standby"][round % 2]);
+        let both = [worker, supervisor_of(&engine.status())];
         // Whoever dies first, and whatever was under way between them.
         let order = if round % 3 == 0 { [both[1], both[0]] } else { both };
         Engine::signal_all(&order, "KILL");
@@ -352,4 +352,67 @@ fn a_performance_that_cannot_go_on_is_followed_by_one_that_begins_with_what_is_w
     }
     let (engine, expected) = engine.end_and_render();
     assert_eq!(samples(&engine.folder.path().join("a-3.wav")), expected);
+}
+
+#[test]
+fn a_supervisor_that_hangs_is_replaced_too() {
+    let engine = Engine::start(&[]);
+    engine.send("/gate/adsr", &["on"]);
+    engine.play_on(100);
+    engine.send("/chaos/kill", &["supervisor", "STOP"]);
+    wait_for_takeover(&engine, 1);
+    assert!(engine.log().contains("the supervisor stands still"), "{}", engine.log());
+    engine.send("/chaos/kill", &["supervisor", "SEGV"]);
+    wait_for_takeover(&engine, 2);
+    engine.play_on(300);
+    end_and_compare(engine, 2);
+}
+
+#[test]
+fn a_supervisor_that_is_asked_to_end_ends_everything_in_order() {
+    let mut engine = Engine::start(&[]);
+    engine.send("/gate/adsr", &["on"]);
+    engine.play_on(100);
+    Engine::signal(supervisor_of(&engine.status()), "TERM");
+    assert!(engine.process.wait().expect("it ends").success());
+    assert!(engine.log().contains("ended after"), "{}", engine.log());
+}
+
+/// A JACK server without a sound card, which ends with the test.
+struct JackServer(Child);
+
+impl Drop for JackServer {
+    fn drop(&mut self) {
+        Engine::signal(self.0.id(), "TERM");
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_sound_is_back_soon_on_jack() {
+    let name = format!("chronus-keeper-{}", std::process::id());
+    let server = Command::new("jackd")
+        .args(["--no-realtime", "-n", &name, "-d", "dummy", "-r", "48000", "-p", "128"])
+        .env("JACK_NO_AUDIO_RESERVATION", "1")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(server) = server else { return eprintln!("skipped: jackd is not installed") };
+    let _server = JackServer(server);
+    let options = || Options { jack_server: Some(name.clone()), ..Options::default() };
+    let start = Instant::now();
+    while chronus_output::connect(&OutputSpec::Jack, &options()).is_err() {
+        assert!(start.elapsed() < Duration::from_secs(10), "JACK does not serve");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let environment = [("JACK_DEFAULT_SERVER", name.as_str())];
+    let engine = Engine::start_to("jack", &["--capture", "a.wav"], &environment);
+    engine.send("/gate/adsr", &["on"]);
+    engine.play_on(200);
+    for kill in 1..=3 {
+        let status = kill_supervisor(&engine);
+        eprintln!("takeover {kill} on JACK: {} ms", status["resumed_after_ms"]);
+        engine.play_on(200);
+    }
+    end_and_compare(engine, 3);
 }

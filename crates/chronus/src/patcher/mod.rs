@@ -196,6 +196,7 @@ impl Patcher {
         let plan = shelf.plan(patch.clone(), &base)?;
         let score = Folder::score(&base, &plan, patch.text());
         let edition = shelf.put_edition(0, &plan, &score, None)?;
+        shelf.needs(&edition);
         let (patcher, line) =
             Self::taking_over(start, Left { patch, shelf, number: 0, base, before: None }, kick);
         Ok((patcher, First { plan, score, edition }, line))
@@ -382,6 +383,7 @@ impl Patcher {
             }
             _ => return Err("the engine gave no answer; send it again".into()),
         }
+        self.shelf.needs(&edition);
         let (modules, cables) = (patch.modules().len(), patch.cables().len());
         let before = self.now_playing(patch);
         self.before = Some((number, before));

@@ -1,6 +1,7 @@
 //! What players ask for: commands get their frame here, questions their answer.
 
 use chronus_engine::{Command, TextPiece};
+use chronus_os::child::Child;
 use chronus_os::clock;
 use chronus_osc::{Chaos, Crash, Request, Target};
 use chronus_replication::lockstep::Order;
@@ -116,6 +117,12 @@ impl Supervisor {
                     Target::Workers => 0..SLOTS,
                     Target::Checkpoints => SLOTS..PLACES,
                     Target::Everybody => 0..PLACES,
+                    Target::Supervisor => {
+                        let this = Child::open(std::process::id());
+                        return this
+                            .and_then(|this| this.signal(signal))
+                            .map_err(|e| e.to_string());
+                    }
                     target => {
                         let slot = self.target(target)?;
                         slot..slot + 1
@@ -155,7 +162,7 @@ impl Supervisor {
                 (0..SLOTS).find(|slot| self.supervision.is_live(*slot) && primary != Some(*slot))
             }
             Target::Slot(slot) => Some(usize::from(slot)),
-            Target::Workers | Target::Checkpoints | Target::Everybody => None,
+            Target::Workers | Target::Checkpoints | Target::Everybody | Target::Supervisor => None,
         };
         slot.filter(|slot| *slot < SLOTS && self.processes.child(*slot).is_some())
             .ok_or_else(|| "no worker is there at the moment".into())

@@ -130,6 +130,11 @@ impl Engine {
 
     /// An engine in real time, recorded and journaled.
     pub fn start(arguments: &[&str]) -> Self {
+        Self::start_to("wav:a.wav", arguments, &[])
+    }
+
+    /// An engine with another output, journaled.
+    pub fn start_to(output: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("log");
@@ -137,9 +142,10 @@ impl Engine {
         let (client, port) = Client::with_free_port(path);
         let process = Command::new(env!("CARGO_BIN_EXE_chronus"))
             .current_dir(folder.path())
-            .args(["run", "--output", "wav:a.wav", "--journal", "a.journal"])
+            .args(["run", "--output", output, "--journal", "a.journal"])
             .args(["--allow-chaos", "--osc", &port.to_string()])
             .args(arguments)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stderr(log)
             .spawn()
