@@ -271,10 +271,10 @@ pub const ADDRESSES: &[Address] = &[
     ),
     address(
         "/chaos/crash",
-        "primary, standby or SLOT; segfault, panic, abort, loop or sleep",
+        "primary, standby or SLOT; segfault, panic, abort, loop, sleep or flip",
         "",
         Kind::Crash,
-        "Has a worker crash by itself. Only if the engine runs with `--allow-chaos`.",
+        "Has a worker crash by itself, or flips a bit of its state. Only if the engine runs with `--allow-chaos`.",
     ),
     address("/ping", "anything", "/pong", Kind::Ping, "Sends the arguments back."),
     address("/version", "", "/version.reply", Kind::Version, "Tells name and version."),

@@ -346,7 +346,8 @@ fn kill(args: &[OscType]) -> Result<Chaos, String> {
 
 fn crash(args: &[OscType]) -> Result<Chaos, String> {
     let wanted = || {
-        "give primary, standby or a slot number, then segfault, panic, abort, loop or sleep".into()
+        "give primary, standby or a slot number, then segfault, panic, abort, loop, sleep or flip"
+            .into()
     };
     let [target, OscType::String(how)] = args else { return Err(wanted()) };
     let how = match how.as_str() {
@@ -355,6 +356,7 @@ fn crash(args: &[OscType]) -> Result<Chaos, String> {
         "abort" => Crash::Abort,
         "loop" => Crash::Loop,
         "sleep" => Crash::Sleep,
+        "flip" => Crash::Flip,
         _ => return Err(wanted()),
     };
     match target_of(target)? {

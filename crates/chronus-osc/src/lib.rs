@@ -129,4 +129,6 @@ pub enum Crash {
     Loop,
     /// An endless sleep.
     Sleep,
+    /// Not a crash, but a bit of its state that flips.
+    Flip,
 }

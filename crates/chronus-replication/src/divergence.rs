@@ -21,8 +21,8 @@ pub struct DivergenceDetector {
     blocks_compared: u64,
 }
 
-/// At most this many blocks are compared for one slot at a time; after a stall the rest is skipped.
-const MOST_AT_ONCE: u64 = 16;
+/// At most this many blocks are compared for one slot at a time: slots keep no more.
+const MOST_AT_ONCE: u64 = 128;
 
 impl DivergenceDetector {
     /// Compares what is new. `rendered[slot]` is the number of blocks that the replica of a slot has,
@@ -44,12 +44,38 @@ impl DivergenceDetector {
                 if let (Some(expected), Some(found)) = (hash(reference, block), hash(slot, block)) {
                     self.blocks_compared += 1;
                     if expected != found {
-                        return Some(Divergence { block, reference, differs: slot });
+                        let Some(wrong) = self.vote(block, (reference, slot), rendered, &mut hash)
+                        else {
+                            self.compared_until[slot] = block;
+                            return None;
+                        };
+                        let reference = if wrong == slot { reference } else { slot };
+                        return Some(Divergence { block, reference, differs: wrong });
                     }
                 }
             }
         }
         None
+    }
+
+    /// Two differ: who of them is wrong? With three or more the one that fewer agree with, once all have the
+    /// block (`None` until then); the reference only if more agree with the other.
+    fn vote(
+        &self,
+        block: BlockIndex,
+        (reference, other): (Slot, Slot),
+        rendered: &[Option<BlockIndex>; SLOTS],
+        hash: &mut impl FnMut(Slot, BlockIndex) -> Option<u64>,
+    ) -> Option<Slot> {
+        if rendered.iter().flatten().any(|end| *end <= block) {
+            return None;
+        }
+        let mut agree = |with: Slot| {
+            let wanted = hash(with, block);
+            let voters = (0..SLOTS).filter(|slot| rendered[*slot].is_some());
+            voters.filter(|slot| hash(*slot, block) == wanted).count()
+        };
+        Some(if agree(other) > agree(reference) { reference } else { other })
     }
 
     /// How many pairs of blocks have been compared.
@@ -61,6 +87,20 @@ impl DivergenceDetector {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_three_the_one_that_differs_is_wrong_be_it_the_reference() {
+        for wrong in 0..3 {
+            let mut detector = DivergenceDetector::default();
+            let hash = |slot: Slot, block: BlockIndex| {
+                Some(if slot == wrong && block == 5 { 99 } else { block })
+            };
+            let early = detector.compare(0, &[Some(7), Some(7), Some(5), None], hash);
+            let found =
+                early.or_else(|| detector.compare(0, &[Some(8), Some(8), Some(7), None], hash));
+            assert_eq!(found.map(|found| (found.block, found.differs)), Some((5, wrong)));
+        }
+    }
 
     #[test]
     fn a_difference_is_found_once_both_have_the_block() {

@@ -10,6 +10,8 @@ use crate::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, CHANNELS, SLOTS, Slo
 pub trait Slots {
     /// The slot to look into first.
     fn primary(&self) -> Slot;
+    /// How many replicas are at work. From three on the block that most of them have is played.
+    fn voters(&self) -> usize;
     /// How many amendments there are; what is read afterwards is looked for as of then.
     fn amendments(&self) -> u64;
     /// Copies block `block` of `slot` into `out` if it is there, sound, and rendered with those of the first
@@ -23,12 +25,19 @@ pub trait Slots {
 /// What was found in a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Read {
-    /// The block, whole, from the worker that owns the slot, with finite samples.
-    Taken,
+    /// The block, whole, from the worker that owns the slot, with finite samples, and its hash.
+    Taken(u64),
     /// Not this block.
     Absent,
     /// An entry that claims to be this block and is not to be trusted; `out` may hold anything.
     Refused,
+}
+
+impl Read {
+    /// Whether the block is there.
+    pub fn is_taken(self) -> bool {
+        matches!(self, Self::Taken(_))
+    }
 }
 
 /// Plays blocks in pieces of any size.
@@ -57,6 +66,8 @@ pub struct Counts {
     pub misses: [u64; SLOTS],
     /// For each slot: entries that could not be trusted.
     pub refused: [u64; SLOTS],
+    /// For each slot: blocks that were not those that most had.
+    pub outvoted: [u64; SLOTS],
 }
 
 /// What happened to one block.
@@ -146,8 +157,7 @@ impl Selector {
         let last = (frames.max(1).div_ceil(BLOCK_FRAMES) - 1) as BlockIndex;
         let amendments = slots.amendments();
         let mut has = |block| {
-            (0..SLOTS)
-                .any(|slot| slots.read(slot, block, amendments, &mut self.current) == Read::Taken)
+            (0..SLOTS).any(|slot| slots.read(slot, block, amendments, &mut self.current).is_taken())
         };
         has(last) && has(0)
     }
@@ -178,22 +188,39 @@ impl Selector {
         }
     }
 
-    /// The primary is asked first, then the others in the order of their slots.
+    /// The primary is asked first, then the others in the order of their slots; the first that has the
+    /// block is played. Where there are enough to vote all are asked, and the first of the most is played.
     fn find(&mut self, block: BlockIndex, amendments: u64, slots: &impl Slots) -> Option<Slot> {
         let primary = slots.primary().min(SLOTS - 1);
+        let is_vote = slots.voters() >= 3;
+        let mut votes = [None; SLOTS];
+        let mut last_read = None;
         for turn in 0..SLOTS {
-            let slot = match turn {
-                0 => primary,
-                turn if turn <= primary => turn - 1,
-                turn => turn,
-            };
+            let slot = in_turn(turn, primary);
             match slots.read(slot, block, amendments, &mut self.current) {
-                Read::Taken => return Some(slot),
+                Read::Taken(_) if !is_vote => return Some(slot),
+                Read::Taken(hash) => {
+                    votes[turn] = Some(hash);
+                    last_read = Some(slot);
+                }
                 Read::Absent => self.counts.misses[slot] += 1,
                 Read::Refused => self.counts.refused[slot] += 1,
             }
         }
-        None
+        let agree = |hash: u64| votes.iter().filter(|vote| **vote == Some(hash)).count();
+        // The last of equal maxima is found, so the turns are gone through backwards.
+        let (turn, hash) = (0..SLOTS)
+            .rev()
+            .filter_map(|turn| Some((turn, votes[turn]?)))
+            .max_by_key(|(_, hash)| agree(*hash))?;
+        for (turn, vote) in votes.iter().enumerate() {
+            let differs = vote.is_some_and(|vote| vote != hash);
+            self.counts.outvoted[in_turn(turn, primary)] += u64::from(differs);
+        }
+        let winner = in_turn(turn, primary);
+        let is_there = last_read == Some(winner)
+            || slots.read(winner, block, amendments, &mut self.current).is_taken();
+        is_there.then_some(winner)
     }
 
     fn conceal(&mut self) {
@@ -210,6 +237,15 @@ impl Selector {
                 *sample = last * gain;
             }
         }
+    }
+}
+
+/// The slot that is asked in this turn.
+fn in_turn(turn: usize, primary: Slot) -> Slot {
+    match turn {
+        0 => primary,
+        turn if turn <= primary => turn - 1,
+        turn => turn,
     }
 }
 
@@ -236,11 +272,18 @@ mod tests {
         /// The first block with an amendment, which comes between looking for it and settling it.
         amended: BlockIndex,
         amendments: Cell<u64>,
+        /// Slots that have other bits.
+        wrong: Vec<Slot>,
+        voters: usize,
     }
 
     impl Slots for TestSlots {
         fn primary(&self) -> Slot {
             self.primary
+        }
+
+        fn voters(&self) -> usize {
+            self.voters
         }
 
         fn amendments(&self) -> u64 {
@@ -258,7 +301,7 @@ mod tests {
             if block >= self.amended && amendments == 1 && slot == 0 {
                 return Read::Refused;
             }
-            if slot > 1 || self.absent.contains(&(slot, block)) {
+            if slot >= self.voters || self.absent.contains(&(slot, block)) {
                 return Read::Absent;
             }
             for (index, sample) in out.iter_mut().enumerate() {
@@ -268,7 +311,10 @@ mod tests {
                 out.fill(f32::NAN);
                 return Read::Refused;
             }
-            Read::Taken
+            if self.wrong.contains(&slot) {
+                out[0] = -1.0;
+            }
+            Read::Taken(crate::machine::block_hash(block, out))
         }
     }
 
@@ -279,6 +325,8 @@ mod tests {
             refused: Vec::new(),
             amended: BlockIndex::MAX,
             amendments: Cell::new(0),
+            wrong: Vec::new(),
+            voters: 2,
         }
     }
 
@@ -325,6 +373,19 @@ mod tests {
         selector.fill(&mut out, &slots, |selected| from.push(selected));
         let expected = [(0, 0), (1, 0), (2, 1), (3, 1)];
         assert_eq!(from, expected.map(|(block, slot)| Selected::Played(block, slot)));
+    }
+
+    #[test]
+    fn of_three_the_one_that_differs_is_not_played_though_it_goes_first() {
+        for (primary, wrong) in [(0, 0), (1, 1), (2, 0), (0, 2)] {
+            let slots = TestSlots { primary, voters: 3, wrong: vec![wrong], ..whole() };
+            let (played, selector) = play(&slots, &[256]);
+            assert!((0..256).all(|frame| played[frame * CHANNELS] == frame as f32));
+            assert_eq!(selector.counts().outvoted[wrong], 4);
+            assert_eq!(selector.counts().outvoted.iter().sum::<u64>(), 4);
+        }
+        let two = TestSlots { voters: 2, wrong: vec![1], ..whole() };
+        assert_eq!(play(&two, &[64]).0[0], 0.0, "two can't outvote each other");
     }
 
     #[test]

@@ -31,6 +31,10 @@ pub struct PlaybackBoard {
     pub misses: [AtomicU64; SLOTS],
     /// For each slot, entries that could not be trusted.
     pub refused: [AtomicU64; SLOTS],
+    /// For each slot, blocks that were not those that most had.
+    pub outvoted: [AtomicU64; SLOTS],
+    /// How many workers are at work.
+    pub voters: AtomicU32,
     callback_ns: AtomicU64,
     callback_frame: AtomicU64,
 }
@@ -45,6 +49,11 @@ impl PlaybackBoard {
     pub fn disown(&self, slot: Slot) {
         let newest = self.admitted[slot].load(Ordering::Acquire);
         self.trusted_from[slot].store(newest + 1, Ordering::Release);
+    }
+
+    /// The newest incarnation whose blocks may be played from a slot; 0 for none.
+    pub fn admitted(&self, slot: Slot) -> u32 {
+        self.admitted[slot].load(Ordering::Acquire)
     }
 
     /// The incarnations whose blocks may be played from a slot.

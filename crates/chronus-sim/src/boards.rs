@@ -55,6 +55,8 @@ pub(crate) struct Boards {
     pub(crate) log: LogRing,
     pub(crate) slots: [SlotBoard; PLACES],
     pub(crate) amendments: Vec<Amendment>,
+    /// How many workers are at work.
+    pub(crate) voters: usize,
     /// The block that is played next, and the first of the gap that lasts.
     pub(crate) settled: Cell<(BlockIndex, Option<BlockIndex>)>,
     /// Planted bugs.
@@ -88,6 +90,7 @@ impl Boards {
             log,
             slots: std::array::from_fn(|_| SlotBoard::new()),
             amendments: Vec::new(),
+            voters: 0,
             settled: Cell::new((0, None)),
             any_incarnation: false,
             any_version: false,
@@ -154,6 +157,10 @@ impl Slots for Boards {
         self.primary
     }
 
+    fn voters(&self) -> usize {
+        self.voters
+    }
+
     fn amendments(&self) -> u64 {
         self.amendments.len() as u64
     }
@@ -179,7 +186,7 @@ impl Slots for Boards {
                 || self.any_version)
             && entry.hash == block_hash(block, out)
             && out.iter().all(|sample| sample.is_finite());
-        if sound { Read::Taken } else { Read::Refused }
+        if sound { Read::Taken(entry.hash) } else { Read::Refused }
     }
 }
 

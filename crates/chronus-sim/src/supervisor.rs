@@ -34,6 +34,7 @@ impl World {
             self.note(&action);
             self.act(action);
         }
+        self.boards.voters = (0..SLOTS).filter(|slot| self.supervision.is_live(*slot)).count();
         self.check_turn();
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arrayvec::ArrayVec;
 use chronus_os::alloc_guard::AllocationBan;
 use chronus_os::clock;
 use chronus_os::memfd::Memfd;
@@ -47,6 +48,10 @@ struct Admitted<'a>(&'a Regions);
 impl Slots for Admitted<'_> {
     fn primary(&self) -> Slot {
         self.0.log.board.primary()
+    }
+
+    fn voters(&self) -> usize {
+        self.0.ledger.playback.voters.load(Ordering::Relaxed) as usize
     }
 
     fn amendments(&self) -> u64 {
@@ -94,6 +99,7 @@ impl Playback {
             gaps: count(&board.gaps),
             misses: std::array::from_fn(|slot| count(&board.misses[slot])),
             refused: std::array::from_fn(|slot| count(&board.refused[slot])),
+            outvoted: std::array::from_fn(|slot| count(&board.outvoted[slot])),
         };
         let selector = match regions.log.settlement.standing().next_block {
             0 => Selector::default(),
@@ -101,6 +107,43 @@ impl Playback {
         };
         board.begin(selector.next_block(), selector.frames());
         Self { selector, regions, gaps, kick, scratch }
+    }
+}
+
+impl Playback {
+    /// Whose bell to sleep on for a block: the primary's, or that of a voter who has not had it.
+    fn awaited(&self, block: BlockIndex) -> Slot {
+        let board = &self.regions.log.board;
+        let primary = board.primary().min(SLOTS - 1);
+        if board.is_voting() && !self.owes(primary, block) {
+            (0..SLOTS).find(|slot| self.owes(*slot, block)).unwrap_or(primary)
+        } else {
+            primary
+        }
+    }
+
+    /// Whether a worker is at work in this slot that has yet to render a block.
+    fn owes(&self, slot: Slot, block: BlockIndex) -> bool {
+        let board = &self.regions.slots.slots[slot].board;
+        let admitted = self.regions.ledger.playback.admitted(slot);
+        admitted != 0 && admitted == board.incarnation() && board.rendered() <= block
+    }
+
+    /// Whether it is settled what will be played: somebody has the block or, where there are enough to vote,
+    /// two have the same or nobody else will have it.
+    fn is_decided(&mut self, block: BlockIndex) -> bool {
+        let admitted = Admitted(&self.regions);
+        let (amendments, is_vote) = (admitted.amendments(), admitted.voters() >= 3);
+        let mut hashes = ArrayVec::<u64, SLOTS>::new();
+        for slot in 0..SLOTS {
+            if let Read::Taken(hash) = admitted.read(slot, block, amendments, &mut self.scratch) {
+                if !is_vote || hashes.contains(&hash) {
+                    return true;
+                }
+                hashes.push(hash);
+            }
+        }
+        !hashes.is_empty() && !(0..SLOTS).any(|slot| self.owes(slot, block))
     }
 }
 
@@ -128,6 +171,7 @@ impl Source for Playback {
         for slot in 0..SLOTS {
             board.misses[slot].store(counts.misses[slot], Ordering::Relaxed);
             board.refused[slot].store(counts.refused[slot], Ordering::Relaxed);
+            board.outvoted[slot].store(counts.outvoted[slot], Ordering::Relaxed);
         }
         board.frames.store(self.selector.frames(), Ordering::Release);
         board.next_block.store(self.selector.next_block(), Ordering::Release);
@@ -139,17 +183,13 @@ impl Source for Playback {
         if last < self.selector.next_block() {
             return;
         }
-        let board = &self.regions.ledger.playback;
+        let Regions { slots, ledger, .. } = self.regions.clone();
+        let board = &ledger.playback;
         board.longest_period.fetch_max(frames as u64, Ordering::Relaxed);
         while !give_up.load(Ordering::Relaxed) {
-            let primary = self.regions.log.board.primary().min(SLOTS - 1);
-            let bell = &self.regions.slots.slots[primary].board.bell;
+            let bell = &slots.slots[self.awaited(last)].board.bell;
             let heard = bell.load(Ordering::Acquire);
-            let admitted = Admitted(&self.regions);
-            let scratch = &mut self.scratch;
-            let amendments = admitted.amendments();
-            let mut has = |slot| admitted.read(slot, last, amendments, scratch) == Read::Taken;
-            if (0..SLOTS).any(&mut has) {
+            if self.is_decided(last) {
                 return;
             }
             // Read after the slots, so that a block finished before the last death is not missed.

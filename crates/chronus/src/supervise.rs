@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use chronus_os::memfd::Memfd;
 use chronus_os::sched::{self, priority};
 use chronus_os::wake::Kick;
 use chronus_os::{child, process_title};
@@ -55,6 +56,7 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
         file: args.patch.clone(),
         folder: patches_folder(args),
         in_real_time: !args.free_run,
+        allow_chaos: args.allow_chaos,
         rate_hz: device.rate_hz(),
         shelf: shelf.clone(),
     };
@@ -88,7 +90,8 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
         journal: args.journal.clone(),
         beginning,
         shelf,
-        memory: Memory { log, slots },
+        // Workers can't even ask for writing into the log.
+        memory: Memory { log: Memfd::adopt(log.read_only()?)?, slots },
         ledger,
         regions,
         keeper,

@@ -23,7 +23,7 @@ use std::time::Duration;
 use chronus_engine::{Command, Controls};
 use chronus_os::memfd::Memfd;
 use chronus_os::wake::{Kick, Ticker, poll_readable, wake_all};
-use chronus_os::{clock, sched};
+use chronus_os::{clock, confine, sched};
 use chronus_output::{Device, WavFormat};
 use chronus_replication::command_sequencer::CommandSequencer;
 use chronus_replication::device_clock::DeviceClock;
@@ -175,6 +175,7 @@ impl Supervisor {
         let source = Playback::new(regions.clone(), gaps_in, kick);
         let has_played = regions.ledger.roster.playing.load(Ordering::Acquire) != 0;
         let goes_on_at = regions.ledger.playback.frames.load(Ordering::Acquire);
+        tell_of_confinement();
         // Without a clock there is no deadline, and a real-time class would only starve others.
         let realtime = !setup.free_run && raise_priority();
         let mut limits = supervision::Settings::for_replicas(setup.replicas);
@@ -401,6 +402,9 @@ impl Supervisor {
         for action in actions {
             self.act(action, now_ns);
         }
+        let voters = (0..SLOTS).filter(|slot| self.supervision.is_live(*slot)).count();
+        self.regions.ledger.playback.voters.store(voters as u32, Ordering::Relaxed);
+        self.regions.log.board.set_voting(voters >= 3);
     }
 
     /// What the boards say, and which checkpoints are of use.
@@ -566,6 +570,16 @@ impl Supervisor {
             report.xruns
         );
         Ok(())
+    }
+}
+
+/// Says once what it means if workers can't be confined.
+fn tell_of_confinement() {
+    if !confine::is_available() {
+        tracing::warn!(
+            "this kernel filters no system calls: a module that goes wild may reach beyond its own \
+             process; `chronus doctor` tells more"
+        );
     }
 }
 

@@ -4,7 +4,6 @@ use chronus_engine::{Command, TextPiece};
 use chronus_os::child::Child;
 use chronus_os::clock;
 use chronus_osc::{Chaos, Crash, Request, Target};
-use chronus_replication::lockstep::Order;
 use chronus_replication::{BLOCK_FRAMES, PLACES, SLOTS, Slot};
 use std::sync::atomic::Ordering;
 
@@ -139,15 +138,12 @@ impl Supervisor {
                     Crash::Abort => crashes::ABORT,
                     Crash::Loop => crashes::LOOP,
                     Crash::Sleep => crashes::SLEEP,
+                    Crash::Flip => crashes::FLIP,
                 };
-                // A fork that was ordered and not answered yet must not be overwritten.
-                if self.processes.any_pending() {
-                    return Err("a fork is under way; ask again in a moment".into());
-                }
                 let number = self.supervision.take_number();
                 self.regions.ledger.roster.last_number.store(number, Ordering::Release);
                 self.figures.fault_caused(now_ns);
-                self.regions.log.board.give_order(slot, Order::Crash { how, number });
+                self.regions.log.board.order_harm(slot, how, number);
                 self.ring();
                 Ok(())
             }

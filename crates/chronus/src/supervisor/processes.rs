@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use chronus_engine::Controls;
 use chronus_os::child::{self, Child, Exit};
 use chronus_os::wake::Kick;
-use chronus_os::{clock, spawn};
+use chronus_os::{clock, crash, spawn};
 use chronus_replication::blame::{Cause, Crumb};
 use chronus_replication::restart::Death;
 use chronus_replication::supervision::{Event, View};
@@ -293,13 +293,18 @@ impl Processes {
 const KILLED: i32 = 9;
 
 fn exited(slot: Slot, obituary: Obituary, regions: &Regions) -> Event {
+    let board = &regions.slots.slots[slot].board;
     let exit = obituary.cause.map_or_else(Exit::Signal, Exit::Status);
-    tracing::debug!("worker {} in slot {slot} {exit}", obituary.pid);
-    let death = match exit {
-        _ if !exit.is_own_doing() => Death::Killed,
-        Exit::Signal(signal) => Death::OfItself(Cause::Signal(signal)),
-        Exit::Status(status) => Death::OfItself(Cause::Status(status)),
+    let crash = board.crash.of(obituary.pid);
+    let why = crash.map_or_else(|| exit.to_string(), |crash| format!("ended by {crash}"));
+    let own_doing = crash::is_own_doing(exit, crash);
+    let blame = if own_doing { "its own doing" } else { "blames nobody" };
+    tracing::debug!("worker {} in slot {slot} {why}; {blame}", obituary.pid);
+    let death = match (crash.map(|crash| crash.signal), exit) {
+        _ if !own_doing => Death::Killed,
+        (Some(signal), _) | (None, Exit::Signal(signal)) => Death::OfItself(Cause::Signal(signal)),
+        (None, Exit::Status(status)) => Death::OfItself(Cause::Status(status)),
     };
-    let crumb = regions.slots.slots[slot].board.breadcrumb.read();
+    let crumb = board.breadcrumb.read();
     Event::Exited { slot, death, crumb }
 }

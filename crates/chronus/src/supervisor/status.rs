@@ -262,6 +262,8 @@ pub struct Replica {
     pub misses: u64,
     /// Entries that could not be trusted.
     pub refused: u64,
+    /// Blocks that were not those that most replicas had.
+    pub outvoted: u64,
     /// How long its last fork took, in microseconds.
     pub fork_us: f64,
 }
@@ -479,6 +481,7 @@ impl Supervisor {
             load: get(&board.busy_ns) as f64 / lived_ns as f64,
             misses: get(&self.regions.ledger.playback.misses[slot]),
             refused: get(&self.regions.ledger.playback.refused[slot]),
+            outvoted: get(&self.regions.ledger.playback.outvoted[slot]),
             fork_us: get(&board.fork_ns) as f64 / 1e3,
         })
     }

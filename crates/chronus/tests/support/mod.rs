@@ -145,6 +145,7 @@ impl Engine {
             .args(["run", "--output", output, "--journal", "a.journal"])
             .args(["--allow-chaos", "--osc", &port.to_string()])
             .args(arguments)
+            .env("CHRONUS_LOG", "warn,chronus=debug,chronus_output=info")
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stderr(log)
