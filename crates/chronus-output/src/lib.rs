@@ -35,7 +35,7 @@ pub use error::OutputError;
 pub use probe::{Probe, probe};
 pub use recording::{Moment, Recording, RecordingState, Tell};
 pub use spec::{OutputSpec, ParseOutputError};
-pub use wav::{Medium, UnknownFormat, WavFormat, WavWriter};
+pub use wav::{Medium, UnknownFormat, WavFormat, WavWriter, complete};
 
 /// Channels of every source and every device: left, right.
 pub const CHANNELS: usize = 2;

@@ -144,7 +144,7 @@ impl WavWriter {
 ///
 /// # Errors
 /// `InvalidData` if it is not such a file; otherwise as the system says.
-pub(crate) fn complete(path: &Path) -> io::Result<()> {
+pub fn complete(path: &Path) -> io::Result<()> {
     let mut file = File::options().read(true).write(true).open(path)?;
     let mut header = [0; HEADER_BYTES as usize];
     file.read_exact(&mut header)?;

@@ -29,6 +29,8 @@ pub struct LedgerRegion {
     pub playback: PlaybackBoard,
     /// What waits for its frame.
     pub waiting: WaitingBoard,
+    /// The recording that is being made: its format and its file.
+    pub recording: NoteBoard,
     editions: [LogEntry; EDITIONS],
 }
 
@@ -109,6 +111,18 @@ pub struct WaitingBoard {
     leaving: AtomicU64,
     places: [LogEntry; WAITING_PLACES],
 }
+
+/// A line of text.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct NoteBoard {
+    digest: AtomicU64,
+    bytes: AtomicU64,
+    words: [AtomicU64; NOTE_WORDS],
+}
+
+/// A note is no longer than 1 KiB.
+const NOTE_WORDS: usize = 128;
 
 /// A piece of the shelf, and what is written there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -257,6 +271,38 @@ impl WaitingBoard {
     }
 }
 
+impl NoteBoard {
+    /// Notes a line, unless it is too long.
+    pub fn write(&self, line: &str) {
+        self.clear();
+        if line.len() > NOTE_WORDS * 8 {
+            return;
+        }
+        for (word, bytes) in self.words.iter().zip(line.as_bytes().chunks(8)) {
+            let mut padded = [0; 8];
+            padded[..bytes.len()].copy_from_slice(bytes);
+            word.store(u64::from_le_bytes(padded), Ordering::Relaxed);
+        }
+        self.bytes.store(line.len() as u64, Ordering::Relaxed);
+        self.digest.store(digest(line.as_bytes()), Ordering::Release);
+    }
+
+    /// The line, if there is one and it is whole.
+    pub fn read(&self) -> Option<String> {
+        let digest_of_it = self.digest.load(Ordering::Acquire);
+        let bytes = self.bytes.load(Ordering::Relaxed) as usize;
+        let words = self.words.iter().flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes());
+        let line: Vec<u8> = words.take(bytes).collect();
+        let is_whole = digest_of_it != 0 && digest(&line) == digest_of_it;
+        String::from_utf8(line).ok().filter(|_| is_whole)
+    }
+
+    /// Forgets it.
+    pub fn clear(&self) {
+        self.digest.store(0, Ordering::Release);
+    }
+}
+
 impl LedgerRegion {
     /// Notes an edition, in the place of the oldest.
     pub fn note_edition(&self, edition: &Edition) {
@@ -396,6 +442,24 @@ mod tests {
         assert_eq!(Edition::from_words(&words), Some(edition));
         words[3] ^= 1;
         assert_eq!(Edition::from_words(&words), None);
+    }
+
+    #[test]
+    fn a_note_is_read_whole_or_not_at_all() {
+        let board = NoteBoard {
+            digest: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            words: std::array::from_fn(|_| AtomicU64::new(0)),
+        };
+        assert_eq!(board.read(), None);
+        for line in ["f32 täke.wav", "", "a", &"x".repeat(1024)] {
+            board.write(line);
+            assert_eq!(board.read().as_deref(), Some(line));
+        }
+        board.words[9].store(0, Ordering::Relaxed);
+        assert_eq!(board.read(), None, "damaged");
+        board.write(&"x".repeat(1025));
+        assert_eq!(board.read(), None, "too long");
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub struct PlaybackBoard {
     pub next_block: AtomicU64,
     /// Frames handed out.
     pub frames: AtomicU64,
+    /// Whether the sound may begin or go on; until then there is silence, and nothing of it counts.
+    open: AtomicU32,
     /// The largest number of frames asked for at once.
     pub longest_period: AtomicU64,
     /// Blocks that no replica had.
@@ -68,8 +70,19 @@ impl PlaybackBoard {
         self.callback_frame.store(frame, Ordering::Release);
     }
 
-    /// Another device begins, with this block and this frame.
+    /// Whether the sound may go on.
+    pub fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire) != 0
+    }
+
+    /// The supervisor is there to seal what is played.
+    pub fn open(&self) {
+        self.open.store(1, Ordering::Release);
+    }
+
+    /// Another device begins, with this block and this frame, as soon as it is opened for it.
     pub fn begin(&self, next_block: BlockIndex, frame: u64) {
+        self.open.store(0, Ordering::Release);
         self.note_callback(0, 0);
         self.frames.store(frame, Ordering::Release);
         self.next_block.store(next_block, Ordering::Release);

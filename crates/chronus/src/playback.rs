@@ -151,6 +151,10 @@ impl Source for Playback {
     fn fill(&mut self, interleaved: &mut [f32]) {
         let _ban = AllocationBan::start();
         let board = &self.regions.ledger.playback;
+        if !board.is_open() {
+            // The device is still being started, by who has to seal what is played.
+            return interleaved.fill(0.0);
+        }
         let frames = (interleaved.len() / CHANNELS) as u64;
         board.longest_period.fetch_max(frames, Ordering::Relaxed);
         let before = self.selector.frames();
@@ -186,6 +190,9 @@ impl Source for Playback {
         let Regions { slots, ledger, .. } = self.regions.clone();
         let board = &ledger.playback;
         board.longest_period.fetch_max(frames as u64, Ordering::Relaxed);
+        while !board.is_open() && !give_up.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_micros(100));
+        }
         while !give_up.load(Ordering::Relaxed) {
             let bell = &slots.slots[self.awaited(last)].board.bell;
             let heard = bell.load(Ordering::Acquire);
@@ -205,6 +212,8 @@ impl Source for Playback {
     }
 
     fn position(&self) -> Option<u64> {
-        Some(self.selector.frames())
+        // Silence before the sound goes on is no part of the performance.
+        let is_open = self.regions.ledger.playback.is_open();
+        Some(if is_open { self.selector.frames() } else { 0 })
     }
 }

@@ -23,7 +23,7 @@ use crate::playback::Regions;
 use crate::run::read_patch;
 use crate::service;
 use crate::shelf::Plan;
-use crate::supervisor::{Beginning, Ears, Memory, Setup, Supervisor};
+use crate::supervisor::{Beginning, Ears, Memory, Setup, Supervisor, Unfinished};
 
 /// Runs an engine until it is told to end, as the supervisor that a keeper has started.
 ///
@@ -81,6 +81,9 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     tracing::info!("listening for OSC on udp://{address}");
     service::accompany(regions.ledger.clone(), device.describe())?;
     let rate_hz = f64::from(device.rate_hz());
+    // Absolute, so that players elsewhere can tell where their files are.
+    let recordings = std::path::absolute(&args.recordings)?;
+    let unfinished = Unfinished::find(&regions.ledger, &recordings);
     let setup = Setup {
         lead_blocks: args.lead,
         replicas: usize::from(args.replicas),
@@ -96,8 +99,8 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
         regions,
         keeper,
         line,
-        // Absolute, so that players elsewhere can tell where their files are.
-        recordings: std::path::absolute(&args.recordings)?,
+        unfinished,
+        recordings,
         record_format: args.record_format,
     };
     let ears = Ears { incoming, kick, end, replies };

@@ -49,6 +49,7 @@ use hindsight::Hindsight;
 pub use hindsight::Settled;
 use processes::{Processes, Seen};
 use recording::Recorder;
+pub use recording::Unfinished;
 use status::Figures;
 
 /// While something may be owed, a look at the workers is due at least this often.
@@ -84,6 +85,8 @@ pub struct Setup {
     pub recordings: PathBuf,
     /// How their samples are written.
     pub record_format: WavFormat,
+    /// The recording that another supervisor was making.
+    pub unfinished: Option<Unfinished>,
     /// Whether workers may be killed over OSC.
     pub allow_chaos: bool,
     /// Whether the device pulls without a clock.
@@ -224,6 +227,10 @@ impl Supervisor {
             recorder,
         };
         if is_taken_over {
+            if let Some(unfinished) = setup.unfinished {
+                let replies = supervisor.ears.replies.clone();
+                supervisor.recorder.go_on(unfinished, goes_on_at, replies, rate_hz);
+            }
             supervisor.take_in_workers();
         }
         Ok(supervisor)
@@ -276,6 +283,7 @@ impl Supervisor {
         if let Some(source) = self.source.take() {
             self.device.start(Box::new(source)).map_err(io::Error::other)?;
         }
+        self.regions.ledger.playback.open();
         self.regions.ledger.roster.playing.store(1, Ordering::Release);
         tracing::info!("playing to {}", self.device.describe());
         Ok(())

@@ -59,6 +59,7 @@ impl Supervisor {
         {
             tracing::error!("no snapshot can be kept: {error}; give the machine more memory");
         }
+        self.recorder.note(&self.regions.ledger);
         roster.turned_at_ns.store(clock::monotonic_ns(), Ordering::Release);
     }
 }
