@@ -157,4 +157,8 @@ impl Source for Tapped {
     fn consumed(&mut self) {
         self.source.consumed();
     }
+
+    fn is_ready(&mut self, frames: usize) -> bool {
+        self.source.is_ready(frames)
+    }
 }

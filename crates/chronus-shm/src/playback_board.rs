@@ -35,7 +35,7 @@ pub struct PlaybackBoard {
     pub refused: [AtomicU64; SLOTS],
     /// For each slot, blocks that were not those that most had.
     pub outvoted: [AtomicU64; SLOTS],
-    /// How many workers are at work.
+    /// The slots, as bits, of workers whose word counts.
     pub voters: AtomicU32,
     callback_ns: AtomicU64,
     callback_frame: AtomicU64,

@@ -8,17 +8,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::Duration;
 
 use chronus_engine::{Command, Patch};
 use chronus_replication::Entry;
 use chronus_replication::amendment::{Amendment, Change};
 use chronus_shm::command_log::{from_words, to_words};
-use rtrb::{Consumer, Producer, RingBuffer};
 use serde::{Deserialize, Serialize};
 
 const MAGIC: &[u8; 8] = b"CHRONUSJ";
@@ -37,10 +34,6 @@ const MARK_SCORE: u64 = 4;
 const MARK_RESUMED: u64 = 16;
 /// No score is longer.
 const SCORE_BYTES_MAX: u64 = 16 << 20;
-/// Records that may wait for the disk.
-const QUEUE: usize = 1 << 16;
-/// The writing thread looks for records this often.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// Why a journal can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -184,218 +177,83 @@ impl Journal {
     }
 }
 
-/// What a supervisor leaves that its journal may not have yet.
-#[derive(Debug)]
-pub struct Left {
-    /// Frames per second.
-    pub rate_hz: u32,
-    /// How many entries the log has.
-    pub log_position: u64,
-    /// Those that it still holds.
-    pub entries: Vec<Entry>,
-    /// How many amendments there are.
-    pub amended: u64,
-    /// Those that are still kept.
-    pub amendments: Vec<Amendment>,
-    /// The scores of edits among them, by number.
-    pub scores: Vec<(u32, Arc<Score>)>,
-    /// The frame that the sound had come to.
-    pub stopped_at: u64,
-    /// The frame at which it goes on.
-    pub goes_on_at: u64,
+/// What a journal begins with.
+///
+/// # Errors
+/// If the score can't be encoded.
+pub fn header(score: &Score, rate_hz: u32) -> io::Result<Vec<u8>> {
+    let score = postcard::to_allocvec(score).map_err(io::Error::other)?;
+    let mut header = MAGIC.to_vec();
+    for number in [VERSION, rate_hz, score.len() as u32] {
+        header.extend(number.to_le_bytes());
+    }
+    header.extend(score);
+    Ok(header)
 }
 
-/// What goes into the file.
+/// One record of a journal; a score is followed by its text.
 #[derive(Debug)]
-enum Record {
-    Entry(Entry),
+pub enum Record {
+    /// A command.
+    Command(Entry),
+    /// What was decided about a block after it was sealed.
+    Amendment(Amendment),
+    /// The score of the edit whose command comes next.
     Score(Arc<Score>),
+    /// So many frames have been played.
+    Reached(u64),
+    /// No replica had this block.
+    Gap(u64),
+    /// The supervisor died when the sound had come to the first frame; another went on at the second.
+    Resumed(u64, u64),
+    /// The performance has ended after so many frames.
+    End(u64),
 }
 
-/// Writes a journal from a thread of its own. Nothing here can hold up the caller: the queue is
-/// wait-free, and the thread looks into it by itself.
-#[derive(Debug)]
-pub struct JournalWriter {
-    records: Option<Producer<Record>>,
-    thread: Option<JoinHandle<()>>,
-    lost: u64,
-}
-
-impl JournalWriter {
-    /// Creates the file and writes its header.
-    ///
-    /// # Errors
-    /// If the file can't be created or written.
-    pub fn create(path: &Path, score: &Score, rate_hz: u32) -> io::Result<Self> {
-        let mut file = BufWriter::new(File::create(path)?);
-        let score = postcard::to_allocvec(score).map_err(io::Error::other)?;
-        file.write_all(MAGIC)?;
-        for number in [VERSION, rate_hz, score.len() as u32] {
-            file.write_all(&number.to_le_bytes())?;
-        }
-        file.write_all(&score)?;
-        file.flush()?;
-        Self::start(path, move || Ok(file))
-    }
-
-    /// Goes on with the journal that a supervisor has left which died: what it had not written yet comes from
-    /// the log. The file is read and mended aside, however long it is.
-    ///
-    /// # Errors
-    /// As the system says.
-    pub fn resume(path: &Path, left: Left) -> io::Result<Self> {
-        let file = path.to_owned();
-        Self::start(path, move || mend(&file, &left))
-    }
-
-    fn start(
-        path: &Path,
-        open: impl FnOnce() -> io::Result<BufWriter<File>> + Send + 'static,
-    ) -> io::Result<Self> {
-        let (records, mut queue) = RingBuffer::new(QUEUE);
-        let name = path.display().to_string();
-        let thread = std::thread::Builder::new().name("journal".into()).spawn(move || {
-            if let Err(error) = open().and_then(|file| write_records(&mut queue, file)) {
-                tracing::error!("journal {name}: {error}; the sound goes on without a journal");
-                // The queue is drained, so that the sender never sees it full.
-                while wait_for_records(&mut queue) {
-                    while queue.pop().is_ok() {}
-                }
+impl Record {
+    /// Appends the record to `bytes`.
+    pub fn encode(&self, bytes: &mut Vec<u8>) {
+        let mark = |kind: u64, frame: u64, value: u64| Entry {
+            sequence: MARK,
+            frame,
+            payload: [kind, value, 0, 0, 0],
+        };
+        let (entry, text) = match self {
+            Self::Command(entry) => (*entry, Vec::new()),
+            Self::Amendment(amendment) => {
+                (Entry { sequence: AMENDMENT, ..amendment.to_entry() }, Vec::new())
             }
-        })?;
-        Ok(Self { records: Some(records), thread: Some(thread), lost: 0 })
-    }
-
-    /// Notes a command.
-    pub fn command(&mut self, entry: &Entry) {
-        self.push(Record::Entry(*entry));
-    }
-
-    /// Notes what was decided about a block after it was sealed.
-    pub fn amendment(&mut self, amendment: &Amendment) {
-        self.push(Record::Entry(amendment_record(amendment)));
-    }
-
-    /// Notes the score of the edit whose command comes next.
-    pub fn score(&mut self, score: &Arc<Score>) {
-        self.push(Record::Score(score.clone()));
-    }
-
-    /// Notes how many frames have been played.
-    pub fn reached(&mut self, frames: u64) {
-        self.push(Record::Entry(mark(MARK_REACHED, frames, 0)));
-    }
-
-    /// Notes a block that no replica had.
-    pub fn gap(&mut self, block: u64) {
-        self.push(Record::Entry(mark(MARK_GAP, 0, block)));
-    }
-
-    /// Records that found the queue full.
-    pub fn lost(&self) -> u64 {
-        self.lost
-    }
-
-    /// Notes the end and closes the file.
-    pub fn finish(mut self, frames: u64) {
-        let Some(thread) = self.thread.take() else { return };
-        let end = mark(MARK_END, frames, 0);
-        // The end is worth waiting for, unless the thread itself has ended.
-        while let Some(records) = &mut self.records
-            && records.push(Record::Entry(end)).is_err()
-            && !records.is_abandoned()
-        {
-            std::thread::sleep(LOOK);
-        }
-        self.records = None;
-        let _ = thread.join();
-    }
-
-    fn push(&mut self, record: Record) {
-        let Some(records) = &mut self.records else { return };
-        if records.push(record).is_err() {
-            if self.lost == 0 {
-                tracing::error!("the disk is too slow for the journal; it will not replay");
+            Self::Score(score) => {
+                // Only a writer that fails can fail to encode, and memory does not.
+                let text = postcard::to_allocvec(&**score).unwrap_or_default();
+                (mark(MARK_SCORE, 0, text.len() as u64), text)
             }
-            self.lost += 1;
-        }
+            Self::Reached(frames) => (mark(MARK_REACHED, *frames, 0), Vec::new()),
+            Self::Gap(block) => (mark(MARK_GAP, 0, *block), Vec::new()),
+            Self::Resumed(stopped, goes_on) => (mark(MARK_RESUMED, *goes_on, *stopped), Vec::new()),
+            Self::End(frames) => (mark(MARK_END, *frames, 0), Vec::new()),
+        };
+        bytes.extend(to_words(&entry).iter().flat_map(|word| word.to_le_bytes()));
+        bytes.extend(text);
     }
 }
 
-fn amendment_record(amendment: &Amendment) -> Entry {
-    Entry { sequence: AMENDMENT, ..amendment.to_entry() }
+/// What is whole of a journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whole {
+    /// So many bytes.
+    pub bytes: u64,
+    /// The number of the command that comes next.
+    pub commands: u64,
+    /// The number of the amendment that comes next.
+    pub amendments: u64,
 }
 
-fn mark(kind: u64, frames: u64, block: u64) -> Entry {
-    Entry { sequence: MARK, frame: frames, payload: [kind, block, 0, 0, 0] }
-}
-
-/// Sleeps until there are records; false once there will be none any more.
-fn wait_for_records(queue: &mut Consumer<Record>) -> bool {
-    while queue.is_empty() {
-        // Whoever abandons the queue has pushed all that it ever will.
-        if queue.is_abandoned() {
-            return !queue.is_empty();
-        }
-        std::thread::sleep(LOOK);
-    }
-    true
-}
-
-fn write_records(queue: &mut Consumer<Record>, mut file: BufWriter<File>) -> io::Result<()> {
-    while wait_for_records(queue) {
-        while let Ok(record) = queue.pop() {
-            match record {
-                Record::Entry(entry) => write_entry(&mut file, &entry)?,
-                Record::Score(score) => write_score(&mut file, &score)?,
-            }
-        }
-        file.flush()?;
-    }
-    file.get_ref().sync_data()
-}
-
-/// Cuts off what is torn, and adds what is missing.
-fn mend(path: &Path, left: &Left) -> io::Result<BufWriter<File>> {
-    let (end, written, amended) = whole_part(path, left.rate_hz)?;
-    if written > left.log_position || amended > left.amended {
-        return Err(io::Error::other("it is not the journal of this performance"));
-    }
-    let mut file = File::options().write(true).open(path)?;
-    file.set_len(end)?;
-    file.seek(SeekFrom::End(0))?;
-    let mut file = BufWriter::new(file);
-    let mut missing = left.entries.iter().filter(|entry| entry.sequence >= written).peekable();
-    let first = missing.peek().map_or(left.log_position, |entry| entry.sequence);
-    let mut amendments = left.amendments.iter().filter(|it| it.number >= amended).peekable();
-    let first_amendment = amendments.peek().map_or(left.amended, |it| it.number);
-    if first > written || first_amendment > amended {
-        return Err(io::Error::other(format!(
-            "it ends before command {written}, and the log remembers only from {first} on"
-        )));
-    }
-    for entry in missing {
-        // An edit is based on what was decided before about others.
-        while let Some(amendment) = amendments.next_if(|it| it.block < entry.block()) {
-            write_entry(&mut file, &amendment_record(amendment))?;
-        }
-        if let Some(number) = edit_number(entry)
-            && let Some((_, score)) = left.scores.iter().find(|(of, _)| *of == number)
-        {
-            write_score(&mut file, score)?;
-        }
-        write_entry(&mut file, entry)?;
-    }
-    for amendment in amendments {
-        write_entry(&mut file, &amendment_record(amendment))?;
-    }
-    write_entry(&mut file, &mark(MARK_RESUMED, left.goes_on_at, left.stopped_at))?;
-    file.flush()?;
-    Ok(file)
-}
-
-/// How many bytes of a journal are whole, and the numbers of the command and of the amendment that come next.
-fn whole_part(path: &Path, rate_hz: u32) -> io::Result<(u64, u64, u64)> {
+/// How much of a journal is whole, which was written at this rate.
+///
+/// # Errors
+/// If it is another, or no journal at all.
+pub fn whole_part(path: &Path, rate_hz: u32) -> io::Result<Whole> {
     let not_ours = || io::Error::other("it is not the journal of this performance");
     let mut file = BufReader::new(File::open(path)?);
     let mut head = [0_u8; 20];
@@ -407,7 +265,7 @@ fn whole_part(path: &Path, rate_hz: u32) -> io::Result<(u64, u64, u64)> {
     }
     read_score(&mut file, u64::from(number(16))).ok_or_else(not_ours)?;
     let mut position = 20 + u64::from(number(16));
-    let (mut end, mut next, mut amended) = (position, 0, 0);
+    let mut whole = Whole { bytes: position, commands: 0, amendments: 0 };
     let mut record = [0_u8; RECORD_BYTES];
     while file.read_exact(&mut record).is_ok()
         && let Some(entry) = from_bytes(&record)
@@ -423,22 +281,12 @@ fn whole_part(path: &Path, rate_hz: u32) -> io::Result<(u64, u64, u64)> {
         }
         match entry.sequence {
             MARK => {}
-            AMENDMENT => amended += 1,
-            sequence => next = sequence + 1,
+            AMENDMENT => whole.amendments += 1,
+            sequence => whole.commands = sequence + 1,
         }
-        end = position;
+        whole.bytes = position;
     }
-    Ok((end, next, amended))
-}
-
-fn write_score(file: &mut BufWriter<File>, score: &Score) -> io::Result<()> {
-    let bytes = postcard::to_allocvec(score).map_err(io::Error::other)?;
-    write_entry(file, &mark(MARK_SCORE, 0, bytes.len() as u64))?;
-    file.write_all(&bytes)
-}
-
-fn write_entry(file: &mut BufWriter<File>, entry: &Entry) -> io::Result<()> {
-    to_words(entry).iter().try_for_each(|word| file.write_all(&word.to_le_bytes()))
+    Ok(whole)
 }
 
 fn read_score(file: &mut impl Read, bytes: u64) -> Option<Score> {
@@ -450,7 +298,8 @@ fn read_score(file: &mut impl Read, bytes: u64) -> Option<Score> {
     postcard::from_bytes(&score).ok()
 }
 
-fn edit_number(entry: &Entry) -> Option<u32> {
+/// The number of the edit that an entry calls for.
+pub fn edit_number(entry: &Entry) -> Option<u32> {
     match Command::decode(entry.payload) {
         Ok(Command::Edit { number }) => Some(number),
         _ => None,
@@ -465,6 +314,7 @@ fn from_bytes(bytes: &[u8; RECORD_BYTES]) -> Option<Entry> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal_writer::JournalWriter;
 
     #[test]
     fn a_journal_is_read_as_written_and_up_to_where_it_was_cut() {
@@ -506,62 +356,6 @@ mod tests {
     fn score_of(patch: &Patch) -> Score {
         let text = patch.text().to_owned();
         Score { text, folder: PathBuf::from("songs"), recordings: vec![("a.wav".into(), 7)] }
-    }
-
-    #[test]
-    fn a_journal_that_was_left_torn_is_mended_from_the_log() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let path = folder.path().join("d.journal");
-        let score = score_of(&Patch::first());
-        let edited = Arc::new(Score {
-            text: score.text.replace("gain = 0.5", "gain = 0.25"),
-            ..score.clone()
-        });
-        let entry = |sequence: u64| Entry {
-            sequence,
-            frame: sequence,
-            payload: if sequence == 2 {
-                Command::Edit { number: 1 }.encode()
-            } else {
-                [4, 0, 0, 0, 0]
-            },
-        };
-        let withheld = Change::Withhold { sequence: 1 };
-        let amendment = Amendment { number: 0, block: 0, change: withheld };
-        let write = |entries: u64| {
-            let mut writer = JournalWriter::create(&path, &score, 48_000).expect("create");
-            for sequence in 0..entries {
-                if sequence == 2 {
-                    writer.score(&edited);
-                }
-                writer.command(&entry(sequence));
-            }
-            writer.amendment(&amendment);
-            drop(writer.records.take());
-            writer.thread.take().expect("a thread").join().expect("it ends");
-            std::fs::read(&path).expect("bytes")
-        };
-        let (two, whole) = (write(2).len() - 64, write(4));
-        for cut in (two - 64..whole.len()).step_by(97) {
-            std::fs::write(&path, &whole[..cut]).expect("cut");
-            let left = Left {
-                rate_hz: 48_000,
-                log_position: 4,
-                entries: (1..4).map(entry).collect(),
-                scores: vec![(1, edited.clone())],
-                amended: 1,
-                amendments: vec![amendment],
-                stopped_at: 100,
-                goes_on_at: 128,
-            };
-            JournalWriter::resume(&path, left).expect("resume").finish(640);
-            let journal = Journal::read(&path).expect("read");
-            let entries: Vec<_> = (0..4).map(entry).collect();
-            assert_eq!(journal.entries, entries, "cut at {cut} of {}", whole.len());
-            assert_eq!((journal.edits.len(), journal.complete), (1, true));
-            assert_eq!(journal.amendments, [amendment]);
-            assert_eq!((journal.resumptions, journal.frames), (vec![(100, 128)], 640));
-        }
     }
 
     #[test]

@@ -21,7 +21,8 @@ use chronus_shm::control_board::seal_of;
 use chronus_shm::ledger::{Edition, Piece, digest};
 use chronus_shm::settlement::AMENDMENTS;
 
-use crate::journal::{Left, Score};
+use crate::journal::{Score, edit_number};
+use crate::journal_writer::Left;
 use crate::playback::Regions;
 use crate::shelf::{Plan, Shelf};
 use crate::snapshot::{self, Snapshot};
@@ -490,12 +491,5 @@ impl Reading<'_> {
     fn piece(&self, piece: Piece) -> Option<Vec<u8>> {
         let bytes = self.shelf.read_at(piece.offset as usize, piece.bytes as usize).ok()?;
         (digest(&bytes) == piece.digest).then_some(bytes)
-    }
-}
-
-fn edit_number(entry: &Entry) -> Option<u32> {
-    match Command::decode(entry.payload) {
-        Ok(Command::Edit { number }) => Some(number),
-        _ => None,
     }
 }

@@ -13,7 +13,7 @@ use chronus_os::memfd::Memfd;
 use chronus_os::wake::{Kick, wait_on};
 use chronus_output::Source;
 use chronus_replication::amendment::version;
-use chronus_replication::selector::{Counts, Read, Selected, Selector, Slots};
+use chronus_replication::selector::{Counts, Read, Selected, Selector, Slots, VOTERS};
 use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, CHANNELS, SLOTS, Slot};
 use chronus_shm::block_ring;
 use chronus_shm::control_board::{LogRegion, seal_of};
@@ -50,8 +50,8 @@ impl Slots for Admitted<'_> {
         self.0.log.board.primary()
     }
 
-    fn voters(&self) -> usize {
-        self.0.ledger.playback.voters.load(Ordering::Relaxed) as usize
+    fn has_vote(&self, slot: Slot) -> bool {
+        self.0.ledger.playback.voters.load(Ordering::Relaxed) >> slot & 1 == 1
     }
 
     fn amendments(&self) -> u64 {
@@ -108,9 +108,19 @@ impl Playback {
         board.begin(selector.next_block(), selector.frames());
         Self { selector, regions, gaps, kick, scratch }
     }
-}
 
-impl Playback {
+    /// The block that so many frames end in, if it has not been taken yet. The supervisor is told, through the
+    /// longest period, how far to seal ahead.
+    fn last_to_take(&self, frames: usize) -> Option<BlockIndex> {
+        let end = self.selector.frames() + frames.max(1) as u64;
+        let last = (end - 1) / BLOCK_FRAMES as u64;
+        let is_due = last >= self.selector.next_block();
+        is_due.then(|| {
+            self.regions.ledger.playback.longest_period.fetch_max(frames as u64, Ordering::Relaxed);
+            last
+        })
+    }
+
     /// Whose bell to sleep on for a block: the primary's, or that of a voter who has not had it.
     fn awaited(&self, block: BlockIndex) -> Slot {
         let board = &self.regions.log.board;
@@ -133,14 +143,17 @@ impl Playback {
     /// two have the same or nobody else will have it.
     fn is_decided(&mut self, block: BlockIndex) -> bool {
         let admitted = Admitted(&self.regions);
-        let (amendments, is_vote) = (admitted.amendments(), admitted.voters() >= 3);
+        let amendments = admitted.amendments();
+        let is_vote = (0..SLOTS).filter(|slot| admitted.has_vote(*slot)).count() >= VOTERS;
         let mut hashes = ArrayVec::<u64, SLOTS>::new();
         for slot in 0..SLOTS {
             if let Read::Taken(hash) = admitted.read(slot, block, amendments, &mut self.scratch) {
                 if !is_vote || hashes.contains(&hash) {
                     return true;
                 }
-                hashes.push(hash);
+                if admitted.has_vote(slot) {
+                    hashes.push(hash);
+                }
             }
         }
         !hashes.is_empty() && !(0..SLOTS).any(|slot| self.owes(slot, block))
@@ -182,14 +195,9 @@ impl Source for Playback {
     }
 
     fn wait(&mut self, frames: usize, give_up: &AtomicBool) {
-        let end = self.selector.frames() + frames.max(1) as u64;
-        let last = (end - 1) / BLOCK_FRAMES as u64;
-        if last < self.selector.next_block() {
-            return;
-        }
+        let Some(last) = self.last_to_take(frames) else { return };
         let Regions { slots, ledger, .. } = self.regions.clone();
         let board = &ledger.playback;
-        board.longest_period.fetch_max(frames as u64, Ordering::Relaxed);
         while !board.is_open() && !give_up.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_micros(100));
         }
@@ -205,6 +213,11 @@ impl Source for Playback {
             }
             wait_on(bell, heard, Some(Duration::from_millis(1)));
         }
+    }
+
+    fn is_ready(&mut self, frames: usize) -> bool {
+        let _ban = AllocationBan::start();
+        self.last_to_take(frames).is_none_or(|last| self.is_decided(last))
     }
 
     fn consumed(&mut self) {

@@ -48,7 +48,8 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     let regions = Regions::map(&log, &slots, &ledger)?;
     let found = legacy::find(&regions, &ledger, &shelf);
     found.say();
-    let device = chronus_output::connect(&args.output, &device_options(args, &found))?;
+    let device =
+        chronus_output::connect(&args.output, &device_options(args, &found, kick.try_clone()?))?;
     if let Some(note) = device.note() {
         tracing::warn!("{note}");
     }
@@ -69,7 +70,7 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
             begin(args, start, ruin.remains, &kick)?
         }
     };
-    let port = osc_server::Port::new(port);
+    let port = osc_server::Port::new(port)?;
     let address = port.address()?;
     let replies = port.replies()?;
     let directory = patcher.directory();
@@ -77,7 +78,7 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     if let Some(path) = args.patch.as_ref().filter(|_| args.watch) {
         patcher::watch::watch(path.clone(), patches.clone())?;
     }
-    let incoming = port.serve(directory, patches, kick.try_clone()?)?;
+    let inbox = port.serve(directory, patches, kick.try_clone()?)?;
     tracing::info!("listening for OSC on udp://{address}");
     service::accompany(regions.ledger.clone(), device.describe())?;
     let rate_hz = f64::from(device.rate_hz());
@@ -103,7 +104,7 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
         recordings,
         record_format: args.record_format,
     };
-    let ears = Ears { incoming, kick, end, replies };
+    let ears = Ears { inbox, kick, end, replies };
     let mut supervisor = Supervisor::new(setup, ears, device).map_err(|error| {
         format!("can't set the engine up: {error}; is the journal's folder writable?")
     })?;
@@ -179,7 +180,7 @@ fn set_aside(journal: Option<&Path>) -> std::io::Result<()> {
     Ok(())
 }
 
-fn device_options(args: &RunArgs, found: &Found) -> Options {
+fn device_options(args: &RunArgs, found: &Found, kick: Kick) -> Options {
     let free_run = args.free_run;
     let played_hz = match found {
         Found::Legacy(legacy) => Some(legacy.journal.rate_hz),
@@ -199,6 +200,7 @@ fn device_options(args: &RunArgs, found: &Found) -> Options {
                 let _ = sched::set_fifo(priority::AUDIO);
             }
         })),
+        on_news: Some(Arc::new(move || kick.raise())),
         ..Options::default()
     }
 }

@@ -411,7 +411,7 @@ fn the_sound_is_back_soon_on_jack() {
         std::thread::sleep(Duration::from_millis(20));
     }
     let environment = [("JACK_DEFAULT_SERVER", name.as_str())];
-    let engine = Engine::start_to("jack", &["--capture", "a.wav"], &environment);
+    let engine = Engine::launch(&["--output", "jack", "--capture", "a.wav"], &environment, None);
     engine.send("/gate/adsr", &["on"]);
     engine.play_on(200);
     for kill in 1..=3 {
@@ -430,9 +430,8 @@ fn a_recording_goes_on_in_another_file() {
     engine.wait_for("a recording", |status| status["recording"]["frames"].as_u64() > Some(0));
     engine.play_on(200);
     kill_supervisor(&engine);
-    let status = engine.wait_for("the recording", |status| {
-        status["recording"]["frames"].as_u64() > Some(0)
-    });
+    let status =
+        engine.wait_for("the recording", |status| status["recording"]["frames"].as_u64() > Some(0));
     let first = engine.folder.path().join("recordings/take.wav");
     let second = engine.folder.path().join("recordings/take-2.wav");
     assert_eq!(status["recording"]["file"], second.display().to_string());

@@ -81,7 +81,7 @@ impl Supervision {
     }
 
     /// A worker came to grief at `crumb`, of its own doing. If nobody survived that block, and what is to
-    /// blame has not been put aside for it before, it is now.
+    /// blame has not been put aside for it before, it is now. So the blocks of amendments ascend.
     pub(super) fn blame(
         &mut self,
         slot: Slot,
@@ -96,11 +96,9 @@ impl Supervision {
             return;
         }
         let block = crumb.block;
-        let survived = |other: &Slot| self.is_live(*other) && view.rendered[*other] > block;
-        let anybody_survived = (0..SLOTS).filter(|other| *other != slot).any(|o| survived(&o));
         // A crumb of another block is one that the worker itself has overwritten.
         if view.rendered[slot] != block
-            || anybody_survived
+            || self.survived > block
             || self.grief.amended == Some((block, culprit))
         {
             return;

@@ -361,6 +361,17 @@ fn the_innocent_are_not_blamed() {
 }
 
 #[test]
+fn a_block_that_the_dead_survived_has_no_culprit() {
+    let mut world = World::new(2);
+    let crumb = in_module(&mut world, 1, 7);
+    world.rendered[0] += 3;
+    world.send(exited(0, Death::Killed));
+    let died = Event::Exited { slot: 1, death: Death::OfItself(Cause::Signal(11)), crumb };
+    let actions = world.send(died);
+    assert!(!actions.iter().any(|a| matches!(a, Action::Amend { .. })), "{actions:?}");
+}
+
+#[test]
 fn a_plan_that_kills_who_prepares_it_is_withdrawn() {
     let mut world = World::new(2);
     let crumb = Crumb { block: 20, place: Place::Preparing(3) };
@@ -390,19 +401,27 @@ fn two_that_are_busy_in_the_same_module_are_enough_to_blame_it() {
 }
 
 #[test]
-fn two_that_use_no_time_are_stopped_and_blame_nobody_unless_in_the_same_module() {
-    for same in [false, true] {
+fn two_that_use_no_time_are_stopped_and_blame_nobody_unless_they_are_at_the_same() {
+    let (module, command) = (Place::Module, |sequence| Place::Command { sequence });
+    for (places, same) in [
+        ([module(7), module(8)], false),
+        ([module(7), module(7)], true),
+        ([command(3), command(4)], false),
+        ([command(3), command(3)], true),
+        ([Place::Elsewhere, Place::Elsewhere], false),
+    ] {
         let mut world = World::new(2);
         world.run(10);
         world.stuck = [true; SLOTS];
         let mut actions = Vec::new();
         for _ in 0..40 {
-            in_module(&mut world, 0, 7);
-            in_module(&mut world, 1, if same { 7 } else { 8 });
+            for (slot, place) in places.into_iter().enumerate() {
+                world.crumbs[slot] = Crumb { block: world.rendered[slot], place };
+            }
             actions.extend(world.run(1));
         }
         let amends = actions.iter().any(|a| matches!(a, Action::Amend { .. }));
-        assert_eq!(amends, same, "{actions:?}");
+        assert_eq!(amends, same, "{places:?}: {actions:?}");
     }
 }
 
@@ -486,7 +505,8 @@ fn another_supervision_goes_on_with_those_who_are_there() {
     assert!(world.supervision.is_redundant() && world.supervision.has_begun());
     assert!(actions.iter().any(|action| matches!(action, Action::Promote(_))));
     assert_eq!(spawned(&actions), 0);
-    let killed = actions.iter().any(|action| matches!(action, Action::Fence(slot) if *slot < SLOTS));
+    let killed =
+        actions.iter().any(|action| matches!(action, Action::Fence(slot) if *slot < SLOTS));
     assert!(!killed, "{actions:?}");
 }
 

@@ -13,7 +13,7 @@ use chronus_shm::region::View;
 
 use super::edits::Edits;
 use super::hindsight::{Hindsight, Settled};
-use crate::journal::JournalWriter;
+use crate::journal_writer::JournalWriter;
 use crate::legacy::{Legacy, Revision};
 use crate::patcher::{Edit, First, Line};
 use crate::playback::Regions;
@@ -97,12 +97,21 @@ impl Beginning {
             Self::TakenOver(legacy) => {
                 let legacy = *legacy;
                 let snapshot = Snapshot::of(&legacy.settled, legacy.amendments, rate_hz);
-                let resume = |path| JournalWriter::resume(path, legacy.journal);
+                let resume = |path: &Path| {
+                    let resumed = JournalWriter::resume(path, legacy.journal);
+                    let say = |error: &io::Error| {
+                        tracing::error!(
+                            "journal {}: {error}; the sound goes on without a journal",
+                            path.display()
+                        );
+                    };
+                    resumed.inspect_err(say).ok()
+                };
                 let under_way = legacy
                     .under_way
                     .map(|(revision, is_ordered)| (edit_under_way(revision), is_ordered));
                 Ok(Begins {
-                    journal: journal.map(resume).transpose()?,
+                    journal: journal.and_then(resume),
                     snapshots: Snapshots::begin(ledger, &snapshot)?,
                     hindsight: Hindsight::new(
                         legacy.settled,

@@ -11,7 +11,7 @@ use chronus_shm::ledger::Edition;
 
 use super::Supervisor;
 use super::hindsight::Hindsight;
-use crate::journal::JournalWriter;
+use crate::journal_writer::JournalWriter;
 use crate::patcher::{Answer, Ask, Edit, Line};
 use crate::shelf::Plan;
 

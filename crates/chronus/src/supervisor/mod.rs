@@ -3,6 +3,8 @@
 
 mod begin;
 mod blame;
+mod clocks;
+mod device;
 mod edits;
 mod events;
 mod hindsight;
@@ -24,25 +26,30 @@ use chronus_engine::{Command, Controls};
 use chronus_os::memfd::Memfd;
 use chronus_os::wake::{Kick, Ticker, poll_readable, wake_all};
 use chronus_os::{clock, confine, sched};
+use chronus_osc::Value;
 use chronus_output::{Device, WavFormat};
 use chronus_replication::command_sequencer::CommandSequencer;
 use chronus_replication::device_clock::DeviceClock;
 use chronus_replication::divergence::DivergenceDetector;
+use chronus_replication::selector::VOTERS;
 use chronus_replication::supervision::{self, Action, Event, Supervision};
 use chronus_replication::{BLOCK_FRAMES, PLACES, SLOTS, Slot};
 use chronus_shm::block_ring::{RING_BLOCKS, hash_of};
 use chronus_shm::command_log::{LOG_ENTRIES, LogWriter};
 use chronus_shm::control_board::SEALS;
 
-use crate::journal::JournalWriter;
-use crate::osc_server::{Incoming, Replies};
+use crate::journal_writer::JournalWriter;
+use crate::osc_server::{Inbox, Replies};
 use crate::patcher::Line;
 use crate::playback::{Playback, Regions};
+use crate::refusals::Refusals;
 use crate::shelf::Plan;
 use crate::snapshot::Snapshots;
 pub use begin::Beginning;
 use begin::Noted;
 use blame::Blame;
+use clocks::ClockWatch;
+use device::DeviceWatch;
 use edits::{Edits, Sealed};
 use events::Listeners;
 use hindsight::Hindsight;
@@ -115,7 +122,7 @@ struct Settings {
 /// What the supervisor listens to.
 pub struct Ears {
     /// What came in over OSC.
-    pub incoming: rtrb::Consumer<Incoming>,
+    pub inbox: Inbox,
     /// Raised by whoever has something for the supervisor.
     pub kick: Kick,
     /// Readable once SIGTERM has come.
@@ -154,9 +161,11 @@ pub struct Supervisor {
     journal: Option<JournalWriter>,
     recorder: Recorder,
     figures: Figures,
+    refusals: Refusals,
     ticker: Ticker,
     journal_mark_ns: u64,
-    device_lost: bool,
+    device_watch: DeviceWatch,
+    clock_watch: ClockWatch,
     /// SIGTERM has come.
     end_asked: bool,
     source: Option<Playback>,
@@ -204,9 +213,11 @@ impl Supervisor {
             processes: Processes::new(setup.memory, ledger, setup.keeper, shelf),
             device_clock: DeviceClock::new(rate_hz),
             figures: Figures::new(regions.ledger.keeper.began_at_ns.load(Ordering::Acquire)),
+            refusals: Refusals::default(),
             ticker: Ticker::new(TICK)?,
             journal_mark_ns: 0,
-            device_lost: false,
+            device_watch: DeviceWatch::default(),
+            clock_watch: ClockWatch::default(),
             end_asked: false,
             source: Some(source),
             setup: Settings {
@@ -266,6 +277,7 @@ impl Supervisor {
         self.keep_journal(now_ns);
         self.keep_ledger();
         self.watch_device();
+        self.watch_clocks(now_ns);
     }
 
     /// The device starts when all replicas are there, or after two seconds with what there is; at once if it
@@ -342,7 +354,8 @@ impl Supervisor {
         let ahead = (self.setup.lead_blocks + extra).min(RING_BLOCKS as u64 - 16);
         let (slowest_entry, slowest_block) = self.slowest_reader();
         let target = (self.regions.ledger.playback.next_block.load(Ordering::Acquire) + ahead)
-            .min(slowest_block + SEALS as u64 - 16);
+            .min(slowest_block + SEALS as u64 - 16)
+            .min(self.slowest_worker() + RING_BLOCKS as u64 - 16);
         let board = &self.regions.log.board;
         let before = self.sequencer.next_block();
         while self.sequencer.next_block() < target {
@@ -365,6 +378,14 @@ impl Supervisor {
         if self.sequencer.next_block() != before {
             self.ring();
         }
+    }
+
+    /// How far the slowest worker is. Without a clock the others wait for it before they overwrite what it is
+    /// to be compared with; with one it is fenced long before.
+    fn slowest_worker(&self) -> u64 {
+        let at_work = (0..SLOTS).filter(|slot| self.supervision.is_live(*slot));
+        let rendered = at_work.map(|slot| self.regions.slots.slots[slot].board.rendered());
+        rendered.min().unwrap_or(u64::MAX / 2)
     }
 
     /// The log position and the block before which no worker will ever look back.
@@ -410,9 +431,11 @@ impl Supervisor {
         for action in actions {
             self.act(action, now_ns);
         }
-        let voters = (0..SLOTS).filter(|slot| self.supervision.is_live(*slot)).count();
-        self.regions.ledger.playback.voters.store(voters as u32, Ordering::Relaxed);
-        self.regions.log.board.set_voting(voters >= 3);
+        let has_vote =
+            |slot: &Slot| self.supervision.is_live(*slot) && self.divergence.has_vote(*slot);
+        let voters = (0..SLOTS).filter(has_vote).fold(0_u32, |voters, slot| voters | 1 << slot);
+        self.regions.ledger.playback.voters.store(voters, Ordering::Relaxed);
+        self.regions.log.board.set_voting(voters.count_ones() as usize >= VOTERS);
     }
 
     /// What the boards say, and which checkpoints are of use.
@@ -458,7 +481,10 @@ impl Supervisor {
                 }
                 self.figures.promoted(clock::monotonic_ns());
             }
-            Action::Admit { slot, number } => self.regions.ledger.playback.admit(slot, number),
+            Action::Admit { slot, number } => {
+                self.regions.ledger.playback.admit(slot, number);
+                self.divergence.forget(slot);
+            }
             Action::Disown(slot) => self.regions.ledger.playback.disown(slot),
             Action::Fence(slot) => self.processes.fence(slot),
             Action::Fork { forker, into, number } => {
@@ -522,23 +548,15 @@ impl Supervisor {
                 journal.gap(block);
             }
         }
+        if let Some(news) = self.journal.as_mut().and_then(JournalWriter::news) {
+            let reason = news.reason.unwrap_or_default();
+            self.tell("journal", &[Value::Text(news.state.to_owned()), Value::Text(reason)]);
+        }
         if let Some(journal) = &mut self.journal
             && now_ns >= self.journal_mark_ns + 1_000_000_000
         {
             self.journal_mark_ns = now_ns;
             journal.reached(self.regions.ledger.playback.frames.load(Ordering::Acquire));
-        }
-    }
-
-    fn watch_device(&mut self) {
-        if self.device_lost {
-            return;
-        }
-        if self.figures.time_for_device_check(clock::monotonic_ns())
-            && let Some(why) = self.device.stats().lost
-        {
-            self.device_lost = true;
-            tracing::error!("the audio device is lost: {why}");
         }
     }
 

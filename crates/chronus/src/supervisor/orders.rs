@@ -18,7 +18,7 @@ impl Supervisor {
     /// Takes what has come in over OSC.
     pub(super) fn take_orders(&mut self, now_ns: u64) {
         for _ in 0..MOST_IN_A_TURN {
-            let Ok(incoming) = self.ears.incoming.pop() else { break };
+            let Some(incoming) = self.ears.inbox.next() else { break };
             match &incoming.request {
                 Request::Command(Command::Enable { module }) => {
                     self.enable(&incoming, *module, now_ns);
@@ -46,6 +46,7 @@ impl Supervisor {
                 Request::Record(record) => self.take_record(&incoming, record),
                 _ => {}
             }
+            self.ears.inbox.give_back(incoming);
         }
     }
 
@@ -57,7 +58,10 @@ impl Supervisor {
             commands.try_for_each(|command| self.sequencer.submit(frame, command.encode()))
         });
         if let Err(busy) = ordered {
-            self.ears.replies.fail(&incoming.address, &busy.to_string(), incoming.from);
+            self.ears.replies.counts.busy.fetch_add(1, Ordering::Relaxed);
+            if self.refusals.is_due(incoming.from, clock::monotonic_ns()) {
+                self.ears.replies.fail(&incoming.address, &busy.to_string(), incoming.from);
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use chronus_os::{clock, crash, spawn};
 use chronus_replication::blame::{Cause, Crumb};
 use chronus_replication::restart::Death;
 use chronus_replication::supervision::{Event, View};
-use chronus_replication::{BlockIndex, PLACES, Slot};
+use chronus_replication::{BlockIndex, PLACES, SLOTS, Slot};
 use chronus_shm::ledger::{ForkUnderWay, LedgerRegion, Member, Obituary};
 use chronus_shm::region;
 use chronus_shm::status_board::ForkAnswer;
@@ -299,7 +299,9 @@ fn exited(slot: Slot, obituary: Obituary, regions: &Regions) -> Event {
     let why = crash.map_or_else(|| exit.to_string(), |crash| format!("ended by {crash}"));
     let own_doing = crash::is_own_doing(exit, crash);
     let blame = if own_doing { "its own doing" } else { "blames nobody" };
-    tracing::debug!("worker {} in slot {slot} {why}; {blame}", obituary.pid);
+    if slot < SLOTS {
+        tracing::info!("worker {} in slot {slot} {why}; {blame}", obituary.pid);
+    }
     let death = match (crash.map(|crash| crash.signal), exit) {
         _ if !own_doing => Death::Killed,
         (Some(signal), _) | (None, Exit::Signal(signal)) => Death::OfItself(Cause::Signal(signal)),

@@ -9,7 +9,9 @@ use chronus_replication::{PLACES, SLOTS, Slot};
 use serde::Serialize;
 
 use super::Supervisor;
+use super::device::DeviceStatus;
 use super::recording::RecordStatus;
+use crate::journal_writer::{JournalStatus, JournalWriter};
 
 /// Durations in microseconds: how many, the last, the median and the largest of the recent ones.
 #[derive(Clone, Debug, Default)]
@@ -101,7 +103,6 @@ pub struct Figures {
     pub resumed_after_ms: f64,
     /// Times that nobody was left and a checkpoint took over.
     pub thaws: u64,
-    device_checked_ns: u64,
     gaps_told: (u64, u64),
 }
 
@@ -129,7 +130,6 @@ impl Figures {
             divergences: 0,
             resumed_after_ms: 0.0,
             thaws: 0,
-            device_checked_ns: 0,
             gaps_told: (0, 0),
         }
     }
@@ -232,15 +232,6 @@ impl Figures {
         }
         due
     }
-
-    /// Whether the device should be asked how it is: four times a second.
-    pub fn time_for_device_check(&mut self, now_ns: u64) -> bool {
-        let due = now_ns >= self.device_checked_ns + 250_000_000;
-        if due {
-            self.device_checked_ns = now_ns;
-        }
-        due
-    }
 }
 
 /// One replica.
@@ -297,6 +288,8 @@ pub struct Status {
     pub delay_frames: u64,
     pub uptime_s: f64,
     pub output: String,
+    /// Whether it plays.
+    pub device: DeviceStatus,
     pub realtime: bool,
     pub gaps: u64,
     pub gap_blocks: u64,
@@ -326,11 +319,17 @@ pub struct Status {
     pub late_commands: u64,
     pub refused_commands: u64,
     pub put_off_commands: u64,
+    /// Commands that wait for their frame.
+    pub waiting_commands: u64,
     pub osc_packets: u64,
     pub osc_failed: u64,
     pub osc_clamped: u64,
     pub osc_busy: u64,
-    pub journal_lost: u64,
+    /// Packets that the kernel had no room for.
+    pub osc_lost: u64,
+    pub journal: JournalStatus,
+    /// Lines of the log that found no room.
+    pub log_lost: u64,
     pub detection: Summary,
     pub promotion: Summary,
     pub redundancy: Summary,
@@ -423,6 +422,7 @@ impl Supervisor {
             delay_frames: self.delay_frames(),
             uptime_s: now_ns.saturating_sub(figures.started_ns) as f64 / 1e9,
             output: self.device.describe(),
+            device: self.device_watch.status(now_ns),
             realtime: self.realtime,
             gaps: load(&shared.gaps),
             gap_blocks: load(&shared.gap_blocks),
@@ -450,11 +450,14 @@ impl Supervisor {
             late_commands: commands.late,
             refused_commands: commands.refused,
             put_off_commands: commands.put_off,
+            waiting_commands: self.sequencer.waiting() as u64,
             osc_packets: load(&port.packets),
             osc_failed: load(&port.failed),
             osc_clamped: load(&port.clamped),
             osc_busy: load(&port.busy),
-            journal_lost: self.journal.as_ref().map_or(0, crate::journal::JournalWriter::lost),
+            osc_lost: self.ears.replies.lost(),
+            journal: self.journal.as_ref().map_or_else(JournalStatus::none, JournalWriter::status),
+            log_lost: crate::log::lost(),
             detection,
             promotion,
             redundancy,

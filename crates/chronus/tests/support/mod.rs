@@ -102,7 +102,7 @@ impl Client {
     }
 
     pub fn status(&self) -> Value {
-        self.try_status().unwrap_or_else(|| panic!("no status; log:\n{}", self.log()))
+        self.wait_for("a status", |_| true)
     }
 
     /// Asks until the status is as wanted. The bound is for a test that would hang, not a figure.
@@ -130,11 +130,12 @@ impl Engine {
 
     /// An engine in real time, recorded and journaled.
     pub fn start(arguments: &[&str]) -> Self {
-        Self::start_to("wav:a.wav", arguments, &[])
+        Self::launch(&[&["--output", "wav:a.wav"], arguments].concat(), &[], None)
     }
 
-    /// An engine with another output, journaled.
-    pub fn start_to(output: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+    /// A journaled engine with an output, an environment and, if it shall not be a file, a standard error of
+    /// its own.
+    pub fn launch(arguments: &[&str], environment: &[(&str, &str)], errors: Option<Stdio>) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("log");
@@ -142,13 +143,13 @@ impl Engine {
         let (client, port) = Client::with_free_port(path);
         let process = Command::new(env!("CARGO_BIN_EXE_chronus"))
             .current_dir(folder.path())
-            .args(["run", "--output", output, "--journal", "a.journal"])
+            .args(["run", "--journal", "a.journal"])
             .args(["--allow-chaos", "--osc", &port.to_string()])
             .args(arguments)
-            .env("CHRONUS_LOG", "warn,chronus=debug,chronus_output=info")
+            .env("CHRONUS_LOG", "warn,chronus=debug")
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
-            .stderr(log)
+            .stderr(errors.unwrap_or(log.into()))
             .spawn()
             .expect("the engine starts");
         let engine = Self { _turn: turn, process, folder, client };
@@ -289,6 +290,7 @@ pub fn is_alive(pid: u32) -> bool {
         .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or("").trim_start().starts_with('Z'))
 }
 
+/// The samples of a WAV file.
 pub fn samples(path: &Path) -> Vec<f32> {
     let reader = hound::WavReader::open(path).expect("a WAV file");
     reader.into_samples().collect::<Result<_, _>>().expect("samples")
