@@ -160,8 +160,9 @@ impl Engine {
         let replicas = status["replicas"].as_array().ok_or("no replicas")?;
         let workers: Vec<u32> =
             replicas.iter().filter_map(|replica| Some(replica["pid"].as_u64()? as u32)).collect();
+        let supervisor = status["supervisor_pid"].as_u64().ok_or("no supervisor")? as u32;
         let used = || {
-            let supervisor = clock::process_cpu_ns(self.process.id()).unwrap_or(0);
+            let supervisor = clock::process_cpu_ns(supervisor).unwrap_or(0);
             let workers = workers.iter().filter_map(|pid| clock::process_cpu_ns(*pid)).sum::<u64>();
             (supervisor, workers)
         };

@@ -92,8 +92,7 @@ fn recoveries(lead: &str) -> Result<(), Box<dyn Error>> {
             std::thread::sleep(Duration::from_millis(pause_ms));
             let count = |status: &Value, name: &str| status[name].as_u64().unwrap_or(0);
             let before = engine.wait_for(|status| {
-                status["redundant"] == true
-                    && status["checkpoint_age_blocks"].as_f64() >= Some(0.0)
+                status["redundant"] == true && status["checkpoint_age_blocks"].as_f64() >= Some(0.0)
             })?;
             let struck = Instant::now();
             engine.send("/chaos/kill", &[whom])?;

@@ -6,7 +6,7 @@ use chronus_dsp::{CHANNELS_MAX, Instance, ModuleSpec, Note, TEXT_MAX};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::command::{Command, Handle, ParamIndex, TextPiece};
+use crate::command::{Command, Handle, ParamIndex, TextPiece, TransportChange};
 use crate::patch::{Patch, PatchModule};
 use crate::schedule::Schedule;
 use crate::timeline::Timeline;
@@ -204,6 +204,29 @@ impl Controls {
         self.muted = old.muted;
     }
 
+    /// What has to be commanded so that `patch` plays as these controls say at `frame`, where `patch` has the same
+    /// modules and says itself where their parameters and texts stand: gates, notes, what is bypassed, where
+    /// musical time is, mute.
+    pub fn gestures(&self, patch: &Patch, frame: u64, rate_hz: u32) -> Vec<Command> {
+        let beat = self.timeline.at(frame, rate_hz).beat_at(0).max(0.0);
+        let mut commands = vec![Command::Transport(TransportChange::Position(beat))];
+        for (controls, module) in self.modules.iter().zip(patch.modules()) {
+            let module = module.handle();
+            if controls.bypassed {
+                commands.push(Command::Bypass { module });
+            }
+            if controls.gate {
+                commands.push(Command::Gate { module, on: true });
+            }
+            commands
+                .extend(controls.notes.iter().map(|note| Command::Note { module, note: *note }));
+        }
+        if self.muted {
+            commands.push(Command::Mute(true));
+        }
+        commands
+    }
+
     /// The position of a module in the patch.
     pub fn position(&self, module: Handle) -> Option<usize> {
         let found = self.by_handle.binary_search_by_key(&module, |(handle, _)| *handle).ok()?;
@@ -385,8 +408,7 @@ impl Controls {
         let (module, text, bytes) = data.incoming;
         let bytes = bytes[..].try_into().map_err(|_| ControlsError::NotControls)?;
         controls.incoming = Incoming { module, text, bytes };
-        controls.awaited =
-            data.awaited[..].try_into().map_err(|_| ControlsError::NotControls)?;
+        controls.awaited = data.awaited[..].try_into().map_err(|_| ControlsError::NotControls)?;
         controls.timeline = data.timeline;
         controls.muted = data.muted;
         Ok(controls)

@@ -264,10 +264,10 @@ pub const ADDRESSES: &[Address] = &[
     ),
     address(
         "/chaos/kill",
-        "primary, standby, SLOT, workers, checkpoints or everybody; then optionally SIGNAL (KILL)",
+        "primary, standby, SLOT, workers, checkpoints, everybody or supervisor; then optionally SIGNAL (KILL)",
         "",
         Kind::Kill,
-        "Sends a signal to a worker, to all in the same moment, to the checkpoints, or to all of these. Only if the engine runs with `--allow-chaos`.",
+        "Sends a signal to a worker, to all in the same moment, to the checkpoints, to all of these, or to the supervisor. Only if the engine runs with `--allow-chaos`.",
     ),
     address(
         "/chaos/crash",

@@ -1,8 +1,10 @@
 //! From a name to a connected device.
 
+use std::path::{Path, PathBuf};
+
 use crate::{
-    Device, Options, OutputError, OutputSpec, deck::Recorded, fallback::Fallback, jack::Jack,
-    paced::Paced, pulse::Pulse,
+    Device, Options, OutputError, OutputSpec, absent::Absent, deck::Recorded, fallback::Fallback,
+    jack::Jack, paced::Paced, pulse::Pulse, wav,
 };
 
 /// Finds the device that `spec` names and learns its rate; nothing sounds before [`Device::start`].
@@ -18,17 +20,58 @@ pub fn connect(spec: &OutputSpec, options: &Options) -> Result<Box<dyn Device>, 
     let device: Box<dyn Device> = match spec {
         OutputSpec::Auto => auto(options)?,
         OutputSpec::Null | OutputSpec::Wav(_) => Box::new(Paced::new(options, None)),
-        real => Box::new(Fallback::new(reach(real, options)?, real, options)?),
+        real => Box::new(Fallback::new(reach_or_await(real, options)?, real, options)?),
     };
     let mut device = Recorded::new(device, options.free_run);
     if let OutputSpec::Wav(path) = spec {
+        let path = &file_of(path, options);
         let manner = Paced::new(options, None).manner();
         device.become_file(path, format!("WAV file {}: {manner}", path.display()))?;
     }
     if let Some(path) = &options.capture {
-        device.add(path)?;
+        device.add(&file_of(path, options))?;
     }
     Ok(Box::new(device.open_deck()?))
+}
+
+/// The file that is written: the one that was asked for, or the next beside it if another process has begun
+/// that one and died.
+fn file_of(path: &Path, options: &Options) -> PathBuf {
+    if !options.goes_on {
+        return path.to_owned();
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let name = |count: u32| match path.extension() {
+        Some(extension) => format!("{stem}-{count}.{}", extension.to_string_lossy()),
+        None => format!("{stem}-{count}"),
+    };
+    let mut last = path.to_owned();
+    for count in 2.. {
+        let next = path.with_file_name(name(count));
+        if !next.exists() {
+            match wav::complete(&last) {
+                Ok(()) => tracing::info!(
+                    "{} ends where its supervisor died; the sound goes on in {}",
+                    last.display(),
+                    next.display()
+                ),
+                Err(error) => tracing::error!("{} may lack its end: {error}", last.display()),
+            }
+            return next;
+        }
+        last = next;
+    }
+    path.to_owned()
+}
+
+/// Finds a device that can be heard; what another process has played goes on even without.
+fn reach_or_await(spec: &OutputSpec, options: &Options) -> Result<Box<dyn Device>, OutputError> {
+    match (reach(spec, options), options.rate_hz) {
+        (Err(why), Some(rate_hz)) if options.goes_on => {
+            Ok(Box::new(Absent::new(spec, rate_hz, &why)))
+        }
+        (reached, _) => reached,
+    }
 }
 
 /// Finds a device that can be heard.

@@ -162,7 +162,7 @@ impl Recorded {
             ring: producer,
             shared: shared.clone(),
             writer: thread.thread().clone(),
-            from: None,
+            from: Some(0),
             lossless: self.lossless,
         };
         self.recordings.push((shared, Some(thread)));

@@ -7,6 +7,7 @@
 //! is counted and reported and never ends the program. In the place of a device that is lost frames are
 //! taken without a sound, until it is back.
 
+mod absent;
 #[cfg(feature = "cpal")]
 mod alsa;
 mod connect;
@@ -41,7 +42,7 @@ pub use news::{News, Sentence};
 pub use probe::{Probe, probe};
 pub use recording::{Moment, Recording, RecordingState, Tell};
 pub use spec::{OutputSpec, ParseOutputError};
-pub use wav::{Medium, UnknownFormat, WavFormat, WavWriter};
+pub use wav::{Medium, UnknownFormat, WavFormat, WavWriter, complete};
 
 /// Channels of every source and every device: left, right.
 pub const CHANNELS: usize = 2;
@@ -103,6 +104,9 @@ pub struct Options {
     pub free_run: bool,
     /// Write what is played to this WAV file too, with any device.
     pub capture: Option<PathBuf>,
+    /// Goes on with what another process has played which died: WAV files of the same names are completed as far
+    /// as they were written, and the sound goes on in new ones beside them.
+    pub goes_on: bool,
     /// The name that the server shows.
     pub client_name: String,
     /// Called at the start of every audio thread that is ours, for example to raise its priority.
@@ -122,6 +126,7 @@ impl Default for Options {
             period_frames: None,
             free_run: false,
             capture: None,
+            goes_on: false,
             client_name: "chronus".into(),
             on_audio_thread: None,
             on_news: None,
@@ -138,6 +143,7 @@ impl fmt::Debug for Options {
             .field("period_frames", &self.period_frames)
             .field("free_run", &self.free_run)
             .field("capture", &self.capture)
+            .field("goes_on", &self.goes_on)
             .field("client_name", &self.client_name)
             .field("on_audio_thread", &self.on_audio_thread.is_some())
             .field("on_news", &self.on_news.is_some())

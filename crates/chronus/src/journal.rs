@@ -31,6 +31,7 @@ const MARK_END: u64 = 1;
 const MARK_REACHED: u64 = 2;
 const MARK_GAP: u64 = 3;
 const MARK_SCORE: u64 = 4;
+const MARK_RESUMED: u64 = 16;
 /// No score is longer.
 const SCORE_BYTES_MAX: u64 = 16 << 20;
 
@@ -83,6 +84,8 @@ pub struct Journal {
     pub frames: u64,
     /// Blocks that no replica had when they were needed.
     pub gaps: Vec<u64>,
+    /// Where the sound stopped because its supervisor died, and the frame at which the next one went on.
+    pub resumptions: Vec<(u64, u64)>,
     /// Whether it was closed in order.
     pub complete: bool,
 }
@@ -120,6 +123,7 @@ impl Journal {
             amendments: Vec::new(),
             frames: 0,
             gaps: Vec::new(),
+            resumptions: Vec::new(),
             complete: false,
         };
         // The edits that were played, in order, and the score of the one whose command comes next.
@@ -164,6 +168,7 @@ impl Journal {
         }
         match entry.payload[0] {
             MARK_GAP => self.gaps.push(entry.payload[1]),
+            MARK_RESUMED => self.resumptions.push((entry.payload[1], entry.frame)),
             kind => {
                 self.frames = entry.frame;
                 self.complete = kind == MARK_END;
@@ -199,6 +204,8 @@ pub enum Record {
     Reached(u64),
     /// No replica had this block.
     Gap(u64),
+    /// The supervisor died when the sound had come to the first frame; another went on at the second.
+    Resumed(u64, u64),
     /// The performance has ended after so many frames.
     End(u64),
 }
@@ -223,11 +230,63 @@ impl Record {
             }
             Self::Reached(frames) => (mark(MARK_REACHED, *frames, 0), Vec::new()),
             Self::Gap(block) => (mark(MARK_GAP, 0, *block), Vec::new()),
+            Self::Resumed(stopped, goes_on) => (mark(MARK_RESUMED, *goes_on, *stopped), Vec::new()),
             Self::End(frames) => (mark(MARK_END, *frames, 0), Vec::new()),
         };
         bytes.extend(to_words(&entry).iter().flat_map(|word| word.to_le_bytes()));
         bytes.extend(text);
     }
+}
+
+/// What is whole of a journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whole {
+    /// So many bytes.
+    pub bytes: u64,
+    /// The number of the command that comes next.
+    pub commands: u64,
+    /// The number of the amendment that comes next.
+    pub amendments: u64,
+}
+
+/// How much of a journal is whole, which was written at this rate.
+///
+/// # Errors
+/// If it is another, or no journal at all.
+pub fn whole_part(path: &Path, rate_hz: u32) -> io::Result<Whole> {
+    let not_ours = || io::Error::other("it is not the journal of this performance");
+    let mut file = BufReader::new(File::open(path)?);
+    let mut head = [0_u8; 20];
+    file.read_exact(&mut head)?;
+    let number =
+        |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+    if head[..8] != *MAGIC || (number(8), number(12)) != (VERSION, rate_hz) {
+        return Err(not_ours());
+    }
+    read_score(&mut file, u64::from(number(16))).ok_or_else(not_ours)?;
+    let mut position = 20 + u64::from(number(16));
+    let mut whole = Whole { bytes: position, commands: 0, amendments: 0 };
+    let mut record = [0_u8; RECORD_BYTES];
+    while file.read_exact(&mut record).is_ok()
+        && let Some(entry) = from_bytes(&record)
+    {
+        position += RECORD_BYTES as u64;
+        if (entry.sequence, entry.payload[0]) == (MARK, MARK_SCORE) {
+            // Whole only together with the edit that comes next.
+            if read_score(&mut file, entry.payload[1]).is_none() {
+                break;
+            }
+            position += entry.payload[1];
+            continue;
+        }
+        match entry.sequence {
+            MARK => {}
+            AMENDMENT => whole.amendments += 1,
+            sequence => whole.commands = sequence + 1,
+        }
+        whole.bytes = position;
+    }
+    Ok(whole)
 }
 
 fn read_score(file: &mut impl Read, bytes: u64) -> Option<Score> {
@@ -239,7 +298,8 @@ fn read_score(file: &mut impl Read, bytes: u64) -> Option<Score> {
     postcard::from_bytes(&score).ok()
 }
 
-fn edit_number(entry: &Entry) -> Option<u32> {
+/// The number of the edit that an entry calls for.
+pub fn edit_number(entry: &Entry) -> Option<u32> {
     match Command::decode(entry.payload) {
         Ok(Command::Edit { number }) => Some(number),
         _ => None,

@@ -20,7 +20,7 @@ use chronus_replication::amendment::Amendment;
 use rtrb::{Consumer, Producer, RingBuffer};
 use serde::Serialize;
 
-use crate::journal::{Record, Score, header};
+use crate::journal::{Record, Score, edit_number, header, whole_part};
 
 /// Records that may wait for the disk.
 const QUEUE: usize = 1 << 16;
@@ -99,25 +99,51 @@ impl JournalWriter {
         Self::begin(File::create(path)?, path.display().to_string(), score, rate_hz)
     }
 
+    /// Goes on with the journal that a supervisor has left which died: what it had not written yet comes from
+    /// the log. The file is read and mended by the thread, however long it is.
+    ///
+    /// # Errors
+    /// If it can't be opened.
+    pub fn resume(path: &Path, left: Left) -> io::Result<Self> {
+        let disk = File::options().write(true).open(path)?;
+        let (path, name) = (path.to_owned(), path.display().to_string());
+        Self::start(disk, name, move |disk| left.mend(&path, disk))
+    }
+
     fn begin(mut disk: impl Disk, name: String, score: &Score, rate_hz: u32) -> io::Result<Self> {
         let header = header(score, rate_hz)?;
         disk.write(&header, 0)?;
+        Self::start(disk, name, move |_| Ok((header.len() as u64, Vec::with_capacity(WRITE_BYTES))))
+    }
+
+    /// Starts the thread, which first of all finds out how much is in the file, and what comes next.
+    fn start<D: Disk>(
+        disk: D,
+        name: String,
+        find: impl FnOnce(&mut D) -> io::Result<(u64, Vec<u8>)> + Send + 'static,
+    ) -> io::Result<Self> {
         let (records, queue) = RingBuffer::new(QUEUE);
         let shared = Arc::new(Shared {
             state: AtomicU8::new(State::Writing as u8),
             errno: AtomicI32::new(0),
             text_bytes: AtomicU64::new(0),
         });
-        let scribe = Scribe {
+        let mut scribe = Scribe {
             disk,
             name: name.clone(),
             queue,
             shared: shared.clone(),
-            written_bytes: header.len() as u64,
-            pending: Vec::with_capacity(WRITE_BYTES),
+            written_bytes: 0,
+            pending: Vec::new(),
         };
-        let thread =
-            std::thread::Builder::new().name("journal".into()).spawn(move || scribe.write_all())?;
+        let body = move || match find(&mut scribe.disk) {
+            Ok(found) => {
+                (scribe.written_bytes, scribe.pending) = found;
+                scribe.write_all();
+            }
+            Err(error) => scribe.discard(&error.to_string()),
+        };
+        let thread = std::thread::Builder::new().name("journal".into()).spawn(body)?;
         let (records, thread) = (Some(records), Some(thread));
         Ok(Self { name, records, thread, shared, lost: 0, told: State::Writing })
     }
@@ -232,6 +258,68 @@ impl JournalWriter {
     }
 }
 
+/// What a supervisor leaves that its journal may not have yet.
+#[derive(Debug)]
+pub struct Left {
+    /// Frames per second.
+    pub rate_hz: u32,
+    /// How many entries the log has.
+    pub log_position: u64,
+    /// Those that it still holds.
+    pub entries: Vec<Entry>,
+    /// How many amendments there are.
+    pub amended: u64,
+    /// Those that are still kept.
+    pub amendments: Vec<Amendment>,
+    /// The scores of edits among the entries, by number.
+    pub scores: Vec<(u32, Arc<Score>)>,
+    /// The frame that the sound had come to.
+    pub stopped_at: u64,
+    /// The frame at which it goes on.
+    pub goes_on_at: u64,
+}
+
+impl Left {
+    /// Cuts off what is torn; returns how much is whole, and what is missing.
+    fn mend(&self, path: &Path, disk: &File) -> io::Result<(u64, Vec<u8>)> {
+        let whole = whole_part(path, self.rate_hz)?;
+        if whole.commands > self.log_position || whole.amendments > self.amended {
+            return Err(io::Error::other("it is not the journal of this performance"));
+        }
+        disk.set_len(whole.bytes)?;
+        let missing = self.entries.iter().filter(|entry| entry.sequence >= whole.commands);
+        let mut missing = missing.peekable();
+        let first = missing.peek().map_or(self.log_position, |entry| entry.sequence);
+        let amendments = self.amendments.iter().filter(|it| it.number >= whole.amendments);
+        let mut amendments = amendments.peekable();
+        let first_amendment = amendments.peek().map_or(self.amended, |it| it.number);
+        if first > whole.commands || first_amendment > whole.amendments {
+            return Err(io::Error::other(format!(
+                "it ends before command {}, and the log remembers only from {first} on",
+                whole.commands
+            )));
+        }
+        let mut bytes = Vec::with_capacity(WRITE_BYTES);
+        for entry in missing {
+            // An edit is based on what was decided before about others.
+            while let Some(amendment) = amendments.next_if(|it| it.block < entry.block()) {
+                Record::Amendment(*amendment).encode(&mut bytes);
+            }
+            if let Some(number) = edit_number(entry)
+                && let Some((_, score)) = self.scores.iter().find(|(of, _)| *of == number)
+            {
+                Record::Score(score.clone()).encode(&mut bytes);
+            }
+            Record::Command(*entry).encode(&mut bytes);
+        }
+        for amendment in amendments {
+            Record::Amendment(*amendment).encode(&mut bytes);
+        }
+        Record::Resumed(self.stopped_at, self.goes_on_at).encode(&mut bytes);
+        Ok((whole.bytes, bytes))
+    }
+}
+
 /// Where a journal is written.
 trait Disk: Send + 'static {
     /// Writes all of `bytes` at this place; after an error it may have written any of them.
@@ -280,7 +368,7 @@ impl<D: Disk> Scribe<D> {
             if missed.elapsed() >= MISS_EVERY {
                 missed = Instant::now();
                 if self.disk.is_deleted() {
-                    return self.discard();
+                    return self.discard("somebody has deleted it");
                 }
             }
             match written {
@@ -359,13 +447,11 @@ impl<D: Disk> Scribe<D> {
         );
     }
 
-    /// Nobody will find the file any more: takes and forgets the rest, so that the queue is never full.
-    fn discard(mut self) {
+    /// Nobody will find the file any more, or it can't be gone on with: takes and forgets the rest, so that the
+    /// queue is never full.
+    fn discard(mut self, why: &str) {
         self.shared.state.store(State::Over as u8, Ordering::Relaxed);
-        tracing::error!(
-            "journal {}: somebody has deleted it; the sound goes on without a journal",
-            self.name
-        );
+        tracing::error!("journal {}: {why}; the sound goes on without a journal", self.name);
         loop {
             let ended = self.queue.is_abandoned();
             self.pending.clear();

@@ -2,7 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use chronus_engine::Patch;
+use chronus_engine::{Command, Patch};
+use chronus_replication::amendment::Change;
 
 use super::*;
 use crate::journal::Journal;
@@ -168,4 +169,53 @@ fn a_disk_without_room_for_the_header_is_found_at_once() {
     let text = Patch::first().text().to_owned();
     let score = Score { text, folder: "songs".into(), recordings: Vec::new() };
     assert!(JournalWriter::create(path, &score, 48_000).is_err());
+}
+
+#[test]
+fn a_journal_that_was_left_torn_is_mended_from_the_log() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let path = folder.path().join("d.journal");
+    let text = Patch::first().text().to_owned();
+    let score = Score { text: text.clone(), folder: "songs".into(), recordings: Vec::new() };
+    let text = text.replace("gain = 0.5", "gain = 0.25");
+    let edited = Arc::new(Score { text, ..score.clone() });
+    let entry = |sequence: u64| Entry {
+        sequence,
+        frame: sequence,
+        payload: match sequence {
+            2 => Command::Edit { number: 1 }.encode(),
+            _ => [4, 0, 0, 0, 0],
+        },
+    };
+    let amendment = Amendment { number: 0, block: 0, change: Change::Withhold { sequence: 1 } };
+    let mut whole = header(&score, 48_000).expect("a header");
+    let mut ends = Vec::new();
+    for sequence in 0..4 {
+        if sequence == 2 {
+            Record::Score(edited.clone()).encode(&mut whole);
+        }
+        Record::Command(entry(sequence)).encode(&mut whole);
+        ends.push(whole.len());
+    }
+    Record::Amendment(amendment).encode(&mut whole);
+    for cut in (ends[0]..=whole.len()).step_by(97).chain(ends) {
+        std::fs::write(&path, &whole[..cut]).expect("cut");
+        let left = Left {
+            rate_hz: 48_000,
+            log_position: 4,
+            entries: (1..4).map(entry).collect(),
+            scores: vec![(1, edited.clone())],
+            amended: 1,
+            amendments: vec![amendment],
+            stopped_at: 100,
+            goes_on_at: 128,
+        };
+        JournalWriter::resume(&path, left).expect("resume").finish(640);
+        let journal = Journal::read(&path).expect("read");
+        let entries: Vec<_> = (0..4).map(entry).collect();
+        assert_eq!(journal.entries, entries, "cut at {cut} of {}", whole.len());
+        assert_eq!((journal.edits.len(), journal.complete), (1, true));
+        assert_eq!(journal.amendments, [amendment]);
+        assert_eq!((journal.resumptions, journal.frames), (vec![(100, 128)], 640));
+    }
 }

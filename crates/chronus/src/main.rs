@@ -9,9 +9,12 @@ mod client;
 mod deeds;
 mod demo;
 mod doctor;
+mod estate;
 mod graph;
 mod journal;
 mod journal_writer;
+mod keeper;
+mod legacy;
 mod log;
 mod machine;
 mod modules;
@@ -22,7 +25,10 @@ mod playback;
 mod refusals;
 mod render;
 mod run;
+mod service;
 mod shelf;
+mod snapshot;
+mod supervise;
 mod supervisor;
 mod timetags;
 mod worker;
@@ -41,7 +47,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let _log = (!matches!(cli.command, Action::Worker(_))).then(log::start);
     let result: Result<ExitCode, Box<dyn Error>> = match cli.command {
-        Action::Run(args) => run::run(&args),
+        Action::Run(args) => keeper::run(&args),
+        Action::Supervisor(args) => supervise::run(&args),
         Action::Demo(args) => demo::run(&args),
         Action::Render(args) => run::render(&args),
         Action::Check(args) => Ok(check::run(&args)),

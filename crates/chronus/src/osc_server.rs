@@ -135,15 +135,22 @@ pub struct Port {
 }
 
 impl Port {
-    /// Opens the port.
+    /// The port of this socket.
     ///
     /// # Errors
-    /// If the address can't be bound.
-    pub fn open(address: SocketAddr) -> io::Result<Self> {
-        let socket = UdpSocket::bind(address)?;
+    /// As the system says.
+    pub fn new(socket: UdpSocket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         socket::keep_unread(&socket, UNREAD_BYTES);
         Ok(Self { socket, counts: Arc::default() })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
     }
 
     /// A way to answer senders.

@@ -16,7 +16,7 @@ use crate::restart::{BackOff, Death, Intensity};
 use crate::{BlockIndex, PLACES, SLOTS, Slot};
 use restore::Frozen;
 use suspects::Grief;
-pub use terms::{Action, Event, Notice, Reason, Settings, View};
+pub use terms::{Action, Event, Left, Notice, Reason, Settings, View};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -142,6 +142,23 @@ impl Supervision {
     pub fn take_number(&mut self) -> u32 {
         self.last_number += 1;
         self.last_number
+    }
+
+    /// Takes over from another supervision: those who are there join as if they had come just now.
+    pub fn take_over(&mut self, left: &Left) {
+        self.last_number = left.last_number;
+        self.begun = left.last_number > 0;
+        for place in 0..PLACES {
+            let Some(number) = left.members[place] else { continue };
+            let until_ns = self.settings.join_ns;
+            self.states[place] = match left.unfit[place] {
+                true => State::Fenced,
+                false => State::Joining { number, until_ns },
+            };
+        }
+        if let Some((forker, into, number)) = left.fork {
+            self.states[into] = State::Ordered { forker, number, since_ns: 0 };
+        }
     }
 
     /// Takes an event; what is to be done is added to `actions`.

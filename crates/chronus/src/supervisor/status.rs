@@ -99,6 +99,8 @@ pub struct Figures {
     pub fresh_starts: u64,
     /// Replicas that rendered other bits.
     pub divergences: u64,
+    /// How long after the death of its supervisor the sound went on.
+    pub resumed_after_ms: f64,
     /// Times that nobody was left and a checkpoint took over.
     pub thaws: u64,
     gaps_told: (u64, u64),
@@ -126,6 +128,7 @@ impl Figures {
             forks_failed: 0,
             fresh_starts: 0,
             divergences: 0,
+            resumed_after_ms: 0.0,
             thaws: 0,
             gaps_told: (0, 0),
         }
@@ -295,6 +298,12 @@ pub struct Status {
     pub role_changes: u64,
     pub fences: u64,
     pub respawns: u64,
+    /// Supervisors that have died.
+    pub supervisor_deaths: u64,
+    /// How long after the last of these deaths the sound went on.
+    pub resumed_after_ms: f64,
+    /// The process of this supervisor.
+    pub supervisor_pid: u32,
     pub forks_failed: u64,
     pub fresh_starts: u64,
     pub overtaken: u64,
@@ -372,8 +381,9 @@ fn flatten(
 impl Supervisor {
     /// How the engine is now.
     pub(super) fn status(&self, now_ns: u64) -> Status {
-        let (figures, shared) = (&self.figures, &self.shared);
+        let (figures, shared) = (&self.figures, &self.regions.ledger.playback);
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let lives = &self.regions.ledger.keeper.lives;
         let port = &self.ears.replies.counts;
         let (commands, device) = (self.sequencer.counts(), self.device.stats());
         let captures = device.recordings.iter();
@@ -421,6 +431,9 @@ impl Supervisor {
             role_changes: figures.role_changes,
             fences: figures.fences,
             respawns: figures.deaths,
+            supervisor_deaths: u64::from(lives.load(Ordering::Relaxed).saturating_sub(1)),
+            resumed_after_ms: figures.resumed_after_ms,
+            supervisor_pid: std::process::id(),
             forks_failed: figures.forks_failed,
             fresh_starts: figures.fresh_starts,
             overtaken: figures.overtaken,
@@ -469,9 +482,9 @@ impl Supervisor {
             incarnation: board.incarnation(),
             block: board.rendered(),
             load: get(&board.busy_ns) as f64 / lived_ns as f64,
-            misses: get(&self.shared.misses[slot]),
-            refused: get(&self.shared.refused[slot]),
-            outvoted: get(&self.shared.outvoted[slot]),
+            misses: get(&self.regions.ledger.playback.misses[slot]),
+            refused: get(&self.regions.ledger.playback.refused[slot]),
+            outvoted: get(&self.regions.ledger.playback.outvoted[slot]),
             fork_us: get(&board.fork_ns) as f64 / 1e3,
         })
     }
