@@ -494,6 +494,7 @@ fn one_that_stands_still_when_asked_to_fork_is_a_witness_too() {
     let culprit = Culprit::Module(7);
     let is_blamed = |a: &Action| matches!(a, Action::Amend { culprit: c, .. } if *c == culprit);
     assert!(actions.iter().any(is_blamed), "{actions:?}");
+}
 
 /// A world in which another supervision takes over, with those who are there.
 fn taken_over(change: impl FnOnce(&mut World, &mut Left)) -> (World, Vec<Action>) {
