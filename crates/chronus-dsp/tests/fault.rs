@@ -23,7 +23,7 @@ fn play(deed: &str) -> Vec<f32> {
 
 #[test]
 fn it_is_found_by_name_and_is_no_kind_for_music() {
-    assert!(catalog::find("fault").is_some_and(|entry| entry.is_for_trials()));
+    assert!(catalog::find("fault").is_some_and(chronus_dsp::catalog::CatalogEntry::is_for_trials));
     assert!(TRIALS.iter().all(|trial| !CATALOG.contains(trial)));
     assert!(CATALOG.iter().all(|entry| !entry.is_for_trials()));
 }
@@ -52,7 +52,8 @@ fn unarmed_it_passes_its_signal_whatever_it_is_told_and_armed_it_does_what_it_is
 
 #[test]
 fn what_is_wrong_with_the_signal_is_so_while_the_gate_is_open() {
-    let is_wrong: [(&str, fn(f32) -> bool); 4] = [
+    type IsWrong = fn(f32) -> bool;
+    let is_wrong: [(&str, IsWrong); 4] = [
         ("nan", f32::is_nan),
         ("infinity", |sample| sample == f32::INFINITY),
         ("runaway", |sample| sample.abs() > 1e6),

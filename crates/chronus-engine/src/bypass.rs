@@ -88,15 +88,12 @@ impl Bypass {
             let channels = output.len() / BLOCK_FRAMES;
             let cut = frames.start * channels..frames.end * channels;
             let route = spec.bypass.iter().find(|(_, output)| *output == index);
-            match route.and_then(|(from, _)| input(*from)) {
-                Some((signal, false)) => {
-                    output[cut.clone()].copy_from_slice(&signal[cut]);
-                    *silent &= !set;
-                }
-                _ => {
-                    output[cut].fill(0.0);
-                    *silent |= set;
-                }
+            if let Some((signal, false)) = route.and_then(|(from, _)| input(*from)) {
+                output[cut.clone()].copy_from_slice(&signal[cut]);
+                *silent &= !set;
+            } else {
+                output[cut].fill(0.0);
+                *silent |= set;
             }
         }
     }

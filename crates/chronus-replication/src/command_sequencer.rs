@@ -107,14 +107,14 @@ pub struct Begun {
 impl CommandSequencer {
     /// A sequencer that lets at most `capacity` commands wait.
     pub fn new(capacity: usize) -> Self {
-        Self::noting(Unnoted, capacity, Begun::default())
+        Self::noting(Unnoted, capacity, &Begun::default())
     }
 }
 
 impl<R: WaitingRoom> CommandSequencer<R> {
     /// A sequencer that notes what waits in `room`, which has `capacity + URGENT_PLACES` places, and goes on
     /// where another stopped.
-    pub fn noting(room: R, capacity: usize, begun: Begun) -> Self {
+    pub fn noting(room: R, capacity: usize, begun: &Begun) -> Self {
         let places = capacity + URGENT_PLACES;
         let mut waiting = BinaryHeap::with_capacity(places);
         waiting.extend(begun.waiting.iter().map(|(place, command)| {
@@ -327,7 +327,7 @@ mod tests {
             }
         }
         let room = Noted::default();
-        let mut first = CommandSequencer::noting(room.clone(), 8, Begun::default());
+        let mut first = CommandSequencer::noting(room.clone(), 8, &Begun::default());
         for (frame, value) in [(200, 1), (3, 2), (200, 3)] {
             first.submit(frame, payload(value)).expect("room");
         }
@@ -341,7 +341,7 @@ mod tests {
             waiting: room.0.borrow().iter().map(|(place, entry)| (*place, *entry)).collect(),
         };
         drop(first);
-        let mut second = CommandSequencer::noting(room, 8, begun);
+        let mut second = CommandSequencer::noting(room, 8, &begun);
         second.submit(200, payload(5)).expect("room");
         for _ in 0..3 {
             second.seal_next(&mut log, |_| {});

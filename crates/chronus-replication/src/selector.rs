@@ -201,13 +201,13 @@ impl Selector {
         let mut votes = [None; SLOTS];
         // The slot whose block `current` holds; whatever is read after it, also in vain, spoils that.
         let mut held = None;
-        for turn in 0..SLOTS {
+        for (turn, vote) in votes.iter_mut().enumerate() {
             let slot = in_turn(turn, primary);
             let read = slots.read(slot, block, amendments, &mut self.current);
             held = read.is_taken().then_some(slot);
             match read {
                 Read::Taken(_) if !is_vote => return Some(slot),
-                Read::Taken(hash) => votes[turn] = Some(hash),
+                Read::Taken(hash) => *vote = Some(hash),
                 Read::Absent => self.counts.misses[slot] += 1,
                 Read::Refused => self.counts.refused[slot] += 1,
             }

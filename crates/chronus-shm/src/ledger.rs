@@ -366,7 +366,8 @@ mod tests {
             deaths: AtomicU64::new(0),
             obituaries: std::array::from_fn(|_| AtomicU64::new(0)),
         };
-        let of = |pid: u32| Obituary { pid, cause: if pid % 2 == 0 { Ok(3) } else { Err(9) } };
+        let of =
+            |pid: u32| Obituary { pid, cause: if pid.is_multiple_of(2) { Ok(3) } else { Err(9) } };
         for pid in 0..OBITUARIES as u32 + 2 {
             board.bury(of(pid));
         }

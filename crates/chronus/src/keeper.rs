@@ -166,12 +166,12 @@ impl Keeper {
         self.start_supervisor()?;
         loop {
             if let Some(exit) = self.over {
-                self.end_all();
+                end_all();
                 return Ok(exit);
             }
             let mut ready = [false; 2];
             let fds = [self.ends.0.as_fd(), self.deaths.0.as_fd()];
-            poll_readable(&fds, &mut ready, self.time_to_sleep());
+            poll_readable(&fds, &mut ready, Some(self.time_to_sleep()));
             if ready[0] {
                 self.ends.clear();
                 self.ask_for_end();
@@ -188,9 +188,9 @@ impl Keeper {
         }
     }
 
-    fn time_to_sleep(&self) -> Option<Duration> {
+    fn time_to_sleep(&self) -> Duration {
         let is_there = self.supervisor.is_some();
-        Some(if is_there { Duration::from_nanos(LOOK_NS) } else { Duration::from_millis(1) })
+        if is_there { Duration::from_nanos(LOOK_NS) } else { Duration::from_millis(1) }
     }
 
     /// A supervisor that hangs is ended. It is counted in looks, not in time, so that nobody is blamed whom the
@@ -285,14 +285,14 @@ impl Keeper {
             }
         );
     }
+}
 
-    /// Ends whoever is left.
-    fn end_all(&mut self) {
-        let children = || child::children_of(std::process::id()).unwrap_or_default();
-        while let Some(child) = children().into_iter().find_map(|pid| Child::open(pid).ok()) {
-            child.kill();
-            let _ = child.reap();
-        }
+/// Ends whoever is left.
+fn end_all() {
+    let children = || child::children_of(std::process::id()).unwrap_or_default();
+    while let Some(child) = children().into_iter().find_map(|pid| Child::open(pid).ok()) {
+        child.kill();
+        let _ = child.reap();
     }
 }
 

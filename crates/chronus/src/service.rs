@@ -42,7 +42,7 @@ fn tell(states: &[NotifyState]) {
 pub fn kept() -> io::Result<Option<Estate>> {
     let names: Vec<String> = sd_notify::listen_fds_with_names()?.map(|(_, name)| name).collect();
     let is_ours = |name: &&str| names.iter().any(|kept| kept == name);
-    if !NAMES.iter().any(|name| is_ours(&name)) {
+    if !NAMES.iter().any(is_ours) {
         return Ok(None);
     }
     let take = |name: &str| -> io::Result<OwnedFd> {

@@ -125,7 +125,7 @@ fn begin(
         None => (read_patch(args.patch.as_deref())?, None, Vec::new()),
     };
     let (patcher, first, line) = Patcher::new(start, patch, base, kick)?;
-    Ok((patcher, Beginning::Anew(first, gestures), line))
+    Ok((patcher, Beginning::Anew(Box::new(first), gestures), line))
 }
 
 /// The patcher, with what another supervisor has left.
@@ -173,7 +173,7 @@ fn set_aside(journal: Option<&Path>) -> std::io::Result<()> {
         name.push(format!(".{count}"));
         path.with_file_name(name)
     };
-    if let Some(aside) = (1..).map(aside).find(|aside| !aside.exists()) {
+    if let Some(aside) = (1..=u32::MAX).map(aside).find(|aside| !aside.exists()) {
         std::fs::rename(path, &aside)?;
         tracing::warn!("the journal until now is kept as {}", aside.display());
     }

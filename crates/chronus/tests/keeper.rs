@@ -294,12 +294,12 @@ fn memory(engine: &Engine, name: &str) -> File {
 }
 
 /// Writes garbage over a piece of memory while the supervisor is stopped, then kills it.
-fn ruin(engine: &Engine, name: &str, pieces: &[std::ops::Range<u64>]) {
+fn ruin(engine: &Engine, name: &str, pieces: impl IntoIterator<Item = std::ops::Range<u64>>) {
     let status = engine.status();
     Engine::signal(supervisor_of(&status), "STOP");
     let memory = memory(engine, name);
     for piece in pieces {
-        for at in piece.clone().step_by(8) {
+        for at in piece.step_by(8) {
             memory.write_all_at(&[0xa5; 8], at).expect("written");
         }
     }
@@ -317,7 +317,7 @@ fn a_damaged_snapshot_is_recognised_and_the_other_one_serves() {
         engine.send("/mod/sine/freq", &[&(200 + 100 * round).to_string()]);
         engine.play_on(100);
         let at = SNAPSHOTS[round as usize % 2];
-        ruin(&engine, "chronus-ledger", &[at + 16..at + 64]);
+        ruin(&engine, "chronus-ledger", std::iter::once(at + 16..at + 64));
         wait_for_takeover(&engine, round + 1);
     }
     assert!(engine.log().contains("1 of 2 snapshots are damaged"), "{}", engine.log());
@@ -333,7 +333,7 @@ fn a_performance_that_cannot_go_on_is_followed_by_one_that_begins_with_what_is_w
     engine.play_on(300);
     // The first entry of the log, which only the first snapshot comes before.
     let entries = std::mem::offset_of!(LogRegion, entries) as u64;
-    ruin(&engine, "chronus-log", &[entries..entries + 64]);
+    ruin(&engine, "chronus-log", std::iter::once(entries..entries + 64));
     let again = |deaths: u64| {
         engine.wait_for("another performance", |status| {
             status["supervisor_deaths"].as_u64() == Some(deaths) && status["redundant"] == true
@@ -344,7 +344,7 @@ fn a_performance_that_cannot_go_on_is_followed_by_one_that_begins_with_what_is_w
     engine.play_on(5000);
     std::thread::sleep(Duration::from_millis(50));
     // Now nothing is whole.
-    ruin(&engine, "chronus-ledger", &SNAPSHOTS.map(|at| at..at + 64));
+    ruin(&engine, "chronus-ledger", SNAPSHOTS.map(|at| at..at + 64));
     again(2);
     assert!(engine.log().contains("no snapshot is whole"), "{}", engine.log());
     let heard = samples(&engine.folder.path().join("a-2.wav"));

@@ -5,6 +5,7 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -88,7 +89,7 @@ impl Manager {
         let mut script = String::new();
         for (number, descriptor) in (3..).zip(self.kept.values()) {
             fcntl_setfd(descriptor, FdFlags::empty()).expect("to be inherited");
-            script += &format!("exec {number}<&{}; ", descriptor.as_raw_fd());
+            let _ = write!(script, "exec {number}<&{}; ", descriptor.as_raw_fd());
         }
         let names: Vec<&str> = self.kept.keys().map(String::as_str).collect();
         if !names.is_empty() {

@@ -151,10 +151,8 @@ impl Supervision {
         for place in 0..PLACES {
             let Some(number) = left.members[place] else { continue };
             let until_ns = self.settings.join_ns;
-            self.states[place] = match left.unfit[place] {
-                true => State::Fenced,
-                false => State::Joining { number, until_ns },
-            };
+            self.states[place] =
+                if left.unfit[place] { State::Fenced } else { State::Joining { number, until_ns } };
         }
         if let Some((forker, into, number)) = left.fork {
             self.states[into] = State::Ordered { forker, number, since_ns: 0 };

@@ -450,7 +450,9 @@ fn when_all_die_the_newest_checkpoint_is_thawed_then_the_other_then_a_fresh_one(
     world.run(200);
     let die = |world: &mut World| {
         let slots: Vec<Slot> = (0..SLOTS).filter(|s| world.supervision.is_occupied(*s)).collect();
-        slots.into_iter().for_each(|slot| drop(world.send(exited(slot, Death::Killed))));
+        for slot in slots {
+            world.send(exited(slot, Death::Killed));
+        }
     };
     die(&mut world);
     let actions = world.run_with(1, true);

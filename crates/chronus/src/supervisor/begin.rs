@@ -26,7 +26,7 @@ const WAITING_COMMANDS: usize = 8192;
 /// What a supervisor begins with.
 pub enum Beginning {
     /// A patch, and what is to be commanded first.
-    Anew(First, Vec<Command>),
+    Anew(Box<First>, Vec<Command>),
     /// Everything that another has left.
     TakenOver(Box<Legacy>),
 }
@@ -74,9 +74,10 @@ impl Beginning {
     ) -> io::Result<Begins> {
         let noted = Noted(regions.ledger.clone());
         match self {
-            Self::Anew(First { plan, score, edition }, gestures) => {
+            Self::Anew(first, gestures) => {
+                let First { plan, score, edition } = *first;
                 let begun = Begun::default();
-                let mut sequencer = CommandSequencer::noting(noted, WAITING_COMMANDS, begun);
+                let mut sequencer = CommandSequencer::noting(noted, WAITING_COMMANDS, &begun);
                 for gesture in gestures {
                     sequencer.submit_urgent(gesture.encode());
                 }
@@ -121,7 +122,7 @@ impl Beginning {
                     plan: legacy.plan,
                     controls: legacy.controls,
                     edits: Edits::new(line, legacy.last_edit, under_way),
-                    sequencer: CommandSequencer::noting(noted, WAITING_COMMANDS, legacy.begun),
+                    sequencer: CommandSequencer::noting(noted, WAITING_COMMANDS, &legacy.begun),
                 })
             }
         }

@@ -98,15 +98,14 @@ impl Supervisor {
         } else {
             None
         };
-        match refusal {
-            Some(reason) => self.ears.replies.fail(&incoming.address, &reason, incoming.from),
-            None => {
-                self.order(incoming, &[Command::Enable { module }]);
-                let name = self.name_of(module);
-                tracing::info!("module `{name}` is enabled again");
-                self.tell("enable", &[Value::Text(name)]);
-            }
+        if let Some(reason) = refusal {
+            self.ears.replies.fail(&incoming.address, &reason, incoming.from);
+            return;
         }
+        self.order(incoming, &[Command::Enable { module }]);
+        let name = self.name_of(module);
+        tracing::info!("module `{name}` is enabled again");
+        self.tell("enable", &[Value::Text(name)]);
     }
 
     /// The id of a module, or its handle if the patch has it no more.

@@ -132,7 +132,6 @@ pub struct Ears {
 }
 
 /// The supervisor's state.
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, not a state")]
 pub struct Supervisor {
     setup: Settings,
     /// What workers play that start afresh.

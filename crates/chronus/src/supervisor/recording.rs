@@ -80,7 +80,7 @@ impl Recorder {
     /// Leaves word of the recording that is being made.
     pub fn note(&mut self, ledger: &LedgerRegion) {
         let Some((take, _)) = &self.last else { return };
-        if self.is_noted == !take.is_done() {
+        if self.is_noted != take.is_done() {
             return;
         }
         if take.is_done() {

@@ -72,7 +72,7 @@ impl Processes {
         let alive = child::children_of(self.keeper).unwrap_or_default();
         let mut has_claimed = [false; PLACES];
         let mut lowest: Option<(u64, u64)> = None;
-        for place in 0..PLACES {
+        for (place, has_claimed) in has_claimed.iter_mut().enumerate() {
             let Some(Member { pid, number }) = roster.member(place) else { continue };
             let child = alive.contains(&pid).then(|| Child::open(pid).ok()).flatten();
             let Some(child) = child else {
@@ -83,7 +83,7 @@ impl Processes {
             let status = &regions.slots.slots[place].board;
             if status.incarnation() == number {
                 let (entry, block) = (status.log_position(), status.rendered());
-                has_claimed[place] = true;
+                *has_claimed = true;
                 self.floors[place] = (entry, block);
                 lowest =
                     Some(lowest.map_or((entry, block), |it| (it.0.min(entry), it.1.min(block))));
@@ -100,13 +100,13 @@ impl Processes {
         let last_number = roster.last_number.load(Ordering::Acquire);
         let mut left = Left { last_number, ..Left::default() };
         let (head, sealed) = (board.head.load(Ordering::Acquire), board.sealed());
-        for place in 0..PLACES {
+        for (place, has_claimed) in has_claimed.into_iter().enumerate() {
             let (Some(child), Some(member)) = (&self.children[place], roster.member(place)) else {
                 continue;
             };
             left.members[place] = Some(member.number);
             left.last_number = left.last_number.max(member.number);
-            if !has_claimed[place] {
+            if !has_claimed {
                 self.floors[place] = lowest.unwrap_or_default();
             }
             // One that has not begun can only be waited for if there is another for it to follow.

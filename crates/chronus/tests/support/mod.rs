@@ -189,9 +189,13 @@ impl Engine {
             status[of].as_array().expect("a list").iter().map(pid).collect()
         };
         let workers = pids(&self.wait_for("two", |s| s["redundant"] == true), "replicas");
-        workers.iter().for_each(|pid| Self::signal(*pid, "STOP"));
+        for pid in &workers {
+            Self::signal(*pid, "STOP");
+        }
         let checkpoints = pids(&self.status(), "checkpoints");
-        checkpoints.iter().for_each(|pid| Self::signal(*pid, "STOP"));
+        for pid in &checkpoints {
+            Self::signal(*pid, "STOP");
+        }
         for pid in workers.into_iter().chain(checkpoints) {
             // One that is stopped for too long may be gone before.
             if is_alive(pid) {
