@@ -416,7 +416,8 @@ mod tests {
                 assert_eq!((selector.counts().refused[garbage], selector.counts().gaps), (4, 0));
             }
         }
-        let slots = TestSlots { workers: 3, voters: 3, spoilt_after: Cell::new(Some(3)), ..whole() };
+        let slots =
+            TestSlots { workers: 3, voters: 3, spoilt_after: Cell::new(Some(3)), ..whole() };
         let (played, selector) = play(&slots, &[64]);
         assert!((0..64).all(|frame| played[frame * CHANNELS] == frame as f32));
         assert_eq!(selector.counts().gaps, 0, "the second has the same");
