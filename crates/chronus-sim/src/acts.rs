@@ -81,7 +81,7 @@ impl World {
             return false;
         };
         self.children[into] = self.children[from].take();
-        self.floors[into] = self.floors[from];
+        self.floors[into] = (self.sequencer.log_position(), self.sequencer.next_block());
         let pid = self.children[into];
         if let Some(process) = self.processes.iter_mut().find(|found| Some(found.pid) == pid) {
             (process.position.slot, process.position.incarnation) = (into, number);

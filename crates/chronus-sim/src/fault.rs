@@ -42,6 +42,7 @@ faults! {
     ClockJumps "clock jumps",
     ClockStops "clock stands still",
     WrongBits "wrong bits",
+    WrongBitsUnseen "wrong bits, unseen by the supervisor",
     CommandBurst "command burst",
     PoisonCommand "poison: command",
     PoisonModule "poison: module",
@@ -100,7 +101,7 @@ impl Fault {
         match self {
             KillAll | SpawnFails | AllRunAway => 60,
             ThawSlow | ThawedDies | ClockStops => 12,
-            KillWorkers | Straggler | Untold | TwoPoisons | PoisonAndKill | PoisonAndStop => 4,
+            KillWorkers | Untold | TwoPoisons | PoisonAndKill | PoisonAndStop => 4,
             _ => 1,
         }
     }

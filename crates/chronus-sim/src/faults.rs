@@ -4,7 +4,7 @@ use chronus_replication::blame::Cause;
 use chronus_replication::lockstep::Board;
 use chronus_replication::restart::Death;
 use chronus_replication::selector::VOTERS;
-use chronus_replication::{BLOCK_FRAMES, SLOTS, Slot};
+use chronus_replication::{BLOCK_FRAMES, BlockIndex, SLOTS, Slot};
 
 use crate::Spacing;
 use crate::fault::{FAULTS, Fault};
@@ -26,6 +26,8 @@ pub(crate) struct Armed {
     pub(crate) thawed_dies: bool,
     pub(crate) burst: u64,
     pub(crate) ambush: Option<Ambush>,
+    /// This process renders wrong bits, and when the others have that block, too, the supervisor is not run.
+    pub(crate) unseen: Option<(u64, BlockIndex)>,
     /// This process dies when it has published a block and not told.
     pub(crate) untold: Option<u64>,
     /// An innocent is killed when somebody comes to grief.
@@ -115,6 +117,7 @@ impl World {
             }
             ClockStops => self.stop_clock(),
             WrongBits => self.corrupt(),
+            WrongBitsUnseen => self.corrupt_unseen(),
             CommandBurst => {
                 self.armed.burst = 20 + self.rng.between(0, 200);
                 true
@@ -290,7 +293,7 @@ impl World {
             return false;
         }
         self.oracles.no_gap.risk("one is held up, the other crashes");
-        let delay = self.rng.between(2_500_000, 12_000_000);
+        let delay = self.rng.between(2_200_000, 8_000_000);
         self.processes[index].held_until_ns = self.now + delay;
         self.hinder(index, delay);
         let except = self.processes[index].pid;
@@ -374,6 +377,30 @@ impl World {
             process.slip = true;
         }
         true
+    }
+
+    /// Wrong bits in a block of the primary. The others render it, and it is played, before the supervisor can
+    /// compare anything: only the vote is there.
+    fn corrupt_unseen(&mut self) -> bool {
+        let Some(index) = self.victim(Fault::KillPrimary) else { return false };
+        let pid = self.processes[index].pid;
+        let is_short = self.period_frames < 2 * BLOCK_FRAMES;
+        let is_safe = self.can_outvote(pid) && self.is_survivable(Some(pid));
+        if !is_short || !is_safe || self.oracles.no_gap.is_at_risk() {
+            return false;
+        }
+        self.processes[index].slip = true;
+        self.armed.unseen = Some((pid, BlockIndex::MAX));
+        true
+    }
+
+    /// Released blocks are rendered by all.
+    pub(crate) fn look_away(&mut self) {
+        let released = self.boards.released;
+        if self.armed.unseen.take_if(|(_, block)| *block < released).is_some() {
+            self.supervisor_not_before_ns = self.now + 3 * BLOCK_NS;
+            self.supervisor_ns = self.supervisor_ns.max(self.supervisor_not_before_ns);
+        }
     }
 
     /// Whether at least two others are healthy, level and have a vote.

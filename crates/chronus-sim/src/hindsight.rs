@@ -34,7 +34,10 @@ impl Hindsight {
         blocks.sort_unstable();
         blocks.dedup();
         let (mut entries, mut amendments) = (&self.entries[..], &self.amendments[..]);
+        let mut next_block = 0;
         for block in blocks {
+            rack.skip(block - next_block);
+            next_block = block + 1;
             let (now, later) =
                 entries.split_at(entries.partition_point(|entry| entry.block() <= block));
             let (amended, rest) =
@@ -45,8 +48,9 @@ impl Hindsight {
             for entry in now.iter().filter(|entry| !is_withheld(entry)) {
                 rack.take(&entry.payload);
             }
+            rack.end_block();
         }
-        rack.move_to(block);
+        rack.skip(block - next_block);
         rack
     }
 }

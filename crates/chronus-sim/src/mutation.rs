@@ -79,6 +79,6 @@ mutations! {
     CheckpointOfPrimary,
     /// An old checkpoint passes for a new one.
     CheckpointLooksFresh,
-    /// Checkpoints are taken and lost.
+    /// Checkpoints die as soon as they are born.
     CheckpointsDie,
 }

@@ -249,6 +249,7 @@ impl World {
     /// machine runs it.
     pub(crate) fn ring(&mut self) {
         self.boards.released = self.boards.slots[self.boards.primary].rendered;
+        self.look_away();
         for index in 0..self.processes.len() {
             let wakes_ns = self.now + self.rng.between(30_000, 150_000);
             let process = &mut self.processes[index];
@@ -306,7 +307,7 @@ impl World {
             child.kill_at_ns = Some(now + self.rng.between(1_000, 500_000));
         }
         if into >= SLOTS && self.is_mutant(Mutation::CheckpointsDie) {
-            child.kill_at_ns = Some(now + 30_000_000);
+            child.kill_at_ns = Some(now + 10_000);
         }
         self.report.forks += 1;
         self.report.checkpoints += u64::from(into >= SLOTS);

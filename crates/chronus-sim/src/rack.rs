@@ -2,7 +2,7 @@
 //! which modules are bypassed; with modules and commands that bring whoever takes them to grief.
 
 use chronus_replication::blame::Place;
-use chronus_replication::{BLOCK_FRAMES, Block, BlockIndex, CHANNELS, Entry, Payload};
+use chronus_replication::{BLOCK_FRAMES, Block, CHANNELS, Entry, Payload};
 
 /// Modules of the rack.
 pub const MODULES: u32 = 6;
@@ -90,11 +90,6 @@ pub struct Rack {
 }
 
 impl Rack {
-    /// Goes on at another block, with the knobs as they are.
-    pub fn move_to(&mut self, block: BlockIndex) {
-        self.frame = block * BLOCK_FRAMES as u64;
-    }
-
     /// Whether a module is passed over.
     pub fn is_bypassed(&self, module: u32) -> bool {
         self.modules[module as usize].is_bypassed
@@ -174,15 +169,30 @@ impl Rack {
             }
             from = to;
         }
-        self.frame += BLOCK_FRAMES as u64;
+        self.end_block();
         Ok(())
+    }
+
+    /// A block ends: it matters for ever how long modules were passed over.
+    pub fn end_block(&mut self) {
+        self.skip(1);
+    }
+
+    /// So many blocks go by in which nothing happens.
+    pub fn skip(&mut self, blocks: u64) {
+        self.frame += blocks * BLOCK_FRAMES as u64;
+        self.sum = self.sum.wrapping_add(blocks.wrapping_mul(self.bypassed()));
     }
 
     /// What the commands taken and the modules passed over add to every sample.
     fn offset(&self) -> u64 {
+        self.sum.wrapping_mul(7919).wrapping_add(self.bypassed() * 104_729)
+    }
+
+    /// The modules passed over, as bits.
+    fn bypassed(&self) -> u64 {
         let bypassed = self.modules.iter().zip(0..).filter(|(module, _)| module.is_bypassed);
-        let mask = bypassed.fold(0_u64, |mask, (_, bit)| mask | 1 << bit);
-        self.sum.wrapping_mul(7919).wrapping_add(mask * 104_729)
+        bypassed.fold(0, |mask, (_, bit)| mask | 1 << bit)
     }
 }
 
@@ -206,6 +216,8 @@ mod tests {
         let bypass = Deed::Bypass(1).encode(0);
         rack.render(&[bypass], &[], &mut out, |_| false).expect("no harm");
         assert_eq!(out[0], 64.0 + 7919.0 + 2.0 * 104_729.0);
+        rack.render(&[], &[], &mut out, |_| false).expect("no harm");
+        assert_eq!(out[0], 128.0 + 3.0 * 7919.0 + 2.0 * 104_729.0);
     }
 
     #[test]

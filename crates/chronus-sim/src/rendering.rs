@@ -138,6 +138,11 @@ impl World {
         if slipped {
             process.doomed_until_ns = self.now + DOOMED_NS;
             samples[5] += 1.0;
+            if let Some((_, unseen)) =
+                self.armed.unseen.as_mut().filter(|(by, _)| *by == process.pid)
+            {
+                *unseen = block;
+            }
         }
         let tainted = slipped || process.tainted_since_ns.is_some();
         let (pid, position) = (process.pid, process.position);

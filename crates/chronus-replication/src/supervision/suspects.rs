@@ -52,8 +52,6 @@ impl Supervision {
     /// the last.
     fn give_up(&mut self, slot: Slot, view: &View<'_>, actions: &mut Vec<Action>) {
         let crumb = (view.crumb)(slot);
-        let is_at_work = matches!(crumb.place, Place::Module(_) | Place::Command { .. });
-        let before = self.grief.gave_up_at.replace(crumb);
         let has_done_nothing = matches!(
             self.states[slot],
             State::Live { joined, .. } if joined.block == view.rendered[slot]
@@ -61,7 +59,10 @@ impl Supervision {
         let is_same = |before: Crumb| {
             before.place == crumb.place && (before.block == crumb.block || has_done_nothing)
         };
-        if is_at_work && before.is_some_and(is_same) {
+        // One that was at nothing says nothing, and what is known from others stays.
+        if matches!(crumb.place, Place::Module(_) | Place::Command { .. })
+            && self.grief.gave_up_at.replace(crumb).is_some_and(is_same)
+        {
             self.blame(slot, crumb, Cause::Stuck, view, actions);
         }
         self.fence(slot, Reason::Hopeless, actions);

@@ -360,6 +360,22 @@ fn the_innocent_are_not_blamed() {
     );
 }
 
+/// All three stand still, the second between two blocks.
+#[test]
+fn one_that_was_stopped_does_not_hide_what_the_others_are_stuck_in() {
+    let mut world = World::new(3);
+    world.stuck = [true; SLOTS];
+    let mut actions = Vec::new();
+    for _ in 0..60 {
+        in_module(&mut world, 0, 7);
+        in_module(&mut world, 2, 7);
+        actions.extend(world.run(1));
+    }
+    let amends =
+        |action: &Action| matches!(action, Action::Amend { culprit: Culprit::Module(7), .. });
+    assert!(actions.iter().any(amends), "{actions:?}");
+}
+
 #[test]
 fn each_culprit_of_a_block_is_put_aside_once() {
     let mut world = World::new(4);
