@@ -73,6 +73,11 @@ impl DivergenceDetector {
         None
     }
 
+    /// Another worker is in this slot now, whose blocks may begin before those of the one before it.
+    pub fn forget(&mut self, slot: Slot) {
+        self.compared_until[slot] = 0;
+    }
+
     /// Two differ: who of them is wrong? With three or more the one that fewer agree with, once all whose word
     /// counts have the block (`None` until then); the reference only if more agree with the other.
     fn vote(

@@ -98,6 +98,12 @@ impl Default for Selector {
 }
 
 impl Selector {
+    /// A selector that goes on with this block where another has stopped, with a fade-in: what was heard last
+    /// is silence.
+    pub fn resuming(next_block: BlockIndex, counts: Counts) -> Self {
+        Self { next_block, counts, begun: true, in_gap: true, ..Self::default() }
+    }
+
     /// Fills `out` (interleaved frames) with what comes next and tells `seen` of each block begun.
     ///
     /// Until the replicas have all that the first call asks for, the performance has not begun: that
@@ -448,6 +454,18 @@ mod tests {
         assert!(left[192..256].iter().all(|sample| *sample == 0.0));
         assert_eq!(left[319], 319.0, "the fade in ends at full level, in time");
         assert_eq!((selector.counts().gaps, selector.counts().gap_blocks), (1, 2));
+    }
+
+    #[test]
+    fn another_selector_goes_on_where_one_has_stopped() {
+        let counts = Counts { gaps: 3, ..Counts::default() };
+        let mut selector = Selector::resuming(5, counts);
+        assert_eq!(selector.frames(), 320);
+        let mut played = [f32::NAN; 2 * BLOCK_SAMPLES];
+        assert!(selector.fill(&mut played, &whole(), |_| {}));
+        assert_eq!((played[0], played[BLOCK_SAMPLES - CHANNELS]), (320.0 / 64.0, 383.0));
+        assert_eq!(played[BLOCK_SAMPLES], 384.0, "bit for bit from the second block on");
+        assert_eq!(selector.counts().gaps, 3);
     }
 
     #[test]

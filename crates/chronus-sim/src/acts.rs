@@ -23,6 +23,7 @@ impl World {
             }
             Action::Admit { slot, number } => {
                 self.boards.slots[slot].admitted = number;
+                self.divergence.forget(slot);
                 self.oracles.admitted.admit(slot, number);
             }
             Action::Disown(slot) => {

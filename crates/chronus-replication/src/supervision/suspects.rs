@@ -42,7 +42,7 @@ impl Supervision {
                     self.blame(slot, crumb, Cause::RanAway, view, actions);
                     self.fence(slot, Reason::RanAway, actions);
                 }
-                Suspicion::Hopeless => self.give_up(slot, view, actions),
+                Suspicion::Hopeless => self.give_up(slot, Reason::Hopeless, view, actions),
             }
         }
     }
@@ -50,7 +50,13 @@ impl Supervision {
     /// A worker that stands still for too long may have been stopped. Two that did so at the same module of
     /// the same block, or at the same command, were not; nor was one that began anew, and came no further than
     /// the last.
-    fn give_up(&mut self, slot: Slot, view: &View<'_>, actions: &mut Vec<Action>) {
+    pub(super) fn give_up(
+        &mut self,
+        slot: Slot,
+        reason: Reason,
+        view: &View<'_>,
+        actions: &mut Vec<Action>,
+    ) {
         let crumb = (view.crumb)(slot);
         let has_done_nothing = matches!(
             self.states[slot],
@@ -65,7 +71,7 @@ impl Supervision {
         {
             self.blame(slot, crumb, Cause::Stuck, view, actions);
         }
-        self.fence(slot, Reason::Hopeless, actions);
+        self.fence(slot, reason, actions);
     }
 
     /// One worker that is busy for too long may be the machine's fault, two in the same module of the same
