@@ -4,6 +4,7 @@
 use std::cell::Cell;
 
 use chronus_replication::amendment::{Amendment, Change, version};
+use chronus_replication::blame::Crumb;
 use chronus_replication::command_sequencer::{Log, LogFull};
 use chronus_replication::lockstep::{Board, Order};
 use chronus_replication::machine::block_hash;
@@ -20,7 +21,7 @@ pub(crate) const LOG_ENTRIES: usize = 64;
 pub(crate) struct RingEntry {
     pub(crate) block: Option<BlockIndex>,
     pub(crate) incarnation: u32,
-    version: u64,
+    pub(crate) version: u64,
     hash: u64,
     samples: Block,
     /// Known to the world only: wrong bits were injected.
@@ -36,6 +37,8 @@ pub(crate) enum Answer {
 
 pub(crate) struct SlotBoard {
     pub(crate) claimed: u32,
+    /// What its worker is at.
+    pub(crate) crumb: Crumb,
     pub(crate) rendered: BlockIndex,
     pub(crate) log_position: u64,
     pub(crate) answer: Option<(u32, Answer)>,
@@ -62,6 +65,8 @@ pub(crate) struct Boards {
     /// Planted bugs.
     pub(crate) any_incarnation: bool,
     pub(crate) any_version: bool,
+    pub(crate) amends_played: bool,
+    pub(crate) ignores_votes: bool,
 }
 
 pub(crate) struct LogRing {
@@ -94,6 +99,8 @@ impl Boards {
             settled: Cell::new((0, None)),
             any_incarnation: false,
             any_version: false,
+            amends_played: false,
+            ignores_votes: false,
         }
     }
 
@@ -108,18 +115,19 @@ impl Boards {
     }
 
     /// Adds an amendment, unless its block was played.
-    pub(crate) fn amend(&mut self, block: BlockIndex, change: Change) -> bool {
+    pub(crate) fn amend(&mut self, block: BlockIndex, change: Change) -> Option<Amendment> {
         let (next_block, gap) = self.settled.get();
-        if block < next_block && gap.is_none_or(|gap| block < gap) {
-            return false;
+        let was_played = block < next_block && gap.is_none_or(|gap| block < gap);
+        if was_played && !self.amends_played {
+            return None;
         }
-        let number = self.amendments.len() as u64;
-        self.amendments.push(Amendment { number, block, change });
-        true
+        let amendment = Amendment { number: self.amendments.len() as u64, block, change };
+        self.amendments.push(amendment);
+        Some(amendment)
     }
 
     /// How many of the first `count` amendments a block must have been rendered with.
-    fn amendments_of(&self, block: BlockIndex, count: u64) -> u64 {
+    pub(crate) fn amendments_of(&self, block: BlockIndex, count: u64) -> u64 {
         let known = &self.amendments[..count as usize];
         known.iter().filter(|amendment| amendment.block <= block).count() as u64
     }
@@ -158,7 +166,7 @@ impl Slots for Boards {
     }
 
     fn has_vote(&self, slot: Slot) -> bool {
-        self.voters[slot]
+        self.voters[slot] && !self.ignores_votes
     }
 
     fn amendments(&self) -> u64 {
@@ -202,6 +210,7 @@ impl SlotBoard {
         };
         Self {
             claimed: 0,
+            crumb: Crumb::NONE,
             rendered: 0,
             log_position: 0,
             answer: None,

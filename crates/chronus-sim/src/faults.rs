@@ -1,15 +1,17 @@
 //! What goes wrong in the world, and whether it may.
 
+use chronus_replication::blame::Cause;
 use chronus_replication::lockstep::Board;
-use chronus_replication::{BLOCK_FRAMES, Slot};
+use chronus_replication::restart::Death;
+use chronus_replication::selector::VOTERS;
+use chronus_replication::{BLOCK_FRAMES, BlockIndex, SLOTS, Slot};
 
-use crate::process::{DOOMED_NS, Process};
+use crate::Spacing;
+use crate::fault::{FAULTS, Fault};
+use crate::process::{DOOMED_NS, Doing, Process, QUICK_NS};
+use crate::rendering::Ambush;
 use crate::supervisor::LEAD_BLOCKS;
-use crate::world::World;
-use crate::{FAULT_NAMES, Spacing};
-
-/// The first of the kinds of faults are kills: of the primary, of a standby, of anybody.
-const KILLS: u64 = 3;
+use crate::world::{BLOCK_NS, World};
 
 /// Faults that strike when their occasion comes.
 #[derive(Debug, Default)]
@@ -20,7 +22,40 @@ pub(crate) struct Armed {
     pub(crate) fork_slow_ns: u64,
     pub(crate) forker_dies: bool,
     pub(crate) child_dies: bool,
+    pub(crate) thaw_slow_ns: u64,
+    pub(crate) thawed_dies: bool,
     pub(crate) burst: u64,
+    pub(crate) ambush: Option<Ambush>,
+    /// This process renders wrong bits, and when the others have that block, too, the supervisor is not run.
+    pub(crate) unseen: Option<(u64, BlockIndex)>,
+    /// This process dies when it has published a block and not told.
+    pub(crate) untold: Option<u64>,
+    /// An innocent is killed when somebody comes to grief.
+    pub(crate) kill_with_grief: bool,
+    pub(crate) poison_at_checkpoint: bool,
+    /// Where all must be survived, nothing goes wrong until then.
+    pub(crate) undisturbed_until_ns: u64,
+}
+
+/// What is wrong with the supervisor's clock.
+#[derive(Debug, Default)]
+pub(crate) struct Clock {
+    ahead_ns: u64,
+    stood_at_ns: u64,
+    stands_until_ns: u64,
+}
+
+impl Clock {
+    /// What it shows at `now`.
+    pub(crate) fn told_ns(&self, now: u64) -> u64 {
+        let shown = if now < self.stands_until_ns { self.stood_at_ns } else { now };
+        shown + self.ahead_ns
+    }
+
+    /// When a wait of this length, begun at `now`, is over.
+    pub(crate) fn after(&self, now: u64, wait_ns: u64) -> u64 {
+        now.max(self.stands_until_ns) + wait_ns
+    }
 }
 
 impl World {
@@ -34,51 +69,72 @@ impl World {
             self.armed = Armed::default();
             return;
         }
-        let kinds = match self.scenario.mix.spacing {
-            Spacing::WhenRedundant => KILLS,
-            _ => FAULT_NAMES.len() as u64,
-        };
-        let kind = self.rng.between(0, kinds) as usize;
-        // Fresh starts are bounded, so a world in which all die often is silent and tests little.
-        let too_often = matches!(kind, 14..=16) && !self.rng.one_in(60);
+        let spacing = self.scenario.mix.spacing;
+        let fitting: Vec<usize> =
+            (0..FAULTS.len()).filter(|kind| FAULTS[*kind].fits(spacing)).collect();
+        let kind = fitting[self.rng.between(0, fitting.len() as u64) as usize];
+        let fault = FAULTS[kind];
+        let is_undisturbed =
+            spacing == Spacing::Survivable && self.now < self.armed.undisturbed_until_ns;
+        let strikes = self.rng.one_in(fault.rarity()) && !is_undisturbed;
         let somebody = self.processes.iter().any(|process| process.alive && process.claimed);
-        if !too_often && somebody && self.inject(kind) {
+        if strikes && somebody && self.inject(fault) {
             self.report.faults += 1;
-            self.report.faults_by_kind[kind] += 1;
+            self.report.faults_by_kind.0[kind] += 1;
             self.oracles.liveness.excuse_until(self.now);
-            self.note(&("fault", FAULT_NAMES[kind]));
+            self.note(&("fault", fault));
         } else {
             self.fault_ns = self.now + mean.min(300_000);
         }
     }
 
-    fn inject(&mut self, kind: usize) -> bool {
-        match kind {
-            0..=2 => self.kill(kind),
-            3..=5 | 11 => self.hold_up(kind),
-            6 => {
+    fn inject(&mut self, fault: Fault) -> bool {
+        use Fault::*;
+        match fault {
+            KillPrimary | KillStandby | KillAny | KillCheckpoint => self.kill(fault, Death::Killed),
+            KillWorkers => self.kill_all(false),
+            KillAll => self.kill_all(true),
+            SpawnFails => self.arm(true, |armed, amount| armed.failing_spawns = 1 + amount % 3),
+            ThawSlow | ThawedDies => self.kill_all(false) && self.arm_thaw(fault),
+            Stop | Stall | LateWake | LostWake | RunAway => self.hold_up(fault),
+            CrashBetween | CrashInModule => self.kill(fault, Death::OfItself(Cause::Signal(6))),
+            Straggler => self.make_straggler(),
+            Untold => self.untold(),
+            ForkFails => {
                 let until = self.now + self.rng.between(1_000_000, 80_000_000);
                 self.oracles.liveness.excuse_until(until);
                 self.arm(false, |armed, _| armed.forks_fail_until_ns = until)
             }
-            7 => self.arm(false, |armed, amount| armed.fork_slow_ns = 2_000_000 + amount * 10_000),
-            8 => self.arm(false, |armed, _| armed.forker_dies = true),
-            9 => self.arm(false, |armed, _| armed.child_dies = true),
-            10 => self.hold_up_supervisor(),
-            12 => self.corrupt(),
-            13 => {
+            ForkSlow => {
+                self.arm(false, |armed, amount| armed.fork_slow_ns = 2_000_000 + amount * 10_000)
+            }
+            ForkerDies => self.arm(false, |armed, _| armed.forker_dies = true),
+            ChildDies => self.arm(false, |armed, _| armed.child_dies = true),
+            SupervisorNotRun => self.hold_up_supervisor(),
+            ClockJumps => {
+                self.clock.ahead_ns += self.rng.between(1_000_000, 5_000_000_000);
+                true
+            }
+            ClockStops => self.stop_clock(),
+            WrongBits => self.corrupt(),
+            WrongBitsUnseen => self.corrupt_unseen(),
+            CommandBurst => {
                 self.armed.burst = 20 + self.rng.between(0, 200);
                 true
             }
-            14 => self.kill_all(),
-            16 => self.hang_all(),
-            _ => self.arm(true, |armed, amount| armed.failing_spawns = 1 + amount % 3),
+            PoisonCommand | PoisonModule | TwoPoisons | PoisonAndKill | PoisonAndStop
+            | PoisonAtCheckpoint | Enable => self.poison(fault),
+            AllRunAway => self.hang_all(),
         }
     }
 
     /// What strikes at the next occasion; mostly a kill makes one.
     fn arm(&mut self, all_die: bool, arm: impl FnOnce(&mut Armed, u64)) -> bool {
-        let struck = if all_die { self.kill_all() } else { self.kill(1) };
+        let struck = if all_die {
+            self.kill_all(true)
+        } else {
+            self.kill(Fault::KillStandby, Death::Killed)
+        };
         let amount = self.rng.between(0, 1000);
         if struck {
             arm(&mut self.armed, amount);
@@ -86,16 +142,31 @@ impl World {
         struck
     }
 
-    fn victim(&mut self, kind: usize) -> Option<usize> {
+    fn arm_thaw(&mut self, fault: Fault) -> bool {
+        if fault == Fault::ThawSlow {
+            self.armed.thaw_slow_ns = self.rng.between(1_000_000, 40_000_000);
+        } else {
+            self.armed.thawed_dies = true;
+        }
+        true
+    }
+
+    fn victim(&mut self, fault: Fault) -> Option<usize> {
         let primary = self.boards.primary();
         let fits = |process: &Process| {
             let leads = process.position.slot == primary;
+            let is_worker = !process.position.is_checkpoint();
+            let renders = matches!(process.doing, Doing::Rendering(_));
             process.alive
-                && match kind {
-                    0 => leads,
-                    1 => !leads && process.claimed,
-                    2 => true,
-                    _ => process.claimed,
+                && match fault {
+                    Fault::KillPrimary => leads,
+                    Fault::KillStandby => !leads && is_worker && process.claimed,
+                    Fault::KillAny => true,
+                    Fault::KillCheckpoint => !is_worker,
+                    Fault::CrashBetween => is_worker && !renders,
+                    Fault::CrashInModule => is_worker && renders,
+                    Fault::Straggler => leads && renders,
+                    _ => is_worker && process.claimed,
                 }
         };
         let count = self.processes.iter().filter(|process| fits(process)).count() as u64;
@@ -104,26 +175,64 @@ impl World {
         fitting.nth(chosen).map(|(index, _)| index)
     }
 
-    fn kill(&mut self, kind: usize) -> bool {
-        let Some(index) = self.victim(kind) else { return false };
-        if !self.may_strike(Some(self.processes[index].pid), false) {
+    fn kill(&mut self, fault: Fault, death: Death) -> bool {
+        let Some(index) = self.victim(fault) else { return false };
+        let is_checkpoint = self.processes[index].position.is_checkpoint();
+        if !is_checkpoint && !self.may_strike(Some(self.processes[index].pid), false) {
             return false;
         }
-        self.die(index);
+        if death == Death::Killed {
+            self.interrupt(index);
+            self.die(index, death);
+        } else {
+            self.crash(index);
+        }
         true
     }
 
-    fn kill_all(&mut self) -> bool {
-        if self.scenario.mix.spacing != Spacing::Wild {
-            return false;
+    /// Who is killed from outside says nothing about what it was at.
+    fn interrupt(&mut self, index: usize) {
+        let process = &self.processes[index];
+        let crumb = self.boards.slots[process.position.slot].crumb;
+        if process.is_stuck(self.now) && process.claimed {
+            self.oracles.blame.interrupted(crumb.block, crumb.place);
         }
-        self.oracles.no_gap.risk("all killed");
+    }
+
+    /// All workers die in one moment, and with them the checkpoints or not.
+    fn kill_all(&mut self, with_checkpoints: bool) -> bool {
+        match self.scenario.mix.spacing {
+            Spacing::Wild => self.oracles.no_gap.risk("all killed"),
+            Spacing::AllAtOnce if !with_checkpoints && self.catches_up_in_time() => {}
+            _ => return false,
+        }
+        // Those that are forked by the dying are born and live.
         for index in 0..self.processes.len() {
-            if self.processes[index].alive {
-                self.die(index);
+            let process = &self.processes[index];
+            if process.alive && (with_checkpoints || !process.position.is_checkpoint()) {
+                self.interrupt(index);
+                self.die(index, Death::Killed);
             }
         }
         true
+    }
+
+    /// Whether, if all workers died now, a checkpoint would have the next blocks before the device does.
+    fn catches_up_in_time(&self) -> bool {
+        let Some(frozen) = self.supervision.checkpoint() else { return false };
+        let is_it = |process: &Process| {
+            let is_frozen = process.position.is_checkpoint() && process.claimed;
+            is_frozen && process.position.next_block == frozen && process.kill_at_ns.is_none()
+        };
+        let is_there = self.processes.iter().any(|process| process.alive && is_it(process));
+        let rendered = self.boards.slots[self.boards.primary].rendered;
+        let catch_up_ns = DETECT_AND_THAW_NS
+            + (self.boards.sealed + LEAD_BLOCKS).saturating_sub(frozen) * (QUICK_NS + 1_000);
+        let frames_left = (rendered * BLOCK_FRAMES as u64).saturating_sub(self.frames_played);
+        let period = self.period_frames as u64;
+        let deadline_ns =
+            self.device_ns + frames_left / period * (BLOCK_NS * period / BLOCK_FRAMES as u64);
+        is_there && self.supervision.is_redundant() && self.now + catch_up_ns < deadline_ns
     }
 
     fn hang_all(&mut self) -> bool {
@@ -134,36 +243,70 @@ impl World {
         // The last fault, so that nothing else wakes anybody up.
         self.fault_ns = u64::MAX;
         self.armed = Armed::default();
-        for process in self.processes.iter_mut().filter(|process| process.claimed) {
-            process.runaway_since_ns.get_or_insert(self.now);
+        for index in 0..self.processes.len() {
+            if self.processes[index].claimed {
+                self.suspect(index);
+                self.processes[index].runaway_since_ns.get_or_insert(self.now);
+            }
         }
         true
     }
 
-    /// Stop, stall, run away, or wake late.
-    fn hold_up(&mut self, kind: usize) -> bool {
-        let Some(index) = self.victim(kind) else { return false };
+    /// Stop, stall, run away, wake late or not hear the bell.
+    pub(crate) fn hold_up(&mut self, fault: Fault) -> bool {
+        let Some(index) = self.victim(fault) else { return false };
         if !self.may_strike(Some(self.processes[index].pid), false) {
             return false;
         }
+        self.suspect(index);
         let now = self.now;
-        match kind {
-            3 => {
+        match fault {
+            Fault::Stop => {
                 let until = now + self.rng.between(200_000, 60_000_000);
-                self.processes[index].stopped_until_ns = until;
+                let stopped = &mut self.processes[index].stopped_until_ns;
+                *stopped = until.max(*stopped);
                 self.oracles.liveness.excuse_until(until);
             }
-            4 | 11 => {
-                let most = if kind == 4 { 25_000_000 } else { 4_000_000 };
-                let delay = self.rng.between(1_000_000, most);
-                let process = &mut self.processes[index];
-                process.held_until_ns = now + delay;
-                self.hinder(index, delay);
+            Fault::LostWake => {
+                self.processes[index].deaf_to = 1;
+                self.hinder(index, 2 * BLOCK_NS * self.period_frames as u64 / 64 + 1_000_000);
+            }
+            Fault::RunAway => {
+                self.processes[index].runaway_since_ns.get_or_insert(now);
             }
             _ => {
-                self.processes[index].runaway_since_ns = Some(now);
+                let most = if fault == Fault::Stall { 25_000_000 } else { 4_000_000 };
+                let delay = self.rng.between(1_000_000, most);
+                self.processes[index].held_until_ns = now + delay;
+                self.hinder(index, delay);
             }
         }
+        true
+    }
+
+    /// The primary is held up within a block; who is promoted crashes in that block by itself, and the block is
+    /// amended for nothing. The first survives it and has rendered it otherwise.
+    fn make_straggler(&mut self) -> bool {
+        let Some(index) = self.victim(Fault::Straggler) else { return false };
+        let Doing::Rendering(block) = self.processes[index].doing else { return false };
+        if self.processes[index].is_stuck(self.now) {
+            return false;
+        }
+        self.oracles.no_gap.risk("one is held up, the other crashes");
+        let delay = self.rng.between(2_200_000, 8_000_000);
+        self.processes[index].held_until_ns = self.now + delay;
+        self.hinder(index, delay);
+        let except = self.processes[index].pid;
+        self.armed.ambush = Some(Ambush { block, except, delay_ns: 0 });
+        true
+    }
+
+    /// The primary dies when it has published a block and told nobody; who is promoted is held up in that block
+    /// until it was played, and crashes there by itself.
+    fn untold(&mut self) -> bool {
+        let Some(index) = self.victim(Fault::KillPrimary) else { return false };
+        self.oracles.no_gap.risk("one dies, the other is held up and crashes");
+        self.armed.untold = Some(self.processes[index].pid);
         true
     }
 
@@ -192,34 +335,82 @@ impl World {
         true
     }
 
-    /// Wrong bits: in the state of a standby, or in one block of anybody.
+    /// While it stands still nobody is found to be late.
+    fn stop_clock(&mut self) -> bool {
+        if self.now < self.clock.stands_until_ns {
+            return false;
+        }
+        let until = self.now + self.rng.between(1_000_000, 200_000_000);
+        self.clock.stood_at_ns = self.now;
+        self.clock.stands_until_ns = until;
+        self.oracles.no_gap.risk("the clock stands still");
+        self.oracles.liveness.excuse_until(until);
+        true
+    }
+
+    /// Wrong bits: in the state of a worker, or in one block.
     fn corrupt(&mut self) -> bool {
-        let stays = self.rng.one_in(2);
-        let Some(index) = self.victim(if stays { 1 } else { 3 }) else { return false };
-        // Wrong bits in the primary's block cost the standbys their lives.
+        let Some(index) = self.victim(Fault::WrongBits) else { return false };
         let is_primary = self.processes[index].position.slot == self.boards.primary();
         let pid = self.processes[index].pid;
-        if is_primary && self.scenario.mix.spacing != Spacing::Wild {
+        let is_outvoted = self.can_outvote(pid);
+        // Where there are too few to vote, wrong bits in the primary's block cost the standbys their lives.
+        let costs_others = is_primary && !is_outvoted;
+        if costs_others && self.scenario.mix.spacing != Spacing::Wild {
             return false;
         }
         if !self.may_strike(Some(pid), false) {
             return false;
         }
-        if is_primary {
+        if costs_others {
             self.oracles.no_gap.risk("wrong bits in the primary");
             for process in self.processes.iter_mut().filter(|process| process.pid != pid) {
                 process.doomed_until_ns = self.now + DOOMED_NS;
             }
         }
-        let now = self.now;
+        let (now, stays) = (self.now, self.rng.one_in(2) && !costs_others);
         let process = &mut self.processes[index];
         if stays {
             process.tainted_since_ns = Some(now);
-            process.corrupt_state();
+            process.rack.corrupt();
         } else {
             process.slip = true;
         }
         true
+    }
+
+    /// Wrong bits in a block of the primary. The others render it, and it is played, before the supervisor can
+    /// compare anything: only the vote is there.
+    fn corrupt_unseen(&mut self) -> bool {
+        let Some(index) = self.victim(Fault::KillPrimary) else { return false };
+        let pid = self.processes[index].pid;
+        let is_short = self.period_frames < 2 * BLOCK_FRAMES;
+        let is_safe = self.can_outvote(pid) && self.is_survivable(Some(pid));
+        if !is_short || !is_safe || self.oracles.no_gap.is_at_risk() {
+            return false;
+        }
+        self.processes[index].slip = true;
+        self.armed.unseen = Some((pid, BlockIndex::MAX));
+        true
+    }
+
+    /// Released blocks are rendered by all.
+    pub(crate) fn look_away(&mut self) {
+        let released = self.boards.released;
+        if self.armed.unseen.take_if(|(_, block)| *block < released).is_some() {
+            self.supervisor_not_before_ns = self.now + 3 * BLOCK_NS;
+            self.supervisor_ns = self.supervisor_ns.max(self.supervisor_not_before_ns);
+        }
+    }
+
+    /// Whether at least two others are healthy, level and have a vote.
+    fn can_outvote(&self, pid: u64) -> bool {
+        let voters = self.processes.iter().filter(|process| {
+            let slot = process.position.slot;
+            slot < SLOTS && self.boards.voters[slot] && process.is_healthy(self.now)
+        });
+        let others = voters.clone().filter(|process| process.pid != pid).count();
+        voters.count() >= VOTERS && others >= 2 && self.supervision.is_redundant()
     }
 
     /// Whether a fault may strike this process now. If it does and nobody else could go on, a gap is
@@ -234,19 +425,22 @@ impl World {
                 true
             }
             Spacing::Survivable => survivable,
-            Spacing::WhenRedundant => self.supervision.is_redundant() && !cautious,
+            Spacing::WhenRedundant | Spacing::AllAtOnce => {
+                self.supervision.is_redundant() && !cautious
+            }
         }
     }
 
     /// Whether a healthy replica other than `victim` is level and has all that is not played yet, and
     /// nobody else is stuck at the same time (two that are stuck cost twice the patience), and no wrong
     /// bits may cost others their lives.
-    fn is_survivable(&self, victim: Option<u64>) -> bool {
+    pub(crate) fn is_survivable(&self, victim: Option<u64>) -> bool {
         let level = self.selector.next_block() + LEAD_BLOCKS - 1;
-        let trouble = self.processes.iter().any(|process| {
-            let another_is_stuck = Some(process.pid) != victim && process.is_stuck(self.now);
-            another_is_stuck || process.is_corrupt(self.now)
-        });
+        let trouble = self.now < self.wrong_bits_until_ns
+            || self.processes.iter().any(|process| {
+                let another_is_stuck = Some(process.pid) != victim && process.is_stuck(self.now);
+                another_is_stuck || process.is_corrupt(self.now)
+            });
         !trouble
             && self.processes.iter().any(|process| {
                 let slot: Slot = process.position.slot;
@@ -265,9 +459,14 @@ impl World {
         let period = self.period_frames.div_ceil(BLOCK_FRAMES) as u64;
         let ahead = self.boards.sealed >= next_block + LEAD_BLOCKS
             && self.boards.slots[self.boards.primary].rendered > next_block + period;
+        let is_quiet = self.armed.ambush.is_none()
+            && self.armed.untold.is_none()
+            && !(self.armed.kill_with_grief && self.now < self.armed.undisturbed_until_ns)
+            && self.now >= self.clock.stands_until_ns
+            && self.now >= self.supervisor_not_before_ns;
         if self.oracles.no_gap.is_at_risk()
             && ahead
-            && self.now >= self.supervisor_not_before_ns
+            && is_quiet
             && self.is_survivable(None)
             && self.supervision.is_redundant()
         {
@@ -275,3 +474,7 @@ impl World {
         }
     }
 }
+
+/// Until a dead worker is noticed, a checkpoint that is just being born has claimed its place, another is
+/// thawed, wakes, and has claimed its slot; each step takes a fraction of a millisecond.
+const DETECT_AND_THAW_NS: u64 = 1_800_000;

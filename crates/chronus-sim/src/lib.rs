@@ -5,15 +5,25 @@
 
 #![forbid(unsafe_code)]
 
+mod acts;
 mod boards;
+mod fault;
 mod faults;
+mod hindsight;
+mod mutation;
 pub mod oracle;
+mod poison;
 mod process;
+pub mod rack;
+mod rendering;
 mod rng;
 mod supervisor;
 mod world;
 
 use chronus_replication::BlockIndex;
+
+pub use fault::{FAULT_NAMES, FaultCounts};
+pub use mutation::{MUTATIONS, Mutation};
 
 /// What a run is made of. Equal scenarios run equally.
 #[derive(Clone, Copy, Debug)]
@@ -50,67 +60,10 @@ pub enum Spacing {
     Survivable,
     /// Only kills, and only while supervision says that it is redundant.
     WhenRedundant,
+    /// Kills of one, and of all workers in one moment while a checkpoint is there that catches up in time.
+    /// Blocks are rendered as fast as real ones.
+    AllAtOnce,
 }
-
-/// A planted bug.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mutation {
-    /// The selector takes entries of any incarnation.
-    AnyIncarnation,
-    /// A fenced slot counts as empty before its process is reaped.
-    FreeBeforeReaped,
-    /// A promotion is followed by another, of the next slot.
-    PromoteTwice,
-    /// No promotion but the first reaches the board.
-    PromoteOnlyOnce,
-    /// A standby renders what is sealed, without waiting for the primary.
-    StandbyDoesNotWait,
-    /// The log's writer does not wait for its slowest reader.
-    LogOverwrites,
-    /// The log loses an entry now and then.
-    LogLosesEntries,
-    /// A worker skips a command now and then.
-    WorkerSkipsCommand,
-    /// A child begins with an empty state.
-    ChildForgetsState,
-    /// A child begins at the block after the one that is next.
-    ChildSkipsBlock,
-    /// Deaths are not told to supervision.
-    DeathsUntold,
-    /// Nobody carries out a fence.
-    FenceIgnored,
-    /// Divergences are not told to supervision.
-    DivergenceUntold,
-    /// Restart intensity is measured by a clock that runs a hundred times too fast.
-    IntensityClockFast,
-    /// A failed fork is told as if there just were no child, so there is no back-off.
-    ForkFailureUntold,
-    /// A forker that died is believed to have had no child.
-    OrphanForgotten,
-    /// A fresh worker begins at the first block of all.
-    FreshFromTheBeginning,
-}
-
-/// All planted bugs.
-pub const MUTATIONS: [Mutation; 17] = [
-    Mutation::AnyIncarnation,
-    Mutation::FreeBeforeReaped,
-    Mutation::PromoteTwice,
-    Mutation::PromoteOnlyOnce,
-    Mutation::StandbyDoesNotWait,
-    Mutation::LogOverwrites,
-    Mutation::LogLosesEntries,
-    Mutation::WorkerSkipsCommand,
-    Mutation::ChildForgetsState,
-    Mutation::ChildSkipsBlock,
-    Mutation::DeathsUntold,
-    Mutation::FenceIgnored,
-    Mutation::DivergenceUntold,
-    Mutation::IntensityClockFast,
-    Mutation::ForkFailureUntold,
-    Mutation::OrphanForgotten,
-    Mutation::FreshFromTheBeginning,
-];
 
 /// What a run that no oracle objected to came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -123,10 +76,14 @@ pub struct Report {
     pub gap_blocks: u64,
     /// Faults injected.
     pub faults: u64,
-    /// Faults injected, by [`FAULT_NAMES`].
-    pub faults_by_kind: [u64; FAULT_NAMES.len()],
+    /// Faults injected, by kind.
+    pub faults_by_kind: FaultCounts,
     /// Processes born by fork.
     pub forks: u64,
+    /// Of them, checkpoints.
+    pub checkpoints: u64,
+    /// Checkpoints thawed.
+    pub thaws: u64,
     /// Fresh workers started.
     pub fresh: u64,
     /// Commands that entered the log.
@@ -137,30 +94,57 @@ pub struct Report {
     pub divergences: u64,
     /// Pairs of blocks compared by the divergence detector.
     pub compared: u64,
+    /// Blocks with wrong bits that were in a slot and were outvoted.
+    pub outvoted: u64,
+    /// Workers that came to grief by a planted culprit.
+    pub griefs: u64,
+    /// The most workers that one culprit cost.
+    pub most_workers: u64,
+    /// Amendments made.
+    pub amendments: u64,
+    /// Amendments refused because the block was played.
+    pub refused: u64,
+    /// Amendments that put aside a module which only an injected fault made look guilty.
+    pub innocents: u64,
+    /// Workers that ended themselves because they had rendered on without an amendment.
+    pub outdated: u64,
     /// Hash of everything that happened, in order.
     pub trace: u64,
 }
 
-/// The words for [`Report::faults_by_kind`].
-pub const FAULT_NAMES: [&str; 17] = [
-    "kill primary",
-    "kill standby",
-    "kill any",
-    "stop",
-    "stall",
-    "runaway",
-    "fork fails",
-    "fork slow",
-    "forker dies",
-    "child dies",
-    "supervisor not run",
-    "late wake",
-    "wrong bits",
-    "command burst",
-    "kill all",
-    "spawn fails",
-    "all run away",
-];
+impl Report {
+    /// Adds what another run came to.
+    pub fn add(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.blocks, other.blocks),
+            (&mut self.played, other.played),
+            (&mut self.gap_blocks, other.gap_blocks),
+            (&mut self.faults, other.faults),
+            (&mut self.forks, other.forks),
+            (&mut self.checkpoints, other.checkpoints),
+            (&mut self.thaws, other.thaws),
+            (&mut self.fresh, other.fresh),
+            (&mut self.commands, other.commands),
+            (&mut self.put_off, other.put_off),
+            (&mut self.divergences, other.divergences),
+            (&mut self.compared, other.compared),
+            (&mut self.outvoted, other.outvoted),
+            (&mut self.griefs, other.griefs),
+            (&mut self.amendments, other.amendments),
+            (&mut self.refused, other.refused),
+            (&mut self.innocents, other.innocents),
+            (&mut self.outdated, other.outdated),
+        ];
+        for (sum, count) in pairs {
+            *sum += count;
+        }
+        for (sum, count) in self.faults_by_kind.0.iter_mut().zip(other.faults_by_kind.0) {
+            *sum += count;
+        }
+        self.most_workers = self.most_workers.max(other.most_workers);
+        self.trace ^= other.trace;
+    }
+}
 
 /// An oracle objected. The scenario replays it.
 #[derive(Clone, Debug, PartialEq, Eq)]

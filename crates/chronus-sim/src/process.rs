@@ -1,14 +1,17 @@
-//! A worker process of the world: renders, forks, waits, and suffers.
+//! A worker process of the world: claims its slot, decides, forks, waits, and dies.
 
 use chronus_replication::amendment::version;
+use chronus_replication::blame::{Crumb, Place};
 use chronus_replication::lockstep::{Board, Order, Position, Step};
-use chronus_replication::machine::{Machine, Ramp};
-use chronus_replication::{BLOCK_SAMPLES, BlockIndex, Slot};
+use chronus_replication::restart::Death;
+use chronus_replication::{BlockIndex, SLOTS, Slot};
 
-use crate::Mutation;
 use crate::boards::{Answer, Boards};
-use crate::oracle::{lockstep::Lockstep, one_process, total_order::TotalOrder};
+use crate::oracle::{lockstep::Lockstep, one_process};
+use crate::rack::Rack;
+use crate::rendering::Work;
 use crate::world::World;
+use crate::{Mutation, Spacing};
 
 /// Out of memory for processes, as the kernel says it.
 pub(crate) const EAGAIN: i32 = 11;
@@ -20,17 +23,23 @@ pub(crate) const DOOMED_NS: u64 = 30_000_000;
 pub(crate) struct Process {
     pub(crate) pid: u64,
     pub(crate) position: Position,
-    ramp: Ramp,
+    pub(crate) rack: Rack,
     pub(crate) doing: Doing,
+    /// The block that it is rendering.
+    pub(crate) work: Option<Box<Work>>,
     /// When it does what comes next.
     pub(crate) ready_ns: u64,
     pub(crate) kill_at_ns: Option<u64>,
     pub(crate) alive: bool,
+    /// How it came to its end.
+    pub(crate) death: Death,
+    /// It sleeps over so many rings.
+    pub(crate) deaf_to: u32,
     pub(crate) stopped_until_ns: u64,
     /// Not run by the machine before.
     pub(crate) held_until_ns: u64,
     pub(crate) runaway_since_ns: Option<u64>,
-    cpu_ns: u64,
+    pub(crate) cpu_ns: u64,
     pub(crate) born_ns: u64,
     /// The first block that it rendered under its own number.
     pub(crate) first_block: BlockIndex,
@@ -80,15 +89,18 @@ impl Board for Hasty<'_> {
 
 impl Process {
     /// A process that is starting up and claims its slot at `ready_ns`.
-    pub(crate) fn new(pid: u64, position: Position, ramp: Ramp, now: u64, ready_ns: u64) -> Self {
+    pub(crate) fn new(pid: u64, position: Position, rack: Rack, now: u64, ready_ns: u64) -> Self {
         Self {
             pid,
             position,
-            ramp,
+            rack,
             doing: Doing::Starting,
+            work: None,
             ready_ns,
             kill_at_ns: None,
             alive: true,
+            death: Death::Killed,
+            deaf_to: 0,
             stopped_until_ns: 0,
             held_until_ns: 0,
             runaway_since_ns: None,
@@ -114,11 +126,6 @@ impl Process {
             self.ready_ns.max(self.stopped_until_ns).max(self.held_until_ns)
         };
         works.min(self.kill_at_ns.unwrap_or(u64::MAX))
-    }
-
-    /// Makes its state wrong for good.
-    pub(crate) fn corrupt_state(&mut self) {
-        self.ramp.apply(0, &[1, 0, 0, 0, 0]);
     }
 
     /// What its CPU clock says.
@@ -154,7 +161,7 @@ impl World {
     pub(crate) fn step_process(&mut self, index: usize) {
         let now = self.now;
         if self.processes[index].kill_at_ns.is_some_and(|at| at <= now) {
-            self.die(index);
+            self.die(index, Death::Killed);
             return;
         }
         match self.processes[index].doing {
@@ -174,6 +181,7 @@ impl World {
         let board = &mut self.boards.slots[slot];
         board.log_position = log_position;
         board.rendered = next_block;
+        board.crumb = Crumb { block: next_block, place: Place::Elsewhere };
         board.claimed = incarnation;
         self.oracles.restart_bounds.joined();
         self.note(&("claim", slot, incarnation, next_block));
@@ -196,7 +204,8 @@ impl World {
                     let verdict = Lockstep::standby_begins(position.slot, block, end);
                     self.object("lockstep", verdict);
                 }
-                (Doing::Rendering(block), self.rng.between(80_000, 250_000))
+                self.begin_block(index, block);
+                return;
             }
             Step::Obey(order @ Order::Fork { into, number }) => {
                 let mut slow = std::mem::take(&mut self.armed.fork_slow_ns);
@@ -211,7 +220,11 @@ impl World {
                 (Doing::Forking { into, number, order }, takes_ns)
             }
             Step::Obey(Order::Thaw { into, number }) => {
+                let others = self.processes.iter().filter(|it| it.position.slot == into).count();
+                self.object("one process", one_process::born(into, others));
+                let keeps_number = self.is_mutant(Mutation::ThawKeepsNumber);
                 let process = &mut self.processes[index];
+                let number = if keeps_number { position.incarnation } else { number };
                 process.position = process.position.of_child(into, number, &self.boards);
                 process.claimed = false;
                 process.first_block = process.position.next_block;
@@ -236,57 +249,20 @@ impl World {
     /// machine runs it.
     pub(crate) fn ring(&mut self) {
         self.boards.released = self.boards.slots[self.boards.primary].rendered;
+        self.look_away();
         for index in 0..self.processes.len() {
             let wakes_ns = self.now + self.rng.between(30_000, 150_000);
             let process = &mut self.processes[index];
             let sleeps = process.doing == Doing::Sleeping && !process.position.is_checkpoint();
+            if sleeps && process.deaf_to > 0 {
+                process.deaf_to -= 1;
+                continue;
+            }
             if process.alive && sleeps {
                 process.doing = Doing::Deciding;
                 process.ready_ns = wakes_ns;
             }
         }
-    }
-
-    fn finish_block(&mut self, index: usize, block: BlockIndex) {
-        let slot = self.processes[index].position.slot;
-        let Some(seal) = self.boards.seal_of(block) else {
-            self.object("total order", Err(format!("the seal of block {block} is gone")));
-            return;
-        };
-        let mut taken = self.processes[index].position.log_position;
-        while taken < seal {
-            let entry = self.boards.log.read(taken);
-            self.object("total order", TotalOrder::read(taken, block, entry.as_ref()));
-            let Some(entry) = entry else { return };
-            let skips = self.is_mutant(Mutation::WorkerSkipsCommand) && self.rng.one_in(200);
-            if !skips {
-                self.processes[index].ramp.apply(entry.offset(), &entry.payload);
-            }
-            taken += 1;
-        }
-        let mut samples = [0.0; BLOCK_SAMPLES];
-        let process = &mut self.processes[index];
-        process.ramp.render(&mut samples);
-        let slipped = std::mem::take(&mut process.slip);
-        if slipped {
-            process.doomed_until_ns = self.now + DOOMED_NS;
-            samples[5] += 1.0;
-        }
-        let tainted = slipped || process.tainted_since_ns.is_some();
-        let incarnation = process.position.incarnation;
-        let version = version(seal, process.position.amended);
-        let board = &mut self.boards.slots[slot];
-        let hash = board.publish(block, version, incarnation, &samples, tainted);
-        board.log_position = seal;
-        board.rendered = block + 1;
-        process.position.finish_block(seal, &self.boards);
-        process.doing = Doing::Deciding;
-        process.ready_ns = self.now + 1_000;
-        if !tainted {
-            let verdict = self.oracles.lockstep.rendered(slot, block, hash);
-            self.object("lockstep", verdict);
-        }
-        self.trace(hash ^ self.now ^ slot as u64);
     }
 
     fn finish_fork(&mut self, index: usize, into: Slot, number: u32, order: Order) {
@@ -300,7 +276,7 @@ impl World {
         if matches!(answer, Answer::Child(_)) && std::mem::take(&mut self.armed.forker_dies) {
             let pid = self.processes[index].pid;
             if self.may_strike(Some(pid), true) {
-                self.die(index);
+                self.die(index, Death::Killed);
                 return;
             }
         }
@@ -319,10 +295,10 @@ impl World {
         let pid = self.take_pid();
         let parent = &self.processes[index];
         let position = parent.position.of_child(into, number, &self.boards);
-        let mut child = Process::new(pid, position, parent.ramp.clone(), now, ready_ns);
+        let mut child = Process::new(pid, position, parent.rack, now, ready_ns);
         child.tainted_since_ns = parent.tainted_since_ns.map(|_| now);
         if self.is_mutant(Mutation::ChildForgetsState) {
-            child.ramp = Ramp::default();
+            child.rack = Rack::default();
         }
         if self.is_mutant(Mutation::ChildSkipsBlock) {
             child.position.next_block += 1;
@@ -330,29 +306,52 @@ impl World {
         if std::mem::take(&mut self.armed.child_dies) {
             child.kill_at_ns = Some(now + self.rng.between(1_000, 500_000));
         }
+        if into >= SLOTS && self.is_mutant(Mutation::CheckpointsDie) {
+            child.kill_at_ns = Some(now + 10_000);
+        }
         self.report.forks += 1;
+        self.report.checkpoints += u64::from(into >= SLOTS);
         self.note(&("fork", into, number, position.next_block));
         self.processes.push(child);
         pid
     }
 
     /// The process dies; what it was writing may be left torn, a fork it was in may have happened.
-    pub(crate) fn die(&mut self, index: usize) {
+    pub(crate) fn die(&mut self, index: usize, death: Death) {
         let Process { position, doing, .. } = self.processes[index];
         match doing {
             Doing::Rendering(block) if self.rng.one_in(2) => {
                 let seal = self.boards.seal_of(block).unwrap_or(0);
+                let version = version(seal, position.amended);
                 let poison = self.rng.one_in(2);
                 let incarnation = position.incarnation;
-                self.boards.slots[position.slot].tear(block, incarnation, seal, poison);
+                self.boards.slots[position.slot].tear(block, incarnation, version, poison);
             }
             Doing::Forking { into, number, .. } if self.rng.one_in(2) => {
                 self.fork(index, into, number);
             }
             _ => {}
         }
-        self.processes[index].alive = false;
-        self.note(&("death", position.slot, position.incarnation));
+        if self.processes[index].is_corrupt(self.now) {
+            self.wrong_bits_until_ns = self.now + WRONG_BITS_STAY_NS;
+        }
+        let process = &mut self.processes[index];
+        (process.alive, process.death) = (false, death);
+        self.armed.untold.take_if(|pid| *pid == process.pid);
+        self.note(&("death", position.slot, position.incarnation, death));
         self.kick();
     }
+
+    /// How long a block takes to render.
+    pub(crate) fn rendering_ns(&mut self) -> u64 {
+        match self.scenario.mix.spacing {
+            Spacing::AllAtOnce => self.rng.between(8_000, QUICK_NS),
+            _ => self.rng.between(80_000, 250_000),
+        }
+    }
 }
+
+/// Where blocks are rendered as fast as real ones, none takes longer.
+pub(crate) const QUICK_NS: u64 = 20_000;
+/// What a dead worker left in its slot may still be played for so long.
+const WRONG_BITS_STAY_NS: u64 = 12_000_000;

@@ -1,28 +1,38 @@
 //! The supervisor of the world: in each turn it does what the real one does, in the same order.
 
-use chronus_replication::blame::Crumb;
-use chronus_replication::lockstep::{Order, Position};
-use chronus_replication::machine::Ramp;
+use chronus_replication::amendment::version;
+use chronus_replication::blame::{Cause, Crumb, Place};
 use chronus_replication::restart::Death;
-use chronus_replication::supervision::{Action, Event, Notice, View};
+use chronus_replication::supervision::{Action, Event, View};
 use chronus_replication::{BLOCK_FRAMES, BlockIndex, Entry, PLACES, SLOTS, Slot};
 
 use crate::Mutation;
 use crate::boards::{Answer, LOG_ENTRIES, RING_BLOCKS, SEALS};
+use crate::oracle::divergence::{self, Bits};
 use crate::oracle::{liveness::Liveness, one_process, single_primary};
-use crate::process::{Doing, EAGAIN, Process};
+use crate::process::Process;
+use crate::rack::Deed;
 use crate::world::{BLOCK_NS, World};
 
 /// Blocks the workers are ahead of the device.
 pub(crate) const LEAD_BLOCKS: u64 = 4;
+/// Everybody looks around this often, whether or not there seems to be anything to do.
+const TICK_NS: u64 = 100_000_000;
 
 impl World {
     /// One turn of the supervisor.
     pub(crate) fn turn(&mut self) {
         self.supervisor_ns = self.now + BLOCK_NS;
+        if self.now >= self.tick_ns {
+            self.tick_ns = self.now + TICK_NS;
+            self.ring();
+        }
         self.take_commands();
         self.seal_due();
-        let mut actions = Vec::new();
+        for action in std::mem::take(&mut self.put_off) {
+            self.act(action);
+        }
+        let (mut actions, mut late) = (Vec::new(), Vec::new());
         let mut events = std::mem::take(&mut self.events);
         self.collect_events(&mut events);
         events.extend(self.compare());
@@ -30,10 +40,16 @@ impl World {
             self.note(event);
         }
         self.look(events, &mut actions);
+        self.note_told();
         for action in actions {
             self.note(&action);
-            self.act(action);
+            if matches!(action, Action::Amend { .. }) && self.is_mutant(Mutation::AmendLate) {
+                late.push(action);
+            } else {
+                self.act(action);
+            }
         }
+        self.put_off = late;
         self.boards.voters = std::array::from_fn(|slot| {
             self.supervision.is_live(slot) && self.divergence.has_vote(slot)
         });
@@ -45,10 +61,8 @@ impl World {
         for _ in 0..ordinary + std::mem::take(&mut self.armed.burst) {
             let open = self.sequencer.first_open_frame();
             let frame = (open + self.rng.between(0, 8 * BLOCK_FRAMES as u64)).saturating_sub(128);
-            let payload = [self.rng.between(1, 1000), self.now, 0, 0, 0];
-            if self.sequencer.submit(frame, payload).is_ok() {
-                self.oracles.total_order.taken();
-            }
+            let value = self.rng.between(1, 1000);
+            self.submit(frame, Deed::Add(value));
         }
     }
 
@@ -62,17 +76,17 @@ impl World {
             self.boards.log.slowest_reader = slowest_entry;
             let mut entries: Vec<Entry> = Vec::new();
             let seal = self.sequencer.seal_next(&mut self.boards.log, |entry| entries.push(*entry));
-            for entry in &entries {
-                self.log_sum = self.log_sum.wrapping_add(entry.payload[0]);
-            }
+            self.hindsight.sealed(&entries);
             let waiting = self.sequencer.waiting();
             let verdict = self.oracles.total_order.sealed(seal, &entries, waiting);
             self.object("total order", verdict);
+            self.oracles.journal.sealed(&entries);
             self.oracles.lockstep.sealed(seal.block, &entries);
             self.boards.seal(seal);
             self.trace(seal.log_position);
         }
-        if self.sequencer.next_block() != before {
+        let finished = self.boards.slots[self.boards.primary].rendered;
+        if self.sequencer.next_block() != before || finished > self.boards.released {
             self.ring();
         }
     }
@@ -109,18 +123,42 @@ impl World {
                 Answer::Failed(errno) => Event::ForkFailed { number, errno },
             });
             if matches!(answer, Answer::Failed(_)) {
-                let verdict = self.oracles.restart_bounds.failed(self.now);
+                let verdict = self.oracles.restart_bounds.failed(self.told_ns());
                 self.object("restart bounds", verdict);
             }
         }
         for slot in 0..PLACES {
             let Some(pid) = self.children[slot] else { continue };
-            if self.processes.iter().any(|process| process.pid == pid && !process.alive) {
-                self.processes.retain(|process| process.pid != pid);
-                self.children[slot] = None;
-                if !self.is_mutant(Mutation::DeathsUntold) {
-                    events.push(exited(slot));
+            let found = self.processes.iter().position(|it| it.pid == pid && !it.alive);
+            let Some(index) = found else { continue };
+            let process = self.processes.swap_remove(index);
+            self.children[slot] = None;
+            let crumb = self.boards.slots[slot].crumb;
+            if process.death != Death::Killed && process.claimed && process.kill_at_ns.is_none() {
+                self.told.push(crumb);
+            }
+            let death = match process.death {
+                Death::Killed if self.is_mutant(Mutation::KilledAreBlamed) => {
+                    Death::OfItself(Cause::Signal(9))
                 }
+                death => death,
+            };
+            if !self.is_mutant(Mutation::DeathsUntold) {
+                events.push(Event::Exited { slot, death, crumb: self.told_crumb(crumb) });
+            }
+        }
+    }
+
+    fn told_crumb(&self, crumb: Crumb) -> Crumb {
+        let off = u64::from(self.is_mutant(Mutation::CrumbsOfAnotherBlock));
+        Crumb { block: crumb.block + off, ..crumb }
+    }
+
+    /// Who begins a block from now on must not come to grief by what supervision knows of.
+    fn note_told(&mut self) {
+        for Crumb { block, place } in std::mem::take(&mut self.told) {
+            if !matches!(place, Place::Elsewhere) {
+                self.oracles.blame.told(block, place, self.now);
             }
         }
     }
@@ -134,13 +172,38 @@ impl World {
         let found = self
             .divergence
             .compare(reference, &rendered, |slot, block| boards.hash_of(slot, block));
-        let slot = found?.differs;
+        let found = found?;
+        let mut slot = found.differs;
+        if self.is_mutant(Mutation::DivergenceMistaken) {
+            slot = found.reference;
+        }
+        let bits = |slot: Slot| self.bits_of(slot, found.block);
+        let has_vote = |slot: &Slot| self.divergence.has_vote(*slot);
+        let voters: Vec<Bits> = (0..SLOTS).filter(has_vote).filter_map(bits).collect();
+        let trusted = if slot == found.reference { found.differs } else { found.reference };
+        let verdict = divergence::named(found.block, (slot, bits(slot)), bits(trusted), &voters);
+        self.object("divergence", verdict);
         self.report.divergences += 1;
         (!self.is_mutant(Mutation::DivergenceUntold)).then_some(Event::Diverged { slot })
     }
 
+    /// What a slot has of a block, as the world knows it.
+    fn bits_of(&self, slot: Slot, block: BlockIndex) -> Option<Bits> {
+        let board = &self.boards.slots[slot];
+        let entry = board.entry(block).filter(|entry| entry.incarnation == board.claimed)?;
+        let amended = self.boards.amendments_of(block, self.boards.amendments.len() as u64);
+        let seal = self.boards.seal_of(block)?;
+        Some(match entry.tainted {
+            true => Bits::Wrong,
+            false if entry.version != version(seal, amended) => Bits::Outdated,
+            false => Bits::Right,
+        })
+    }
+
     fn look(&mut self, events: Vec<Event>, actions: &mut Vec<Action>) {
         let (now, processes, children) = (self.now, &self.processes, &self.children);
+        let crumbs: [Crumb; PLACES] =
+            std::array::from_fn(|slot| self.told_crumb(self.boards.slots[slot].crumb));
         let cpu = |slot: Slot| {
             let pid = children[slot]?;
             processes.iter().find(|process| process.pid == pid).map(|found| found.cpu_ns(now))
@@ -153,13 +216,13 @@ impl World {
             renew_before: 0,
             useless_before: self.useless_before(),
             cpu_ns: &cpu,
-            crumb: &|_| Crumb::NONE,
+            crumb: &|slot| crumbs[slot],
         };
         for event in events {
             self.supervision.handle(event, &view, actions);
         }
         let fast = self.scenario.mutation == Some(Mutation::IntensityClockFast);
-        let told_ns = if fast { now * 100 } else { now };
+        let told_ns = if fast { now * 100 } else { self.clock.told_ns(now) };
         self.supervision.look(told_ns, &view, actions);
     }
 
@@ -173,131 +236,6 @@ impl World {
         };
         let stale = (SLOTS..PLACES).filter(holds_up);
         stale.map(|place| self.boards.slots[place].rendered + 1).max().unwrap_or(0)
-    }
-
-    fn act(&mut self, action: Action) {
-        match action {
-            Action::Promote(slot) => {
-                self.promote(slot);
-                self.ring();
-            }
-            Action::Admit { slot, number } => {
-                self.boards.slots[slot].admitted = number;
-                self.divergence.forget(slot);
-                self.oracles.admitted.admit(slot, number);
-            }
-            Action::Disown(slot) => {
-                let board = &mut self.boards.slots[slot];
-                board.trusted_from = board.admitted + 1;
-                self.oracles.admitted.admit(slot, 0);
-            }
-            Action::Fence(slot) => self.fence(slot),
-            Action::Fork { forker, into, number } => {
-                let board = &self.boards.slots[forker];
-                self.floors[into] = (board.log_position, board.rendered);
-                self.pending = Some((forker, into, number));
-                self.boards.give_order(forker, Order::Fork { into, number });
-                self.ring();
-            }
-            Action::FindChild { number, into } => self.find_child(number, into),
-            Action::Spawn { slot, number, restart } => self.spawn(slot, number, restart),
-            Action::Thaw { from, into, number } => self.thaw(from, into, number),
-            Action::Amend { .. } | Action::Withdraw { .. } => {}
-            Action::Report(
-                Notice::ForkFailed { retry_ns, .. }
-                | Notice::Slowed { retry_ns }
-                | Notice::Intensity { retry_ns },
-            ) => self.oracles.liveness.excuse_until(self.now + retry_ns),
-            Action::Report(_) => {}
-        }
-    }
-
-    fn thaw(&mut self, from: Slot, into: Slot, number: u32) {
-        self.children[into] = self.children[from].take();
-        self.floors[into] = self.floors[from];
-        self.boards.give_order(from, Order::Thaw { into, number });
-        let wakes_ns = self.now + self.rng.between(30_000, 150_000);
-        let pid = self.children[into];
-        if let Some(process) = self.processes.iter_mut().find(|found| Some(found.pid) == pid) {
-            process.doing = Doing::Deciding;
-            process.ready_ns = wakes_ns;
-        }
-    }
-
-    fn promote(&mut self, slot: Slot) {
-        self.promotions += 1;
-        self.boards.primary = match self.scenario.mutation {
-            Some(Mutation::PromoteTwice) => (slot + 1) % self.scenario.mix.replicas,
-            Some(Mutation::PromoteOnlyOnce) if self.promotions > 1 => return,
-            _ => slot,
-        };
-    }
-
-    fn fence(&mut self, slot: Slot) {
-        if self.is_mutant(Mutation::FenceIgnored) {
-            return;
-        }
-        let mut at = self.now + self.rng.between(10_000, 300_000);
-        if self.is_mutant(Mutation::FreeBeforeReaped) {
-            at += 30_000_000;
-            self.events.push(exited(slot));
-        }
-        let pid = self.children[slot];
-        if let Some(process) = self.processes.iter_mut().find(|found| Some(found.pid) == pid) {
-            process.kill_at_ns = Some(process.kill_at_ns.map_or(at, |sooner| sooner.min(at)));
-        }
-    }
-
-    fn find_child(&mut self, number: u32, into: Slot) {
-        self.pending = None;
-        let children = self.children;
-        let mut pids = self.processes.iter().map(|process| process.pid);
-        let unknown = pids
-            .find(|pid| !children.contains(&Some(*pid)))
-            .filter(|_| !self.is_mutant(Mutation::OrphanForgotten));
-        self.children[into] = unknown;
-        self.events.push(match unknown {
-            Some(_) => Event::Forked { number },
-            None => Event::NoChild { number },
-        });
-        self.kick();
-    }
-
-    /// A fresh worker begins at the first block that is not sealed; the very first at the first of all.
-    fn spawn(&mut self, slot: Slot, number: u32, restart: bool) {
-        let verdict = self.oracles.restart_bounds.fresh(self.now);
-        self.object("restart bounds", verdict);
-        if self.armed.failing_spawns > 0 {
-            self.armed.failing_spawns -= 1;
-            let verdict = self.oracles.restart_bounds.failed(self.now);
-            self.object("restart bounds", verdict);
-            self.events.push(Event::SpawnFailed { number, errno: EAGAIN });
-            return;
-        }
-        let others = self.processes.iter().filter(|other| other.position.slot == slot).count();
-        self.object("one process", one_process::born(slot, others));
-        let (mut block, mut log_position) =
-            (self.sequencer.next_block(), self.sequencer.log_position());
-        let mut sum = self.log_sum;
-        if !restart || self.is_mutant(Mutation::FreshFromTheBeginning) {
-            (block, log_position, sum) = (0, 0, 0);
-        }
-        self.floors[slot] = (log_position, block);
-        let position = Position {
-            slot,
-            incarnation: number,
-            next_block: block,
-            log_position,
-            amended: self.boards.amendments.len() as u64,
-            obeyed: chronus_replication::lockstep::Board::order(&self.boards, slot).number(),
-            blocks_since_order: 0,
-        };
-        let pid = self.take_pid();
-        let ready_ns = self.now + self.rng.between(2_000_000, 40_000_000);
-        let ramp = Ramp::starting_at(block, sum);
-        self.processes.push(Process::new(pid, position, ramp, self.now, ready_ns));
-        self.children[slot] = Some(pid);
-        self.report.fresh += 1;
     }
 
     fn check_turn(&mut self) {
@@ -331,20 +269,31 @@ impl World {
                 self.object("liveness", Liveness::tainted(slot, tainted_ns));
             }
         }
+        self.check_checkpoints(redundant);
         self.note_safety();
+    }
+
+    /// With two replicas and more a standby renews checkpoints, unless somebody is in trouble.
+    fn check_checkpoints(&mut self, redundant: bool) {
+        let is_there = |process: &&Process| {
+            let slot = process.position.slot;
+            process.alive && process.claimed && self.children[slot] == Some(process.pid)
+        };
+        let checkpoints = self.processes.iter().filter(|it| it.position.is_checkpoint());
+        let newest_ns = checkpoints.filter(is_there).map(|process| process.born_ns).max();
+        let is_well = redundant
+            && self.scenario.mix.replicas >= 2
+            && !self.oracles.liveness.is_excused(self.now)
+            && !self.processes.iter().any(|it| it.is_stuck(self.now) || it.is_corrupt(self.now));
+        let verdict = self.oracles.checkpoints.check(self.now, newest_ns, is_well);
+        self.object("checkpoints", verdict);
     }
 
     /// Redundant in fact: enough processes that claimed their slots, live and are known.
     fn is_really_redundant(&self) -> bool {
-        let live = self
-            .processes
-            .iter()
-            .filter(|p| p.alive && p.claimed && self.children[p.position.slot] == Some(p.pid));
+        let is_known = |p: &&Process| self.children[p.position.slot] == Some(p.pid);
+        let workers = self.processes.iter().filter(|p| !p.position.is_checkpoint());
+        let live = workers.filter(|p| p.alive && p.claimed).filter(is_known);
         live.count() >= self.scenario.mix.replicas
     }
-}
-
-/// The process of a place was killed.
-fn exited(slot: Slot) -> Event {
-    Event::Exited { slot, death: Death::Killed, crumb: Crumb::NONE }
 }

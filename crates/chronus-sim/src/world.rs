@@ -1,13 +1,16 @@
 //! The world: virtual time, the device, and who is due next.
 
+use chronus_replication::blame::Crumb;
 use chronus_replication::command_sequencer::CommandSequencer;
 use chronus_replication::divergence::DivergenceDetector;
+use chronus_replication::machine::block_hash;
 use chronus_replication::selector::{Selected, Selector};
-use chronus_replication::supervision::{Event, Settings, Supervision};
-use chronus_replication::{BLOCK_FRAMES, BlockIndex, CHANNELS, PLACES, Slot};
+use chronus_replication::supervision::{Action, Event, Settings, Supervision};
+use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, CHANNELS, PLACES, Slot};
 
 use crate::boards::Boards;
-use crate::faults::Armed;
+use crate::faults::{Armed, Clock};
+use crate::hindsight::Hindsight;
 use crate::oracle::{self, Oracles, Verdict, restart_bounds::RestartBounds};
 use crate::process::Process;
 use crate::rng::Rng;
@@ -15,6 +18,8 @@ use crate::{Failure, Mutation, Report, Scenario};
 
 /// A block lasts so long at 48 kHz.
 pub(crate) const BLOCK_NS: u64 = 64_000_000 / 48;
+/// After the last fault all recovers within this time: restart intensity may let three windows pass.
+const RECOVERY_NS: u64 = 35_000_000_000;
 const WAITING_COMMANDS: usize = 256;
 
 #[allow(clippy::struct_excessive_bools)] // Independent facts, not one state.
@@ -31,23 +36,33 @@ pub(crate) struct World {
     pub(crate) oracles: Oracles,
     pub(crate) report: Report,
     pub(crate) armed: Armed,
+    pub(crate) clock: Clock,
+    /// What a dead worker left in its slot may be wrong, and may be played.
+    pub(crate) wrong_bits_until_ns: u64,
     /// The supervisor's own memory.
     pub(crate) children: [Option<u64>; PLACES],
     pub(crate) pending: Option<(Slot, Slot, u32)>,
     pub(crate) floors: [(u64, u64); PLACES],
     pub(crate) events: Vec<Event>,
+    /// What those were at who died of their own doing and were reaped in this turn.
+    pub(crate) told: Vec<Crumb>,
+    /// What is done in the next turn (a planted bug).
+    pub(crate) put_off: Vec<Action>,
+    pub(crate) tick_ns: u64,
     pub(crate) promotions: u64,
-    /// Sum of the payloads of all entries in the log.
-    pub(crate) log_sum: u64,
+    pub(crate) hindsight: Hindsight,
     /// When the supervisor, the device and chance do something next.
     pub(crate) supervisor_ns: u64,
     pub(crate) supervisor_not_before_ns: u64,
     pub(crate) fault_ns: u64,
     pub(crate) faults_end: BlockIndex,
+    faults_end_ns: u64,
     pub(crate) period_frames: usize,
-    device_ns: u64,
+    pub(crate) device_ns: u64,
     device_started: bool,
-    frames_played: u64,
+    pub(crate) frames_played: u64,
+    /// The block being played, as far as it was.
+    playing: Block,
     /// Whether the block being played must be exact.
     exact: bool,
     after_gap: bool,
@@ -62,12 +77,19 @@ impl World {
         let mut rng = Rng::new(scenario.seed);
         let settings = Settings::for_replicas(scenario.mix.replicas);
         let mut boards = Boards::new();
-        boards.any_incarnation = scenario.mutation == Some(Mutation::AnyIncarnation);
-        boards.log.overwrites = scenario.mutation == Some(Mutation::LogOverwrites);
-        boards.log.loses = scenario.mutation == Some(Mutation::LogLosesEntries);
+        let is_mutant = |mutation| scenario.mutation == Some(mutation);
+        boards.any_incarnation = is_mutant(Mutation::AnyIncarnation);
+        boards.any_version = is_mutant(Mutation::AnyVersion);
+        boards.amends_played = is_mutant(Mutation::AmendPlayed);
+        boards.ignores_votes = is_mutant(Mutation::VoteIgnored);
+        boards.log.overwrites = is_mutant(Mutation::LogOverwrites);
+        boards.log.loses = is_mutant(Mutation::LogLosesEntries);
         let period_frames = [64, 64, 100, 256][rng.between(0, 4) as usize];
         let oracles = Oracles {
             admitted: oracle::admitted::Admitted::default(),
+            blame: oracle::blame::Blame::default(),
+            checkpoints: oracle::checkpoints::Checkpoints::default(),
+            journal: oracle::journal::Journal::default(),
             liveness: oracle::liveness::Liveness::default(),
             lockstep: oracle::lockstep::Lockstep::default(),
             no_gap: oracle::no_gap::NoGap::default(),
@@ -87,20 +109,27 @@ impl World {
             oracles,
             report: Report::default(),
             armed: Armed::default(),
+            clock: Clock::default(),
+            wrong_bits_until_ns: 0,
             children: [None; PLACES],
             pending: None,
             floors: [(0, 0); PLACES],
             events: Vec::new(),
+            told: Vec::new(),
+            put_off: Vec::new(),
+            tick_ns: 0,
             promotions: 0,
-            log_sum: 0,
+            hindsight: Hindsight::default(),
             supervisor_ns: 0,
             supervisor_not_before_ns: 0,
             fault_ns: u64::MAX,
             faults_end: scenario.blocks / 7 * 6,
+            faults_end_ns: 0,
             period_frames,
             device_ns: u64::MAX,
             device_started: false,
             frames_played: 0,
+            playing: [0.0; BLOCK_SAMPLES],
             exact: false,
             after_gap: false,
             verbose: std::env::var_os("CHRONUS_SIM_TRACE").is_some(),
@@ -119,8 +148,21 @@ impl World {
             if end && self.fault_ns == u64::MAX && self.supervision.is_redundant() {
                 break;
             }
+            if self.selector.next_block() < self.faults_end {
+                self.faults_end_ns = self.now;
+            } else if self.now > self.faults_end_ns + RECOVERY_NS {
+                self.object("liveness", Err("all is quiet, and it never recovers".into()));
+            }
+        }
+        let verdict = self.oracles.journal.replay();
+        self.object("journal", verdict);
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
         }
         let counts = self.selector.counts();
+        self.report.outvoted = counts.outvoted.iter().sum();
+        self.report.innocents = self.oracles.blame.innocents;
+        self.report.most_workers = self.oracles.blame.most_workers;
         self.report.blocks = self.selector.next_block();
         self.report.played = counts.played;
         self.report.gap_blocks = counts.gap_blocks;
@@ -179,6 +221,10 @@ impl World {
                 let verdict = self.oracles.lockstep.played(block, offset, frame);
                 self.object("lockstep", verdict);
             }
+            self.playing[offset * CHANNELS..][..CHANNELS].copy_from_slice(frame);
+            if self.exact && offset == BLOCK_FRAMES - 1 {
+                self.oracles.journal.heard(block_hash(block, &self.playing));
+            }
             self.frames_played += 1;
         }
     }
@@ -192,6 +238,11 @@ impl World {
                 let verdict = self.oracles.admitted.played(block, slot, incarnation);
                 self.object("admitted", verdict);
                 self.oracles.liveness.played(self.now);
+                self.oracles.journal.played();
+                if tainted && !self.oracles.no_gap.is_at_risk() {
+                    let what = format!("block {block} of slot {slot} is heard with wrong bits");
+                    self.object("wrong bits", Err(what));
+                }
                 // The block after a gap is faded in.
                 self.exact = !tainted && !self.after_gap;
                 self.after_gap = false;
@@ -200,6 +251,7 @@ impl World {
             Selected::Gap(block) => {
                 self.exact = false;
                 self.after_gap = true;
+                self.oracles.journal.gap();
                 let verdict = self.oracles.no_gap.gap(block);
                 self.object("no gap", verdict);
                 self.note(&("gap", block));
@@ -243,6 +295,11 @@ impl World {
 
     pub(crate) fn is_mutant(&self, mutation: Mutation) -> bool {
         self.scenario.mutation == Some(mutation)
+    }
+
+    /// What the supervisor's clock says.
+    pub(crate) fn told_ns(&self) -> u64 {
+        self.clock.told_ns(self.now)
     }
 
     pub(crate) fn take_pid(&mut self) -> u64 {

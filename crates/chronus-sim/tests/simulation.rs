@@ -38,13 +38,13 @@ fn run_all(name: &str, usual: u64, scenario: impl Fn(u64) -> Scenario) -> Report
     let (begin, mut sum, mut failures) = (Instant::now(), Report::default(), Vec::new());
     for seed in seeds(usual) {
         match run(&scenario(seed)) {
-            Ok(report) => add(&mut sum, &report),
+            Ok(report) => sum.add(&report),
             Err(failure) => failures.push(failure),
         }
     }
     let rate = sum.blocks as f64 / begin.elapsed().as_secs_f64();
     println!("{name}: {rate:.0} blocks/s, {sum:?}");
-    for (fault, count) in FAULT_NAMES.iter().zip(sum.faults_by_kind) {
+    for (fault, count) in FAULT_NAMES.iter().zip(sum.faults_by_kind.0) {
         println!("  {fault}: {count}");
     }
     for failure in &failures {
@@ -54,28 +54,11 @@ fn run_all(name: &str, usual: u64, scenario: impl Fn(u64) -> Scenario) -> Report
     sum
 }
 
-fn add(sum: &mut Report, report: &Report) {
-    sum.blocks += report.blocks;
-    sum.played += report.played;
-    sum.gap_blocks += report.gap_blocks;
-    sum.faults += report.faults;
-    for (total, count) in sum.faults_by_kind.iter_mut().zip(report.faults_by_kind) {
-        *total += count;
-    }
-    sum.forks += report.forks;
-    sum.fresh += report.fresh;
-    sum.commands += report.commands;
-    sum.put_off += report.put_off;
-    sum.divergences += report.divergences;
-    sum.compared += report.compared;
-    sum.trace ^= report.trace;
-}
-
 #[test]
 fn wild_faults_break_no_promise() {
     let sum = run_all("wild", 240, wild);
     if seeds(240).count() >= 100 {
-        let injected = &sum.faults_by_kind[..FAULT_NAMES.len() - 1];
+        let injected = &sum.faults_by_kind.0[..FAULT_NAMES.len() - 1];
         assert!(injected.iter().all(|count| *count > 0), "every fault but the last is injected");
         assert!(sum.put_off > 0 && sum.divergences > 0 && sum.fresh > 240);
     }
@@ -83,11 +66,7 @@ fn wild_faults_break_no_promise() {
 
 #[test]
 fn faults_that_leave_a_healthy_replica_never_cause_a_gap() {
-    let sum = run_all("survivable", 120, |seed| {
-        let replicas = [2, 3, 4][(seed % 3) as usize];
-        let mix = mix(Spacing::Survivable, replicas, 5_000_000);
-        Scenario { seed, blocks: BLOCKS, mix, mutation: None }
-    });
+    let sum = run_all("survivable", 120, survivable);
     assert_eq!(sum.gap_blocks, 0);
 }
 
@@ -123,16 +102,40 @@ fn the_same_seed_does_the_same() {
     }
 }
 
+/// All in one moment, whenever a checkpoint is there that can catch up in time.
+#[test]
+fn all_workers_killed_at_once_never_cause_a_gap() {
+    let sum = run_all("all at once", 60, all_at_once);
+    assert_eq!((sum.gap_blocks, sum.thaws > 0), (0, true));
+}
+
+fn all_at_once(seed: u64) -> Scenario {
+    let replicas = [2, 3, 4][(seed % 3) as usize];
+    let mix = mix(Spacing::AllAtOnce, replicas, 20_000_000);
+    Scenario { seed, blocks: BLOCKS, mix, mutation: None }
+}
+
+fn survivable(seed: u64) -> Scenario {
+    let replicas = [2, 3, 4][(seed % 3) as usize];
+    let mix = mix(Spacing::Survivable, replicas, 5_000_000);
+    Scenario { seed, blocks: BLOCKS, mix, mutation: None }
+}
+
 #[test]
 fn every_planted_bug_is_found() {
     let mut missed = Vec::new();
-    for mutation in MUTATIONS {
-        let find = |seed| {
-            run(&Scenario { mutation: Some(mutation), ..wild(seed) }).err().inspect(|_| {
-                run(&wild(seed)).expect("without the bug nobody objects");
+    for mutation in MUTATIONS.iter().copied() {
+        let scenarios = (0..120).flat_map(|seed| {
+            let others =
+                [all_at_once(seed), survivable(seed)].into_iter().filter(move |_| seed < 20);
+            std::iter::once(wild(seed)).chain(others)
+        });
+        let find = |scenario: Scenario| {
+            run(&Scenario { mutation: Some(mutation), ..scenario }).err().inspect(|_| {
+                run(&scenario).expect("without the bug nobody objects");
             })
         };
-        match (0..120).find_map(find) {
+        match scenarios.clone().find_map(find) {
             Some(failure) => println!("{mutation:?}: {failure}"),
             None => missed.push(mutation),
         }

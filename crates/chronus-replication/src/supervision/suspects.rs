@@ -5,10 +5,13 @@ use crate::blame::{Cause, Crumb, Culprit, Place};
 use crate::fault_detector::Suspicion;
 use crate::{BlockIndex, SLOTS, Slot};
 
-/// What was decided last about a culprit, and who was last given up for being stuck.
-#[derive(Clone, Copy, Debug, Default)]
+/// What was decided last about culprits, and who was last given up for being stuck.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Grief {
-    amended: Option<(BlockIndex, Culprit)>,
+    /// The last block that was amended, and all that was put aside for it. A worker that had begun it before
+    /// may still come to grief by one of them.
+    block: BlockIndex,
+    culprits: Vec<Culprit>,
     gave_up_at: Option<Crumb>,
 }
 
@@ -45,7 +48,8 @@ impl Supervision {
     }
 
     /// A worker that stands still for too long may have been stopped. Two that did so at the same module of
-    /// the same block, or at the same command, were not.
+    /// the same block, or at the same command, were not; nor was one that began anew, and came no further than
+    /// the last.
     pub(super) fn give_up(
         &mut self,
         slot: Slot,
@@ -54,9 +58,17 @@ impl Supervision {
         actions: &mut Vec<Action>,
     ) {
         let crumb = (view.crumb)(slot);
-        let is_at_work = matches!(crumb.place, Place::Module(_) | Place::Command { .. });
-        let before = self.grief.gave_up_at.replace(crumb);
-        if is_at_work && before == Some(crumb) {
+        let has_done_nothing = matches!(
+            self.states[slot],
+            State::Live { joined, .. } if joined.block == view.rendered[slot]
+        );
+        let is_same = |before: Crumb| {
+            before.place == crumb.place && (before.block == crumb.block || has_done_nothing)
+        };
+        // One that was at nothing says nothing, and what is known from others stays.
+        if matches!(crumb.place, Place::Module(_) | Place::Command { .. })
+            && self.grief.gave_up_at.replace(crumb).is_some_and(is_same)
+        {
             self.blame(slot, crumb, Cause::Stuck, view, actions);
         }
         self.fence(slot, reason, actions);
@@ -103,13 +115,17 @@ impl Supervision {
         }
         let block = crumb.block;
         // A crumb of another block is one that the worker itself has overwritten.
-        if view.rendered[slot] != block
-            || self.survived > block
-            || self.grief.amended == Some((block, culprit))
-        {
+        if view.rendered[slot] != block || self.survived > block {
             return;
         }
-        self.grief.amended = Some((block, culprit));
+        if self.grief.block != block {
+            self.grief.block = block;
+            self.grief.culprits.clear();
+        }
+        if self.grief.culprits.contains(&culprit) {
+            return;
+        }
+        self.grief.culprits.push(culprit);
         actions.push(Action::Amend { block, culprit, cause });
     }
 

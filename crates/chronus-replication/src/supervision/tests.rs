@@ -360,6 +360,56 @@ fn the_innocent_are_not_blamed() {
     );
 }
 
+/// All three stand still, the second between two blocks.
+#[test]
+fn one_that_was_stopped_does_not_hide_what_the_others_are_stuck_in() {
+    let mut world = World::new(3);
+    world.stuck = [true; SLOTS];
+    let mut actions = Vec::new();
+    for _ in 0..60 {
+        in_module(&mut world, 0, 7);
+        in_module(&mut world, 2, 7);
+        actions.extend(world.run(1));
+    }
+    let amends =
+        |action: &Action| matches!(action, Action::Amend { culprit: Culprit::Module(7), .. });
+    assert!(actions.iter().any(amends), "{actions:?}");
+}
+
+#[test]
+fn each_culprit_of_a_block_is_put_aside_once() {
+    let mut world = World::new(4);
+    let cause = Cause::Signal(11);
+    let mut amended = Vec::new();
+    for (slot, module) in [(0, 7), (1, 8), (2, 7), (3, 9)] {
+        let crumb = in_module(&mut world, slot, module);
+        let died = Event::Exited { slot, death: Death::OfItself(cause), crumb };
+        amended.extend(world.send(died).into_iter().filter_map(|action| match action {
+            Action::Amend { culprit, .. } => Some(culprit),
+            _ => None,
+        }));
+    }
+    assert_eq!(amended, [7, 8, 9].map(Culprit::Module));
+}
+
+/// A module that stands still whenever it is rendered leaves one fresh worker after the other alone with it.
+#[test]
+fn a_worker_that_begins_anew_and_comes_no_further_than_the_last_blames_where_both_are_stuck() {
+    let mut world = World::new(1);
+    let mut actions = Vec::new();
+    while !actions.iter().any(|action| matches!(action, Action::Amend { .. })) {
+        in_module(&mut world, 0, 7);
+        world.stuck[0] = true;
+        let (rendered, sealed) = (world.rendered[0], world.sealed);
+        actions.extend(world.run(1));
+        // Who was begun anew in this turn is stuck as well.
+        world.rendered[0] = if world.rendered[0] > rendered { sealed } else { rendered };
+        assert!(actions.len() < 100, "{actions:?}");
+    }
+    let starts = actions.iter().filter(|a| matches!(a, Action::Spawn { .. })).count();
+    assert_eq!(starts, 1, "the second is enough");
+}
+
 #[test]
 fn a_block_that_the_dead_survived_has_no_culprit() {
     let mut world = World::new(2);

@@ -21,6 +21,11 @@ impl Liveness {
         self.excused_until_ns = self.excused_until_ns.max(until_ns);
     }
 
+    /// Whether a fault, or a wait, lasts.
+    pub fn is_excused(&self, now_ns: u64) -> bool {
+        now_ns <= self.excused_until_ns
+    }
+
     /// A block was played from a replica.
     pub fn played(&mut self, now_ns: u64) {
         self.played_ns = now_ns;

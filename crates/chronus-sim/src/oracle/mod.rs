@@ -2,6 +2,10 @@
 //! they are told by the world, never the code that they watch.
 
 pub mod admitted;
+pub mod blame;
+pub mod checkpoints;
+pub mod divergence;
+pub mod journal;
 pub mod liveness;
 pub mod lockstep;
 pub mod no_gap;
@@ -17,6 +21,9 @@ pub type Verdict = Result<(), String>;
 #[derive(Debug)]
 pub(crate) struct Oracles {
     pub(crate) admitted: admitted::Admitted,
+    pub(crate) blame: blame::Blame,
+    pub(crate) checkpoints: checkpoints::Checkpoints,
+    pub(crate) journal: journal::Journal,
     pub(crate) liveness: liveness::Liveness,
     pub(crate) lockstep: lockstep::Lockstep,
     pub(crate) no_gap: no_gap::NoGap,

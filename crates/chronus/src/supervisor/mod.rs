@@ -374,7 +374,10 @@ impl Supervisor {
             let seal = self.sequencer.seal_next(&mut log, |entry| sealed.take(entry));
             board.seal(&self.regions.log.seals, seal);
         }
-        if self.sequencer.next_block() != before {
+        // With long periods the primary is done long before the next: the standbys shall not wait for that, or
+        // nobody could vote on what it rendered last.
+        let finished = self.regions.slots.slots[board.primary()].board.rendered();
+        if self.sequencer.next_block() != before || finished > board.released() {
             self.ring();
         }
     }

@@ -1,0 +1,229 @@
+//! What the supervisor of the world does when supervision has decided, as the real one does.
+
+use chronus_replication::amendment::Change;
+use chronus_replication::blame::{Crumb, Culprit, Place};
+use chronus_replication::lockstep::{Board, Order, Position};
+use chronus_replication::restart::Death;
+use chronus_replication::supervision::{Action, Event, Notice};
+use chronus_replication::{BlockIndex, PLACES, SLOTS, Slot};
+
+use crate::Mutation;
+use crate::oracle::checkpoints::Checkpoints;
+use crate::oracle::one_process;
+use crate::process::{Doing, EAGAIN, Process};
+use crate::rack::{Deed, Rack};
+use crate::world::World;
+
+impl World {
+    pub(crate) fn act(&mut self, action: Action) {
+        match action {
+            Action::Promote(slot) => {
+                self.promote(slot);
+                self.ring();
+            }
+            Action::Admit { slot, number } => {
+                self.boards.slots[slot].admitted = number;
+                self.divergence.forget(slot);
+                self.oracles.admitted.admit(slot, number);
+            }
+            Action::Disown(slot) => {
+                let board = &mut self.boards.slots[slot];
+                board.trusted_from = board.admitted + 1;
+                self.oracles.admitted.admit(slot, 0);
+            }
+            Action::Fence(slot) => self.fence(slot),
+            Action::Fork { forker, into, number } => self.order_fork(forker, into, number),
+            Action::FindChild { number, into } => self.find_child(number, into),
+            Action::Spawn { slot, number, restart } => self.spawn(slot, number, restart),
+            Action::Thaw { from, into, number } => self.thaw(from, into, number),
+            Action::Amend { block, culprit, .. } => self.amend(block, culprit),
+            Action::Withdraw { .. } => {}
+            Action::Report(
+                Notice::ForkFailed { retry_ns, .. }
+                | Notice::Slowed { retry_ns }
+                | Notice::Intensity { retry_ns },
+            ) => {
+                let until_ns = self.clock.after(self.now, retry_ns);
+                self.oracles.liveness.excuse_until(until_ns);
+            }
+            Action::Report(_) => {}
+        }
+    }
+
+    fn order_fork(&mut self, forker: Slot, into: Slot, number: u32) {
+        let mut forker = forker;
+        if into >= SLOTS {
+            if self.is_mutant(Mutation::CheckpointLooksFresh) && self.relabel(into, number) {
+                return;
+            }
+            if self.is_mutant(Mutation::CheckpointOfPrimary) {
+                forker = self.boards.primary;
+            }
+            self.object("checkpoints", Checkpoints::ordered(forker, self.supervision.primary()));
+            if std::mem::take(&mut self.armed.poison_at_checkpoint) && self.may_poison() {
+                self.poison_now();
+            }
+        } else if self.is_mutant(Mutation::ThawIntoOccupied)
+            && let Some(from) = (SLOTS..PLACES).find(|place| self.children[*place].is_some())
+        {
+            self.thaw(from, forker, number);
+            return;
+        }
+        let board = &self.boards.slots[forker];
+        self.floors[into] = (board.log_position, board.rendered);
+        self.pending = Some((forker, into, number));
+        self.boards.give_order(forker, Order::Fork { into, number });
+        self.ring();
+    }
+
+    /// An old checkpoint takes the place and the number of a new one (a planted bug).
+    fn relabel(&mut self, into: Slot, number: u32) -> bool {
+        let Some(from) = (SLOTS..PLACES).find(|place| self.children[*place].is_some()) else {
+            return false;
+        };
+        self.children[into] = self.children[from].take();
+        self.floors[into] = (self.sequencer.log_position(), self.sequencer.next_block());
+        let pid = self.children[into];
+        if let Some(process) = self.processes.iter_mut().find(|found| Some(found.pid) == pid) {
+            (process.position.slot, process.position.incarnation) = (into, number);
+        }
+        self.boards.slots[into].claimed = number;
+        self.boards.slots[into].rendered = self.boards.sealed;
+        self.events.push(Event::Forked { number });
+        self.events.push(Event::Exited { slot: from, death: Death::Killed, crumb: Crumb::NONE });
+        self.kick();
+        true
+    }
+
+    /// From this block on the culprit is left out.
+    fn amend(&mut self, block: BlockIndex, culprit: Culprit) {
+        let (place, change) = match culprit {
+            Culprit::Module(module) => {
+                (Place::Module(module), Change::Insert(Deed::Bypass(module).encode(0)))
+            }
+            Culprit::Command { sequence } => {
+                (Place::Command { sequence }, Change::Withhold { sequence })
+            }
+            Culprit::Edit(_) => return,
+        };
+        if self.is_mutant(Mutation::AmendNothing) {
+            return;
+        }
+        let is_harmful = self.oracles.lockstep.is_harmful(block, place);
+        let Some(made) = self.boards.amend(block, change) else {
+            self.report.refused += 1;
+            return;
+        };
+        self.report.amendments += 1;
+        let verdict = self.oracles.blame.amended(block, place, is_harmful);
+        self.object("blame", verdict);
+        self.oracles.blame.told(block, place, self.now);
+        let verdict = self.oracles.journal.amended(&made);
+        self.object("journal", verdict);
+        let verdict = self.oracles.lockstep.amended(&made);
+        self.object("lockstep", verdict);
+        if !self.is_mutant(Mutation::FreshWithoutHindsight) {
+            self.hindsight.amended(made);
+        }
+    }
+
+    fn thaw(&mut self, from: Slot, into: Slot, number: u32) {
+        self.report.thaws += 1;
+        self.children[into] = self.children[from].take();
+        self.floors[into] = self.floors[from];
+        self.boards.give_order(from, Order::Thaw { into, number });
+        if self.is_mutant(Mutation::ThawUnheard) {
+            return;
+        }
+        let slow_ns = std::mem::take(&mut self.armed.thaw_slow_ns);
+        let wakes_ns = self.now + slow_ns + self.rng.between(30_000, 150_000);
+        let dies_ns = std::mem::take(&mut self.armed.thawed_dies)
+            .then(|| self.now + self.rng.between(10_000, 220_000));
+        let pid = self.children[into];
+        if let Some(process) = self.processes.iter_mut().find(|found| Some(found.pid) == pid) {
+            process.doing = Doing::Deciding;
+            process.ready_ns = wakes_ns;
+            process.kill_at_ns = dies_ns.or(process.kill_at_ns);
+            if process.tainted_since_ns.is_some() {
+                self.oracles.no_gap.risk("a checkpoint with wrong bits is thawed");
+            }
+        }
+    }
+
+    fn promote(&mut self, slot: Slot) {
+        self.promotions += 1;
+        self.boards.primary = match self.scenario.mutation {
+            Some(Mutation::PromoteTwice) => (slot + 1) % self.scenario.mix.replicas,
+            Some(Mutation::PromoteOnlyOnce) if self.promotions > 1 => return,
+            _ => slot,
+        };
+    }
+
+    fn fence(&mut self, slot: Slot) {
+        if self.is_mutant(Mutation::FenceIgnored) {
+            return;
+        }
+        let mut at = self.now + self.rng.between(10_000, 300_000);
+        if self.is_mutant(Mutation::FreeBeforeReaped) {
+            at += 30_000_000;
+            let crumb = Crumb::NONE;
+            self.events.push(Event::Exited { slot, death: Death::Killed, crumb });
+        }
+        let pid = self.children[slot];
+        if let Some(process) = self.processes.iter_mut().find(|found| Some(found.pid) == pid) {
+            process.kill_at_ns = Some(process.kill_at_ns.map_or(at, |sooner| sooner.min(at)));
+        }
+    }
+
+    fn find_child(&mut self, number: u32, into: Slot) {
+        self.pending = None;
+        let children = self.children;
+        let mut pids = self.processes.iter().map(|process| process.pid);
+        let unknown = pids
+            .find(|pid| !children.contains(&Some(*pid)))
+            .filter(|_| !self.is_mutant(Mutation::OrphanForgotten));
+        self.children[into] = unknown;
+        self.events.push(match unknown {
+            Some(_) => Event::Forked { number },
+            None => Event::NoChild { number },
+        });
+        self.kick();
+    }
+
+    /// A fresh worker begins at the first block that is not sealed; the very first at the first of all.
+    fn spawn(&mut self, slot: Slot, number: u32, restart: bool) {
+        let told_ns = self.told_ns();
+        let verdict = self.oracles.restart_bounds.fresh(told_ns);
+        self.object("restart bounds", verdict);
+        if self.armed.failing_spawns > 0 {
+            self.armed.failing_spawns -= 1;
+            let verdict = self.oracles.restart_bounds.failed(told_ns);
+            self.object("restart bounds", verdict);
+            self.events.push(Event::SpawnFailed { number, errno: EAGAIN });
+            return;
+        }
+        let others = self.processes.iter().filter(|other| other.position.slot == slot).count();
+        self.object("one process", one_process::born(slot, others));
+        let mut block = self.sequencer.next_block();
+        let mut log_position = self.sequencer.log_position();
+        let mut rack = self.hindsight.rack(block);
+        if !restart || self.is_mutant(Mutation::FreshFromTheBeginning) {
+            (block, log_position, rack) = (0, 0, Rack::default());
+        }
+        self.floors[slot] = (log_position, block);
+        let position = Position {
+            slot,
+            incarnation: number,
+            next_block: block,
+            log_position,
+            amended: self.boards.amendments.len() as u64,
+            obeyed: self.boards.order(slot).number(),
+            blocks_since_order: 0,
+        };
+        let pid = self.take_pid();
+        let ready_ns = self.now + self.rng.between(2_000_000, 40_000_000);
+        self.processes.push(Process::new(pid, position, rack, self.now, ready_ns));
+        self.children[slot] = Some(pid);
+        self.report.fresh += 1;
+    }
+}
