@@ -175,10 +175,10 @@ mod tests {
         let worker = worker.expect("attach");
         log.board.promote(3);
         assert_eq!(worker.log.board.primary(), 3);
-        worker.own().board.claim(7, 10, 0, 0);
+        worker.own().board.claim(7, 10, 0);
         assert_eq!(slots.slots[1].board.incarnation(), 7);
         worker.move_to(2).expect("remap");
-        worker.own().board.claim(8, 10, 0, 0);
+        worker.own().board.claim(8, 10, 0);
         assert_eq!(slots.slots[1].board.incarnation(), 7, "the old slot is left as it was");
         assert_eq!(worker.slots.slots[2].board.incarnation(), 8);
     }

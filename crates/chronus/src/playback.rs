@@ -1,7 +1,6 @@
 //! The audio callback's side: the hitless selector over the slots in shared memory, and what it tells
 //! the supervisor, through atomics only.
 
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,11 +10,11 @@ use chronus_os::alloc_guard::AllocationBan;
 use chronus_os::clock;
 use chronus_os::wake::{Kick, wait_on};
 use chronus_output::Source;
-use chronus_replication::amendment::version;
 use chronus_replication::selector::{Read, Selected, Selector, Slots};
 use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, CHANNELS, SLOTS, Slot};
+use chronus_shm::admissions::Admissions;
 use chronus_shm::block_ring;
-use chronus_shm::control_board::{LogRegion, seal_of};
+use chronus_shm::control_board::LogRegion;
 use chronus_shm::region::View;
 use chronus_shm::settlement::Standing;
 use chronus_shm::status_board::SlotsRegion;
@@ -23,11 +22,8 @@ use chronus_shm::status_board::SlotsRegion;
 /// What the audio callback and the supervisor tell each other.
 #[derive(Debug, Default)]
 pub struct Shared {
-    /// The newest incarnation whose blocks may be played from each slot; 0 for none.
-    admitted: [AtomicU32; SLOTS],
-    /// The oldest such incarnation. Workers that died leave good blocks behind, which are played though
-    /// the slot has a new worker; one that rendered wrong bits does not.
-    trusted_from: [AtomicU32; SLOTS],
+    /// For each slot, whose blocks may be played.
+    pub admissions: [Admissions; SLOTS],
     /// The block that the callback takes next.
     pub next_block: AtomicU64,
     /// Frames handed out.
@@ -53,22 +49,6 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// What the worker with this number writes into `slot` may be played.
-    pub fn admit(&self, slot: Slot, number: u32) {
-        self.admitted[slot].store(number, Ordering::Release);
-    }
-
-    /// Nothing that workers have written into `slot` so far may be played any more.
-    pub fn disown(&self, slot: Slot) {
-        let newest = self.admitted[slot].load(Ordering::Acquire);
-        self.trusted_from[slot].store(newest + 1, Ordering::Release);
-    }
-
-    fn trusted(&self, slot: Slot) -> RangeInclusive<u32> {
-        let oldest = self.trusted_from[slot].load(Ordering::Acquire);
-        oldest.max(1)..=self.admitted[slot].load(Ordering::Acquire)
-    }
-
     /// When the last callback began, in nanoseconds, and how many frames had been handed out before.
     pub fn last_callback(&self) -> (u64, u64) {
         loop {
@@ -100,9 +80,12 @@ pub struct Regions {
     pub slots: Arc<View<SlotsRegion>>,
 }
 
-struct Admitted<'a> {
-    regions: &'a Regions,
-    shared: &'a Shared,
+/// What the selector sees: the slots, and whose blocks in them may be played.
+pub struct Admitted<'a> {
+    /// The slots.
+    pub regions: &'a Regions,
+    /// Who is admitted.
+    pub shared: &'a Shared,
 }
 
 impl Slots for Admitted<'_> {
@@ -120,10 +103,10 @@ impl Slots for Admitted<'_> {
 
     fn read(&self, slot: Slot, block: BlockIndex, amendments: u64, out: &mut Block) -> Read {
         let log = &self.regions.log;
-        let Ok(seal) = seal_of(&log.seals, block) else { return Read::Absent };
-        let version = version(seal, log.settlement.amendments_of(block, amendments));
+        let Some(version) = log.version_of(block, amendments) else { return Read::Absent };
         let ring = &self.regions.slots.slots[slot].ring;
-        block_ring::read(ring, block, version, self.shared.trusted(slot), out)
+        let admissions = &self.shared.admissions[slot];
+        block_ring::read(ring, block, version, |number| admissions.include(number), out)
     }
 
     fn settle(&self, block: BlockIndex, amendments: u64, is_gap: bool) -> bool {
@@ -160,7 +143,7 @@ impl Playback {
     /// Whether a worker is at work in this slot that has yet to render a block.
     fn owes(&self, slot: Slot, block: BlockIndex) -> bool {
         let board = &self.regions.slots.slots[slot].board;
-        let admitted = self.shared.admitted[slot].load(Ordering::Relaxed);
+        let admitted = self.shared.admissions[slot].newest();
         admitted != 0 && admitted == board.incarnation() && board.rendered() <= block
     }
 

@@ -98,11 +98,14 @@ impl Supervision {
         let block = crumb.block;
         let survived = |other: &Slot| self.is_live(*other) && view.rendered[*other] > block;
         let anybody_survived = (0..SLOTS).filter(|other| *other != slot).any(|o| survived(&o));
-        // A crumb of another block is one that the worker itself has overwritten.
-        if view.rendered[slot] != block
-            || anybody_survived
-            || self.grief.amended == Some((block, culprit))
-        {
+        // A crumb of another block is one that the worker itself has overwritten; and nobody can come to grief
+        // in one that is not sealed.
+        let can_be = view.rendered[slot] == block && block < view.sealed;
+        // Amendments ascend. Whoever was further when something was amended had survived what came before.
+        let is_settled = |(last, blamed): (BlockIndex, Culprit)| {
+            last > block || (last, blamed) == (block, culprit)
+        };
+        if !can_be || anybody_survived || self.grief.amended.is_some_and(is_settled) {
             return;
         }
         self.grief.amended = Some((block, culprit));
@@ -146,6 +149,23 @@ impl Supervision {
             self.primary = Some(to);
             actions.push(Action::Promote(to));
             actions.push(Action::Report(Notice::RoleChange { from: Some(slot), to }));
+        }
+    }
+
+    /// Its memory is damaged: it goes, and so does what it has forked for the worst. What it has rendered is
+    /// played only if there is nobody else.
+    pub(super) fn discredit(&mut self, slot: Slot, actions: &mut Vec<Action>) {
+        match self.states[slot] {
+            State::Live { .. } => {
+                if self.live().count() > 1 {
+                    actions.push(Action::Disown(slot));
+                }
+                self.fence(slot, Reason::Discredited, actions);
+                self.distrust_checkpoints(actions);
+            }
+            State::Joining { .. } => self.fence(slot, Reason::Discredited, actions),
+            State::Frozen(_) => self.drop_checkpoint(slot, actions),
+            State::Empty | State::Ordered { .. } | State::Fenced => {}
         }
     }
 

@@ -26,9 +26,9 @@ pub struct Edits {
     over: Option<Box<Edit>>,
     /// An edit that did harm, to be sent back.
     refused: Option<(Box<Edit>, String)>,
-    /// The number of the last edit that is in the log, and how many entries the log had with it.
-    pub last: (u32, u64),
-    /// The block in which it took effect.
+    /// The number of the last edit that is in the log.
+    pub last: u32,
+    /// The block after the one in which it took effect.
     pub last_block: BlockIndex,
     /// Edits that were ordered before all workers had prepared them.
     pub hasty: u64,
@@ -69,7 +69,7 @@ impl Edits {
             under_way: None,
             over: None,
             refused: None,
-            last: (0, 0),
+            last: 0,
             last_block: 0,
             hasty: 0,
         }
@@ -117,7 +117,7 @@ impl Sealed<'_> {
 
     fn edit(&mut self, number: u32, entry: &Entry) {
         let Some(UnderWay { mut edit, .. }) = self.edits.under_way.take() else { return };
-        self.edits.last = (number, entry.sequence + 1);
+        self.edits.last = number;
         self.edits.last_block = entry.block() + 1;
         edit.controls.succeed(self.controls, entry.frame, self.rate_hz);
         std::mem::swap(self.controls, &mut edit.controls);
@@ -150,7 +150,7 @@ impl Supervisor {
 
     fn take_ask(&mut self, now_ns: u64) {
         // A worker that has not taken the last edit yet may still ask for its plan.
-        if self.slowest_reader().0 < self.edits.last.1 {
+        if self.slowest_reader() < self.edits.last_block {
             return;
         }
         match self.edits.line.asks.pop() {

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use chronus_engine::{Command, Controls};
+use chronus_engine::{Command, Controls, Handle};
 use chronus_replication::{BlockIndex, Entry};
 
 use crate::patcher::Edit;
@@ -27,6 +27,11 @@ impl Hindsight {
             pending: VecDeque::with_capacity(chronus_shm::command_log::LOG_ENTRIES),
             edit: None,
         }
+    }
+
+    /// Whether a module played before the blocks that may still be amended.
+    pub fn knows(&self, module: Handle) -> bool {
+        self.settled.position(module).is_some()
     }
 
     /// Notes a command that was sealed.

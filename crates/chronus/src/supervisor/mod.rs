@@ -27,12 +27,14 @@ use chronus_output::{Device, WavFormat};
 use chronus_replication::command_sequencer::CommandSequencer;
 use chronus_replication::device_clock::DeviceClock;
 use chronus_replication::divergence::DivergenceDetector;
+use chronus_replication::selector::Read;
 use chronus_replication::supervision::{self, Action, Event, Supervision};
-use chronus_replication::{BLOCK_FRAMES, PLACES, SLOTS, Slot};
-use chronus_shm::block_ring::{RING_BLOCKS, hash_of};
+use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, BlockIndex, PLACES, SLOTS, Slot};
+use chronus_shm::block_ring::{self, RING_BLOCKS};
 use chronus_shm::command_log::{LOG_ENTRIES, LogWriter};
 use chronus_shm::control_board::SEALS;
 use chronus_shm::region;
+use chronus_shm::testimony::Testimony;
 
 use crate::journal::{JournalWriter, Score};
 use crate::osc_server::{Incoming, Replies};
@@ -126,6 +128,7 @@ pub struct Supervisor {
     supervision: Supervision,
     divergence: DivergenceDetector,
     processes: Processes,
+    testimony: Testimony,
     device_clock: DeviceClock,
     journal: Option<JournalWriter>,
     recorder: Recorder,
@@ -176,6 +179,7 @@ impl Supervisor {
             sequencer: CommandSequencer::new(WAITING_COMMANDS),
             divergence: DivergenceDetector::default(),
             processes: Processes::new(log_memory, slots_memory, setup.shelf.read_only()?),
+            testimony: Testimony::default(),
             device_clock: DeviceClock::new(rate_hz),
             figures: Figures::new(clock::monotonic_ns()),
             ticker: Ticker::new(TICK)?,
@@ -308,7 +312,8 @@ impl Supervisor {
         let period = self.shared.longest_period.load(Ordering::Relaxed);
         let extra = period.div_ceil(BLOCK_FRAMES as u64).saturating_sub(1);
         let ahead = (self.setup.lead_blocks + extra).min(RING_BLOCKS as u64 - 16);
-        let (slowest_entry, slowest_block) = self.slowest_reader();
+        let slowest_block = self.slowest_reader();
+        let slowest_entry = self.regions.log.position_after(slowest_block).unwrap_or(0);
         let target = (self.shared.next_block.load(Ordering::Acquire) + ahead)
             .min(slowest_block + SEALS as u64 - 16);
         let board = &self.regions.log.board;
@@ -335,25 +340,23 @@ impl Supervisor {
         }
     }
 
-    /// The log position and the block before which no worker will ever look back.
-    fn slowest_reader(&self) -> (u64, u64) {
-        let mut slowest = (self.sequencer.log_position(), self.sequencer.next_block());
-        for slot in (0..PLACES).filter(|slot| self.supervision.is_occupied(*slot)) {
-            let board = &self.regions.slots.slots[slot].board;
-            let reader = if self.supervision.is_live(slot) {
-                (board.log_position(), board.rendered())
-            } else {
-                self.processes.floor(slot)
-            };
-            slowest = (slowest.0.min(reader.0), slowest.1.min(reader.1));
-        }
-        slowest
+    /// The block before which no worker will ever look back.
+    fn slowest_reader(&self) -> BlockIndex {
+        let readers = (0..PLACES).filter(|place| self.supervision.is_reader(*place));
+        let slowest = readers.map(|place| self.rendered(place)).min();
+        slowest.unwrap_or(BlockIndex::MAX).min(self.sequencer.next_block())
+    }
+
+    /// How many blocks the worker of a place has finished by now.
+    fn rendered(&self, place: Slot) -> BlockIndex {
+        self.testimony.rendered_now(place, &self.regions.log, &self.regions.slots)
     }
 
     /// Looks at the workers and does what supervision decides.
     fn watch(&mut self, now_ns: u64) {
         let mut actions = Vec::new();
-        let events = self.processes.events(&self.regions.slots, self.someone_died);
+        let mut events = self.processes.events(&self.regions.slots, self.someone_died);
+        self.hear(&mut events);
         let divergence = self.compare();
         let seen = self.seen();
         let cpu = |slot: Slot| self.processes.cpu_ns(slot);
@@ -383,18 +386,29 @@ impl Supervisor {
         self.regions.log.board.set_voting(voters >= 3);
     }
 
-    /// What the boards say, and which checkpoints are of use.
+    /// Hears what the workers say of themselves.
+    fn hear(&mut self, events: &mut Vec<Event>) {
+        let said = self.testimony.hear(&self.regions.log, &self.regions.slots);
+        for (slot, impossible) in said.into_iter().enumerate() {
+            if let Some(impossible) = impossible {
+                tracing::error!("the worker in slot {slot} {impossible}");
+                events.push(Event::Discredited { slot });
+            }
+        }
+    }
+
+    /// What is believed of the workers, and which checkpoints are of use.
     fn seen(&self) -> Seen {
-        let mut seen = Seen::of(&self.regions);
+        let mut seen = Seen::of(&self.regions.log.board, &self.testimony);
         seen.renew_before = self.edits.last_block;
         let (head, sealed) = (self.sequencer.log_position(), self.sequencer.next_block());
         for place in SLOTS..PLACES {
-            let (entry, block) = self.processes.floor(place);
+            let block = seen.rendered[place];
+            let entry = self.regions.log.position_after(block).unwrap_or(0);
             let holds_up = head.saturating_sub(entry) > LOG_ENTRIES as u64 / 2
                 || sealed.saturating_sub(block) > SEALS as u64 / 2;
             if holds_up {
-                let frozen_at = self.regions.slots.slots[place].board.rendered();
-                seen.useless_before = seen.useless_before.max(frozen_at + 1);
+                seen.useless_before = seen.useless_before.max(block + 1);
             }
         }
         seen
@@ -402,12 +416,19 @@ impl Supervisor {
 
     fn compare(&mut self) -> Option<chronus_replication::divergence::Divergence> {
         let reference = self.supervision.primary()?;
-        let slots = &self.regions.slots.slots;
-        let rendered = std::array::from_fn(|slot| {
-            self.supervision.is_live(slot).then(|| slots[slot].board.rendered())
-        });
+        let (log, slots) = (&self.regions.log, &self.regions.slots.slots);
+        let (finished, numbers) = (self.testimony.rendered(), self.testimony.claimed());
+        let rendered =
+            std::array::from_fn(|slot| self.supervision.is_live(slot).then_some(finished[slot]));
+        let amendments = log.settlement.standing().amendments;
+        let mut samples = [0.0; BLOCK_SAMPLES];
         self.divergence.compare(reference, &rendered, |slot, block| {
-            hash_of(&slots[slot].ring, block, slots[slot].board.incarnation())
+            let version = log.version_of(block, amendments)?;
+            let is_its_own = |number| number == numbers[slot];
+            match block_ring::read(&slots[slot].ring, block, version, is_its_own, &mut samples) {
+                Read::Taken(hash) => Some(hash),
+                Read::Absent | Read::Refused => None,
+            }
         })
     }
 
@@ -416,7 +437,7 @@ impl Supervisor {
             Action::Promote(slot) => {
                 let slots = &self.regions.slots.slots;
                 // Released first, so that no standby runs ahead of a new primary that is behind.
-                self.regions.log.board.release(slots[slot].board.rendered());
+                self.regions.log.board.release(self.rendered(slot));
                 self.regions.log.board.promote(slot);
                 self.ring();
                 // A device without a clock may sleep on the bell of the slot that went first.
@@ -426,13 +447,12 @@ impl Supervisor {
                 }
                 self.figures.promoted(clock::monotonic_ns());
             }
-            Action::Admit { slot, number } => self.shared.admit(slot, number),
-            Action::Disown(slot) => self.shared.disown(slot),
+            Action::Admit { slot, number } => self.shared.admissions[slot].admit(number),
+            Action::Disown(slot) => self.shared.admissions[slot].disown(),
             Action::Fence(slot) => self.processes.fence(slot),
             Action::Fork { forker, into, number } => {
-                let board = &self.regions.slots.slots[forker].board;
-                let floor = (board.log_position(), board.rendered());
-                self.processes.expect_fork(forker, into, number, floor);
+                self.testimony.expect(into, number, self.testimony.rendered()[forker]);
+                self.processes.expect_fork(forker, into, number);
                 let order = chronus_replication::lockstep::Order::Fork { into, number };
                 self.regions.log.board.give_order(forker, order);
                 self.ring();
@@ -454,13 +474,16 @@ impl Supervisor {
         let amendments = self.regions.log.settlement.standing().amendments;
         let start = (self.sequencer.next_block(), self.sequencer.log_position(), amendments);
         self.shared.lost_before.store(start.0, Ordering::Release);
-        let genesis = (&self.plan, &self.controls, self.edits.last.0);
+        self.testimony.expect(slot, number, start.0);
+        let genesis = (&self.plan, &self.controls, self.edits.last);
         let kick = &self.ears.kick;
         self.processes.spawn(slot, number, start, genesis, (self.rate_hz, self.realtime), kick);
     }
 
     /// Has a checkpoint go on as the worker of a slot.
     fn thaw(&mut self, from: Slot, into: Slot, number: u32) {
+        // It reads the log from where it was taken.
+        self.testimony.expect(into, number, self.testimony.rendered()[from]);
         self.processes.move_to(from, into);
         let board = &self.regions.log.board;
         board.give_order(from, chronus_replication::lockstep::Order::Thaw { into, number });
@@ -471,7 +494,7 @@ impl Supervisor {
     /// Releases to the standbys what the primary has finished, and wakes the workers.
     fn ring(&self) {
         let board = &self.regions.log.board;
-        board.release(self.regions.slots.slots[board.primary()].board.rendered());
+        board.release(self.rendered(board.primary()));
         board.bell.fetch_add(1, Ordering::Release);
         wake_all(&board.bell);
     }

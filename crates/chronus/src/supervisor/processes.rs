@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 
 use chronus_engine::Controls;
-use chronus_os::child::{Child, Exit, children_of_this_thread};
+use chronus_os::child::{Child, Exit, children_of_this_thread, parent_of};
 use chronus_os::memfd::Memfd;
 use chronus_os::wake::Kick;
 use chronus_os::{clock, spawn};
@@ -14,9 +14,10 @@ use chronus_replication::blame::{Cause, Crumb};
 use chronus_replication::restart::Death;
 use chronus_replication::supervision::{Event, View};
 use chronus_replication::{BlockIndex, PLACES, Slot};
+use chronus_shm::control_board::ControlBoard;
 use chronus_shm::status_board::{ForkAnswer, SlotsRegion};
+use chronus_shm::testimony::Testimony;
 
-use crate::playback::Regions;
 use crate::shelf::Plan;
 use crate::worker::{Genesis, WorkerArgs};
 
@@ -30,12 +31,10 @@ pub struct Processes {
     children: [Option<Child>; PLACES],
     /// The fork under way: who was asked, for which slot, by which number.
     pending: Option<(Slot, Slot, u32)>,
-    /// Where the reader of a slot begins, until it has claimed the slot.
-    floors: [(u64, u64); PLACES],
     events: VecDeque<Event>,
 }
 
-/// Numbers read from the boards, to be looked at by supervision.
+/// Numbers to be looked at by supervision.
 pub struct Seen {
     sealed: u64,
     released: u64,
@@ -58,14 +57,13 @@ impl Seen {
         View { sealed, released, claimed, rendered, renew_before, useless_before, cpu_ns, crumb }
     }
 
-    /// What the boards say.
-    pub fn of(regions: &Regions) -> Self {
-        let boards = |slot: Slot| &regions.slots.slots[slot].board;
+    /// What was ordered, and what is believed of the workers.
+    pub fn of(board: &ControlBoard, testimony: &Testimony) -> Self {
         Self {
-            sealed: regions.log.board.sealed(),
-            released: regions.log.board.released(),
-            claimed: std::array::from_fn(|slot| boards(slot).incarnation()),
-            rendered: std::array::from_fn(|slot| boards(slot).rendered()),
+            sealed: board.sealed(),
+            released: board.released(),
+            claimed: testimony.claimed(),
+            rendered: testimony.rendered(),
             renew_before: 0,
             useless_before: 0,
         }
@@ -81,7 +79,6 @@ impl Processes {
             shelf,
             children: Default::default(),
             pending: None,
-            floors: [(0, 0); PLACES],
             events: VecDeque::new(),
         }
     }
@@ -101,20 +98,14 @@ impl Processes {
         self.pending.is_some()
     }
 
-    /// Log position and block at which the reader of a slot begins.
-    pub fn floor(&self, slot: Slot) -> (u64, u64) {
-        self.floors[slot]
-    }
-
     /// CPU time used by the process of a slot.
     pub fn cpu_ns(&self, slot: Slot) -> Option<u64> {
         clock::process_cpu_ns(self.children[slot].as_ref()?.pid())
     }
 
     /// Remembers an order to fork, so that its answer is understood.
-    pub fn expect_fork(&mut self, forker: Slot, into: Slot, number: u32, floor: (u64, u64)) {
+    pub fn expect_fork(&mut self, forker: Slot, into: Slot, number: u32) {
         self.pending = Some((forker, into, number));
-        self.floors[into] = floor;
     }
 
     /// What has happened since the last call. Replies come before deaths: a forker may have answered
@@ -125,7 +116,7 @@ impl Processes {
             && let Some(answer) = slots.slots[forker].board.fork_answer(number)
         {
             self.pending = None;
-            events.push(self.take_answer(into, number, answer));
+            events.push(self.take_answer(forker, into, number, answer));
         }
         for slot in 0..PLACES {
             if someone_died
@@ -146,41 +137,62 @@ impl Processes {
         events
     }
 
-    fn take_answer(&mut self, into: Slot, number: u32, answer: ForkAnswer) -> Event {
-        match answer {
-            ForkAnswer::Failed(errno) => Event::ForkFailed { number, errno },
-            // A child that died already is still there to be opened: nobody has reaped it.
-            ForkAnswer::Child(pid) => match Child::open(pid) {
-                Ok(child) => {
-                    self.children[into] = Some(child);
-                    Event::Forked { number }
-                }
-                Err(error) => {
-                    Event::ForkFailed { number, errno: error.raw_os_error().unwrap_or(0) }
-                }
-            },
+    /// A pid is believed if it is that of a child that nobody knows yet, so that no other process is ever taken
+    /// for a worker, and killed; a failure, if there is no such child. A forker that says anything else is
+    /// discredited, and once it is gone, its child is looked for.
+    fn take_answer(
+        &mut self,
+        forker: Slot,
+        into: Slot,
+        number: u32,
+        answer: ForkAnswer,
+    ) -> Event {
+        let (child, failure) = match answer {
+            ForkAnswer::Child(pid) => (self.new_child(pid), None),
+            ForkAnswer::Failed(errno) => (None, Some(errno).filter(|_| self.unknown_child().is_none())),
+        };
+        match (child, failure) {
+            (Some(child), _) => {
+                self.children[into] = Some(child);
+                Event::Forked { number }
+            }
+            (None, Some(errno)) => Event::ForkFailed { number, errno },
+            (None, None) => {
+                tracing::error!("the worker in slot {forker} answers an order to fork by {answer:?}");
+                Event::Discredited { slot: forker }
+            }
         }
+    }
+
+    /// The child with this pid, if it is one and nobody knows it yet. One that died already is still there to
+    /// be opened: nobody has reaped it.
+    fn new_child(&self, pid: u32) -> Option<Child> {
+        let is_known = self.running().any(|child| child.pid() == pid);
+        let child = Child::open(pid).ok().filter(|_| !is_known)?;
+        // Asked once it is open, so that its pid can't be that of another.
+        let is_own = parent_of(pid).is_ok_and(|parent| parent == std::process::id());
+        is_own.then_some(child)
+    }
+
+    /// A child that nobody knows yet.
+    fn unknown_child(&self) -> Option<Child> {
+        let children = children_of_this_thread().unwrap_or_default();
+        children.into_iter().find_map(|pid| self.new_child(pid))
     }
 
     /// The forker died before it could answer: takes in the child that nobody knows, if there is one.
     pub fn find_child(&mut self, number: u32, into: Slot) {
         self.pending = None;
-        let known: Vec<u32> = self.running().map(Child::pid).collect();
-        let unknown = children_of_this_thread()
-            .unwrap_or_default()
-            .into_iter()
-            .filter(|pid| !known.contains(pid))
-            .find_map(|pid| Child::open(pid).ok());
+        let unknown = self.unknown_child();
         let event =
             if unknown.is_some() { Event::Forked { number } } else { Event::NoChild { number } };
         self.children[into] = unknown;
         self.events.push_back(event);
     }
 
-    /// A checkpoint becomes the worker of a slot; it reads the log from where it was taken.
+    /// A checkpoint becomes the worker of a slot.
     pub fn move_to(&mut self, from: Slot, into: Slot) {
         self.children[into] = self.children[from].take();
-        self.floors[into] = self.floors[from];
     }
 
     /// Starts a worker afresh.
@@ -193,7 +205,6 @@ impl Processes {
         rate: (u32, bool),
         kick: &Kick,
     ) {
-        self.floors[slot] = (start.1, start.0);
         let line = WorkerArgs::command_line(slot, number, start, rate.0, rate.1);
         let started = Genesis::to_file(genesis.0, genesis.1, genesis.2).and_then(|genesis| {
             let hand_over = [

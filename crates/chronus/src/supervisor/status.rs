@@ -142,7 +142,7 @@ impl Figures {
             Event::Exited { .. } => self.noticed(now_ns),
             Event::Forked { .. } => self.forks += 1,
             Event::ForkFailed { .. } | Event::SpawnFailed { .. } => self.forks_failed += 1,
-            Event::NoChild { .. } | Event::Diverged { .. } => {}
+            Event::NoChild { .. } | Event::Diverged { .. } | Event::Discredited { .. } => {}
         }
     }
 
@@ -403,7 +403,7 @@ impl Supervisor {
             rate_hz: self.rate_hz,
             patch: self.plan.patch.name().to_owned(),
             modules: self.plan.patch.modules().len() as u64,
-            edits: u64::from(self.edits.last.0),
+            edits: u64::from(self.edits.last),
             hasty_edits: self.edits.hasty,
             playing: time.playing,
             tempo_bpm: time.tempo_bpm,
@@ -463,9 +463,9 @@ impl Supervisor {
             slot,
             role: self.supervision.role(slot),
             pid: child.pid(),
-            incarnation: board.incarnation(),
-            block: board.rendered(),
-            load: get(&board.busy_ns) as f64 / lived_ns as f64,
+            incarnation: self.testimony.claimed()[slot],
+            block: self.testimony.rendered()[slot],
+            load: (get(&board.busy_ns) as f64 / lived_ns as f64).min(1.0),
             misses: get(&self.shared.misses[slot]),
             refused: get(&self.shared.refused[slot]),
             outvoted: get(&self.shared.outvoted[slot]),
