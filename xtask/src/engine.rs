@@ -120,7 +120,8 @@ impl Engine {
         })
     }
 
-    fn wait_for(&self, wanted: impl Fn(&Value) -> bool) -> Result<Value, Box<dyn Error>> {
+    /// Asks until the status is as wanted.
+    pub fn wait_for(&self, wanted: impl Fn(&Value) -> bool) -> Result<Value, Box<dyn Error>> {
         let start = Instant::now();
         let mut packet = vec![0; chronus_osc::MOST_DATAGRAM_BYTES];
         while start.elapsed() < Duration::from_secs(30) {
@@ -158,6 +159,13 @@ impl Engine {
         Ok((share(after.0, before.0), share(after.1, before.1)))
     }
 
+    /// A socket of its own for who sends beside the others.
+    pub fn another_socket(&self) -> std::io::Result<UdpSocket> {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        socket.connect(self.socket.peer_addr()?)?;
+        Ok(socket)
+    }
+
     /// Ends it by SIGTERM, renders its journal, and compares every frame.
     pub fn end(
         &mut self,
@@ -166,6 +174,20 @@ impl Engine {
         kill_median_us: f64,
         took: Duration,
     ) -> Result<Outcome, Box<dyn Error>> {
+        let (compared, different) = self.end_and_compare()?;
+        Ok(Outcome {
+            faults,
+            compared,
+            different: different.len() as u64,
+            status,
+            kill_median_us,
+            took,
+            extra_deaths: self.extra_deaths.get(),
+        })
+    }
+
+    /// The same; how many frames were compared, and which of them differ.
+    pub fn end_and_compare(&mut self) -> Result<(u64, Vec<u64>), Box<dyn Error>> {
         let terminate = chronus_os::child::signal_number("TERM").ok_or("no SIGTERM")?;
         chronus_os::child::Child::open(self.process.id())?.signal(terminate)?;
         self.process.wait()?;
@@ -178,16 +200,7 @@ impl Engine {
         if !rendered.status.success() {
             return Err(String::from_utf8_lossy(&rendered.stderr).into_owned().into());
         }
-        let (compared, different) = self.compare()?;
-        Ok(Outcome {
-            faults,
-            compared,
-            different,
-            status,
-            kill_median_us,
-            took,
-            extra_deaths: self.extra_deaths.get(),
-        })
+        self.compare()
     }
 
     /// What the engine said shortly before and after each gap that it told of.
@@ -204,7 +217,7 @@ impl Engine {
     }
 
     /// Frame by frame and in pieces, because a free-running campaign plays for an hour.
-    fn compare(&self) -> Result<(u64, u64), Box<dyn Error>> {
+    fn compare(&self) -> Result<(u64, Vec<u64>), Box<dyn Error>> {
         let open = |name: &str| hound::WavReader::open(self.folder.path().join(name));
         let (mut played, mut expected) = (open("a.wav")?, open("b.wav")?);
         let frames = u64::from(expected.duration());
@@ -212,15 +225,17 @@ impl Engine {
             return Err("the recording is not as long as the journal".into());
         }
         let (mut a, mut b) = (played.samples::<f32>(), expected.samples::<f32>());
-        let (mut different, mut loud) = (0, 0_u64);
-        for _ in 0..frames {
+        let (mut different, mut loud) = (Vec::new(), 0_u64);
+        for frame in 0..frames {
             let mut differs = false;
             for _ in 0..2 {
                 let (a, b) = (a.next().ok_or("cut short")??, b.next().ok_or("cut short")??);
                 differs |= a.to_bits() != b.to_bits();
                 loud += u64::from(a.abs() > 0.05);
             }
-            different += u64::from(differs);
+            if differs {
+                different.push(frame);
+            }
         }
         if loud == 0 {
             return Err("silence proves nothing".into());

@@ -20,6 +20,7 @@ pub mod timeline;
 mod wiring;
 
 pub use bypass::{Finding, LEVEL_MAX, Unsound};
+pub use chronus_dsp::utility::fault;
 pub use chronus_dsp::{
     ALL_NOTES, BLOCK_FRAMES, ModuleSpec, Note, ParamSpec, Recording, RecordingSpec, TEXT_MAX,
     TextSpec,

@@ -2,7 +2,7 @@
 //! heard. While one patch gives way to the next, cables fade.
 
 use chronus_dsp::{Buffer, FrameSet, PortSet, silent_buffer};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::command::Handle;
 use crate::patch::order::order;
@@ -193,7 +193,8 @@ fn links_between(
     plays_through: impl Fn(usize) -> bool,
 ) -> Vec<Link> {
     let mut links: Vec<Link> = Vec::with_capacity(new.cables().len() + old.cables().len());
-    let mut places = HashMap::new();
+    // Not a hash map, which draws random numbers: a worker has none.
+    let mut places = BTreeMap::new();
     for cable in new.cables() {
         let fades = plays_through(cable.to.module);
         let from = if fades { 0.0 } else { cable.depth };

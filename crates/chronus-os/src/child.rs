@@ -9,6 +9,8 @@ use rustix::process::{
     set_parent_process_death_signal, waitid,
 };
 
+use crate::crash;
+
 /// A child process, held by pidfd: it can't be mistaken for another that got its number later.
 #[derive(Debug)]
 pub struct Child {
@@ -184,23 +186,18 @@ pub fn leave_terminal_signals_to_parent() {
     }
 }
 
-/// Gives back the default action of the signals that a crash raises, which the runtime may have taken,
-/// so that a crash is reported to the parent as the signal that it was.
-pub fn crash_by_default_action() {
-    for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT] {
-        // SAFETY: the default action is to end the process; no handler is installed.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
-    }
-}
-
 /// Dies by SIGABRT, sent to the process's real id: after a raw clone the C library's `abort` may hold
-/// the id of another.
+/// the id of another. A process that notes its crashes notes it and ends with the status that shells use
+/// for it, since it may have no right to send signals.
 pub fn die_by_abort() -> ! {
+    if crash::note_abort() {
+        exit_now(128 + libc::SIGABRT);
+    }
     // SAFETY: plain system calls on the calling process; `_exit` is reached only if SIGABRT is blocked.
     unsafe {
         libc::signal(libc::SIGABRT, libc::SIG_DFL);
         libc::syscall(libc::SYS_kill, libc::syscall(libc::SYS_getpid), libc::SIGABRT);
-        libc::_exit(134)
+        libc::_exit(128 + libc::SIGABRT)
     }
 }
 

@@ -6,6 +6,9 @@
 pub mod alloc_guard;
 pub mod child;
 pub mod clock;
+pub mod confine;
+pub mod crash;
+pub mod deeds;
 pub mod float;
 pub mod fork;
 pub mod jack;

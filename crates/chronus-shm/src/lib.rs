@@ -9,6 +9,7 @@ pub mod admissions;
 pub mod block_ring;
 pub mod command_log;
 pub mod control_board;
+pub mod crash_note;
 #[cfg(not(loom))]
 pub mod region;
 pub mod settlement;

@@ -1,14 +1,16 @@
 //! The two regions in shared memory, as each side may see them.
 //!
-//! The supervisor maps both for writing. A worker maps the log for reading, all slots for reading, and
-//! its own slot for writing; a fork lays its own slot over the old one, at the same address.
+//! The supervisor maps both for writing. A worker maps the log for reading and its own slot for writing; a
+//! fork lays its own slot over the old one, at the same address.
 
 use std::io;
 use std::marker::PhantomData;
 use std::mem::offset_of;
 use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
+use chronus_os::confine::Belongings;
 use chronus_os::memfd::{Access, Mapping, Memfd};
 use chronus_replication::Slot;
 
@@ -114,17 +116,15 @@ impl AsRef<[f32]> for ShelfSamples {
 /// What a worker sees.
 #[derive(Debug)]
 pub struct WorkerView {
-    /// The control board, the seals and the log; read only.
+    /// The control board, the seals and the log; read only. Other slots can't be seen at all.
     pub log: Arc<View<LogRegion>>,
-    /// All slots; read only.
-    pub slots: View<SlotsRegion>,
     own: View<SlotRegion>,
     slots_memory: Memfd,
 }
 
 impl WorkerView {
-    /// Maps what the worker of `slot` may see. The log's descriptor is closed afterwards, so the log
-    /// can't be mapped for writing any more.
+    /// Maps what the worker of `slot` may see. The log's descriptor is closed afterwards; hand over one
+    /// that can only be read, or the mapping could be made writable.
     ///
     /// # Errors
     /// If the memory does not have the size that this program's regions have, or as the kernel says.
@@ -136,9 +136,18 @@ impl WorkerView {
         }
         let log = Arc::new(View::map(&log_memory, Access::Read, 0)?);
         drop(log_memory);
-        let slots = View::map(&slots_memory, Access::Read, 0)?;
         let own = View::map(&slots_memory, Access::Write, offset_of_slot(slot))?;
-        Ok(Self { log, slots, own, slots_memory })
+        Ok(Self { log, own, slots_memory })
+    }
+
+    /// What the worker goes on using, once it is confined.
+    pub fn belongings<'a>(&'a self, kick: BorrowedFd<'a>, shelf: BorrowedFd<'a>) -> Belongings<'a> {
+        Belongings { kick, shelf, slots: self.slots_memory.as_fd(), own_slot: &self.own.mapping }
+    }
+
+    /// The memory of all slots.
+    pub fn slots_memory(&self) -> &Memfd {
+        &self.slots_memory
     }
 
     /// The worker's own slot, for writing.
@@ -168,7 +177,6 @@ mod tests {
         let (log_memory, log) = create_log().expect("memfd");
         let (slots_memory, slots) = create_slots().expect("memfd");
         let hand_over = |memory: &Memfd| {
-            use std::os::fd::AsFd;
             Memfd::adopt(memory.as_fd().try_clone_to_owned().expect("dup")).expect("adopt")
         };
         let worker = WorkerView::attach(hand_over(&log_memory), hand_over(&slots_memory), 1);
@@ -180,6 +188,6 @@ mod tests {
         worker.move_to(2).expect("remap");
         worker.own().board.claim(8, 10, 0);
         assert_eq!(slots.slots[1].board.incarnation(), 7, "the old slot is left as it was");
-        assert_eq!(worker.slots.slots[2].board.incarnation(), 8);
+        assert_eq!(slots.slots[2].board.incarnation(), 8);
     }
 }

@@ -33,6 +33,8 @@ pub enum Action {
     Modules(ModulesArgs),
     /// Ask a running engine how it is
     Status(StatusArgs),
+    /// Print what happens in a running engine: bypassed modules, lost devices and the like
+    Events(StatusArgs),
     /// Send an OSC message to a running engine
     Send(SendArgs),
     /// Kill a worker of a running engine that was started with --allow-chaos
@@ -93,7 +95,7 @@ pub struct RunArgs {
     /// End by itself after so many seconds of sound
     #[arg(long)]
     pub seconds: Option<f64>,
-    /// Obey /chaos/… messages, which kill workers
+    /// Obey /chaos/… messages, which kill workers, and play patches with the module `fault`, which crashes them
     #[arg(long)]
     pub allow_chaos: bool,
 }

@@ -9,6 +9,7 @@
 mod check;
 mod cli;
 mod client;
+mod deeds;
 mod demo;
 mod doctor;
 mod graph;
@@ -50,6 +51,7 @@ pub fn main() -> ExitCode {
         Action::Graph(args) => graph::run(&args),
         Action::Modules(args) => modules::run(&args),
         Action::Status(args) => client::status(&args),
+        Action::Events(args) => client::events(&args),
         Action::Send(args) => client::send(&args),
         Action::Kill(args) => client::kill(&args),
         Action::Doctor => Ok(doctor::run()),

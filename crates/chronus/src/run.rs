@@ -55,6 +55,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
             file: args.patch.clone(),
             folder: patches_folder(args),
             in_real_time: !args.free_run,
+            allow_chaos: args.allow_chaos,
             rate_hz,
             shelf: shelf.clone(),
         },

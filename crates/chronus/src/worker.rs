@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,17 +13,18 @@ use chronus_os::alloc_guard::{self, AllocationPermit};
 use chronus_os::memfd::Memfd;
 use chronus_os::sched::priority;
 use chronus_os::wake::{Kick, wait_on, wake_all};
-use chronus_os::{child, clock, float, fork, process_title, sched, spawn};
+use chronus_os::{child, clock, confine, crash, float, fork, process_title, sched, spawn};
 use chronus_replication::amendment::{Change, version};
 use chronus_replication::lockstep::{Board, Order, Position, Step};
 use chronus_replication::machine::Machine;
 use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, PLACES, Slot};
 use chronus_shm::control_board::{LogRegion, Offer};
 use chronus_shm::region::{View, WorkerView};
-use chronus_shm::status_board::{ForkAnswer, SlotsRegion};
+use chronus_shm::status_board::ForkAnswer;
 use chronus_shm::sync::Ordering;
 use chronus_shm::{block_ring, command_log, control_board};
 
+use crate::deeds;
 use crate::machine::{Instrument, Plans};
 use crate::shelf::Plan;
 
@@ -147,7 +149,7 @@ pub fn run(args: &WorkerArgs) -> io::Result<()> {
     let engine = Engine::new(patch, args.rate, controls, first_frame, &*recordings)
         .map_err(io::Error::other)?;
     drop(recordings);
-    let plans = Offered { log: view.log.clone(), shelf };
+    let plans = Offered { log: view.log.clone(), shelf: shelf.clone() };
     if fork::thread_count()? != 1 {
         return Err(io::Error::other("a worker must have a single thread"));
     }
@@ -185,8 +187,10 @@ pub fn run(args: &WorkerArgs) -> io::Result<()> {
         eprintln!("chronus worker: {panic}");
         child::die_by_abort();
     }));
-    child::crash_by_default_action();
+    crash::note_in(&worker.view.own().board.crash.words)?;
     float::flush_denormals();
+    deeds::arm(view);
+    worker.confine(shelf.as_fd())?;
     alloc_guard::forbid_allocation();
     worker.take_slot();
     worker.work()
@@ -217,12 +221,11 @@ struct Worker {
 /// What the boards say, read from shared memory.
 struct Boards<'a> {
     log: &'a LogRegion,
-    slots: &'a SlotsRegion,
 }
 
 impl Board for Boards<'_> {
     fn primary(&self) -> Slot {
-        self.log.board.primary().min(self.slots.slots.len() - 1)
+        self.log.board.primary().min(PLACES - 1)
     }
 
     fn sealed(&self) -> BlockIndex {
@@ -240,7 +243,17 @@ impl Board for Boards<'_> {
 
 impl Worker {
     fn boards(&self) -> Boards<'_> {
-        Boards { log: &self.view.log, slots: &self.view.slots }
+        Boards { log: &self.view.log }
+    }
+
+    /// From here on it can harm nobody but itself. Where the kernel can't filter system calls, which the
+    /// supervisor has said, it plays all the same.
+    fn confine(&self, shelf: BorrowedFd<'_>) -> io::Result<()> {
+        confine::limit_resources()?;
+        if confine::is_available() {
+            confine::filter_calls(&self.view.belongings(self.kick.as_fd(), shelf))?;
+        }
+        Ok(())
     }
 
     /// Takes possession of its slot, at its start as after a fork.
@@ -322,7 +335,7 @@ impl Worker {
             own.board.tell(place, handle.0, values);
         }
         own.board.finish_block(block + 1);
-        let boards = Boards { log, slots: &self.view.slots };
+        let boards = Boards { log };
         self.position.finish_block(seal, &boards);
         if boards.primary() == self.position.slot || log.board.is_voting() {
             wake_all(&own.board.bell);

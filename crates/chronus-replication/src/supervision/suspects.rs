@@ -45,12 +45,12 @@ impl Supervision {
     }
 
     /// A worker that stands still for too long may have been stopped. Two that did so at the same module of
-    /// the same block were not.
+    /// the same block, or at the same command, were not.
     fn give_up(&mut self, slot: Slot, view: &View<'_>, actions: &mut Vec<Action>) {
         let crumb = (view.crumb)(slot);
-        let is_in_module = matches!(crumb.place, Place::Module(_));
+        let is_at_work = matches!(crumb.place, Place::Module(_) | Place::Command { .. });
         let before = self.grief.gave_up_at.replace(crumb);
-        if is_in_module && before == Some(crumb) {
+        if is_at_work && before == Some(crumb) {
             self.blame(slot, crumb, Cause::Stuck, view, actions);
         }
         self.fence(slot, Reason::Hopeless, actions);

@@ -134,6 +134,8 @@ pub struct Start {
     pub folder: PathBuf,
     /// Whether patches must be light enough for real time.
     pub in_real_time: bool,
+    /// Whether they may have modules that do harm, for trials.
+    pub allow_chaos: bool,
     /// The rate, in frames per second.
     pub rate_hz: u32,
     /// Where plans and recordings go.
@@ -151,6 +153,7 @@ pub struct Patcher {
     shelf: Shelf,
     memory: Arc<Memfd>,
     budget: Budget,
+    allow_chaos: bool,
     /// The number of the last edit.
     number: u32,
     directory: SharedDirectory,
@@ -165,6 +168,7 @@ impl Patcher {
     /// # Errors
     /// A sentence, if a recording of the patch can't be had.
     pub fn new(start: Start, kick: Kick) -> Result<(Self, Plan, Score, Line), String> {
+        permit_trials(&start.patch, start.allow_chaos)?;
         let mut shelf = Shelf::new(start.shelf.clone());
         let folder = Folder::new(start.folder, start.file);
         let plan = shelf.plan(start.patch.clone(), folder.base())?;
@@ -180,6 +184,7 @@ impl Patcher {
             shelf,
             memory: start.shelf,
             budget: Budget { in_real_time: start.in_real_time, rate_hz: start.rate_hz },
+            allow_chaos: start.allow_chaos,
             number: 0,
             asks: asks_in,
             answers: answers_out,
@@ -325,6 +330,7 @@ impl Patcher {
 
     /// Has a patch take the place of the one that plays. Names of recordings count from `base`.
     fn play(&mut self, patch: Patch, base: PathBuf, time: Option<u64>) -> Result<String, String> {
+        permit_trials(&patch, self.allow_chaos)?;
         let text = patch.text().to_owned();
         let patch = patch.succeeding(&self.base);
         let plan = self.shelf.plan(patch.clone(), &base)?;
@@ -398,5 +404,17 @@ impl Patcher {
                 Err(_) => std::thread::sleep(LOOK),
             }
         }
+    }
+}
+
+/// Refuses a patch that could do harm on purpose, unless that is wanted.
+fn permit_trials(patch: &Patch, allow_chaos: bool) -> Result<(), String> {
+    match patch.trial().filter(|_| !allow_chaos) {
+        None => Ok(()),
+        Some(module) => Err(format!(
+            "the module `{}` is of the kind `{}`, which does harm on purpose; to try that, run with --allow-chaos",
+            module.id(),
+            module.spec().kind
+        )),
     }
 }

@@ -22,7 +22,7 @@ use std::time::Duration;
 use chronus_engine::{Command, Controls};
 use chronus_os::memfd::Memfd;
 use chronus_os::wake::{Kick, Ticker, poll_readable, wake_all};
-use chronus_os::{clock, sched};
+use chronus_os::{clock, confine, sched};
 use chronus_output::{Device, WavFormat};
 use chronus_replication::command_sequencer::CommandSequencer;
 use chronus_replication::device_clock::DeviceClock;
@@ -151,6 +151,8 @@ impl Supervisor {
     pub fn new(setup: Setup, ears: Ears, mut device: Box<dyn Device>) -> io::Result<Self> {
         let rate_hz = device.rate_hz();
         let (log_memory, log) = region::create_log()?;
+        // Workers can't even ask for writing into the log.
+        let log_memory = Memfd::adopt(log_memory.read_only()?)?;
         let (slots_memory, slots) = region::create_slots()?;
         let regions = Regions { log: Arc::new(log), slots: Arc::new(slots) };
         let shared = Arc::new(Shared::default());
@@ -161,6 +163,7 @@ impl Supervisor {
             Some(path) => Some(JournalWriter::create(path, &setup.score, rate_hz)?),
             None => None,
         };
+        tell_of_confinement();
         // Without a clock there is no deadline, and a real-time class would only starve others.
         let realtime = !setup.free_run && raise_priority();
         let mut limits = supervision::Settings::for_replicas(setup.replicas);
@@ -562,6 +565,16 @@ impl Supervisor {
             report.xruns
         );
         Ok(())
+    }
+}
+
+/// Says once what it means if workers can't be confined.
+fn tell_of_confinement() {
+    if !confine::is_available() {
+        tracing::warn!(
+            "this kernel filters no system calls: a module that goes wild may reach beyond its own \
+             process; `chronus doctor` tells more"
+        );
     }
 }
 

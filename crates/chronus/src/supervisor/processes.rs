@@ -9,7 +9,7 @@ use chronus_engine::Controls;
 use chronus_os::child::{Child, Exit, children_of_this_thread, parent_of};
 use chronus_os::memfd::Memfd;
 use chronus_os::wake::Kick;
-use chronus_os::{clock, spawn};
+use chronus_os::{clock, crash, spawn};
 use chronus_replication::blame::{Cause, Crumb};
 use chronus_replication::restart::Death;
 use chronus_replication::supervision::{Event, View};
@@ -123,12 +123,19 @@ impl Processes {
                 && let Some(child) = &self.children[slot]
                 && let Ok(Some(exit)) = child.try_reap()
             {
-                tracing::debug!("worker {} in slot {slot} {exit}", child.pid());
+                let crash = slots.slots[slot].board.crash.of(child.pid());
+                let why =
+                    crash.map_or_else(|| exit.to_string(), |crash| format!("ended by {crash}"));
+                let own_doing = crash::is_own_doing(exit, crash);
+                let blame = if own_doing { "its own doing" } else { "blames nobody" };
+                tracing::debug!("worker {} in slot {slot} {why}; {blame}", child.pid());
                 self.children[slot] = None;
-                let death = match exit {
-                    _ if !exit.is_own_doing() => Death::Killed,
-                    Exit::Signal(signal) => Death::OfItself(Cause::Signal(signal)),
-                    Exit::Status(status) => Death::OfItself(Cause::Status(status)),
+                let death = match (crash.map(|crash| crash.signal), exit) {
+                    _ if !own_doing => Death::Killed,
+                    (Some(signal), _) | (None, Exit::Signal(signal)) => {
+                        Death::OfItself(Cause::Signal(signal))
+                    }
+                    (None, Exit::Status(status)) => Death::OfItself(Cause::Status(status)),
                 };
                 let crumb = slots.slots[slot].board.breadcrumb.read();
                 events.push(Event::Exited { slot, death, crumb });

@@ -42,6 +42,7 @@ impl Engine {
             .args(["run", "--output", "wav:a.wav", "--journal", "a.journal"])
             .args(["--allow-chaos", "--osc", &port.to_string()])
             .args(arguments)
+            .env("CHRONUS_LOG", "warn,chronus=debug")
             .stdin(Stdio::null())
             .stderr(log)
             .spawn()
