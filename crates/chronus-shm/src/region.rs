@@ -100,7 +100,8 @@ impl ShelfSamples {
     /// # Errors
     /// `InvalidInput` if the range is not inside; otherwise as the kernel says.
     pub fn map(shelf: &Memfd, offset: usize, count: usize) -> io::Result<Self> {
-        let mapping = shelf.map(Access::Read, offset, count * size_of::<f32>())?;
+        let bytes = count.checked_mul(size_of::<f32>()).ok_or(io::ErrorKind::InvalidInput)?;
+        let mapping = shelf.map(Access::Read, offset, bytes)?;
         Ok(Self { mapping, count })
     }
 }

@@ -2,6 +2,8 @@
 
 use std::mem::{offset_of, size_of};
 
+use chronus_os::child::Exit;
+use chronus_os::crash;
 use chronus_replication::blame::Cause;
 use chronus_replication::machine::block_hash;
 use chronus_replication::restart::Death;
@@ -110,6 +112,16 @@ impl World {
                 board.fork_ns.store(deeds.number(0), Ordering::Relaxed);
                 let values = [0, 0].map(|_| f32::from_bits(deeds.number(0) as u32));
                 board.tell(deeds.byte().into(), deeds.byte().into(), values);
+                assert!(board.told(deeds.byte().into()).is_none_or(|told| told[0].is_finite()));
+                let note = [deeds.word(), deeds.word()];
+                for (place, word) in board.crash.words.iter().zip(note) {
+                    place.store(word, Ordering::Relaxed);
+                }
+                if let Some(crash) = board.crash.of((note[0] >> 32) as u32) {
+                    let exit = Exit::Signal(i32::from(deeds.byte()));
+                    let own_doing = crash::is_own_doing(exit, Some(crash));
+                    assert!(own_doing || !crash.to_string().is_empty());
+                }
             }
             12 => {
                 // Anywhere: the board is at the beginning, the ring behind it.

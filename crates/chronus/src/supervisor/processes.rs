@@ -39,7 +39,8 @@ pub struct Seen {
     sealed: u64,
     released: u64,
     claimed: [u32; PLACES],
-    rendered: [u64; PLACES],
+    /// See [`View`].
+    pub rendered: [u64; PLACES],
     /// See [`View`].
     pub renew_before: BlockIndex,
     /// See [`View`].
@@ -124,6 +125,7 @@ impl Processes {
                 && let Ok(Some(exit)) = child.try_reap()
             {
                 let crash = slots.slots[slot].board.crash.of(child.pid());
+                let crash = crash.filter(|crash| crash.agrees_with(exit));
                 let why =
                     crash.map_or_else(|| exit.to_string(), |crash| format!("ended by {crash}"));
                 let own_doing = crash::is_own_doing(exit, crash);
@@ -267,5 +269,48 @@ impl Processes {
             child.kill();
             let _ = child.reap();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chronus_shm::region::{create_log, create_shelf, create_slots};
+
+    use super::*;
+
+    #[expect(clippy::zombie_processes, reason = "it is reaped by its pidfd")]
+    fn child() -> u32 {
+        std::process::Command::new("sleep").arg("60").spawn().expect("sleep").id()
+    }
+
+    #[test]
+    fn no_process_but_a_new_child_is_ever_taken_for_one() {
+        let (log_memory, _log) = create_log().expect("memory");
+        let (slots_memory, slots) = create_slots().expect("memory");
+        let shelf = create_shelf().expect("memory").read_only().expect("it can be opened");
+        let mut processes = Processes::new(log_memory, slots_memory, shelf);
+        let (known, new) = (child(), child());
+        processes.children[0] = Some(Child::open(known).expect("it runs"));
+        let mut answer = |number: u32, answer| {
+            processes.expect_fork(0, 1, number);
+            slots.slots[0].board.answer_fork(number, answer);
+            let events = processes.events(&slots, false);
+            (events, processes.child(1).map(Child::pid))
+        };
+        let this = std::process::id();
+        let its_parent = parent_of(this).expect("it has one");
+        let discredited = vec![Event::Discredited { slot: 0 }];
+        for (number, pid) in (1..).zip([0, 1, this, its_parent, known, i32::MAX as u32]) {
+            let (events, taken) = answer(number, ForkAnswer::Child(pid));
+            assert_eq!((events, taken), (discredited.clone(), None), "{pid}");
+        }
+        let (events, _) = answer(20, ForkAnswer::Failed(11));
+        assert_eq!(events, discredited, "there is a child, and nobody knows it");
+        let (events, taken) = answer(21, ForkAnswer::Child(new));
+        assert_eq!((events, taken), (vec![Event::Forked { number: 21 }], Some(new)));
+        let (events, _) = answer(22, ForkAnswer::Failed(11));
+        assert_eq!(events, [Event::ForkFailed { number: 22, errno: 11 }]);
+        processes.end_all();
+        assert!(parent_of(known).is_err() && parent_of(new).is_err(), "both are reaped");
     }
 }
