@@ -223,7 +223,7 @@ fn round(
         strike(fault, &engine, &mut poisons, &mut random)?;
         let after = engine
             .wait_for(|now| fault.is_over(&before, now))
-            .map_err(|error| format!("{}: {error}", fault.name()))?;
+            .map_err(|error| format!("{}: {error}", told(&charges)))?;
         let tally = totals.tallies.entry(fault).or_default();
         tally.tried += 1;
         tally.took_us.push(struck.elapsed().as_micros() as f64);
@@ -244,6 +244,14 @@ fn round(
         }
     }
     Ok(())
+}
+
+/// The last faults, in order.
+fn told(charges: &[(u64, Fault)]) -> String {
+    let last = &charges[charges.len().saturating_sub(8)..];
+    let names: Vec<_> =
+        last.iter().map(|(frame, fault)| format!("{} ({frame})", fault.name())).collect();
+    names.join(", ")
 }
 
 /// Does it.
@@ -335,7 +343,7 @@ fn patch() -> String {
     }
     let mut all = cables(0);
     for (from, to) in
-        [("steps.pitch", "osc.freq"), ("osc.out", "env.in"), ("filter.low", "delay.in")]
+        [("steps.pitch", "osc.freq"), ("osc.out", "env.in"), ("filter.low", "delay.left")]
     {
         all.push((from.to_owned(), to.to_owned()));
     }

@@ -58,9 +58,15 @@ impl Engine {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         socket.connect(address)?;
         socket.set_read_timeout(Some(Duration::from_millis(500)))?;
-        let engine =
+        let mut engine =
             Self { process, folder, socket, last_was_kill: false, extra_deaths: Cell::new(0) };
-        engine.wait_for(|status| status["frames"].as_u64() > Some(0))?;
+        let begins = Instant::now();
+        while engine.ask_status().is_none_or(|status| status["frames"].as_u64() == Some(0)) {
+            let has_ended = engine.process.try_wait()?.is_some();
+            if has_ended || begins.elapsed() > Duration::from_secs(30) {
+                return Err(engine.in_vain());
+            }
+        }
         Ok(engine)
     }
 
@@ -123,22 +129,29 @@ impl Engine {
     /// Asks until the status is as wanted.
     pub fn wait_for(&self, wanted: impl Fn(&Value) -> bool) -> Result<Value, Box<dyn Error>> {
         let start = Instant::now();
-        let mut packet = vec![0; chronus_osc::MOST_DATAGRAM_BYTES];
         while start.elapsed() < Duration::from_secs(30) {
-            self.send("/status", &[])?;
-            let Ok(length) = self.socket.recv(&mut packet) else { continue };
-            let reply = parse_reply(&packet[..length]);
-            let json = reply.as_ref().and_then(|reply| reply.text_after("json"));
-            if let Some(json) = json {
-                let status: Value = serde_json::from_str(json)?;
-                if wanted(&status) {
-                    return Ok(status);
-                }
-                std::thread::sleep(Duration::from_micros(500));
+            let Some(status) = self.ask_status() else { continue };
+            if wanted(&status) {
+                return Ok(status);
             }
+            std::thread::sleep(Duration::from_micros(500));
         }
-        let log = std::fs::read_to_string(self.folder.path().join("log"))?;
-        Err(format!("waited in vain; the engine's log:\n{log}").into())
+        Err(self.in_vain())
+    }
+
+    fn ask_status(&self) -> Option<Value> {
+        self.send("/status", &[]).ok()?;
+        let mut packet = vec![0; chronus_osc::MOST_DATAGRAM_BYTES];
+        let length = self.socket.recv(&mut packet).ok()?;
+        let reply = parse_reply(&packet[..length])?;
+        serde_json::from_str(reply.text_after("json")?).ok()
+    }
+
+    fn in_vain(&self) -> Box<dyn Error> {
+        let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let last = &lines[lines.len().saturating_sub(40)..];
+        format!("waited in vain; the end of the engine's log:\n{}", last.join("\n")).into()
     }
 
     /// Per cent of a core used by the supervisor and by all workers, over `length`.
@@ -147,8 +160,9 @@ impl Engine {
         let replicas = status["replicas"].as_array().ok_or("no replicas")?;
         let workers: Vec<u32> =
             replicas.iter().filter_map(|replica| Some(replica["pid"].as_u64()? as u32)).collect();
+        let supervisor = status["supervisor_pid"].as_u64().ok_or("no supervisor")? as u32;
         let used = || {
-            let supervisor = clock::process_cpu_ns(self.process.id()).unwrap_or(0);
+            let supervisor = clock::process_cpu_ns(supervisor).unwrap_or(0);
             let workers = workers.iter().filter_map(|pid| clock::process_cpu_ns(*pid)).sum::<u64>();
             (supervisor, workers)
         };

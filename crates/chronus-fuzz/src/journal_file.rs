@@ -3,7 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use chronus::journal::{Journal, JournalWriter, Score};
+use chronus::journal::{Journal, Score};
+use chronus::journal_writer::JournalWriter;
 use chronus::render::render_journal;
 use chronus_engine::{BLOCK_FRAMES, Command, Patch};
 use chronus_replication::Entry;

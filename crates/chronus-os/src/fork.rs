@@ -1,7 +1,8 @@
 //! The fork that makes a standby: `clone(CLONE_PARENT)`, whose flags a filter of system calls can see.
 //!
 //! The child is a sibling of the caller, so the process that started the caller also owns the child:
-//! it may watch it by pidfd and must reap it. Only a process with a single thread may call this.
+//! it may watch it by pidfd and must reap it. The child of a process with several threads may do nothing
+//! but execute another program; a worker has one thread, and its child plays on.
 
 use std::io;
 

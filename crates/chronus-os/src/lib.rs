@@ -15,5 +15,6 @@ pub mod jack;
 pub mod memfd;
 pub mod process_title;
 pub mod sched;
+pub mod socket;
 pub mod spawn;
 pub mod wake;

@@ -360,13 +360,15 @@ fn crash(args: &[OscType]) -> Result<Chaos, String> {
         _ => return Err(wanted()),
     };
     match target_of(target)? {
-        Target::Workers | Target::Checkpoints | Target::Everybody => Err(wanted()),
-        target => Ok(Chaos::Crash { target, how }),
+        target @ (Target::Primary | Target::Standby | Target::Slot(_)) => {
+            Ok(Chaos::Crash { target, how })
+        }
+        _ => Err(wanted()),
     }
 }
 
-const TARGETS: &str =
-    "primary, standby, a slot number from 0 to 3, workers, checkpoints or everybody";
+const TARGETS: &str = "primary, standby, a slot number from 0 to 3, workers, checkpoints, \
+                       everybody or supervisor";
 
 fn target_of(arg: &OscType) -> Result<Target, String> {
     match arg {
@@ -375,6 +377,7 @@ fn target_of(arg: &OscType) -> Result<Target, String> {
         OscType::String(text) if text == "workers" => return Ok(Target::Workers),
         OscType::String(text) if text == "checkpoints" => return Ok(Target::Checkpoints),
         OscType::String(text) if text == "everybody" => return Ok(Target::Everybody),
+        OscType::String(text) if text == "supervisor" => return Ok(Target::Supervisor),
         _ => {}
     }
     match number(arg) {

@@ -112,6 +112,8 @@ pub enum Target {
     Checkpoints,
     /// Workers and checkpoints.
     Everybody,
+    /// The supervisor itself.
+    Supervisor,
 }
 
 /// How a worker crashes by itself.

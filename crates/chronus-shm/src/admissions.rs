@@ -6,6 +6,7 @@ use crate::sync::{AtomicU32, Ordering};
 
 /// The incarnations of one slot. A worker whose block is still in the ring has rendered at least one of its
 /// blocks, so no more than that many can be asked for.
+#[repr(C)]
 #[derive(Debug)]
 pub struct Admissions {
     newest: AtomicU32,

@@ -15,6 +15,7 @@ use chronus_os::memfd::{Access, Mapping, Memfd};
 use chronus_replication::Slot;
 
 use crate::control_board::LogRegion;
+use crate::ledger::LedgerRegion;
 use crate::status_board::{SlotRegion, SlotsRegion};
 
 /// A type that may lie in memory shared with processes that write what they like.
@@ -26,6 +27,8 @@ pub unsafe trait Shared: Sized {}
 
 // SAFETY: made of atomic integers only, all bit patterns of which are valid.
 unsafe impl Shared for LogRegion {}
+// SAFETY: made of atomic integers only, all bit patterns of which are valid.
+unsafe impl Shared for LedgerRegion {}
 // SAFETY: made of atomic integers only, all bit patterns of which are valid.
 unsafe impl Shared for SlotsRegion {}
 // SAFETY: made of atomic integers only, all bit patterns of which are valid.
@@ -56,24 +59,53 @@ impl<T: Shared> Deref for View<T> {
     }
 }
 
-/// Creates the log's memory, all zero.
-///
-/// # Errors
-/// As the kernel says.
-pub fn create_log() -> io::Result<(Memfd, View<LogRegion>)> {
-    let memory = Memfd::create("chronus-log", size_of::<LogRegion>())?;
-    let view = View::map(&memory, Access::Write, 0)?;
-    Ok((memory, view))
+/// A region that has shared memory of its own.
+pub trait Whole: Shared {
+    /// The name of the memory, as `/proc` shows it.
+    const NAME: &str;
+    /// How much memory there is behind the region, in bytes, for what is not mapped.
+    const ROOM: usize = 0;
+
+    /// Creates the memory, all zero.
+    ///
+    /// # Errors
+    /// As the kernel says.
+    fn create() -> io::Result<Memfd> {
+        Memfd::create(Self::NAME, size_of::<Self>() + Self::ROOM)
+    }
+
+    /// Maps the region for writing.
+    ///
+    /// # Errors
+    /// If the memory is not of the size of this program's region, or as the kernel says.
+    fn map(memory: &Memfd) -> io::Result<View<Self>> {
+        if memory.bytes() != size_of::<Self>() + Self::ROOM {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        View::map(memory, Access::Write, 0)
+    }
 }
 
-/// Creates the slots' memory, all zero.
-///
-/// # Errors
-/// As the kernel says.
-pub fn create_slots() -> io::Result<(Memfd, View<SlotsRegion>)> {
-    let memory = Memfd::create("chronus-slots", size_of::<SlotsRegion>())?;
-    let view = View::map(&memory, Access::Write, 0)?;
-    Ok((memory, view))
+impl Whole for LogRegion {
+    const NAME: &str = "chronus-log";
+}
+
+impl Whole for SlotsRegion {
+    const NAME: &str = "chronus-slots";
+}
+
+impl Whole for LedgerRegion {
+    const NAME: &str = "chronus-ledger";
+    const ROOM: usize = 2 * SNAPSHOT_BYTES;
+}
+
+/// As much room as there is for each of two snapshots, which are not mapped. Memory that nothing was written to
+/// takes none.
+pub const SNAPSHOT_BYTES: usize = 16 << 20;
+
+/// Where in the ledger's memory a snapshot lies, 0 or 1.
+pub const fn offset_of_snapshot(which: usize) -> usize {
+    size_of::<LedgerRegion>() + which % 2 * SNAPSHOT_BYTES
 }
 
 /// As much as the shelf can hold. Memory that nothing was written to takes none.
@@ -175,8 +207,10 @@ mod tests {
 
     #[test]
     fn a_worker_writes_its_own_slot_and_a_fork_its_new_one() {
-        let (log_memory, log) = create_log().expect("memfd");
-        let (slots_memory, slots) = create_slots().expect("memfd");
+        let (log_memory, slots_memory) =
+            (LogRegion::create().expect("memfd"), SlotsRegion::create().expect("memfd"));
+        let log = <LogRegion as Whole>::map(&log_memory).expect("map");
+        let slots = <SlotsRegion as Whole>::map(&slots_memory).expect("map");
         let hand_over = |memory: &Memfd| {
             Memfd::adopt(memory.as_fd().try_clone_to_owned().expect("dup")).expect("adopt")
         };

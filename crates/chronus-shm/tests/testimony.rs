@@ -2,12 +2,11 @@
 
 #![cfg(not(loom))]
 
-use chronus_os::memfd::Memfd;
 use chronus_replication::amendment::{Amendment, Change, version};
 use chronus_replication::{BLOCK_SAMPLES, BlockIndex, PLACES, SLOTS, Seal, Slot};
 use chronus_shm::block_ring::{RING_BLOCKS, publish};
 use chronus_shm::control_board::LogRegion;
-use chronus_shm::region::{View, create_log, create_slots};
+use chronus_shm::region::{View, Whole};
 use chronus_shm::status_board::SlotsRegion;
 use chronus_shm::testimony::{Impossible, Testimony};
 
@@ -21,21 +20,22 @@ const FIRST: BlockIndex = 40;
 struct Court {
     log: View<LogRegion>,
     slots: View<SlotsRegion>,
-    _memory: [Memfd; 2],
     testimony: Testimony,
 }
 
 impl Court {
     /// Blocks up to `sealed` are sealed, and the worker of a place is expected from block 40 on.
     fn new(sealed: BlockIndex, place: Slot) -> Self {
-        let (log_memory, log) = create_log().expect("memory");
-        let (slots_memory, slots) = create_slots().expect("memory");
+        let [log, slots] =
+            [LogRegion::create(), SlotsRegion::create()].map(|memory| memory.expect("memory"));
+        let log = LogRegion::map(&log).expect("it can be mapped");
+        let slots = SlotsRegion::map(&slots).expect("it can be mapped");
         for block in 0..sealed {
             log.board.seal(&log.seals, Seal { block, log_position: (block + 1) * ENTRIES });
         }
         let mut testimony = Testimony::default();
         testimony.expect(place, NUMBER, FIRST);
-        Self { log, slots, _memory: [log_memory, slots_memory], testimony }
+        Self { log, slots, testimony }
     }
 
     /// The worker in slot 1 publishes a block.

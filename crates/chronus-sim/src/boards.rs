@@ -8,7 +8,7 @@ use chronus_replication::command_sequencer::{Log, LogFull};
 use chronus_replication::lockstep::{Board, Order};
 use chronus_replication::machine::block_hash;
 use chronus_replication::selector::{Read, Slots};
-use chronus_replication::{BLOCK_SAMPLES, Block, BlockIndex, Entry, PLACES, Seal, Slot};
+use chronus_replication::{BLOCK_SAMPLES, Block, BlockIndex, Entry, PLACES, SLOTS, Seal, Slot};
 
 /// Blocks that a slot keeps.
 pub(crate) const RING_BLOCKS: usize = 128;
@@ -55,8 +55,8 @@ pub(crate) struct Boards {
     pub(crate) log: LogRing,
     pub(crate) slots: [SlotBoard; PLACES],
     pub(crate) amendments: Vec<Amendment>,
-    /// How many workers are at work.
-    pub(crate) voters: usize,
+    /// Whose word counts.
+    pub(crate) voters: [bool; SLOTS],
     /// The block that is played next, and the first of the gap that lasts.
     pub(crate) settled: Cell<(BlockIndex, Option<BlockIndex>)>,
     /// Planted bugs.
@@ -90,7 +90,7 @@ impl Boards {
             log,
             slots: std::array::from_fn(|_| SlotBoard::new()),
             amendments: Vec::new(),
-            voters: 0,
+            voters: [false; SLOTS],
             settled: Cell::new((0, None)),
             any_incarnation: false,
             any_version: false,
@@ -157,8 +157,8 @@ impl Slots for Boards {
         self.primary
     }
 
-    fn voters(&self) -> usize {
-        self.voters
+    fn has_vote(&self, slot: Slot) -> bool {
+        self.voters[slot]
     }
 
     fn amendments(&self) -> u64 {

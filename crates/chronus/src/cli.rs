@@ -41,7 +41,10 @@ pub enum Action {
     Kill(KillArgs),
     /// Find out what this machine lacks, and what to type to mend it
     Doctor,
-    /// A worker process; started by `chronus run`
+    /// Owns the device and watches the workers; started by `chronus run`
+    #[command(hide = true)]
+    Supervisor(SupervisorArgs),
+    /// A worker process; started by the supervisor
     #[command(hide = true)]
     Worker(WorkerArgs),
 }
@@ -98,6 +101,16 @@ pub struct RunArgs {
     /// Obey /chaos/… messages, which kill workers, and play patches with the module `fault`, which crashes them
     #[arg(long)]
     pub allow_chaos: bool,
+}
+
+/// How to play, and for whom.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SupervisorArgs {
+    /// The keeper's process id
+    #[arg(long)]
+    pub keeper: u32,
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// How to demonstrate.
@@ -193,7 +206,7 @@ pub struct SendArgs {
 /// Whom to kill.
 #[derive(Clone, Debug, clap::Args)]
 pub struct KillArgs {
-    /// primary, standby or a slot number
+    /// primary, standby, a slot number, workers, checkpoints, everybody or supervisor
     pub target: String,
     /// KILL, STOP, CONT, TERM, SEGV, BUS, ILL, FPE or ABRT
     #[arg(long, default_value = "KILL")]

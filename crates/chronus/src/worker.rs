@@ -1,6 +1,7 @@
 //! A worker: one process, one thread, pure rendering. It reads the log and its boards, writes its own
 //! slot, and after its start neither allocates nor opens anything.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -51,16 +52,15 @@ pub struct WorkerArgs {
 }
 
 impl WorkerArgs {
-    /// The command line for a fresh worker. Its length leaves room for the titles of its forks.
+    /// The command line for a fresh worker of the keeper `parent`. Its length leaves room for the titles of
+    /// its forks.
     pub fn command_line(
-        slot: Slot,
-        incarnation: u32,
+        parent: u32,
+        (slot, incarnation): (Slot, u32),
         start: (BlockIndex, u64, u64),
-        rate_hz: u32,
-        realtime: bool,
-    ) -> Vec<String> {
+        (rate_hz, realtime): (u32, bool),
+    ) -> Vec<OsString> {
         let (start_block, log_position, amendments) = start;
-        let parent = std::process::id();
         let mut line = vec![
             "worker".to_owned(),
             format!("--slot={slot}"),
@@ -74,7 +74,7 @@ impl WorkerArgs {
         if realtime {
             line.push("--realtime".to_owned());
         }
-        line
+        line.into_iter().map(OsString::from).collect()
     }
 }
 

@@ -11,7 +11,8 @@ use crate::names;
 /// The kind `fault`.
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "fault",
-    summary: "Does harm when told to, to try what becomes of it; otherwise the signal passes as it is.",
+    summary: "Does harm when told to, to try what becomes of it; otherwise the signal passes. Played only with \
+              `--allow-chaos`.",
     inputs: &[PortSpec::new("in", "the signal")],
     outputs: &[PortSpec::new("out", "the signal")],
     params: &[ParamSpec::choice(

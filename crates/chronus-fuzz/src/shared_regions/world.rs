@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chronus::playback::{Admitted, Regions, Shared};
+use chronus::playback::{Admitted, Regions};
 use chronus_engine::{Command, Handle};
 use chronus_os::memfd::Memfd;
 use chronus_replication::amendment::{Amendment, Change};
@@ -14,12 +14,13 @@ use chronus_replication::lockstep::{Order, Position};
 use chronus_replication::machine::{Ramp, block_hash};
 use chronus_replication::restart::Death;
 use chronus_replication::selector::{Read, Selected, Selector};
-use chronus_replication::supervision::{Action, Event, Settings, Supervision, View};
+use chronus_replication::supervision::{self, Action, Event, Settings, Supervision};
 use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, BlockIndex, PLACES, SLOTS, Slot};
 use chronus_shm::block_ring::{self, RING_BLOCKS};
 use chronus_shm::command_log::{LOG_ENTRIES, LogWriter};
 use chronus_shm::control_board::{LogRegion, SEALS};
-use chronus_shm::region;
+use chronus_shm::ledger::LedgerRegion;
+use chronus_shm::region::{View, Whole};
 use chronus_shm::status_board::{ForkAnswer, SlotsRegion};
 use chronus_shm::sync::Ordering;
 use chronus_shm::testimony::Testimony;
@@ -44,11 +45,11 @@ const CALM_MOST: u64 = 12_000;
 type Published = HashMap<(Slot, BlockIndex), Vec<(u32, u64, u64)>>;
 
 pub struct World {
-    pub log: Arc<region::View<LogRegion>>,
-    pub slots: Arc<region::View<SlotsRegion>>,
+    pub log: Arc<View<LogRegion>>,
+    pub slots: Arc<View<SlotsRegion>>,
     pub slots_memory: Memfd,
+    regions: Regions,
     processes: Vec<Process>,
-    shared: Shared,
     selector: Selector,
     sequencer: CommandSequencer,
     testimony: Testimony,
@@ -67,14 +68,16 @@ pub struct World {
 
 impl World {
     pub fn new(replicas: usize) -> Self {
-        let (_, log) = region::create_log().expect("memory");
-        let (slots_memory, slots) = region::create_slots().expect("memory");
+        let [log, slots_memory, ledger] =
+            [LogRegion::create(), SlotsRegion::create(), LedgerRegion::create()]
+                .map(|memory| memory.expect("memory"));
+        let regions = Regions::map(&log, &slots_memory, &ledger).expect("memory");
         Self {
-            log: Arc::new(log),
-            slots: Arc::new(slots),
+            log: regions.log.clone(),
+            slots: regions.slots.clone(),
             slots_memory,
+            regions,
             processes: Vec::new(),
-            shared: Shared::default(),
             selector: Selector::default(),
             sequencer: CommandSequencer::new(WAITING),
             testimony: Testimony::default(),
@@ -210,8 +213,11 @@ impl World {
         let readers = (0..PLACES).filter(|place| self.supervision.is_reader(*place));
         let slowest = readers.map(|place| self.rendered(place)).min().unwrap_or(BlockIndex::MAX);
         let slowest = slowest.min(self.sequencer.next_block());
-        let target =
-            (self.selector.next_block() + LEAD_BLOCKS).min(slowest + SEALS as u64 - 16);
+        let at_work = (0..SLOTS).filter(|slot| self.supervision.is_live(*slot));
+        let worker = at_work.map(|slot| self.rendered(slot)).min().unwrap_or(u64::MAX / 2);
+        let target = (self.selector.next_block() + LEAD_BLOCKS)
+            .min(slowest + SEALS as u64 - 16)
+            .min(worker + RING_BLOCKS as u64 - 16);
         let before = self.sequencer.next_block();
         while self.sequencer.next_block() < target {
             let mut log = LogWriter {
@@ -248,7 +254,7 @@ impl World {
             events.push(Event::Diverged { slot });
         }
         let slots = self.slots.clone();
-        let view = View {
+        let view = supervision::View {
             sealed: self.log.board.sealed(),
             released: self.log.board.released(),
             claimed: self.testimony.claimed(),
@@ -266,12 +272,14 @@ impl World {
         for action in actions {
             self.act(action);
         }
-        let voters = (0..SLOTS).filter(|slot| self.supervision.is_live(*slot)).count();
-        self.shared.voters.store(voters as u32, Ordering::Relaxed);
+        let has_vote =
+            |slot: &Slot| self.supervision.is_live(*slot) && self.divergence.has_vote(*slot);
+        let voters = (0..SLOTS).filter(has_vote).fold(0_u32, |voters, slot| voters | 1 << slot);
+        self.regions.ledger.playback.voters.store(voters, Ordering::Relaxed);
     }
 
     fn collect(&mut self, events: &mut Vec<Event>) {
-        if let Some((forker, into, number)) = self.pending
+        if let Some((forker, _, number)) = self.pending
             && let Some(answer) = self.slots.slots[forker].board.fork_answer(number)
         {
             self.pending = None;
@@ -289,7 +297,6 @@ impl World {
                 }
                 ForkAnswer::Failed(_) => Event::Discredited { slot: forker },
             });
-            let _ = into;
         }
         let slots = self.slots.clone();
         self.processes.retain(|process| {
@@ -342,11 +349,12 @@ impl World {
                 self.ring();
             }
             Action::Admit { slot, number } => {
-                self.shared.admissions[slot].admit(number);
+                self.regions.ledger.playback.admissions[slot].admit(number);
+                self.divergence.forget(slot);
                 self.admitted[slot].push(number);
             }
             Action::Disown(slot) => {
-                self.shared.admissions[slot].disown();
+                self.regions.ledger.playback.admissions[slot].disown();
                 self.admitted[slot].clear();
             }
             Action::Fence(slot) => self.die(slot, Death::Killed),
@@ -428,8 +436,8 @@ impl World {
     /// The device takes a block. What it plays was published whole, by an admitted worker, in the right version.
     fn play(&mut self) {
         assert!(self.standstill <= STANDSTILL_MOST, "sealing stands still");
-        let regions = Regions { log: self.log.clone(), slots: self.slots.clone() };
-        let admitted = Admitted { regions: &regions, shared: &self.shared };
+        let regions = self.regions.clone();
+        let admitted = Admitted(&regions);
         let mut out = [f32::NAN; BLOCK_FRAMES * 2];
         let before = self.selector.clone();
         let mut selected = None;

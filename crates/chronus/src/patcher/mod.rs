@@ -21,6 +21,7 @@ use chronus_engine::{Controls, Directory, Patch};
 use chronus_os::memfd::Memfd;
 use chronus_os::wake::Kick;
 use chronus_osc::PatchRequest;
+use chronus_shm::ledger::Edition;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::journal::Score;
@@ -60,20 +61,16 @@ pub enum Task {
 /// A patch that was found right, for the supervisor.
 #[derive(Debug)]
 pub struct Edit {
-    /// Edits are counted from 1.
-    pub number: u32,
+    /// Its number and where it lies on the shelf. Edits are counted from 1.
+    pub edition: Edition,
     /// The patch, for workers that start afresh; in the end the one before it.
     pub plan: Plan,
     /// Its controls as it has them; in the end those before them.
     pub controls: Controls,
     /// The same once more, for hindsight.
     pub twin: Controls,
-    /// Where its plan lies on the shelf, and how long it is.
-    pub place: (u64, u64),
     /// What the journal keeps of it.
     pub score: Arc<Score>,
-    /// When it shall take effect.
-    pub time_wall_ns: Option<u64>,
 }
 
 /// What the patcher asks of the supervisor.
@@ -126,9 +123,7 @@ impl Patches {
 
 /// What the patcher begins with.
 pub struct Start {
-    /// The patch that plays.
-    pub patch: Patch,
-    /// The file that it was read from, if any.
+    /// The file that the patch was read from, if any.
     pub file: Option<PathBuf>,
     /// Where patches are loaded from and saved to.
     pub folder: PathBuf,
@@ -140,6 +135,30 @@ pub struct Start {
     pub rate_hz: u32,
     /// Where plans and recordings go.
     pub shelf: Arc<Memfd>,
+}
+
+/// The patch that is played first.
+pub struct First {
+    /// Its plan.
+    pub plan: Plan,
+    /// What the journal keeps of it.
+    pub score: Score,
+    /// Where it lies on the shelf.
+    pub edition: Edition,
+}
+
+/// What a patcher leaves to the next.
+pub struct Left {
+    /// The patch that plays, or will.
+    pub patch: Patch,
+    /// The shelf.
+    pub shelf: Shelf,
+    /// The number of the last edit.
+    pub number: u32,
+    /// Where names of recordings count from.
+    pub base: PathBuf,
+    /// What played before the last edit, as long as that may be taken back, and its number.
+    pub before: Option<(u32, Patch)>,
 }
 
 /// What a patcher needs to be started: made before the plan of the first patch is known to be right.
@@ -163,34 +182,52 @@ pub struct Patcher {
 }
 
 impl Patcher {
-    /// A patcher, the first plan and its score, and the supervisor's side.
+    /// A patcher, `patch` as it is played first, and the supervisor's side. Names of recordings count from
+    /// `base`, or from where the patch lies.
     ///
     /// # Errors
     /// A sentence, if a recording of the patch can't be had.
-    pub fn new(start: Start, kick: Kick) -> Result<(Self, Plan, Score, Line), String> {
-        permit_trials(&start.patch, start.allow_chaos)?;
+    pub fn new(
+        start: Start,
+        patch: Patch,
+        base: Option<PathBuf>,
+        kick: Kick,
+    ) -> Result<(Self, First, Line), String> {
+        permit_trials(&patch, start.allow_chaos)?;
         let mut shelf = Shelf::new(start.shelf.clone());
-        let folder = Folder::new(start.folder, start.file);
-        let plan = shelf.plan(start.patch.clone(), folder.base())?;
-        let score = folder.score(&plan, start.patch.text());
+        let folder = Folder::new(start.folder.clone(), start.file.clone());
+        let base = base.unwrap_or_else(|| folder.base().to_owned());
+        let plan = shelf.plan(patch.clone(), &base)?;
+        let score = Folder::score(&base, &plan, patch.text());
+        let edition = shelf.put_edition(0, &plan, &score, None)?;
+        shelf.needs(&edition);
+        let (patcher, line) =
+            Self::taking_over(start, Left { patch, shelf, number: 0, base, before: None }, kick);
+        Ok((patcher, First { plan, score, edition }, line))
+    }
+
+    /// A patcher that goes on with what another has left, and the supervisor's side.
+    pub fn taking_over(start: Start, left: Left, kick: Kick) -> (Self, Line) {
         let (asks_in, asks) = RingBuffer::new(4);
         let (answers, answers_out) = RingBuffer::new(4);
+        let mut folder = Folder::new(start.folder, start.file);
+        folder.set_base(left.base);
         let patcher = Self {
-            directory: Arc::new(RwLock::new(Arc::new(Directory::of(&start.patch)))),
-            base: start.patch,
-            before: None,
+            directory: Arc::new(RwLock::new(Arc::new(Directory::of(&left.patch)))),
+            base: left.patch,
+            before: left.before,
             draft: None,
             folder,
-            shelf,
+            shelf: left.shelf,
             memory: start.shelf,
             budget: Budget { in_real_time: start.in_real_time, rate_hz: start.rate_hz },
+            number: left.number,
             allow_chaos: start.allow_chaos,
-            number: 0,
             asks: asks_in,
             answers: answers_out,
             kick,
         };
-        Ok((patcher, plan, score, Line { asks, answers }))
+        (patcher, Line { asks, answers })
     }
 
     /// The directory that it keeps current.
@@ -335,16 +372,16 @@ impl Patcher {
         let patch = patch.succeeding(&self.base);
         let plan = self.shelf.plan(patch.clone(), &base)?;
         let load = self.budget.check(&plan, &self.memory)?;
-        let place = self.shelf.put_plan(&plan)?;
-        self.folder.set_base(base);
         self.take_answers();
         // Not even an edit that is refused later shares its number with another.
         self.number += 1;
         let number = self.number;
-        let score = Arc::new(self.folder.score(&plan, &text));
+        let score = Arc::new(Folder::score(&base, &plan, &text));
+        let edition = self.shelf.put_edition(number, &plan, &score, time)?;
+        self.folder.set_base(base);
         let controls = Controls::of(&patch);
         let twin = controls.clone();
-        let edit = Edit { number, plan, controls, twin, place, score, time_wall_ns: time };
+        let edit = Edit { edition, plan, controls, twin, score };
         match self.ask(Ask::Edit(Box::new(edit)))? {
             Answer::Ordered => {}
             Answer::Refused(_, reason) => {
@@ -352,6 +389,7 @@ impl Patcher {
             }
             _ => return Err("the engine gave no answer; send it again".into()),
         }
+        self.shelf.needs(&edition);
         let (modules, cables) = (patch.modules().len(), patch.cables().len());
         let before = self.now_playing(patch);
         self.before = Some((number, before));
@@ -379,7 +417,8 @@ impl Patcher {
             Answer::Over(edit) => (edit, None),
             Answer::Ordered | Answer::Controls(_) => return,
         };
-        let Some((_, before)) = self.before.take_if(|(number, _)| *number == edit.number) else {
+        let Some((_, before)) = self.before.take_if(|(number, _)| *number == edit.edition.number)
+        else {
             return;
         };
         if let Some(reason) = refused {

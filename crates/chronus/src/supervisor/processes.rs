@@ -4,33 +4,42 @@ use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use chronus_engine::Controls;
-use chronus_os::child::{Child, Exit, children_of_this_thread, parent_of};
-use chronus_os::memfd::Memfd;
+use chronus_os::child::{self, Child, Exit, parent_of};
 use chronus_os::wake::Kick;
 use chronus_os::{clock, crash, spawn};
 use chronus_replication::blame::{Cause, Crumb};
 use chronus_replication::restart::Death;
 use chronus_replication::supervision::{Event, View};
-use chronus_replication::{BlockIndex, PLACES, Slot};
+use chronus_replication::{BlockIndex, PLACES, SLOTS, Slot};
 use chronus_shm::control_board::ControlBoard;
-use chronus_shm::status_board::{ForkAnswer, SlotsRegion};
+use chronus_shm::ledger::{ForkUnderWay, LedgerRegion, Member, Obituary};
+use chronus_shm::region;
+use chronus_shm::status_board::ForkAnswer;
 use chronus_shm::testimony::Testimony;
 
+use super::Memory;
+use crate::playback::Regions;
 use crate::shelf::Plan;
 use crate::worker::{Genesis, WorkerArgs};
 
 /// The processes of all slots.
 #[derive(Debug)]
 pub struct Processes {
-    log_memory: Memfd,
-    slots_memory: Memfd,
+    memory: Memory,
+    pub(super) ledger: Arc<region::View<LedgerRegion>>,
+    /// Their parent, who alone can reap them.
+    pub(super) keeper: u32,
+    /// Obituaries of processes that are not known yet.
+    strangers: Vec<Obituary>,
     /// Through this descriptor it can only be read.
     shelf: OwnedFd,
-    children: [Option<Child>; PLACES],
+    pub(super) children: [Option<Child>; PLACES],
     /// The fork under way: who was asked, for which slot, by which number.
-    pending: Option<(Slot, Slot, u32)>,
+    pub(super) pending: Option<(Slot, Slot, u32)>,
     events: VecDeque<Event>,
 }
 
@@ -73,10 +82,17 @@ impl Seen {
 
 impl Processes {
     /// No process yet.
-    pub fn new(log_memory: Memfd, slots_memory: Memfd, shelf: OwnedFd) -> Self {
+    pub fn new(
+        memory: Memory,
+        ledger: Arc<region::View<LedgerRegion>>,
+        keeper: u32,
+        shelf: OwnedFd,
+    ) -> Self {
         Self {
-            log_memory,
-            slots_memory,
+            memory,
+            ledger,
+            keeper,
+            strangers: Vec::new(),
             shelf,
             children: Default::default(),
             pending: None,
@@ -106,102 +122,130 @@ impl Processes {
 
     /// Remembers an order to fork, so that its answer is understood.
     pub fn expect_fork(&mut self, forker: Slot, into: Slot, number: u32) {
+        self.ledger.roster.note_fork(Some(ForkUnderWay { forker, into, number }));
         self.pending = Some((forker, into, number));
     }
 
     /// What has happened since the last call. Replies come before deaths: a forker may have answered
     /// and died.
-    pub fn events(&mut self, slots: &SlotsRegion, someone_died: bool) -> Vec<Event> {
+    pub fn events(&mut self, regions: &Regions) -> Vec<Event> {
         let mut events: Vec<Event> = self.events.drain(..).collect();
         if let Some((forker, into, number)) = self.pending
-            && let Some(answer) = slots.slots[forker].board.fork_answer(number)
+            && let Some(answer) = regions.slots.slots[forker].board.fork_answer(number)
         {
-            self.pending = None;
-            events.push(self.take_answer(forker, into, number, answer));
-        }
-        for slot in 0..PLACES {
-            if someone_died
-                && let Some(child) = &self.children[slot]
-                && let Ok(Some(exit)) = child.try_reap()
-            {
-                let crash = slots.slots[slot].board.crash.of(child.pid());
-                let crash = crash.filter(|crash| crash.agrees_with(exit));
-                let why =
-                    crash.map_or_else(|| exit.to_string(), |crash| format!("ended by {crash}"));
-                let own_doing = crash::is_own_doing(exit, crash);
-                let blame = if own_doing { "its own doing" } else { "blames nobody" };
-                tracing::debug!("worker {} in slot {slot} {why}; {blame}", child.pid());
-                self.children[slot] = None;
-                let death = match (crash.map(|crash| crash.signal), exit) {
-                    _ if !own_doing => Death::Killed,
-                    (Some(signal), _) | (None, Exit::Signal(signal)) => {
-                        Death::OfItself(Cause::Signal(signal))
-                    }
-                    (None, Exit::Status(status)) => Death::OfItself(Cause::Status(status)),
-                };
-                let crumb = slots.slots[slot].board.breadcrumb.read();
-                events.push(Event::Exited { slot, death, crumb });
+            let is_clear = self.take_answer((forker, into, number), answer, regions, &mut events);
+            if is_clear {
+                self.settle_fork();
             }
+        }
+        let LedgerRegion { keeper, roster, .. } = &**regions.ledger;
+        for number in roster.obituaries_read.load(Ordering::Relaxed)..keeper.deaths() {
+            if let Some(obituary) = keeper.obituary(number) {
+                self.take_obituary(obituary, regions, &mut events);
+            }
+            roster.obituaries_read.store(number + 1, Ordering::Release);
         }
         events
     }
 
-    /// A pid is believed if it is that of a child that nobody knows yet, so that no other process is ever taken
-    /// for a worker, and killed; a failure, if there is no such child. A forker that says anything else is
-    /// discredited, and once it is gone, its child is looked for.
-    fn take_answer(
-        &mut self,
-        forker: Slot,
-        into: Slot,
-        number: u32,
-        answer: ForkAnswer,
-    ) -> Event {
-        let (child, failure) = match answer {
-            ForkAnswer::Child(pid) => (self.new_child(pid), None),
-            ForkAnswer::Failed(errno) => (None, Some(errno).filter(|_| self.unknown_child().is_none())),
-        };
-        match (child, failure) {
-            (Some(child), _) => {
-                self.children[into] = Some(child);
-                Event::Forked { number }
-            }
-            (None, Some(errno)) => Event::ForkFailed { number, errno },
-            (None, None) => {
-                tracing::error!("the worker in slot {forker} answers an order to fork by {answer:?}");
-                Event::Discredited { slot: forker }
-            }
+    fn take_obituary(&mut self, obituary: Obituary, regions: &Regions, events: &mut Vec<Event>) {
+        let is_it =
+            |child: &Option<Child>| child.as_ref().is_some_and(|child| child.pid() == obituary.pid);
+        if let Some(slot) = self.children.iter().position(is_it) {
+            self.settle(slot, None, 0);
+            events.push(exited(slot, obituary, regions));
+        } else if self.pending.is_some() {
+            // Perhaps the child of a fork whose answer has not come yet.
+            self.strangers.push(obituary);
         }
     }
 
-    /// The child with this pid, if it is one and nobody knows it yet. One that died already is still there to
-    /// be opened: nobody has reaped it.
-    fn new_child(&self, pid: u32) -> Option<Child> {
-        let is_known = self.running().any(|child| child.pid() == pid);
-        let child = Child::open(pid).ok().filter(|_| !is_known)?;
-        // Asked once it is open, so that its pid can't be that of another.
-        let is_own = parent_of(pid).is_ok_and(|parent| parent == std::process::id());
-        is_own.then_some(child)
+    /// A pid is believed if it is that of a child that nobody knows yet, so that no other process is ever taken
+    /// for a worker, and killed; a failure, if there is no such child. A forker that says anything else is
+    /// discredited, and once it is gone, its child is looked for. Returns whether it is clear what has become of
+    /// the order.
+    fn take_answer(
+        &mut self,
+        (forker, into, number): (Slot, Slot, u32),
+        answer: ForkAnswer,
+        regions: &Regions,
+        events: &mut Vec<Event>,
+    ) -> bool {
+        match answer {
+            ForkAnswer::Failed(errno) if self.unknown_children().is_empty() => {
+                events.push(Event::ForkFailed { number, errno });
+                return true;
+            }
+            ForkAnswer::Child(pid) => {
+                if let Some(died) = self.strangers.iter().find(|stranger| stranger.pid == pid) {
+                    events.extend([Event::Forked { number }, exited(into, *died, regions)]);
+                    return true;
+                }
+                if let Some(child) = self.new_child(pid) {
+                    self.settle(into, Some(child), number);
+                    events.push(Event::Forked { number });
+                    return true;
+                }
+                if parent_of(pid).is_err() {
+                    // If it died a moment ago, its obituary is under way. If it never was, the forker is fenced
+                    // for want of a child.
+                    return false;
+                }
+            }
+            ForkAnswer::Failed(_) => {}
+        }
+        tracing::error!("the worker in slot {forker} answers an order to fork by {answer:?}");
+        events.push(Event::Discredited { slot: forker });
+        true
     }
 
-    /// A child that nobody knows yet.
-    fn unknown_child(&self) -> Option<Child> {
-        let children = children_of_this_thread().unwrap_or_default();
-        children.into_iter().find_map(|pid| self.new_child(pid))
+    /// The child with this pid, if it is one and nobody knows it yet.
+    fn new_child(&self, pid: u32) -> Option<Child> {
+        let child = Child::open(pid).ok()?;
+        // Asked once it is open, so that its pid can't be that of another.
+        let is_child = parent_of(pid).is_ok_and(|parent| parent == self.keeper);
+        let is_known = pid == std::process::id() || self.running().any(|it| it.pid() == pid);
+        (is_child && !is_known).then_some(child)
     }
 
     /// The forker died before it could answer: takes in the child that nobody knows, if there is one.
     pub fn find_child(&mut self, number: u32, into: Slot) {
-        self.pending = None;
-        let unknown = self.unknown_child();
+        let unknown = self.unknown_children().into_iter().find_map(|pid| Child::open(pid).ok());
         let event =
             if unknown.is_some() { Event::Forked { number } } else { Event::NoChild { number } };
-        self.children[into] = unknown;
+        self.settle(into, unknown, number);
+        self.settle_fork();
         self.events.push_back(event);
     }
 
-    /// A checkpoint becomes the worker of a slot.
-    pub fn move_to(&mut self, from: Slot, into: Slot) {
-        self.children[into] = self.children[from].take();
+    /// A process is in a slot, or none any more.
+    fn settle(&mut self, slot: Slot, child: Option<Child>, number: u32) {
+        let member = child.as_ref().map(|child| Member { pid: child.pid(), number });
+        self.ledger.roster.enrol(slot, member);
+        self.children[slot] = child;
+    }
+
+    /// The fork under way has come to its end.
+    fn settle_fork(&mut self) {
+        self.pending = None;
+        self.strangers.clear();
+        self.ledger.roster.note_fork(None);
+    }
+
+    /// The keeper's children that are in no slot and not this process.
+    pub(super) fn unknown_children(&self) -> Vec<u32> {
+        let mut children = child::children_of(self.keeper).unwrap_or_default();
+        let this = std::process::id();
+        children.retain(|pid| *pid != this && self.running().all(|child| child.pid() != *pid));
+        children
+    }
+
+    /// A checkpoint becomes the worker of a slot. `order` has it do so: until it was given, a successor shall find it in both places.
+    pub fn move_to(&mut self, from: Slot, into: Slot, number: u32, order: impl FnOnce()) {
+        let child = self.children[from].take();
+        self.settle(into, child, number);
+        order();
+        self.ledger.roster.enrol(from, None);
     }
 
     /// Starts a worker afresh.
@@ -214,20 +258,22 @@ impl Processes {
         rate: (u32, bool),
         kick: &Kick,
     ) {
-        let line = WorkerArgs::command_line(slot, number, start, rate.0, rate.1);
+        self.ledger.roster.enrol(slot, Some(Member { pid: 0, number }));
+        let line = WorkerArgs::command_line(self.keeper, (slot, number), start, rate);
         let started = Genesis::to_file(genesis.0, genesis.1, genesis.2).and_then(|genesis| {
             let hand_over = [
-                self.log_memory.as_fd(),
-                self.slots_memory.as_fd(),
+                self.memory.log.as_fd(),
+                self.memory.slots.as_fd(),
                 kick.as_fd(),
                 genesis.as_fd(),
                 self.shelf.as_fd(),
             ];
-            spawn::spawn_self(&line, &hand_over)
+            spawn::spawn_sibling(&line, &hand_over)
         });
         match started {
-            Ok(child) => self.children[slot] = Some(child),
+            Ok(child) => self.settle(slot, Some(child), number),
             Err(error) => {
+                self.settle(slot, None, number);
                 let errno = error.raw_os_error().unwrap_or(0);
                 self.events.push_back(Event::SpawnFailed { number, errno });
             }
@@ -251,30 +297,38 @@ impl Processes {
         children.map(|child| child.signal(signal)).fold(none, io::Result::or)
     }
 
-    /// Kills and reaps all, and any child that nobody knows yet, until there is none.
-    pub fn end_all(&mut self) {
+    /// Kills all. The keeper reaps them, and whoever is still being born.
+    pub fn end_all(&self) {
         for child in self.running() {
             child.kill();
-        }
-        for child in &mut self.children {
-            if let Some(child) = child.take() {
-                let _ = child.reap();
-            }
-        }
-        while let Some(child) = children_of_this_thread()
-            .unwrap_or_default()
-            .into_iter()
-            .find_map(|pid| Child::open(pid).ok())
-        {
-            child.kill();
-            let _ = child.reap();
         }
     }
 }
 
+fn exited(slot: Slot, obituary: Obituary, regions: &Regions) -> Event {
+    let board = &regions.slots.slots[slot].board;
+    let exit = obituary.cause.map_or_else(Exit::Signal, Exit::Status);
+    let crash = board.crash.of(obituary.pid).filter(|crash| crash.agrees_with(exit));
+    let why = crash.map_or_else(|| exit.to_string(), |crash| format!("ended by {crash}"));
+    let own_doing = crash::is_own_doing(exit, crash);
+    let blame = if own_doing { "its own doing" } else { "blames nobody" };
+    if slot < SLOTS {
+        tracing::info!("worker {} in slot {slot} {why}; {blame}", obituary.pid);
+    }
+    let death = match (crash.map(|crash| crash.signal), exit) {
+        _ if !own_doing => Death::Killed,
+        (Some(signal), _) | (None, Exit::Signal(signal)) => Death::OfItself(Cause::Signal(signal)),
+        (None, Exit::Status(status)) => Death::OfItself(Cause::Status(status)),
+    };
+    let crumb = board.breadcrumb.read();
+    Event::Exited { slot, death, crumb }
+}
+
 #[cfg(test)]
 mod tests {
-    use chronus_shm::region::{create_log, create_shelf, create_slots};
+    use chronus_shm::control_board::LogRegion;
+    use chronus_shm::region::{Whole, create_shelf};
+    use chronus_shm::status_board::SlotsRegion;
 
     use super::*;
 
@@ -285,32 +339,40 @@ mod tests {
 
     #[test]
     fn no_process_but_a_new_child_is_ever_taken_for_one() {
-        let (log_memory, _log) = create_log().expect("memory");
-        let (slots_memory, slots) = create_slots().expect("memory");
+        let [log, slots, ledger] =
+            [LogRegion::create(), SlotsRegion::create(), LedgerRegion::create()]
+                .map(|memory| memory.expect("memory"));
+        let regions = Regions::map(&log, &slots, &ledger).expect("they can be mapped");
         let shelf = create_shelf().expect("memory").read_only().expect("it can be opened");
-        let mut processes = Processes::new(log_memory, slots_memory, shelf);
+        // This process is its own keeper, who alone is the parent of workers.
+        let this = std::process::id();
+        let memory = Memory { log, slots };
+        let mut processes = Processes::new(memory, regions.ledger.clone(), this, shelf);
         let (known, new) = (child(), child());
         processes.children[0] = Some(Child::open(known).expect("it runs"));
         let mut answer = |number: u32, answer| {
             processes.expect_fork(0, 1, number);
-            slots.slots[0].board.answer_fork(number, answer);
-            let events = processes.events(&slots, false);
-            (events, processes.child(1).map(Child::pid))
+            regions.slots.slots[0].board.answer_fork(number, answer);
+            let events = processes.events(&regions);
+            (events, processes.child(1).map(Child::pid), processes.any_pending())
         };
-        let this = std::process::id();
-        let its_parent = parent_of(this).expect("it has one");
         let discredited = vec![Event::Discredited { slot: 0 }];
-        for (number, pid) in (1..).zip([0, 1, this, its_parent, known, i32::MAX as u32]) {
-            let (events, taken) = answer(number, ForkAnswer::Child(pid));
-            assert_eq!((events, taken), (discredited.clone(), None), "{pid}");
+        let its_parent = parent_of(this).expect("it has one");
+        for (number, pid) in (1..).zip([1, this, its_parent, known]) {
+            let found = answer(number, ForkAnswer::Child(pid));
+            assert_eq!(found, (discredited.clone(), None, false), "{pid}");
         }
-        let (events, _) = answer(20, ForkAnswer::Failed(11));
-        assert_eq!(events, discredited, "there is a child, and nobody knows it");
-        let (events, taken) = answer(21, ForkAnswer::Child(new));
-        assert_eq!((events, taken), (vec![Event::Forked { number: 21 }], Some(new)));
-        let (events, _) = answer(22, ForkAnswer::Failed(11));
-        assert_eq!(events, [Event::ForkFailed { number: 22, errno: 11 }]);
+        for (number, pid) in (11..).zip([0, i32::MAX as u32]) {
+            let found = answer(number, ForkAnswer::Child(pid));
+            assert_eq!(found, (vec![], None, true), "its obituary may be under way");
+        }
+        let forked = answer(21, ForkAnswer::Child(new));
+        assert_eq!(forked, (vec![Event::Forked { number: 21 }], Some(new), false));
+        let (failed, ..) = answer(22, ForkAnswer::Failed(11));
+        assert_eq!(failed, [Event::ForkFailed { number: 22, errno: 11 }]);
         processes.end_all();
-        assert!(parent_of(known).is_err() && parent_of(new).is_err(), "both are reaped");
+        for child in processes.running() {
+            child.reap().expect("it was killed");
+        }
     }
 }
