@@ -159,6 +159,18 @@ pub fn children_of(parent: u32) -> io::Result<Vec<u32>> {
     Ok(text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect())
 }
 
+/// The parent of a process, dead ones that are not reaped yet included.
+///
+/// # Errors
+/// If there is no such process.
+pub fn parent_of(pid: u32) -> io::Result<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name, in parentheses, may hold anything; after it come the state and the parent.
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let parent = after_name.split_ascii_whitespace().nth(1).and_then(|parent| parent.parse().ok());
+    parent.ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
 /// In a child: be killed when the thread that started this family of processes ends. Not inherited
 /// over a fork, so each child asks anew. If the parent is gone already, ends the process.
 pub fn die_with_parent(parent_pid: u32) {
@@ -235,9 +247,11 @@ mod tests {
         let started = std::process::Command::new("sleep").arg("60").spawn().expect("sleep");
         let child = Child::open(started.id()).expect("pidfd");
         assert_eq!(child.try_reap().expect("wait"), None);
+        assert_eq!(parent_of(started.id()).expect("it runs"), std::process::id());
         child.kill();
         assert_eq!(child.reap().expect("wait"), Exit::Signal(libc::SIGKILL));
         assert!(child.try_reap().is_err(), "a child is reaped once");
+        assert_ne!(parent_of(1).expect("there is always one"), std::process::id());
     }
 
     #[test]

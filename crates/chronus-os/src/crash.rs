@@ -65,6 +65,14 @@ impl Crash {
         }
     }
 
+    /// Whether a process that has noted this can have ended so. What it noted is in memory that it can write.
+    pub fn agrees_with(self, exit: Exit) -> bool {
+        match exit {
+            Exit::Signal(signal) => signal == self.signal,
+            Exit::Status(status) => status == 128 + self.signal,
+        }
+    }
+
     /// As two words; the first is never zero, so that an empty place is told from a note.
     pub fn encode(self) -> [u64; 2] {
         let (kind, code, detail) = match self.cause {
@@ -119,6 +127,7 @@ impl std::fmt::Display for Crash {
 
 /// Whether a process that ended brought it about, by how it ended and what it noted.
 pub fn is_own_doing(exit: Exit, crash: Option<Crash>) -> bool {
+    let crash = crash.filter(|crash| crash.agrees_with(exit));
     crash.map_or_else(|| exit.is_own_doing(), Crash::is_own_doing)
 }
 
@@ -288,6 +297,10 @@ mod tests {
         let segv = Exit::Signal(libc::SIGSEGV);
         assert!(is_own_doing(segv, None) && !is_own_doing(Exit::Signal(libc::SIGKILL), None));
         assert!(!is_own_doing(segv, Some(crash(Cause::Sent(8)))));
+        let killed = Exit::Signal(libc::SIGKILL);
+        assert!(!is_own_doing(killed, Some(crash(Cause::Fault(1, 8)))), "the kernel knows better");
+        assert!(is_own_doing(Exit::Status(1), Some(crash(Cause::Sent(8)))), "and here too");
+        assert!(!is_own_doing(Exit::Status(128 + libc::SIGSEGV), Some(crash(Cause::Sent(8)))));
         assert!(crash(Cause::Fault(1, 8)).is_own_doing());
         assert!(crash(Cause::StackOverflow).is_own_doing());
         assert!(crash(Cause::ForbiddenCall(41)).is_own_doing());

@@ -5,8 +5,6 @@
 //! copying has the whole block (a seqlock whose payload is atomic, so a torn copy is never undefined);
 //! the hash then tells whether the bits are those that were rendered.
 
-use std::ops::RangeInclusive;
-
 use chronus_replication::machine::block_hash;
 use chronus_replication::selector::Read;
 use chronus_replication::{BLOCK_SAMPLES, Block, BlockIndex};
@@ -66,8 +64,41 @@ pub fn publish(
     entry.tag.store(block + 1, Ordering::Release);
 }
 
+/// What an entry says of itself, and whether it is whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Who rendered it.
+    pub incarnation: u64,
+    /// The [`version`](chronus_replication::amendment::version) that was rendered.
+    pub version: u64,
+    /// Its hash.
+    pub hash: u64,
+    /// Whether the hash is that of the samples, and all samples are finite.
+    pub is_sound: bool,
+}
+
+/// Copies block `block` into `out` if it is there; `out` may hold anything if it is not.
+pub fn find(ring: &[BlockEntry], block: BlockIndex, out: &mut Block) -> Option<Label> {
+    let entry = &ring[(block % ring.len() as u64) as usize];
+    if entry.tag.load(Ordering::Acquire) != block + 1 {
+        return None;
+    }
+    let incarnation = entry.incarnation.load(Ordering::Relaxed);
+    let version = entry.version.load(Ordering::Relaxed);
+    let hash = entry.hash.load(Ordering::Relaxed);
+    for (sample, place) in out.iter_mut().zip(&entry.samples) {
+        *sample = f32::from_bits(place.load(Ordering::Relaxed));
+    }
+    fence(Ordering::Acquire);
+    if entry.tag.load(Ordering::Relaxed) != block + 1 {
+        return None;
+    }
+    let is_sound = hash == block_hash(block, out) && out.iter().all(|sample| sample.is_finite());
+    Some(Label { incarnation, version, hash, is_sound })
+}
+
 /// Copies block `block` into `out` if it is there, is of version `version`, was rendered by a worker whose
-/// incarnation is among the `trusted` ones, is whole and finite.
+/// incarnation is trusted, is whole and finite.
 ///
 /// More than one incarnation may be trusted: what a worker had finished before it died is still there to
 /// be played when its slot has a new worker, and that one begins with later blocks.
@@ -75,40 +106,16 @@ pub fn read(
     ring: &[BlockEntry],
     block: BlockIndex,
     version: u64,
-    trusted: RangeInclusive<u32>,
+    is_trusted: impl FnOnce(u32) -> bool,
     out: &mut Block,
 ) -> Read {
-    let entry = &ring[(block % ring.len() as u64) as usize];
-    if entry.tag.load(Ordering::Acquire) != block + 1 {
-        return Read::Absent;
+    let Some(found) = find(ring, block, out) else { return Read::Absent };
+    let is_trusted = u32::try_from(found.incarnation).is_ok_and(is_trusted);
+    if is_trusted && found.version == version && found.is_sound {
+        Read::Taken(found.hash)
+    } else {
+        Read::Refused
     }
-    let by = entry.incarnation.load(Ordering::Relaxed);
-    let at = entry.version.load(Ordering::Relaxed);
-    let hash = entry.hash.load(Ordering::Relaxed);
-    for (sample, place) in out.iter_mut().zip(&entry.samples) {
-        *sample = f32::from_bits(place.load(Ordering::Relaxed));
-    }
-    fence(Ordering::Acquire);
-    if entry.tag.load(Ordering::Relaxed) != block + 1 {
-        return Read::Absent;
-    }
-    let sound = u32::try_from(by).is_ok_and(|by| trusted.contains(&by))
-        && at == version
-        && hash == block_hash(block, out)
-        && out.iter().all(|sample| sample.is_finite());
-    if sound { Read::Taken(hash) } else { Read::Refused }
-}
-
-/// The hash of block `block` as rendered by `incarnation`, if it is there.
-pub fn hash_of(ring: &[BlockEntry], block: BlockIndex, incarnation: u32) -> Option<u64> {
-    let entry = &ring[(block % ring.len() as u64) as usize];
-    let is_here = || entry.tag.load(Ordering::Acquire) == block + 1;
-    if !is_here() || entry.incarnation.load(Ordering::Relaxed) != u64::from(incarnation) {
-        return None;
-    }
-    let hash = entry.hash.load(Ordering::Relaxed);
-    fence(Ordering::Acquire);
-    is_here().then_some(hash)
 }
 
 #[cfg(all(test, not(loom)))]
@@ -123,22 +130,23 @@ mod tests {
     fn only_the_right_version_of_the_right_block_by_the_right_worker_is_taken() {
         let (ring, mut out) = (ring(), [0.0; BLOCK_SAMPLES]);
         publish(&ring, 9, 5, 2, &[0.5; BLOCK_SAMPLES]);
-        assert!(read(&ring, 9, 5, 2..=3, &mut out).is_taken());
+        assert!(read(&ring, 9, 5, |by| by == 2, &mut out).is_taken());
         assert_eq!(out, [0.5; BLOCK_SAMPLES]);
-        assert_eq!(read(&ring, 5, 5, 2..=2, &mut out), Read::Absent, "same place, other block");
-        assert_eq!(read(&ring, 9, 5, 3..=4, &mut out), Read::Refused, "an old incarnation");
-        assert_eq!(read(&ring, 9, 6, 2..=2, &mut out), Read::Refused, "another version");
-        assert_eq!(hash_of(&ring, 9, 2), Some(block_hash(9, &[0.5; BLOCK_SAMPLES])));
-        assert_eq!(hash_of(&ring, 9, 1), None);
+        assert_eq!(read(&ring, 5, 5, |_| true, &mut out), Read::Absent, "same place, other block");
+        assert_eq!(read(&ring, 9, 5, |by| by != 2, &mut out), Read::Refused, "an old incarnation");
+        assert_eq!(read(&ring, 9, 6, |_| true, &mut out), Read::Refused, "another version");
+        let hash = block_hash(9, &[0.5; BLOCK_SAMPLES]);
+        let label = Label { incarnation: 2, version: 5, hash, is_sound: true };
+        assert_eq!(find(&ring, 9, &mut out), Some(label));
     }
 
     #[test]
     fn garbage_is_refused() {
         let (ring, mut out) = (ring(), [0.0; BLOCK_SAMPLES]);
         publish(&ring, 1, 0, 1, &[f32::NAN; BLOCK_SAMPLES]);
-        assert_eq!(read(&ring, 1, 0, 1..=1, &mut out), Read::Refused, "not finite");
+        assert_eq!(read(&ring, 1, 0, |_| true, &mut out), Read::Refused, "not finite");
         publish(&ring, 1, 0, 1, &[0.5; BLOCK_SAMPLES]);
         ring[1].samples[77].store(0, Ordering::Relaxed);
-        assert_eq!(read(&ring, 1, 0, 1..=1, &mut out), Read::Refused, "a wild write");
+        assert_eq!(read(&ring, 1, 0, |_| true, &mut out), Read::Refused, "a wild write");
     }
 }

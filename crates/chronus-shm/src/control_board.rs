@@ -3,7 +3,7 @@
 //! A block is sealed by writing its seal and then raising the count of sealed blocks; a worker that
 //! sees the count sees the seal, and through it every entry of the log that the block needs.
 
-use chronus_replication::amendment::POSITION_BITS;
+use chronus_replication::amendment::{POSITION_BITS, version};
 use chronus_replication::lockstep::Order;
 use chronus_replication::{BlockIndex, PLACES, SLOTS, Seal, Slot};
 
@@ -166,6 +166,31 @@ impl ControlBoard {
     /// Gives an order. The supervisor rings the bells afterwards.
     pub fn give_order(&self, slot: Slot, order: Order) {
         self.orders[slot].store(order.encode(), Ordering::Release);
+    }
+}
+
+impl LogRegion {
+    /// The version in which a sealed block is played if there are `amendments` amendments; `None` if its seal
+    /// is gone.
+    pub fn version_of(&self, block: BlockIndex, amendments: u64) -> Option<u64> {
+        let seal = seal_of(&self.seals, block).ok()?;
+        Some(version(seal, self.settlement.amendments_of(block, amendments)))
+    }
+
+    /// How many entries of the log a reader has taken that has rendered so many blocks; `None` if the seals
+    /// reach back no further.
+    pub fn position_after(&self, rendered: BlockIndex) -> Option<u64> {
+        match rendered.checked_sub(1) {
+            None => Some(0),
+            Some(last) => seal_of(&self.seals, last).ok(),
+        }
+    }
+
+    /// Whether this entry of the log belongs to a block that is sealed.
+    pub fn holds(&self, block: BlockIndex, sequence: u64) -> bool {
+        let (begin, end) = (self.position_after(block), seal_of(&self.seals, block).ok());
+        block < self.board.sealed()
+            && begin.zip(end).is_some_and(|(begin, end)| (begin..end).contains(&sequence))
     }
 }
 

@@ -5,6 +5,7 @@
 //! hash does not match. Structures work on borrowed parts, on the heap as in shared memory; only
 //! [`region`] knows of mappings. One of the two crates that may hold `unsafe`.
 
+pub mod admissions;
 pub mod block_ring;
 pub mod command_log;
 pub mod control_board;
@@ -16,3 +17,5 @@ pub mod region;
 pub mod settlement;
 pub mod status_board;
 pub mod sync;
+#[cfg(not(loom))]
+pub mod testimony;

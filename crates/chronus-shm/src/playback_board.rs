@@ -1,20 +1,16 @@
 //! The playback board: what the audio callback and the supervisor tell each other, and a supervisor the next.
 
-use std::ops::RangeInclusive;
+use chronus_replication::{BlockIndex, SLOTS};
 
-use chronus_replication::{BlockIndex, SLOTS, Slot};
-
+use crate::admissions::Admissions;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// What the audio callback and the supervisor tell each other.
 #[repr(C, align(64))]
 #[derive(Debug, Default)]
 pub struct PlaybackBoard {
-    /// The newest incarnation whose blocks may be played from each slot; 0 for none.
-    admitted: [AtomicU32; SLOTS],
-    /// The oldest such incarnation. Workers that died leave good blocks behind, which are played though
-    /// the slot has a new worker; one that rendered wrong bits does not.
-    trusted_from: [AtomicU32; SLOTS],
+    /// For each slot, whose blocks may be played.
+    pub admissions: [Admissions; SLOTS],
     /// The block that the callback takes next.
     pub next_block: AtomicU64,
     /// Frames handed out.
@@ -42,28 +38,6 @@ pub struct PlaybackBoard {
 }
 
 impl PlaybackBoard {
-    /// What the worker with this number writes into `slot` may be played.
-    pub fn admit(&self, slot: Slot, number: u32) {
-        self.admitted[slot].store(number, Ordering::Release);
-    }
-
-    /// Nothing that workers have written into `slot` so far may be played any more.
-    pub fn disown(&self, slot: Slot) {
-        let newest = self.admitted[slot].load(Ordering::Acquire);
-        self.trusted_from[slot].store(newest + 1, Ordering::Release);
-    }
-
-    /// The newest incarnation whose blocks may be played from a slot; 0 for none.
-    pub fn admitted(&self, slot: Slot) -> u32 {
-        self.admitted[slot].load(Ordering::Acquire)
-    }
-
-    /// The incarnations whose blocks may be played from a slot.
-    pub fn trusted(&self, slot: Slot) -> RangeInclusive<u32> {
-        let oldest = self.trusted_from[slot].load(Ordering::Acquire);
-        oldest.max(1)..=self.admitted[slot].load(Ordering::Acquire)
-    }
-
     /// Notes a callback that began at `now_ns`, when `frame` frames had been handed out.
     pub fn note_callback(&self, now_ns: u64, frame: u64) {
         self.callback_ns.store(now_ns, Ordering::Release);

@@ -132,7 +132,8 @@ impl ShelfSamples {
     /// # Errors
     /// `InvalidInput` if the range is not inside; otherwise as the kernel says.
     pub fn map(shelf: &Memfd, offset: usize, count: usize) -> io::Result<Self> {
-        let mapping = shelf.map(Access::Read, offset, count * size_of::<f32>())?;
+        let bytes = count.checked_mul(size_of::<f32>()).ok_or(io::ErrorKind::InvalidInput)?;
+        let mapping = shelf.map(Access::Read, offset, bytes)?;
         Ok(Self { mapping, count })
     }
 }
@@ -217,10 +218,10 @@ mod tests {
         let worker = worker.expect("attach");
         log.board.promote(3);
         assert_eq!(worker.log.board.primary(), 3);
-        worker.own().board.claim(7, 10, 0, 0);
+        worker.own().board.claim(7, 10, 0);
         assert_eq!(slots.slots[1].board.incarnation(), 7);
         worker.move_to(2).expect("remap");
-        worker.own().board.claim(8, 10, 0, 0);
+        worker.own().board.claim(8, 10, 0);
         assert_eq!(slots.slots[1].board.incarnation(), 7, "the old slot is left as it was");
         assert_eq!(slots.slots[2].board.incarnation(), 8);
     }

@@ -35,7 +35,6 @@ pub struct StatusBoard {
     pub bell: AtomicU32,
     incarnation: AtomicU32,
     rendered: AtomicU64,
-    log_position: AtomicU64,
     fork_answer: AtomicU64,
     /// The number of the edit that the worker has prepared or taken.
     pub prepared: AtomicU32,
@@ -128,7 +127,6 @@ impl Default for StatusBoard {
             bell: AtomicU32::default(),
             incarnation: AtomicU32::default(),
             rendered: AtomicU64::default(),
-            log_position: AtomicU64::default(),
             fork_answer: AtomicU64::default(),
             prepared: AtomicU32::default(),
             breadcrumb: Breadcrumb::default(),
@@ -153,25 +151,18 @@ impl StatusBoard {
         self.rendered.load(Ordering::Acquire)
     }
 
-    /// How many entries of the log it has taken.
-    pub fn log_position(&self) -> u64 {
-        self.log_position.load(Ordering::Acquire)
-    }
-
     /// A new worker takes the slot; its number is written last.
-    pub fn claim(&self, incarnation: u32, rendered: BlockIndex, log_position: u64, now_ns: u64) {
+    pub fn claim(&self, incarnation: u32, rendered: BlockIndex, now_ns: u64) {
         self.crash.clear();
         self.breadcrumb.begin_block(rendered);
         self.busy_ns.store(0, Ordering::Relaxed);
         self.claimed_at_ns.store(now_ns, Ordering::Relaxed);
-        self.log_position.store(log_position, Ordering::Relaxed);
         self.rendered.store(rendered, Ordering::Relaxed);
         self.incarnation.store(incarnation, Ordering::Release);
     }
 
-    /// The worker has finished a block and taken so many entries of the log.
-    pub fn finish_block(&self, rendered: BlockIndex, log_position: u64) {
-        self.log_position.store(log_position, Ordering::Release);
+    /// The worker has finished a block, and taken all entries of the log that belong to it.
+    pub fn finish_block(&self, rendered: BlockIndex) {
         self.rendered.store(rendered, Ordering::Release);
         // Acquiring too: a worker that was promoted just now must see it, or it would not wake who waits for it.
         self.bell.fetch_add(1, Ordering::AcqRel);
@@ -186,12 +177,13 @@ impl StatusBoard {
         }
     }
 
-    /// What a module has told last, if it has.
+    /// What a module has told last, if it has. No module tells anything that is not finite.
     pub fn told(&self, handle: u32) -> Option<[f32; 2]> {
         self.meters.iter().find_map(|meter| {
             let words = [0, 1].map(|word| meter.0[word].load(Ordering::Relaxed));
             let is_it = words.iter().all(|word| word >> 32 == u64::from(handle));
-            is_it.then(|| words.map(|word| f32::from_bits(word as u32)))
+            let values = words.map(|word| f32::from_bits(word as u32));
+            (is_it && values.iter().all(|value| value.is_finite())).then_some(values)
         })
     }
 
@@ -231,6 +223,8 @@ mod tests {
         assert_eq!(board.told(8), None, "there is no place for it");
         board.tell(1, 9, [0.0, 0.0]);
         assert_eq!((board.told(7), board.told(9)), (None, Some([0.0, 0.0])));
+        board.tell(1, 9, [0.0, f32::NAN]);
+        assert_eq!(board.told(9), None, "a wild write");
     }
 
     #[test]

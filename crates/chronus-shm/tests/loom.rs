@@ -10,7 +10,7 @@ use chronus_replication::command_sequencer::Log;
 use chronus_replication::machine::block_hash;
 use chronus_replication::selector::Read;
 use chronus_replication::{BLOCK_SAMPLES, Block, BlockIndex, Entry, Seal};
-use chronus_shm::block_ring::{BlockEntry, hash_of, publish, read};
+use chronus_shm::block_ring::{BlockEntry, Label, find, publish, read};
 use chronus_shm::command_log::{self, LogEntry, LogWriter};
 use chronus_shm::control_board::{ControlBoard, seal_of};
 use chronus_shm::status_board::StatusBoard;
@@ -72,7 +72,8 @@ fn overwrite_when_taken(noted_too_early: bool) {
         let supervisor = thread::spawn(move || {
             let (board, seals, entries, worker) = &*writer;
             for block in 0..2 {
-                let slowest_reader = worker.log_position();
+                // Each block has one entry, so a reader of so many blocks has taken as many.
+                let slowest_reader = worker.rendered();
                 let mut log = LogWriter { head: &board.head, entries, slowest_reader };
                 if log.append(&entry(block)).is_ok() {
                     board.seal(seals, Seal { block, log_position: block + 1 });
@@ -85,10 +86,10 @@ fn overwrite_when_taken(noted_too_early: bool) {
                 break;
             }
             if noted_too_early {
-                worker.finish_block(block + 1, block + 1);
+                worker.finish_block(block + 1);
             }
             assert_eq!(command_log::read(&board.head, entries, block), Ok(entry(block)));
-            worker.finish_block(block + 1, block + 1);
+            worker.finish_block(block + 1);
         }
         supervisor.join().expect("joins");
     });
@@ -151,9 +152,9 @@ fn publish_rendered(ring: &[BlockEntry], number: BlockIndex) {
 fn read_whole(ring: &[BlockEntry], number: BlockIndex) -> Read {
     let (seal, incarnation, samples) = rendered(number);
     let mut out = [0.0; BLOCK_SAMPLES];
-    let answer = read(ring, number, seal, incarnation..=incarnation, &mut out);
+    let answer = read(ring, number, seal, |by| by == incarnation, &mut out);
     match answer {
-        Read::Taken => assert_eq!(out, samples),
+        Read::Taken(_) => assert_eq!(out, samples),
         Read::Absent => {}
         Read::Refused => panic!("an honest writer is never refused"),
     }
@@ -196,12 +197,14 @@ fn who_takes_a_block_takes_it_whole_when_two_follow() {
 }
 
 #[test]
-fn a_hash_is_that_of_its_block() {
+fn a_label_is_that_of_its_block() {
     while_publishing(1..2, |ring| {
         for number in 0..2 {
-            let (_, incarnation, samples) = rendered(number);
-            let hash = hash_of(ring, number, incarnation);
-            assert!(hash.is_none_or(|hash| hash == block_hash(number, &samples)));
+            let (version, incarnation, samples) = rendered(number);
+            let (incarnation, hash) = (u64::from(incarnation), block_hash(number, &samples));
+            let expected = Label { incarnation, version, hash, is_sound: true };
+            let label = find(ring, number, &mut [0.0; BLOCK_SAMPLES]);
+            assert!(label.is_none_or(|label| label == expected));
         }
     });
 }
@@ -213,12 +216,11 @@ fn a_finished_block_is_there_to_be_taken() {
         let writer = shared.clone();
         let worker = thread::spawn(move || {
             publish_rendered(&writer.0, 0);
-            writer.1.finish_block(1, 10);
+            writer.1.finish_block(1);
         });
         let (ring, board) = &*shared;
         if board.rendered() == 1 {
-            assert_eq!(board.log_position(), 10);
-            assert_eq!(read_whole(ring, 0), Read::Taken);
+            assert!(read_whole(ring, 0).is_taken());
         }
         worker.join().expect("joins");
     });
@@ -275,16 +277,15 @@ fn a_missing_fence_of_the_reader_would_be_found() {
 fn who_sees_an_incarnation_sees_its_claim() {
     loom::model(|| {
         let board = Arc::new(StatusBoard::default());
-        board.claim(6, 90, 9, 1);
+        board.claim(6, 90, 1);
         let child = board.clone();
         let worker = thread::spawn(move || {
-            child.claim(7, 40, 3, 2);
-            child.finish_block(41, 4);
+            child.claim(7, 40, 2);
+            child.finish_block(41);
         });
         if board.incarnation() == 7 {
             assert_eq!(board.claimed_at_ns.load(Ordering::Relaxed), 2);
-            let (rendered, log_position) = (board.rendered(), board.log_position());
-            assert!(matches!((rendered, log_position), (40, 3 | 4) | (41, 4)));
+            assert!(matches!(board.rendered(), 40 | 41));
         }
         worker.join().expect("joins");
     });

@@ -103,7 +103,14 @@ impl Journal {
     /// [`JournalError`].
     pub fn read(path: &Path) -> Result<Self, JournalError> {
         let io_error = |source| JournalError::Io { path: path.to_owned(), source };
-        let mut file = BufReader::new(File::open(path).map_err(io_error)?);
+        Self::read_from(BufReader::new(File::open(path).map_err(io_error)?), path)
+    }
+
+    /// The same from its bytes; `path` is only named in errors.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub fn read_from(mut file: impl Read, path: &Path) -> Result<Self, JournalError> {
         let mut head = [0_u8; 20];
         let not_one = || JournalError::NotAJournal(path.to_owned());
         file.read_exact(&mut head).map_err(|_| not_one())?;

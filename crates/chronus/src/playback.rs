@@ -12,11 +12,10 @@ use chronus_os::clock;
 use chronus_os::memfd::Memfd;
 use chronus_os::wake::{Kick, wait_on};
 use chronus_output::Source;
-use chronus_replication::amendment::version;
 use chronus_replication::selector::{Counts, Read, Selected, Selector, Slots, VOTERS};
 use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, CHANNELS, SLOTS, Slot};
 use chronus_shm::block_ring;
-use chronus_shm::control_board::{LogRegion, seal_of};
+use chronus_shm::control_board::LogRegion;
 use chronus_shm::ledger::LedgerRegion;
 use chronus_shm::region::{View, Whole};
 use chronus_shm::settlement::Standing;
@@ -43,7 +42,8 @@ pub struct Regions {
     pub ledger: Arc<View<LedgerRegion>>,
 }
 
-struct Admitted<'a>(&'a Regions);
+/// What the selector sees: the slots, and whose blocks in them may be played.
+pub struct Admitted<'a>(pub &'a Regions);
 
 impl Slots for Admitted<'_> {
     fn primary(&self) -> Slot {
@@ -60,10 +60,10 @@ impl Slots for Admitted<'_> {
 
     fn read(&self, slot: Slot, block: BlockIndex, amendments: u64, out: &mut Block) -> Read {
         let log = &self.0.log;
-        let Ok(seal) = seal_of(&log.seals, block) else { return Read::Absent };
-        let version = version(seal, log.settlement.amendments_of(block, amendments));
+        let Some(version) = log.version_of(block, amendments) else { return Read::Absent };
         let ring = &self.0.slots.slots[slot].ring;
-        block_ring::read(ring, block, version, self.0.ledger.playback.trusted(slot), out)
+        let admissions = &self.0.ledger.playback.admissions[slot];
+        block_ring::read(ring, block, version, |number| admissions.include(number), out)
     }
 
     fn settle(&self, block: BlockIndex, amendments: u64, is_gap: bool) -> bool {
@@ -135,7 +135,7 @@ impl Playback {
     /// Whether a worker is at work in this slot that has yet to render a block.
     fn owes(&self, slot: Slot, block: BlockIndex) -> bool {
         let board = &self.regions.slots.slots[slot].board;
-        let admitted = self.regions.ledger.playback.admitted(slot);
+        let admitted = self.regions.ledger.playback.admissions[slot].newest();
         admitted != 0 && admitted == board.incarnation() && board.rendered() <= block
     }
 

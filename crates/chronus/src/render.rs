@@ -175,7 +175,7 @@ fn check_recordings(score: &Score) -> Result<(), RenderError> {
 /// If its patch can't be played at its rate, or a recording is missing.
 pub fn render_journal(journal: Journal) -> Result<Vec<f32>, RenderError> {
     let performance = Performance::of_journal(journal)?;
-    let mut samples = Vec::with_capacity(performance.frames as usize * CHANNELS);
+    let mut samples = Vec::new();
     performance.render(false, |_, piece, _| {
         samples.extend_from_slice(piece);
         Ok::<(), RenderError>(())

@@ -266,10 +266,10 @@ impl Worker {
             let _ = sched::lock_memory();
         }
         self.level = false;
-        let Position { incarnation, next_block, log_position, .. } = self.position;
+        let Position { incarnation, next_block, .. } = self.position;
         let now_ns = clock::monotonic_ns();
         self.view.own().board.prepared.store(self.instrument.prepared(), Ordering::Relaxed);
-        self.view.own().board.claim(incarnation, next_block, log_position, now_ns);
+        self.view.own().board.claim(incarnation, next_block, now_ns);
         self.kick.raise();
     }
 
@@ -334,7 +334,7 @@ impl Worker {
         for (place, (handle, values)) in self.instrument.engine().told().enumerate() {
             own.board.tell(place, handle.0, values);
         }
-        own.board.finish_block(block + 1, seal);
+        own.board.finish_block(block + 1);
         let boards = Boards { log };
         self.position.finish_block(seal, &boards);
         if boards.primary() == self.position.slot || log.board.is_voting() {

@@ -110,9 +110,15 @@ impl Supervision {
         matches!(self.states[slot], State::Live { .. })
     }
 
-    /// Whether a slot has, or may soon have, a process that reads the log.
+    /// Whether a slot has, or may soon have, a process.
     pub fn is_occupied(&self, slot: Slot) -> bool {
         self.states[slot] != State::Empty
+    }
+
+    /// Whether a slot has, or may soon have, a process that reads the log. One that is fenced may read what it
+    /// likes: nothing that comes of it is played.
+    pub fn is_reader(&self, slot: Slot) -> bool {
+        !matches!(self.states[slot], State::Empty | State::Fenced)
     }
 
     /// The word for the state of a slot.
@@ -203,6 +209,7 @@ impl Supervision {
                     self.distrust_checkpoints(actions);
                 }
             }
+            Event::Discredited { slot } => self.discredit(slot, actions),
         }
     }
 

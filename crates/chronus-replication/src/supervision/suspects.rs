@@ -114,8 +114,10 @@ impl Supervision {
             return;
         }
         let block = crumb.block;
-        // A crumb of another block is one that the worker itself has overwritten.
-        if view.rendered[slot] != block || self.survived > block {
+        // A crumb of another block is one that the worker itself has overwritten; and nobody can come to grief
+        // in one that is not sealed.
+        let can_be = view.rendered[slot] == block && block < view.sealed;
+        if !can_be || self.survived > block {
             return;
         }
         if self.grief.block != block {
@@ -166,6 +168,23 @@ impl Supervision {
             self.primary = Some(to);
             actions.push(Action::Promote(to));
             actions.push(Action::Report(Notice::RoleChange { from: Some(slot), to }));
+        }
+    }
+
+    /// Its memory is damaged: it goes, and so does what it has forked for the worst. What it has rendered is
+    /// played only if there is nobody else.
+    pub(super) fn discredit(&mut self, slot: Slot, actions: &mut Vec<Action>) {
+        match self.states[slot] {
+            State::Live { .. } => {
+                if self.live().count() > 1 {
+                    actions.push(Action::Disown(slot));
+                }
+                self.fence(slot, Reason::Discredited, actions);
+                self.distrust_checkpoints(actions);
+            }
+            State::Joining { .. } => self.fence(slot, Reason::Discredited, actions),
+            State::Frozen(_) => self.drop_checkpoint(slot, actions),
+            State::Empty | State::Ordered { .. } | State::Fenced => {}
         }
     }
 

@@ -120,6 +120,11 @@ pub enum Event {
         /// Its slot.
         slot: Slot,
     },
+    /// The process of this place says of itself what can't be.
+    Discredited {
+        /// Its place.
+        slot: Slot,
+    },
 }
 
 /// What is to be done.
@@ -246,6 +251,8 @@ pub enum Reason {
     RanAway,
     /// It rendered other bits.
     Diverged,
+    /// It said of itself what can't be.
+    Discredited,
     /// It did not claim its slot, or did not fork when asked.
     NeverJoined,
 }

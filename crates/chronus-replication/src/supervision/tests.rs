@@ -298,6 +298,39 @@ fn a_replica_that_diverges_is_disowned_fenced_and_replaced() {
 }
 
 #[test]
+fn who_says_what_cannot_be_is_fenced_and_replaced_even_if_it_is_alone() {
+    let mut world = World::new(2);
+    world.run(200);
+    let actions = world.send(Event::Discredited { slot: 0 });
+    assert_eq!(actions[..2], [Action::Disown(0), Action::Fence(0)]);
+    assert!(notices(&actions).contains(&Notice::Fenced(0, Reason::Discredited)));
+    assert_eq!(world.supervision.checkpoint(), None, "it may have forked the checkpoint");
+    world.run(5);
+    assert!(world.supervision.is_redundant());
+    let mut alone = World::new(1);
+    let actions = alone.send(Event::Discredited { slot: 0 });
+    assert_eq!(actions[0], Action::Fence(0), "what it has rendered is better than nothing");
+    alone.run(5);
+    assert_eq!(alone.supervision.primary(), Some(0));
+    assert_eq!(alone.send(Event::Discredited { slot: 3 }), [], "nobody is there");
+}
+
+#[test]
+fn one_that_is_discredited_before_it_was_admitted_never_is() {
+    let mut world = World::new(2);
+    world.send(exited(1, Death::Killed));
+    world.run_with(1, false);
+    let number = world.claimed.iter().max().expect("places") + 1;
+    world.send(Event::Forked { number });
+    world.claimed[1] = number;
+    let actions = world.send(Event::Discredited { slot: 1 });
+    assert_eq!(actions[0], Action::Fence(1));
+    world.run(5);
+    assert_eq!(world.count(|action| *action == Action::Admit { slot: 1, number }), 0);
+    assert!(world.supervision.is_redundant());
+}
+
+#[test]
 fn a_slot_is_not_given_away_before_its_process_is_reaped() {
     let mut world = World::new(SLOTS);
     let mut actions = Vec::new();
@@ -310,8 +343,9 @@ fn a_slot_is_not_given_away_before_its_process_is_reaped() {
     assert!(world.run(5).iter().any(|a| matches!(a, Action::Fork { into: 1, .. })));
 }
 
-/// The worker of `slot` is at this module of the block that it renders next.
+/// The worker of `slot` is at this module of the block that it renders next, which is sealed.
 fn in_module(world: &mut World, slot: Slot, module: u32) -> Crumb {
+    world.sealed = world.sealed.max(world.rendered[slot] + 1);
     let crumb = Crumb { block: world.rendered[slot], place: Place::Module(module) };
     world.crumbs[slot] = crumb;
     crumb
@@ -408,6 +442,15 @@ fn a_worker_that_begins_anew_and_comes_no_further_than_the_last_blames_where_bot
     }
     let starts = actions.iter().filter(|a| matches!(a, Action::Spawn { .. })).count();
     assert_eq!(starts, 1, "the second is enough");
+}
+
+#[test]
+fn a_block_that_is_not_sealed_has_no_culprit() {
+    let own = Death::OfItself(Cause::Signal(6));
+    let mut world = World::new(2);
+    let crumb = Crumb { block: world.sealed, place: Place::Module(7) };
+    let actions = world.send(Event::Exited { slot: 0, death: own, crumb });
+    assert!(!actions.iter().any(|a| matches!(a, Action::Amend { .. })), "{actions:?}");
 }
 
 #[test]

@@ -28,6 +28,10 @@ pub struct Blame {
 impl Supervisor {
     /// From `block` on, the culprit is left out, in everything that is played and replayed.
     pub(super) fn amend(&mut self, block: BlockIndex, culprit: Culprit, cause: Cause, now_ns: u64) {
+        if !self.is_there(block, culprit) {
+            tracing::warn!("nobody is blamed: block {block} has no {culprit:?}");
+            return;
+        }
         let change = match culprit {
             Culprit::Module(module) => {
                 Change::Insert(Command::Bypass { module: Handle(module) }.encode())
@@ -51,6 +55,18 @@ impl Supervisor {
             Culprit::Module(module) => self.put_aside(Handle(module), block, cause, now_ns),
             Culprit::Command { sequence } => self.withhold(sequence, cause),
             Culprit::Edit(_) => {}
+        }
+    }
+
+    /// Whether a block has this module or this command. The worker that has said so may have said anything.
+    fn is_there(&self, block: BlockIndex, culprit: Culprit) -> bool {
+        match culprit {
+            Culprit::Module(module) => {
+                let module = Handle(module);
+                self.controls.position(module).is_some() || self.hindsight.knows(module)
+            }
+            Culprit::Command { sequence } => self.regions.log.holds(block, sequence),
+            Culprit::Edit(_) => true,
         }
     }
 

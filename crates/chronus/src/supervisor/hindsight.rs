@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use chronus_engine::{Command, Controls};
+use chronus_engine::{Command, Controls, Handle};
 use chronus_replication::{BlockIndex, Entry};
 use chronus_shm::ledger::Edition;
 
@@ -41,6 +41,11 @@ impl Hindsight {
     /// What is settled.
     pub fn settled(&self) -> &Settled {
         &self.settled
+    }
+
+    /// Whether a module played before the blocks that may still be amended.
+    pub fn knows(&self, module: Handle) -> bool {
+        self.settled.position(module).is_some()
     }
 
     /// Notes a command that was sealed.

@@ -31,10 +31,10 @@ use chronus_output::{Device, WavFormat};
 use chronus_replication::command_sequencer::CommandSequencer;
 use chronus_replication::device_clock::DeviceClock;
 use chronus_replication::divergence::DivergenceDetector;
-use chronus_replication::selector::VOTERS;
+use chronus_replication::selector::{Read, VOTERS};
 use chronus_replication::supervision::{self, Action, Event, Supervision};
-use chronus_replication::{BLOCK_FRAMES, PLACES, SLOTS, Slot};
-use chronus_shm::block_ring::{RING_BLOCKS, hash_of};
+use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, BlockIndex, PLACES, SLOTS, Slot};
+use chronus_shm::block_ring::{self, RING_BLOCKS};
 use chronus_shm::command_log::{LOG_ENTRIES, LogWriter};
 use chronus_shm::control_board::SEALS;
 
@@ -156,6 +156,7 @@ pub struct Supervisor {
     supervision: Supervision,
     divergence: DivergenceDetector,
     processes: Processes,
+    testimony: Testimony,
     device_clock: DeviceClock,
     journal: Option<JournalWriter>,
     recorder: Recorder,
@@ -210,6 +211,7 @@ impl Supervisor {
             goes_on_at: (is_taken_over && has_played).then_some(goes_on_at),
             divergence: DivergenceDetector::default(),
             processes: Processes::new(setup.memory, ledger, setup.keeper, shelf),
+            testimony: Testimony::default(),
             device_clock: DeviceClock::new(rate_hz),
             figures: Figures::new(regions.ledger.keeper.began_at_ns.load(Ordering::Acquire)),
             refusals: Refusals::default(),
@@ -386,29 +388,27 @@ impl Supervisor {
     /// to be compared with; with one it is fenced long before.
     fn slowest_worker(&self) -> u64 {
         let at_work = (0..SLOTS).filter(|slot| self.supervision.is_live(*slot));
-        let rendered = at_work.map(|slot| self.regions.slots.slots[slot].board.rendered());
-        rendered.min().unwrap_or(u64::MAX / 2)
+        at_work.map(|slot| self.rendered(slot)).min().unwrap_or(u64::MAX / 2)
     }
 
     /// The log position and the block before which no worker will ever look back.
     fn slowest_reader(&self) -> (u64, u64) {
-        let mut slowest = (self.sequencer.log_position(), self.sequencer.next_block());
-        for slot in (0..PLACES).filter(|slot| self.supervision.is_occupied(*slot)) {
-            let board = &self.regions.slots.slots[slot].board;
-            let reader = if self.supervision.is_live(slot) {
-                (board.log_position(), board.rendered())
-            } else {
-                self.processes.floor(slot)
-            };
-            slowest = (slowest.0.min(reader.0), slowest.1.min(reader.1));
-        }
-        slowest
+        let readers = (0..PLACES).filter(|place| self.supervision.is_reader(*place));
+        let slowest = readers.map(|place| self.rendered(place)).min();
+        let block = slowest.unwrap_or(BlockIndex::MAX).min(self.sequencer.next_block());
+        (self.regions.log.position_after(block).unwrap_or(0), block)
+    }
+
+    /// How many blocks the worker of a place has finished by now.
+    fn rendered(&self, place: Slot) -> BlockIndex {
+        self.testimony.rendered_now(place, &self.regions.log, &self.regions.slots)
     }
 
     /// Looks at the workers and does what supervision decides.
     fn watch(&mut self, now_ns: u64) {
         let mut actions = Vec::new();
-        let events = self.processes.events(&self.regions);
+        let mut events = self.processes.events(&self.regions);
+        self.hear(&mut events);
         let divergence = self.compare();
         let seen = self.seen();
         let cpu = |slot: Slot| self.processes.cpu_ns(slot);
@@ -440,18 +440,29 @@ impl Supervisor {
         self.regions.log.board.set_voting(voters.count_ones() as usize >= VOTERS);
     }
 
-    /// What the boards say, and which checkpoints are of use.
+    /// Hears what the workers say of themselves.
+    fn hear(&mut self, events: &mut Vec<Event>) {
+        let said = self.testimony.hear(&self.regions.log, &self.regions.slots);
+        for (slot, impossible) in said.into_iter().enumerate() {
+            if let Some(impossible) = impossible {
+                tracing::error!("the worker in slot {slot} {impossible}");
+                events.push(Event::Discredited { slot });
+            }
+        }
+    }
+
+    /// What is believed of the workers, and which checkpoints are of use.
     fn seen(&self) -> Seen {
-        let mut seen = Seen::of(&self.regions);
+        let mut seen = Seen::of(&self.regions.log.board, &self.testimony);
         seen.renew_before = self.edits.last_block;
         let (head, sealed) = (self.sequencer.log_position(), self.sequencer.next_block());
         for place in SLOTS..PLACES {
-            let (entry, block) = self.processes.floor(place);
+            let block = seen.rendered[place];
+            let entry = self.regions.log.position_after(block).unwrap_or(0);
             let holds_up = head.saturating_sub(entry) > LOG_ENTRIES as u64 / 2
                 || sealed.saturating_sub(block) > SEALS as u64 / 2;
             if holds_up {
-                let frozen_at = self.regions.slots.slots[place].board.rendered();
-                seen.useless_before = seen.useless_before.max(frozen_at + 1);
+                seen.useless_before = seen.useless_before.max(block + 1);
             }
         }
         seen
@@ -459,12 +470,19 @@ impl Supervisor {
 
     fn compare(&mut self) -> Option<chronus_replication::divergence::Divergence> {
         let reference = self.supervision.primary()?;
-        let slots = &self.regions.slots.slots;
-        let rendered = std::array::from_fn(|slot| {
-            self.supervision.is_live(slot).then(|| slots[slot].board.rendered())
-        });
+        let (log, slots) = (&self.regions.log, &self.regions.slots.slots);
+        let (finished, numbers) = (self.testimony.rendered(), self.testimony.claimed());
+        let rendered =
+            std::array::from_fn(|slot| self.supervision.is_live(slot).then_some(finished[slot]));
+        let amendments = log.settlement.standing().amendments;
+        let mut samples = [0.0; BLOCK_SAMPLES];
         self.divergence.compare(reference, &rendered, |slot, block| {
-            hash_of(&slots[slot].ring, block, slots[slot].board.incarnation())
+            let version = log.version_of(block, amendments)?;
+            let is_its_own = |number| number == numbers[slot];
+            match block_ring::read(&slots[slot].ring, block, version, is_its_own, &mut samples) {
+                Read::Taken(hash) => Some(hash),
+                Read::Absent | Read::Refused => None,
+            }
         })
     }
 
@@ -473,7 +491,7 @@ impl Supervisor {
             Action::Promote(slot) => {
                 let slots = &self.regions.slots.slots;
                 // Released first, so that no standby runs ahead of a new primary that is behind.
-                self.regions.log.board.release(slots[slot].board.rendered());
+                self.regions.log.board.release(self.rendered(slot));
                 self.regions.log.board.promote(slot);
                 self.ring();
                 // A device without a clock may sleep on the bell of the slot that went first.
@@ -484,16 +502,15 @@ impl Supervisor {
                 self.figures.promoted(clock::monotonic_ns());
             }
             Action::Admit { slot, number } => {
-                self.regions.ledger.playback.admit(slot, number);
+                self.regions.ledger.playback.admissions[slot].admit(number);
                 self.divergence.forget(slot);
             }
-            Action::Disown(slot) => self.regions.ledger.playback.disown(slot),
+            Action::Disown(slot) => self.regions.ledger.playback.admissions[slot].disown(),
             Action::Fence(slot) => self.processes.fence(slot),
             Action::Fork { forker, into, number } => {
                 self.regions.ledger.roster.last_number.store(number, Ordering::Release);
-                let board = &self.regions.slots.slots[forker].board;
-                let floor = (board.log_position(), board.rendered());
-                self.processes.expect_fork(forker, into, number, floor);
+                self.testimony.expect(into, number, self.testimony.rendered()[forker]);
+                self.processes.expect_fork(forker, into, number);
                 let order = chronus_replication::lockstep::Order::Fork { into, number };
                 self.regions.log.board.give_order(forker, order);
                 self.ring();
@@ -516,6 +533,7 @@ impl Supervisor {
         let amendments = self.regions.log.settlement.standing().amendments;
         let start = (self.sequencer.next_block(), self.sequencer.log_position(), amendments);
         self.regions.ledger.playback.lost_before.store(start.0, Ordering::Release);
+        self.testimony.expect(slot, number, start.0);
         let genesis = (&self.plan, &self.controls, self.edits.last.0);
         let kick = &self.ears.kick;
         self.processes.spawn(slot, number, start, genesis, (self.rate_hz, self.realtime), kick);
@@ -524,6 +542,8 @@ impl Supervisor {
     /// Has a checkpoint go on as the worker of a slot.
     fn thaw(&mut self, from: Slot, into: Slot, number: u32) {
         self.regions.ledger.roster.last_number.store(number, Ordering::Release);
+        // It reads the log from where it was taken.
+        self.testimony.expect(into, number, self.testimony.rendered()[from]);
         let board = &self.regions.log.board;
         self.processes.move_to(from, into, number, || {
             board.give_order(from, chronus_replication::lockstep::Order::Thaw { into, number });
@@ -535,7 +555,7 @@ impl Supervisor {
     /// Releases to the standbys what the primary has finished, and wakes the workers.
     fn ring(&self) {
         let board = &self.regions.log.board;
-        board.release(self.regions.slots.slots[board.primary()].board.rendered());
+        board.release(self.rendered(board.primary()));
         board.bell.fetch_add(1, Ordering::Release);
         wake_all(&board.bell);
     }

@@ -8,16 +8,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use chronus_engine::Controls;
-use chronus_os::child::{self, Child, Exit};
+use chronus_os::child::{self, Child, Exit, parent_of};
 use chronus_os::wake::Kick;
 use chronus_os::{clock, crash, spawn};
 use chronus_replication::blame::{Cause, Crumb};
 use chronus_replication::restart::Death;
 use chronus_replication::supervision::{Event, View};
 use chronus_replication::{BlockIndex, PLACES, SLOTS, Slot};
+use chronus_shm::control_board::ControlBoard;
 use chronus_shm::ledger::{ForkUnderWay, LedgerRegion, Member, Obituary};
 use chronus_shm::region;
 use chronus_shm::status_board::ForkAnswer;
+use chronus_shm::testimony::Testimony;
 
 use super::Memory;
 use crate::playback::Regions;
@@ -38,17 +40,16 @@ pub struct Processes {
     pub(super) children: [Option<Child>; PLACES],
     /// The fork under way: who was asked, for which slot, by which number.
     pub(super) pending: Option<(Slot, Slot, u32)>,
-    /// Where the reader of a slot begins, until it has claimed the slot.
-    pub(super) floors: [(u64, u64); PLACES],
     events: VecDeque<Event>,
 }
 
-/// Numbers read from the boards, to be looked at by supervision.
+/// Numbers to be looked at by supervision.
 pub struct Seen {
     sealed: u64,
     released: u64,
     claimed: [u32; PLACES],
-    rendered: [u64; PLACES],
+    /// See [`View`].
+    pub rendered: [u64; PLACES],
     /// See [`View`].
     pub renew_before: BlockIndex,
     /// See [`View`].
@@ -66,14 +67,13 @@ impl Seen {
         View { sealed, released, claimed, rendered, renew_before, useless_before, cpu_ns, crumb }
     }
 
-    /// What the boards say.
-    pub fn of(regions: &Regions) -> Self {
-        let boards = |slot: Slot| &regions.slots.slots[slot].board;
+    /// What was ordered, and what is believed of the workers.
+    pub fn of(board: &ControlBoard, testimony: &Testimony) -> Self {
         Self {
-            sealed: regions.log.board.sealed(),
-            released: regions.log.board.released(),
-            claimed: std::array::from_fn(|slot| boards(slot).incarnation()),
-            rendered: std::array::from_fn(|slot| boards(slot).rendered()),
+            sealed: board.sealed(),
+            released: board.released(),
+            claimed: testimony.claimed(),
+            rendered: testimony.rendered(),
             renew_before: 0,
             useless_before: 0,
         }
@@ -96,7 +96,6 @@ impl Processes {
             shelf,
             children: Default::default(),
             pending: None,
-            floors: [(0, 0); PLACES],
             events: VecDeque::new(),
         }
     }
@@ -116,21 +115,15 @@ impl Processes {
         self.pending.is_some()
     }
 
-    /// Log position and block at which the reader of a slot begins.
-    pub fn floor(&self, slot: Slot) -> (u64, u64) {
-        self.floors[slot]
-    }
-
     /// CPU time used by the process of a slot.
     pub fn cpu_ns(&self, slot: Slot) -> Option<u64> {
         clock::process_cpu_ns(self.children[slot].as_ref()?.pid())
     }
 
     /// Remembers an order to fork, so that its answer is understood.
-    pub fn expect_fork(&mut self, forker: Slot, into: Slot, number: u32, floor: (u64, u64)) {
+    pub fn expect_fork(&mut self, forker: Slot, into: Slot, number: u32) {
         self.ledger.roster.note_fork(Some(ForkUnderWay { forker, into, number }));
         self.pending = Some((forker, into, number));
-        self.floors[into] = floor;
     }
 
     /// What has happened since the last call. Replies come before deaths: a forker may have answered
@@ -140,8 +133,10 @@ impl Processes {
         if let Some((forker, into, number)) = self.pending
             && let Some(answer) = regions.slots.slots[forker].board.fork_answer(number)
         {
-            self.take_answer(into, number, answer, regions, &mut events);
-            self.settle_fork();
+            let is_clear = self.take_answer((forker, into, number), answer, regions, &mut events);
+            if is_clear {
+                self.settle_fork();
+            }
         }
         let LedgerRegion { keeper, roster, .. } = &**regions.ledger;
         for number in roster.obituaries_read.load(Ordering::Relaxed)..keeper.deaths() {
@@ -165,28 +160,52 @@ impl Processes {
         }
     }
 
+    /// A pid is believed if it is that of a child that nobody knows yet, so that no other process is ever taken
+    /// for a worker, and killed; a failure, if there is no such child. A forker that says anything else is
+    /// discredited, and once it is gone, its child is looked for. Returns whether it is clear what has become of
+    /// the order.
     fn take_answer(
         &mut self,
-        into: Slot,
-        number: u32,
+        (forker, into, number): (Slot, Slot, u32),
         answer: ForkAnswer,
         regions: &Regions,
         events: &mut Vec<Event>,
-    ) {
-        let pid = match answer {
-            ForkAnswer::Failed(errno) => return events.push(Event::ForkFailed { number, errno }),
-            ForkAnswer::Child(pid) => pid,
-        };
-        events.push(Event::Forked { number });
-        if let Some(died) = self.strangers.iter().find(|stranger| stranger.pid == pid) {
-            events.push(exited(into, *died, regions));
-            return;
+    ) -> bool {
+        match answer {
+            ForkAnswer::Failed(errno) if self.unknown_children().is_empty() => {
+                events.push(Event::ForkFailed { number, errno });
+                return true;
+            }
+            ForkAnswer::Child(pid) => {
+                if let Some(died) = self.strangers.iter().find(|stranger| stranger.pid == pid) {
+                    events.extend([Event::Forked { number }, exited(into, *died, regions)]);
+                    return true;
+                }
+                if let Some(child) = self.new_child(pid) {
+                    self.settle(into, Some(child), number);
+                    events.push(Event::Forked { number });
+                    return true;
+                }
+                if parent_of(pid).is_err() {
+                    // If it died a moment ago, its obituary is under way. If it never was, the forker is fenced
+                    // for want of a child.
+                    return false;
+                }
+            }
+            ForkAnswer::Failed(_) => {}
         }
-        match Child::open(pid) {
-            Ok(child) => self.settle(into, Some(child), number),
-            // It died and was reaped a moment ago.
-            Err(_) => events.push(exited(into, Obituary { pid, cause: Err(KILLED) }, regions)),
-        }
+        tracing::error!("the worker in slot {forker} answers an order to fork by {answer:?}");
+        events.push(Event::Discredited { slot: forker });
+        true
+    }
+
+    /// The child with this pid, if it is one and nobody knows it yet.
+    fn new_child(&self, pid: u32) -> Option<Child> {
+        let child = Child::open(pid).ok()?;
+        // Asked once it is open, so that its pid can't be that of another.
+        let is_child = parent_of(pid).is_ok_and(|parent| parent == self.keeper);
+        let is_known = pid == std::process::id() || self.running().any(|it| it.pid() == pid);
+        (is_child && !is_known).then_some(child)
     }
 
     /// The forker died before it could answer: takes in the child that nobody knows, if there is one.
@@ -221,12 +240,10 @@ impl Processes {
         children
     }
 
-    /// A checkpoint becomes the worker of a slot; it reads the log from where it was taken. `order` has it do
-    /// so: until it was given, a successor shall find it in both places.
+    /// A checkpoint becomes the worker of a slot. `order` has it do so: until it was given, a successor shall find it in both places.
     pub fn move_to(&mut self, from: Slot, into: Slot, number: u32, order: impl FnOnce()) {
         let child = self.children[from].take();
         self.settle(into, child, number);
-        self.floors[into] = self.floors[from];
         order();
         self.ledger.roster.enrol(from, None);
     }
@@ -241,7 +258,6 @@ impl Processes {
         rate: (u32, bool),
         kick: &Kick,
     ) {
-        self.floors[slot] = (start.1, start.0);
         self.ledger.roster.enrol(slot, Some(Member { pid: 0, number }));
         let line = WorkerArgs::command_line(self.keeper, (slot, number), start, rate);
         let started = Genesis::to_file(genesis.0, genesis.1, genesis.2).and_then(|genesis| {
@@ -289,13 +305,10 @@ impl Processes {
     }
 }
 
-/// SIGKILL.
-const KILLED: i32 = 9;
-
 fn exited(slot: Slot, obituary: Obituary, regions: &Regions) -> Event {
     let board = &regions.slots.slots[slot].board;
     let exit = obituary.cause.map_or_else(Exit::Signal, Exit::Status);
-    let crash = board.crash.of(obituary.pid);
+    let crash = board.crash.of(obituary.pid).filter(|crash| crash.agrees_with(exit));
     let why = crash.map_or_else(|| exit.to_string(), |crash| format!("ended by {crash}"));
     let own_doing = crash::is_own_doing(exit, crash);
     let blame = if own_doing { "its own doing" } else { "blames nobody" };
@@ -309,4 +322,57 @@ fn exited(slot: Slot, obituary: Obituary, regions: &Regions) -> Event {
     };
     let crumb = board.breadcrumb.read();
     Event::Exited { slot, death, crumb }
+}
+
+#[cfg(test)]
+mod tests {
+    use chronus_shm::control_board::LogRegion;
+    use chronus_shm::region::{Whole, create_shelf};
+    use chronus_shm::status_board::SlotsRegion;
+
+    use super::*;
+
+    #[expect(clippy::zombie_processes, reason = "it is reaped by its pidfd")]
+    fn child() -> u32 {
+        std::process::Command::new("sleep").arg("60").spawn().expect("sleep").id()
+    }
+
+    #[test]
+    fn no_process_but_a_new_child_is_ever_taken_for_one() {
+        let [log, slots, ledger] =
+            [LogRegion::create(), SlotsRegion::create(), LedgerRegion::create()]
+                .map(|memory| memory.expect("memory"));
+        let regions = Regions::map(&log, &slots, &ledger).expect("they can be mapped");
+        let shelf = create_shelf().expect("memory").read_only().expect("it can be opened");
+        // This process is its own keeper, who alone is the parent of workers.
+        let this = std::process::id();
+        let memory = Memory { log, slots };
+        let mut processes = Processes::new(memory, regions.ledger.clone(), this, shelf);
+        let (known, new) = (child(), child());
+        processes.children[0] = Some(Child::open(known).expect("it runs"));
+        let mut answer = |number: u32, answer| {
+            processes.expect_fork(0, 1, number);
+            regions.slots.slots[0].board.answer_fork(number, answer);
+            let events = processes.events(&regions);
+            (events, processes.child(1).map(Child::pid), processes.any_pending())
+        };
+        let discredited = vec![Event::Discredited { slot: 0 }];
+        let its_parent = parent_of(this).expect("it has one");
+        for (number, pid) in (1..).zip([1, this, its_parent, known]) {
+            let found = answer(number, ForkAnswer::Child(pid));
+            assert_eq!(found, (discredited.clone(), None, false), "{pid}");
+        }
+        for (number, pid) in (11..).zip([0, i32::MAX as u32]) {
+            let found = answer(number, ForkAnswer::Child(pid));
+            assert_eq!(found, (vec![], None, true), "its obituary may be under way");
+        }
+        let forked = answer(21, ForkAnswer::Child(new));
+        assert_eq!(forked, (vec![Event::Forked { number: 21 }], Some(new), false));
+        let (failed, ..) = answer(22, ForkAnswer::Failed(11));
+        assert_eq!(failed, [Event::ForkFailed { number: 22, errno: 11 }]);
+        processes.end_all();
+        for child in processes.running() {
+            child.reap().expect("it was killed");
+        }
+    }
 }

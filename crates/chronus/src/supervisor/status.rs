@@ -145,7 +145,7 @@ impl Figures {
             Event::Exited { .. } => self.noticed(now_ns),
             Event::Forked { .. } => self.forks += 1,
             Event::ForkFailed { .. } | Event::SpawnFailed { .. } => self.forks_failed += 1,
-            Event::NoChild { .. } | Event::Diverged { .. } => {}
+            Event::NoChild { .. } | Event::Diverged { .. } | Event::Discredited { .. } => {}
         }
     }
 
@@ -479,9 +479,9 @@ impl Supervisor {
             slot,
             role: self.supervision.role(slot),
             pid: child.pid(),
-            incarnation: board.incarnation(),
-            block: board.rendered(),
-            load: get(&board.busy_ns) as f64 / lived_ns as f64,
+            incarnation: self.testimony.claimed()[slot],
+            block: self.testimony.rendered()[slot],
+            load: (get(&board.busy_ns) as f64 / lived_ns as f64).min(1.0),
             misses: get(&self.regions.ledger.playback.misses[slot]),
             refused: get(&self.regions.ledger.playback.refused[slot]),
             outvoted: get(&self.regions.ledger.playback.outvoted[slot]),

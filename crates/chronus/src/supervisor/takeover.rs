@@ -8,8 +8,9 @@ use chronus_os::clock;
 use chronus_os::wake::wake_all;
 use chronus_replication::lockstep::Order;
 use chronus_replication::supervision::Left;
-use chronus_replication::{PLACES, Slot};
+use chronus_replication::{BlockIndex, PLACES, Slot};
 use chronus_shm::ledger::{ForkUnderWay, Member};
+use chronus_shm::testimony::Testimony;
 
 use super::Supervisor;
 use super::processes::Processes;
@@ -19,7 +20,7 @@ impl Supervisor {
     /// Takes in the workers that another supervisor has left, and gives again the orders whose outcome it did
     /// not live to see.
     pub(super) fn take_in_workers(&mut self) {
-        let left = self.processes.take_over(&self.regions);
+        let left = self.processes.take_over(&self.regions, &mut self.testimony);
         self.supervision.take_over(&left);
         let board = &self.regions.log.board;
         if let Some((forker, into, number)) = left.fork {
@@ -66,13 +67,13 @@ impl Supervisor {
 
 impl Processes {
     /// Takes in who is there, as the supervisor before has noted it.
-    pub fn take_over(&mut self, regions: &Regions) -> Left {
+    pub fn take_over(&mut self, regions: &Regions, testimony: &mut Testimony) -> Left {
         let (ledger, board) = (self.ledger.clone(), &regions.log.board);
         let roster = &ledger.roster;
         let alive = child::children_of(self.keeper).unwrap_or_default();
-        let mut has_claimed = [false; PLACES];
-        let mut lowest: Option<(u64, u64)> = None;
-        for (place, has_claimed) in has_claimed.iter_mut().enumerate() {
+        // How far those are that have begun.
+        let mut begun: [Option<BlockIndex>; PLACES] = [None; PLACES];
+        for (place, begun) in begun.iter_mut().enumerate() {
             let Some(Member { pid, number }) = roster.member(place) else { continue };
             let child = alive.contains(&pid).then(|| Child::open(pid).ok()).flatten();
             let Some(child) = child else {
@@ -82,11 +83,7 @@ impl Processes {
             };
             let status = &regions.slots.slots[place].board;
             if status.incarnation() == number {
-                let (entry, block) = (status.log_position(), status.rendered());
-                *has_claimed = true;
-                self.floors[place] = (entry, block);
-                lowest =
-                    Some(lowest.map_or((entry, block), |it| (it.0.min(entry), it.1.min(block))));
+                *begun = Some(status.rendered());
             }
             if let Some(into) = self.place_of(pid) {
                 // A checkpoint that is to be the worker of a slot stands in both places; slots come first.
@@ -99,24 +96,29 @@ impl Processes {
         }
         let last_number = roster.last_number.load(Ordering::Acquire);
         let mut left = Left { last_number, ..Left::default() };
-        let (head, sealed) = (board.head.load(Ordering::Acquire), board.sealed());
-        for (place, has_claimed) in has_claimed.into_iter().enumerate() {
+        let can_be = |block: &BlockIndex| {
+            *block <= board.sealed() && regions.log.position_after(*block).is_some()
+        };
+        let lowest = begun.into_iter().flatten().filter(can_be).min();
+        for (place, begun) in begun.into_iter().enumerate() {
             let (Some(child), Some(member)) = (&self.children[place], roster.member(place)) else {
                 continue;
             };
             left.members[place] = Some(member.number);
             left.last_number = left.last_number.max(member.number);
-            if !has_claimed {
-                self.floors[place] = lowest.unwrap_or_default();
-            }
             // One that has not begun can only be waited for if there is another for it to follow.
-            let (entry, block) = self.floors[place];
-            if lowest.is_none() || entry > head || block > sealed {
-                child.kill();
-                left.unfit[place] = true;
+            match begun.or(lowest).filter(can_be) {
+                Some(block) => testimony.expect(place, member.number, block),
+                None => {
+                    child.kill();
+                    left.unfit[place] = true;
+                }
             }
         }
         left.fork = self.take_over_fork(&left);
+        if let Some((forker, into, number)) = left.fork {
+            testimony.expect(into, number, testimony.rendered()[forker]);
+        }
         left
     }
 
@@ -134,9 +136,7 @@ impl Processes {
         let fork = self.ledger.roster.fork().filter(is_under_way);
         self.ledger.roster.note_fork(fork);
         self.pending = fork.map(|fork| (fork.forker, fork.into, fork.number));
-        if let Some(fork) = fork {
-            self.floors[fork.into] = self.floors[fork.forker];
-        } else {
+        if fork.is_none() {
             self.end_strangers();
         }
         self.pending

@@ -1,0 +1,29 @@
+//! Plans as workers find them on the shelf: what decodes says the same once more, and nothing that it says
+//! of the shelf leads beyond it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use chronus::shelf::{Plan, Shelf};
+use chronus_engine::Patch;
+use chronus_os::memfd::Memfd;
+
+use crate::instruments::TEXTS;
+
+/// The target.
+pub fn run(bytes: &[u8]) {
+    let Ok(plan) = Plan::from_bytes(bytes) else { return };
+    let again = plan.to_bytes();
+    let twice = Plan::from_bytes(&again).expect("it was decoded once").to_bytes();
+    assert_eq!(again, twice);
+}
+
+/// The plans of the patches that come with the program.
+pub fn seeds() -> Vec<Vec<u8>> {
+    let plan = |text: &str| {
+        let memory = Arc::new(Memfd::create("fuzz-shelf", 1 << 30).expect("sparse memory"));
+        let patch = Patch::parse(text, "a patch").expect("a good patch");
+        Shelf::new(memory).plan(patch, Path::new("")).expect("no recordings").to_bytes()
+    };
+    TEXTS.iter().filter(|text| !text.contains("file =")).map(|text| plan(text)).collect()
+}

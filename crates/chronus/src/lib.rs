@@ -1,0 +1,72 @@
+//! Chronus: a headless modular synthesizer that cannot be stopped. This crate is the only one that
+//! knows both towers: the instrument, and that it never stops.
+//!
+//! It is a program. What it shows as a library is for its own tests and for fuzzing, and may change at any
+//! time.
+
+#![forbid(unsafe_code)]
+
+mod check;
+mod cli;
+mod client;
+mod deeds;
+mod demo;
+mod doctor;
+mod estate;
+mod graph;
+pub mod journal;
+pub mod journal_writer;
+mod keeper;
+mod legacy;
+mod log;
+mod machine;
+mod modules;
+mod osc_server;
+mod patcher;
+mod picture;
+pub mod playback;
+mod refusals;
+pub mod render;
+mod run;
+mod service;
+pub mod shelf;
+mod snapshot;
+mod supervise;
+mod supervisor;
+mod timetags;
+mod worker;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::Parser;
+use cli::{Action, Cli};
+
+#[global_allocator]
+static ALLOCATOR: chronus_os::alloc_guard::GuardedAllocator =
+    chronus_os::alloc_guard::GuardedAllocator;
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let _log = (!matches!(cli.command, Action::Worker(_))).then(log::start);
+    let result: Result<ExitCode, Box<dyn Error>> = match cli.command {
+        Action::Run(args) => keeper::run(&args),
+        Action::Supervisor(args) => supervise::run(&args),
+        Action::Demo(args) => demo::run(&args),
+        Action::Render(args) => run::render(&args),
+        Action::Check(args) => Ok(check::run(&args)),
+        Action::Graph(args) => graph::run(&args),
+        Action::Modules(args) => modules::run(&args),
+        Action::Status(args) => client::status(&args),
+        Action::Events(args) => client::events(&args),
+        Action::Send(args) => client::send(&args),
+        Action::Kill(args) => client::kill(&args),
+        Action::Doctor => Ok(doctor::run()),
+        Action::Worker(args) => worker::run(&args).map(|()| ExitCode::SUCCESS).map_err(Box::from),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("chronus: {error}");
+        ExitCode::FAILURE
+    })
+}
