@@ -4,6 +4,7 @@
 use core::ops::{Deref, DerefMut, Range};
 use std::sync::Arc;
 
+use crate::signal::Signal;
 use crate::tables::Table;
 use crate::transport::Transport;
 
@@ -463,6 +464,8 @@ impl PartialEq for TextSpec {
 pub struct PortSpec {
     /// Its name in patch files, unique among the inputs or outputs of the module.
     pub name: &'static str,
+    /// What its signal means.
+    pub signal: Signal,
     /// What signal goes there.
     pub doc: &'static str,
     /// What an input reads where no cable ends: 0 or 1.
@@ -470,9 +473,29 @@ pub struct PortSpec {
 }
 
 impl PortSpec {
-    /// A port that rests at 0.
-    pub const fn new(name: &'static str, doc: &'static str) -> Self {
-        Self { name, doc, rest: 0.0 }
+    /// A port for sound. This and the next four rest at 0.
+    pub const fn audio(name: &'static str, doc: &'static str) -> Self {
+        Self { name, signal: Signal::Audio, doc, rest: 0.0 }
+    }
+
+    /// A port for what moves something else.
+    pub const fn control(name: &'static str, doc: &'static str) -> Self {
+        Self { signal: Signal::Control, ..Self::audio(name, doc) }
+    }
+
+    /// A port for a pitch.
+    pub const fn pitch(name: &'static str, doc: &'static str) -> Self {
+        Self { signal: Signal::Pitch, ..Self::audio(name, doc) }
+    }
+
+    /// A port for a gate.
+    pub const fn gate(name: &'static str, doc: &'static str) -> Self {
+        Self { signal: Signal::Gate, ..Self::audio(name, doc) }
+    }
+
+    /// A port for a trigger.
+    pub const fn trigger(name: &'static str, doc: &'static str) -> Self {
+        Self { signal: Signal::Trigger, ..Self::audio(name, doc) }
     }
 
     /// An input that reads 1 where no cable ends.

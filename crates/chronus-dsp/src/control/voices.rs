@@ -10,9 +10,9 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     summary: "Gives each note a channel; with none left, the note that has sounded longest makes way.",
     inputs: &[],
     outputs: &[
-        PortSpec::new("pitch", "octaves above middle C; drives a frequency of 261.63 Hz"),
-        PortSpec::new("gate", "1 while the note is held, 0 after"),
-        PortSpec::new("velocity", "how hard the note was played, from 0 to 1"),
+        PortSpec::pitch("pitch", "octaves above middle C; drives a frequency of 261.63 Hz"),
+        PortSpec::gate("gate", "1 while the note is held, 0 after"),
+        PortSpec::control("velocity", "how hard the note was played, from 0 to 1"),
     ],
     params: &[ParamSpec {
         name: "glide",

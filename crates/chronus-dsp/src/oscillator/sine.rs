@@ -15,7 +15,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "sine",
     summary: "A pure tone, and the building block of FM.",
     inputs: &[super::FM],
-    outputs: &[PortSpec::new("out", "the tone, from -gain to gain")],
+    outputs: &[PortSpec::audio("out", "the tone, from -gain to gain")],
     params: &[
         ParamSpec {
             name: "freq",
