@@ -6,7 +6,17 @@ use thiserror::Error;
 /// Names a module for as long as it exists, whatever else is edited. No two modules of a performance have
 /// the same, so a command that is under way never reaches another module than it was meant for.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
 )]
 pub struct Handle(pub u32);
 
@@ -53,6 +63,17 @@ pub enum Command {
     Edit {
         /// Edits of a performance are counted from 1.
         number: u32,
+    },
+    /// Puts a module aside that did harm; what it would have got is heard in its place where its kind says
+    /// so.
+    Bypass {
+        /// Which module.
+        module: Handle,
+    },
+    /// Has a module that was put aside play again, as new.
+    Enable {
+        /// Which module.
+        module: Handle,
     },
     /// Fades the output out (`true`) or in again; the modules play on.
     Mute(bool),
@@ -125,6 +146,8 @@ const NOTE: u64 = 5;
 const TEXT: u64 = 6;
 const TRANSPORT: u64 = 7;
 const EDIT: u64 = 8;
+const BYPASS: u64 = 9;
+const ENABLE: u64 = 10;
 
 /// Tempos that a transport takes, in beats per minute.
 pub const TEMPOS_BPM: core::ops::RangeInclusive<f64> = 1.0..=1000.0;
@@ -137,7 +160,7 @@ pub const BEAT_MAX: f64 = 1e9;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum DecodeError {
     /// The first word names no kind.
-    #[error("{0} is not a kind of command; 1 to 8 are")]
+    #[error("{0} is not a kind of command; 1 to 10 are")]
     UnknownKind(u64),
     /// A value is NaN or infinite.
     #[error("a value must be finite")]
@@ -183,6 +206,8 @@ impl Command {
                 [TRANSPORT, kind, value, 0, 0]
             }
             Self::Edit { number } => [EDIT, u64::from(number), 0, 0, 0],
+            Self::Bypass { module } => [BYPASS, u64::from(module.0), 0, 0, 0],
+            Self::Enable { module } => [ENABLE, u64::from(module.0), 0, 0, 0],
             Self::Mute(muted) => [MUTE, u64::from(muted), 0, 0, 0],
             Self::Restart => [RESTART, 0, 0, 0, 0],
         }
@@ -213,6 +238,8 @@ impl Command {
                 }
                 TRANSPORT => (Self::Transport(words.transport()?), 3),
                 EDIT => (Self::Edit { number: words.small(1)? }, 2),
+                BYPASS => (Self::Bypass { module: Handle(words.small(1)?) }, 2),
+                ENABLE => (Self::Enable { module: Handle(words.small(1)?) }, 2),
                 MUTE => (Self::Mute(words.flag(1)?), 2),
                 RESTART => (Self::Restart, 1),
                 kind => return Err(DecodeError::UnknownKind(kind)),

@@ -31,6 +31,8 @@ struct ModuleControls {
     /// The parameters and texts as they are now.
     now: Settings,
     gate: bool,
+    /// Whether the module is put aside.
+    bypassed: bool,
     /// The notes that are held, in the order in which they began; at most [`NOTES_MAX`].
     notes: ArrayVec<Note, NOTES_MAX>,
 }
@@ -92,6 +94,8 @@ pub enum Effect<'a> {
         /// The text.
         value: &'a str,
     },
+    /// The module at this position was put aside, or plays again.
+    Bypass(usize, bool),
     /// The output is to fade out or in.
     Mute(bool),
     /// The sound is to start afresh.
@@ -150,6 +154,16 @@ impl Controls {
                 self.timeline.change(change, frame, rate_hz);
                 Some(Effect::Nothing)
             }
+            Command::Bypass { module } => {
+                let module = self.position(module)?;
+                self.modules[module].bypassed = true;
+                Some(Effect::Bypass(module, true))
+            }
+            Command::Enable { module } => {
+                let module = self.position(module)?;
+                let was = std::mem::replace(&mut self.modules[module].bypassed, false);
+                was.then_some(Effect::Bypass(module, false))
+            }
             Command::Mute(muted) => {
                 self.muted = muted;
                 Some(Effect::Mute(muted))
@@ -190,6 +204,17 @@ impl Controls {
     /// Whether the gate of a module is open; `false` for a module without one.
     pub fn gate(&self, module: Handle) -> bool {
         self.position(module).is_some_and(|at| self.modules[at].gate)
+    }
+
+    /// Whether a module is put aside.
+    pub fn is_bypassed(&self, module: Handle) -> bool {
+        self.position(module).is_some_and(|at| self.modules[at].bypassed)
+    }
+
+    /// All modules that are put aside.
+    pub fn bypassed(&self) -> impl Iterator<Item = Handle> + '_ {
+        let all = self.by_handle.iter();
+        all.filter(|(_, at)| self.modules[*at].bypassed).map(|(handle, _)| *handle)
     }
 
     /// The notes that are held by a module, in the order in which they began.
@@ -251,7 +276,11 @@ impl Controls {
 
     /// Has the module at a position play what these controls say; a new one from its beginning.
     pub(crate) fn bring(&self, at: usize, schedule: &mut Schedule, is_new: bool) {
-        let (controls, Some(module)) = (&self.modules[at], schedule.module(at)) else { return };
+        let controls = &self.modules[at];
+        if is_new && controls.bypassed {
+            schedule.bypass(at, true, 0, 0);
+        }
+        let Some(module) = schedule.module(at) else { return };
         for (param, value) in controls.now.params.iter().enumerate() {
             module.set_param(param, *value);
         }
@@ -284,6 +313,7 @@ impl Controls {
             written: module.written.clone(),
             now: module.now.clone(),
             gate: module.gate,
+            bypassed: module.bypassed,
             notes: module.notes.iter().map(|n| (n.key, n.velocity, n.id)).collect(),
         });
         let incoming = &self.incoming;
@@ -324,6 +354,7 @@ impl Controls {
             module.written.copy(&data.written);
             module.now.copy(&data.now);
             module.gate = data.gate;
+            module.bypassed = data.bypassed;
             for (key, velocity, id) in data.notes {
                 if !(0.0..=127.0).contains(&key) || !(0.0..=1.0).contains(&velocity) {
                     return Err(ControlsError::Value(at));
@@ -353,6 +384,7 @@ struct ModuleData {
     written: Settings,
     now: Settings,
     gate: bool,
+    bypassed: bool,
     notes: Vec<(f32, f32, u32)>,
 }
 
@@ -372,6 +404,7 @@ impl ModuleControls {
             written: settings(),
             now: settings(),
             gate: false,
+            bypassed: false,
             notes: ArrayVec::new(),
         }
     }
@@ -401,6 +434,7 @@ impl ModuleControls {
             }
         }
         self.gate = old.gate;
+        self.bypassed = old.bypassed;
         self.notes.clone_from(&old.notes);
     }
 }

@@ -1,10 +1,12 @@
 //! The instrument: commands applied to the frame, blocks rendered.
 
 use core::ops::RangeInclusive;
+use core::sync::atomic::AtomicU32;
 
 use arrayvec::ArrayVec;
 use thiserror::Error;
 
+use crate::bypass::{Finding, examine};
 use crate::command::{Command, Handle};
 use crate::controls::{Controls, Effect};
 use crate::edit::{Preparation, fade_frames};
@@ -114,6 +116,13 @@ impl Engine {
     pub fn apply(&mut self, offset_in_block: usize, command: &Command) {
         self.render_to(offset_in_block.min(BLOCK_FRAMES));
         let frame = self.frame();
+        if let Command::Bypass { module } = command
+            && self.controls.position(*module).is_none()
+            && let Some(at) = self.schedule.position(*module)
+        {
+            // A module that an edit has taken away fades out for a while.
+            self.bypass(at, true);
+        }
         let Self { schedule, controls, .. } = self;
         match controls.apply(command, frame, self.rate_hz) {
             Some(Effect::Param { module, param, value }) => {
@@ -128,6 +137,7 @@ impl Engine {
             Some(Effect::Text { module, text, value }) => {
                 schedule.module(module).into_iter().for_each(|it| it.set_text(text, value));
             }
+            Some(Effect::Bypass(module, on)) => self.bypass(module, on),
             Some(Effect::Mute(muted)) => self.master.mute(muted),
             Some(Effect::Restart) => {
                 self.settle();
@@ -136,6 +146,24 @@ impl Engine {
                 self.output.reset();
             }
             Some(Effect::Nothing) | None => (),
+        }
+    }
+
+    /// Has the engine tell, before it runs a module, which it is: its handle plus one, and 0 afterwards.
+    pub fn leave_crumbs(&mut self, at: &'static AtomicU32) {
+        self.schedule.crumb = at;
+    }
+
+    /// What was found in the block that was rendered last: the first module that yielded what nobody should
+    /// hear. The block must not be played, nor the engine go on from here.
+    pub fn unsound(&self) -> Option<Finding> {
+        self.schedule.unsound
+    }
+
+    fn bypass(&mut self, at: usize, on: bool) {
+        self.schedule.bypass(at, on, fade_frames(self.rate_hz), self.frames_done);
+        if !on {
+            self.controls.bring(at, &mut self.schedule, true);
         }
     }
 
@@ -249,6 +277,9 @@ impl Engine {
 
     /// Renders frames in none of which a change of patches begins or ends.
     fn render_piece(&mut self, end: usize, fade_frames: usize) {
+        if self.frames_done == 0 {
+            self.schedule.unsound = None;
+        }
         let frames = self.frames_done..end;
         self.shares[frames.clone()].fill(1.0);
         if let Some(change) = &mut self.change {
@@ -259,6 +290,11 @@ impl Engine {
         }
         let transport = self.controls.timeline().at(self.frame(), self.rate_hz);
         self.schedule.process(frames.clone(), transport, &self.shares);
+        let (left, right) = self.schedule.heard();
+        let are_sound = [left, right].iter().all(|side| examine(&side[frames.clone()]).is_none());
+        if !are_sound && self.schedule.unsound.is_none() {
+            self.schedule.unsound = self.schedule.examine(&frames);
+        }
         let (left, right) = self.schedule.heard();
         for frame in frames.clone() {
             self.heard[frame] = [left[frame], right[frame]];

@@ -4,6 +4,7 @@
 //! [`Command`]s applied to it, each at a frame. It knows no clock, no file and no other process;
 //! it doesn't allocate after construction. Its state needs no serialiser: a copy is a fork.
 
+mod bypass;
 pub mod command;
 pub mod controls;
 pub mod directory;
@@ -23,6 +24,7 @@ pub use chronus_dsp::{
     TextSpec,
 };
 pub use chronus_dsp::{names, tables};
+pub use bypass::{Finding, LEVEL_MAX, Unsound};
 pub use command::{Command, DecodeError, Handle, ParamIndex, TextPiece, TransportChange};
 pub use controls::{Controls, ControlsError, Effect};
 pub use directory::{Directory, LookupError, ModuleEntry};

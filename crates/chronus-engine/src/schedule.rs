@@ -1,6 +1,7 @@
 //! The modules of a patch as cells, rendered in the order of their wiring, with the buffers between them.
 
 use core::ops::Range;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use arrayvec::ArrayVec;
 use chronus_dsp::{
@@ -9,6 +10,7 @@ use chronus_dsp::{
 };
 use pulp::Arch;
 
+use crate::bypass::{Bypass, Finding, examine};
 use crate::command::Handle;
 use crate::patch::{DRIVES_MAX, Patch, PatchModule, Recordings};
 use crate::wiring::{Feed, Feeds, Gain, Source, Tap, Wiring};
@@ -19,13 +21,22 @@ pub(crate) struct Schedule {
     pub wiring: Wiring,
     /// Whether the buses are listened to.
     pub with_buses: bool,
+    /// The first module that yielded what nobody should hear, and what.
+    pub unsound: Option<Finding>,
+    /// Told which module is run, plus one, before it is.
+    pub crumb: &'static AtomicU32,
     mixer: Mixer,
 }
+
+/// Where the crumbs of an engine go that nobody watches.
+static UNWATCHED: AtomicU32 = AtomicU32::new(0);
 
 /// A module and what it has rendered. One that was moved elsewhere is empty.
 #[derive(Default)]
 pub(crate) struct Cell {
     instance: Option<Instance>,
+    handle: Handle,
+    bypass: Bypass,
     outputs: Vec<Buffer>,
     /// Where each output is silent.
     silent: Vec<FrameSet>,
@@ -39,12 +50,46 @@ impl Schedule {
     pub fn new(patch: &Patch, rate_hz: u32, recordings: &dyn Recordings) -> Self {
         let cell = |module| Cell::new(module, rate_hz, recordings);
         let cells = patch.modules().iter().map(cell).collect();
-        Self { cells, wiring: Wiring::of(patch), with_buses: false, mixer: Mixer::new() }
+        Self {
+            cells,
+            wiring: Wiring::of(patch),
+            with_buses: false,
+            unsound: None,
+            crumb: &UNWATCHED,
+            mixer: Mixer::new(),
+        }
     }
 
-    /// The module at a position of the patch.
+    /// The module at a position of the patch, unless it is put aside.
     pub fn module(&mut self, position: usize) -> Option<&mut Instance> {
-        self.cells.get_mut(position)?.instance.as_mut()
+        let cell = self.cells.get_mut(position)?;
+        cell.instance.as_mut().filter(|_| !cell.bypass.is_on())
+    }
+
+    /// The position of a module that is here, be it to stay or to go.
+    pub fn position(&self, module: Handle) -> Option<usize> {
+        self.cells.iter().position(|cell| !cell.is_empty() && cell.handle == module)
+    }
+
+    /// Puts the module at a position aside or takes it back, in so many frames, the block being rendered up to
+    /// `done`.
+    pub fn bypass(&mut self, position: usize, on: bool, frames: usize, done: usize) {
+        if let Some(cell) = self.cells.get_mut(position) {
+            cell.bypass.turn(on, frames, &cell.outputs, done);
+        }
+    }
+
+    /// The first module, in the order in which they are rendered, of whose frames of this block some should
+    /// not be heard.
+    pub fn examine(&self, frames: &Range<usize>) -> Option<Finding> {
+        self.wiring.order.iter().find_map(|&index| {
+            let cell = &self.cells[index];
+            let all = cell.outputs.iter().find_map(|output| {
+                let channels = output.len() / BLOCK_FRAMES;
+                examine(&output[frames.start * channels..frames.end * channels])
+            });
+            all.map(|unsound| (cell.handle, unsound))
+        })
     }
 
     /// Makes every module as new, with its parameters where they were last set, and silences what
@@ -64,8 +109,12 @@ impl Schedule {
             let Some((cell, after)) = rest.split_first_mut() else { continue };
             let around = Around { before, after, mixer: &mut self.mixer };
             let span = Span { frames: frames.clone(), transport, shares };
+            self.crumb.store(cell.handle.0 + 1, Ordering::Relaxed);
             cell.process(&mut feeds[index], around, &span, is_ignored);
+            let unsound = if is_ignored { None } else { cell.examine_end(&frames) };
+            self.unsound = self.unsound.or(unsound);
         }
+        self.crumb.store(0, Ordering::Relaxed);
         let cells = &self.cells;
         let [left, right] = heard;
         left.listen(cells, &mut self.mixer, frames.clone(), shares);
@@ -104,6 +153,8 @@ impl Cell {
         let outputs = module.spec().outputs;
         Self {
             instance: Some(instance),
+            handle: module.handle(),
+            bypass: Bypass::for_channels(outputs.len() * module.channels()),
             outputs: outputs.iter().map(|_| silent_buffer(module.channels())).collect(),
             silent: vec![FrameSet::MAX; outputs.len()],
         }
@@ -116,7 +167,9 @@ impl Cell {
 
     fn told(&self) -> [f32; 2] {
         let mut told = [0.0; 2];
-        let Some(instance) = &self.instance else { return told };
+        let Some(instance) = self.instance.as_ref().filter(|_| !self.bypass.is_on()) else {
+            return told;
+        };
         for (value, output) in told.iter_mut().zip(instance.spec().told) {
             let buffer = &self.outputs[*output];
             let last = &buffer[buffer.len() - instance.channels()..];
@@ -126,8 +179,19 @@ impl Cell {
         told
     }
 
+    /// Whether what was rendered last can be heard. One frame tells of all that lasts, and costs little; the
+    /// sum of all is examined whole.
+    fn examine_end(&self, frames: &Range<usize>) -> Option<Finding> {
+        let unsound = self.outputs.iter().find_map(|output| {
+            let channels = output.len() / BLOCK_FRAMES;
+            examine(&output[(frames.end - 1) * channels..][..channels])
+        });
+        unsound.map(|unsound| (self.handle, unsound))
+    }
+
     fn reset(&mut self) {
-        if let Some(instance) = &mut self.instance {
+        self.bypass.settle();
+        if let Some(instance) = self.instance.as_mut().filter(|_| !self.bypass.is_on()) {
             instance.reset();
         }
         for output in &mut self.outputs {
@@ -189,6 +253,13 @@ impl Cell {
                 drives.push(Drive { param: *param, depth: *depth, signal });
             }
         }
+        if self.bypass.is_on() {
+            let input = |index: usize| signal(&feeds.inputs[index]);
+            let (outputs, silent) = (&mut self.outputs, &mut self.silent);
+            Bypass::route(instance.spec(), input, outputs, silent, &span.frames);
+            self.bypass.fade(outputs, silent, &span.frames);
+            return;
+        }
         let turn = Turn {
             inputs: &inputs,
             silent_inputs,
@@ -203,6 +274,7 @@ impl Cell {
             instance.skip(turn);
         } else {
             instance.render(turn);
+            self.bypass.fade(&mut self.outputs, &mut self.silent, &span.frames);
         }
     }
 
@@ -230,6 +302,9 @@ fn is_ignored(cells: &[Cell], feeds: &[Feeds], index: usize, set: FrameSet) -> b
     let Some(readers) = &feeds[index].readers else { return false };
     readers.iter().all(|&(reader, input)| {
         let Some(instance) = &cells[reader].instance else { return true };
+        if cells[reader].bypass.is_on() {
+            return false;
+        }
         let mut silent = 0;
         for (input, feed) in feeds[reader].inputs.iter().enumerate() {
             let is_silent = match feed {

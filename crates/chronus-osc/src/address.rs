@@ -20,6 +20,8 @@ pub struct Address {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Param,
+    Enable,
+    Events,
     Gate,
     NoteOn,
     NoteOff,
@@ -56,6 +58,14 @@ pub(crate) enum Kind {
 
 /// Every address there is.
 pub const ADDRESSES: &[Address] = &[
+    address(
+        "/mod/<module>/enable",
+        "",
+        "",
+        Kind::Enable,
+        "Has a module that was bypassed, because it crashed or yielded what nobody should hear, play again, as \
+         new. If it does harm again, the next try is permitted after a second, then after two, then four.",
+    ),
     address(
         "/mod/<module>/<param>",
         "NUMBER, or the name of a choice",
@@ -245,6 +255,14 @@ pub const ADDRESSES: &[Address] = &[
         "Tells how the recording is, or the last one was: names and values in turn.",
     ),
     address(
+        "/events",
+        "optionally on (the default) or off",
+        "/done",
+        Kind::Events,
+        "From now on the sender is told of events as they happen, or not any more. The section Events lists \
+         them.",
+    ),
+    address(
         "/chaos/kill",
         "primary, standby or SLOT; then optionally SIGNAL (KILL)",
         "",
@@ -361,6 +379,18 @@ Who began a recording that fails later (a full disk, a deleted file) is told by
 a time. A file that exists is never written over. A bundle with a timetag begins or ends a recording
 at that frame. A file longer than 4 GiB is RF64, which players of long files read. The end of the
 engine completes the recording.
+
+## Events
+
+Who has sent `/events` is told, at the port that it sent from:
+
+* `/event/bypass MODULE REASON`: the module crashed, came to no end, or yielded NaN, infinity or a level beyond
+  all measure; it is bypassed from that block on, and the rest plays on. `/mod/<module>/enable` has it try again.
+* `/event/enable MODULE`: it tries again.
+* `/event/withheld NUMBER REASON`: a command did harm and was withheld.
+* `/event/withdrawn NUMBER REASON`: an edit did harm while it was prepared; the patch before it plays on.
+
+At most 32 are told; who asked first makes way.
 
 ## Answers
 

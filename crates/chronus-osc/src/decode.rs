@@ -129,6 +129,16 @@ impl Decoded {
                 requests.extend(notes.into_iter().map(command));
             }
             Kind::Text => requests.push(text(parts, args, directory)?),
+            Kind::Enable => {
+                edits::none(args, ())?;
+                for entry in matching(parts[0], directory)? {
+                    requests.push(Request::Command(Command::Enable { module: entry.handle }));
+                }
+            }
+            Kind::Events => {
+                let on = if args.is_empty() { true } else { gate(single(args, "on or off")?)? };
+                requests.push(Request::Events(on));
+            }
             Kind::Play => requests.push(transport(TransportChange::Play(true))),
             Kind::Halt => requests.push(transport(TransportChange::Play(false))),
             Kind::Tempo => requests.push(transport(edits::tempo(args)?)),
@@ -155,9 +165,9 @@ impl Decoded {
             Kind::Ping => requests.push(Request::Ping(args.clone())),
             Kind::Version => requests.push(Request::Version),
             Kind::RecordStart => requests.push(Request::Record(record::start(args)?)),
-            Kind::RecordStop => requests.push(Request::Record(record::none(args, Record::Stop)?)),
+            Kind::RecordStop => requests.push(Request::Record(edits::none(args, Record::Stop)?)),
             Kind::RecordStatus => {
-                requests.push(Request::Record(record::none(args, Record::Status)?));
+                requests.push(Request::Record(edits::none(args, Record::Status)?));
             }
         }
         Ok(())

@@ -159,8 +159,8 @@ pub(crate) fn save(args: Args<'_>) -> Result<PatchRequest, String> {
     }
 }
 
-pub(crate) fn none(args: Args<'_>, request: PatchRequest) -> Result<PatchRequest, String> {
-    if args.is_empty() { Ok(request) } else { Err("give no arguments".into()) }
+pub(crate) fn none<T>(args: Args<'_>, request: T) -> Result<T, String> {
+    if args.is_empty() { Ok(request) } else { Err("this takes no arguments; send it alone".into()) }
 }
 
 pub(crate) fn tempo(args: Args<'_>) -> Result<TransportChange, String> {

@@ -16,7 +16,7 @@ pub use arguments::{encode_arguments, message};
 pub use decode::{Decoded, Failure, Timed, decode};
 pub use edits::PatchRequest;
 pub use reply::{
-    MOST_DATAGRAM_BYTES, Reply, Value, done, fail, meter_reply, parse_reply, pong, record_reply,
+    MOST_DATAGRAM_BYTES, Reply, Value, done, event, fail, meter_reply, parse_reply, pong, record_reply,
     status_reply, version_reply,
 };
 
@@ -50,6 +50,8 @@ pub enum Request {
     Patch(PatchRequest),
     /// The state of the engine.
     Status,
+    /// To be told of events from now on, or not any more.
+    Events(bool),
     /// A fault, on purpose.
     Chaos(Chaos),
     /// A sign of life; the arguments come back.

@@ -15,11 +15,6 @@ pub(crate) fn start(args: &[OscType]) -> Result<Record, String> {
     Ok(Record::Start { file: file.filter(|file| !file.is_empty()), format })
 }
 
-/// Takes no arguments.
-pub(crate) fn none(args: &[OscType], record: Record) -> Result<Record, String> {
-    if args.is_empty() { Ok(record) } else { Err("this takes no arguments; send it alone".into()) }
-}
-
 /// A text; or a whole number, for who types `take` number 7 or a format of 24 bits.
 fn word(arg: &OscType) -> Result<String, String> {
     match arg {

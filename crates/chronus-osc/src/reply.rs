@@ -31,19 +31,28 @@ pub fn record_reply(fields: &[(String, Value)]) -> Vec<u8> {
     packet("/record.reply", arguments(fields))
 }
 
+/// `/event/NAME`, and what there is to say about it.
+pub fn event(name: &str, values: &[Value]) -> Vec<u8> {
+    packet(&format!("/event/{name}"), values.iter().map(argument).collect())
+}
+
 fn arguments(fields: &[(String, Value)]) -> Vec<OscType> {
     let mut args = Vec::with_capacity(fields.len() * 2 + 2);
     for (name, value) in fields {
         args.push(OscType::String(name.clone()));
-        args.push(match value {
-            Value::Count(count) => {
-                i32::try_from(*count).map_or(OscType::Long(*count as i64), OscType::Int)
-            }
-            Value::Figure(figure) => OscType::Float(*figure as f32),
-            Value::Text(text) => OscType::String(text.clone()),
-        });
+        args.push(argument(value));
     }
     args
+}
+
+fn argument(value: &Value) -> OscType {
+    match value {
+        Value::Count(count) => {
+            i32::try_from(*count).map_or(OscType::Long(*count as i64), OscType::Int)
+        }
+        Value::Figure(figure) => OscType::Float(*figure as f32),
+        Value::Text(text) => OscType::String(text.clone()),
+    }
 }
 
 /// `/meter.reply ID`, then names and values in turn.

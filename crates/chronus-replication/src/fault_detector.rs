@@ -37,7 +37,10 @@ pub enum Suspicion {
     /// It owes nothing, or not for long.
     None,
     /// It owes a block and has lost its place; it may catch up.
-    Overdue,
+    Overdue {
+        /// It was not stopped or starved: it used CPU time all the while.
+        is_busy: bool,
+    },
     /// It used CPU time and finished nothing: it loops.
     RanAway,
     /// It owes a block for too long: stopped, starved or stuck.
@@ -103,16 +106,31 @@ impl FaultDetector {
             }),
         };
         let owed_ns = self.patience_ns - owing.since_ns;
-        if owed_ns < self.limits.overdue_ns {
+        if owed_ns < self.limits.overdue_ns / 2 {
             return Suspicion::None;
         }
-        if let Some(cpu_ns) = cpu_ns() {
-            let first = *owing.cpu_at_first_look_ns.get_or_insert(cpu_ns);
-            if cpu_ns.saturating_sub(first) >= self.limits.runaway_cpu_ns {
-                return Suspicion::RanAway;
-            }
+        let used_ns = cpu_ns().map_or(0, |cpu_ns| {
+            cpu_ns.saturating_sub(*owing.cpu_at_first_look_ns.get_or_insert(cpu_ns))
+        });
+        match owed_ns {
+            _ if used_ns >= self.limits.runaway_cpu_ns => Suspicion::RanAway,
+            _ if owed_ns < self.limits.overdue_ns => Suspicion::None,
+            _ if owed_ns >= self.limits.hard_ns => Suspicion::Hopeless,
+            _ => Suspicion::Overdue { is_busy: self.is_much(used_ns) },
         }
-        if owed_ns >= self.limits.hard_ns { Suspicion::Hopeless } else { Suspicion::Overdue }
+    }
+
+    /// Whether a worker that owes, or owed before it lost its place, this block used CPU time all the while.
+    pub fn is_busy(&self, slot: Slot, block: BlockIndex, cpu_ns: Option<u64>) -> bool {
+        let owing = self.watches[slot].filter(|owing| owing.block == block);
+        let first_ns = owing.and_then(|owing| owing.cpu_at_first_look_ns);
+        let used_ns = cpu_ns.zip(first_ns).map_or(0, |(now, first)| now.saturating_sub(first));
+        self.is_much(used_ns)
+    }
+
+    /// Half of what makes a worker overdue: it was watched for at least the other half.
+    fn is_much(&self, used_ns: u64) -> bool {
+        used_ns >= self.limits.overdue_ns / 2
     }
 
     /// Forgets what a slot owed: another worker is in it now.
@@ -141,7 +159,7 @@ mod tests {
         detector.look(0);
         assert_eq!(detector.judge(0, 3, 4, || Some(7)), Suspicion::None);
         let now = looks(&mut detector, 0, 2);
-        assert_eq!(detector.judge(0, 3, 4, || Some(7)), Suspicion::Overdue);
+        assert_eq!(detector.judge(0, 3, 4, || Some(7)), Suspicion::Overdue { is_busy: false });
         looks(&mut detector, now, 18);
         assert_eq!(detector.judge(0, 3, 4, || Some(7)), Suspicion::Hopeless);
         assert_eq!(detector.judge(0, 4, 4, || Some(7)), Suspicion::None, "it caught up");
@@ -152,8 +170,12 @@ mod tests {
         let mut detector = FaultDetector::new(LIMITS);
         detector.look(0);
         detector.judge(0, 3, 4, || None);
-        let now = looks(&mut detector, 0, 2);
-        assert_eq!(detector.judge(0, 3, 4, || Some(1000)), Suspicion::Overdue);
+        let now = looks(&mut detector, 0, 1);
+        assert_eq!(detector.judge(0, 3, 4, || Some(1000)), Suspicion::None, "it is only watched");
+        let now = looks(&mut detector, now, 1);
+        let busy = Suspicion::Overdue { is_busy: true };
+        assert_eq!(detector.judge(0, 3, 4, || Some(1005)), busy);
+        assert!(detector.is_busy(0, 3, Some(1005)) && !detector.is_busy(0, 4, Some(1005)));
         looks(&mut detector, now, 2);
         assert_eq!(detector.judge(0, 3, 4, || Some(1050)), Suspicion::RanAway);
     }

@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod amendment;
+pub mod blame;
 pub mod command_sequencer;
 pub mod device_clock;
 pub mod divergence;
@@ -15,8 +17,6 @@ pub mod machine;
 pub mod restart;
 pub mod selector;
 pub mod supervision;
-#[cfg(test)]
-mod supervision_tests;
 
 /// Frames in a block, the unit of rendering, ordering and selection.
 pub const BLOCK_FRAMES: usize = 64;
@@ -26,12 +26,16 @@ pub const CHANNELS: usize = 2;
 pub const BLOCK_SAMPLES: usize = BLOCK_FRAMES * CHANNELS;
 /// Replica slots that exist; how many are in use is a setting.
 pub const SLOTS: usize = 4;
+/// Places for checkpoints; the older one goes when a newer one is there.
+pub const CHECKPOINTS: usize = 2;
+/// All places that a process may have: the slots, and after them the places of the checkpoints.
+pub const PLACES: usize = SLOTS + CHECKPOINTS;
 
 /// A block of interleaved stereo samples.
 pub type Block = [f32; BLOCK_SAMPLES];
 /// Number of a block since the start of the performance.
 pub type BlockIndex = u64;
-/// Number of a replica slot, below [`SLOTS`].
+/// Number of a replica slot, below [`SLOTS`], or of another place, below [`PLACES`].
 pub type Slot = usize;
 /// What a command carries through the log; its meaning belongs to the machine.
 pub type Payload = [u64; 5];

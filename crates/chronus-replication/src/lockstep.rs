@@ -5,7 +5,7 @@
 //! work, and no worker has to wake another. A worker forks only between two blocks, and only when nothing
 //! more urgent is due.
 
-use crate::{BlockIndex, Slot};
+use crate::{BlockIndex, SLOTS, Slot};
 
 /// Where a worker stands. Private memory of its process, so a fork inherits it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Position {
     pub next_block: BlockIndex,
     /// How many entries of the log it has taken.
     pub log_position: u64,
+    /// How many amendments it has taken.
+    pub amended: u64,
     /// The number of the last order that it obeyed.
     pub obeyed: u32,
     /// Blocks rendered since an order was first seen waiting.
@@ -37,6 +39,13 @@ pub enum Order {
         /// The order's number, and the child's incarnation.
         number: u32,
     },
+    /// Stop being a checkpoint, and be the worker of a slot.
+    Thaw {
+        /// The slot.
+        into: Slot,
+        /// The order's number, and the worker's incarnation from now on.
+        number: u32,
+    },
     /// Crash, for chaos tests; `how` is told apart by the worker.
     Crash {
         /// Which crash.
@@ -51,7 +60,9 @@ impl Order {
     pub fn number(self) -> u32 {
         match self {
             Self::None => 0,
-            Self::Fork { number, .. } | Self::Crash { number, .. } => number,
+            Self::Fork { number, .. }
+            | Self::Thaw { number, .. }
+            | Self::Crash { number, .. } => number,
         }
     }
 
@@ -60,6 +71,7 @@ impl Order {
         match self {
             Self::None => 0,
             Self::Fork { into, number } => 1 | (into as u64) << 8 | u64::from(number) << 32,
+            Self::Thaw { into, number } => 3 | (into as u64) << 8 | u64::from(number) << 32,
             Self::Crash { how, number } => 2 | u64::from(how) << 8 | u64::from(number) << 32,
         }
     }
@@ -69,6 +81,7 @@ impl Order {
         let number = (word >> 32) as u32;
         match word as u8 {
             1 => Self::Fork { into: usize::from((word >> 8) as u8), number },
+            3 => Self::Thaw { into: usize::from((word >> 8) as u8), number },
             2 => Self::Crash { how: (word >> 8) as u8, number },
             _ => Self::None,
         }
@@ -104,6 +117,9 @@ const MOST_BLOCKS_BEFORE_ORDER: u32 = 8;
 impl Position {
     /// Decides what to do next.
     pub fn next_step(&self, board: &impl Board) -> Step {
+        if self.is_checkpoint() {
+            return self.waiting_order(board).map_or(Step::Wait, Step::Obey);
+        }
         let primary = board.primary();
         let leads = primary == self.slot;
         let sealed = board.sealed();
@@ -118,6 +134,11 @@ impl Position {
         } else {
             Step::Wait
         }
+    }
+
+    /// Whether it stands still until it is thawed.
+    pub fn is_checkpoint(&self) -> bool {
+        self.slot >= SLOTS
     }
 
     /// Notes that the block has been rendered and `log_position` entries taken.
@@ -179,9 +200,22 @@ mod tests {
             incarnation: 7,
             next_block,
             log_position: 0,
+            amended: 0,
             obeyed: 0,
             blocks_since_order: 0,
         }
+    }
+
+    #[test]
+    fn a_checkpoint_stands_still_until_it_is_thawed() {
+        let order = Order::Thaw { into: 2, number: 9 };
+        assert_eq!(Order::decode(order.encode()), order);
+        let mut board = TestBoard { primary: 1, sealed: 50, released: 50, order: Order::None };
+        let frozen = Position { slot: SLOTS, ..position(4) };
+        assert_eq!(frozen.next_step(&board), Step::Wait);
+        board.order = order;
+        assert_eq!(frozen.next_step(&board), Step::Obey(order));
+        assert_eq!(frozen.of_child(2, 9, &board).next_step(&board), Step::Render(4));
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! How often a worker is re-created: at once after an honest death, ever more slowly after deaths of
 //! their own doing that come too quickly. It never gives up, and never loops.
 
+use crate::blame::Cause;
+
 /// How a worker came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Death {
     /// Somebody ended it. That says nothing about the next one.
     Killed,
-    /// It crashed or ended by itself: the next one may do the same.
-    OfItself,
+    /// It crashed or ended by itself, in this way: the next one may do the same.
+    OfItself(Cause),
 }
 
 /// Slows down forks that fail and workers that die young.
@@ -34,7 +36,7 @@ impl BackOff {
     /// Notes the death of a worker that had hardly begun; returns the delay before the next attempt.
     /// Whoever kills one child after another costs at most a thousand forks a second.
     pub fn died_young(&mut self, now_ns: u64, death: Death) -> u64 {
-        if death == Death::OfItself {
+        if matches!(death, Death::OfItself(_)) {
             self.failures += 1;
             return self.delay(now_ns);
         }
@@ -96,6 +98,34 @@ impl Intensity {
     }
 }
 
+/// How soon a culprit may be given another try: after a second, then each time after twice as long.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Probation {
+    offences: u32,
+    last_ns: u64,
+}
+
+const FIRST_WAIT_NS: u64 = 1_000_000_000;
+const LONGEST_WAIT_NS: u64 = 600_000_000_000;
+
+impl Probation {
+    /// It did harm, at `now_ns`. After twice the longest wait without harm, what was before is forgotten.
+    pub fn offend(&mut self, now_ns: u64) {
+        if now_ns.saturating_sub(self.last_ns) > 2 * LONGEST_WAIT_NS {
+            self.offences = 0;
+        }
+        self.offences += 1;
+        self.last_ns = now_ns;
+    }
+
+    /// How long from `now_ns` it must wait for another try.
+    pub fn wait_ns(&self, now_ns: u64) -> u64 {
+        let Some(doublings) = self.offences.checked_sub(1) else { return 0 };
+        let wait_ns = (FIRST_WAIT_NS << doublings.min(20)).min(LONGEST_WAIT_NS);
+        (self.last_ns + wait_ns).saturating_sub(now_ns)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,11 +134,11 @@ mod tests {
     fn young_deaths_are_forgiven_then_delayed_up_to_a_second() {
         let mut back_off = BackOff::default();
         let delays: Vec<u64> =
-            (0..16).map(|_| back_off.died_young(0, Death::OfItself) / 1_000_000).collect();
+            (0..16).map(|_| back_off.died_young(0, Death::OfItself(Cause::Signal(6))) / 1_000_000).collect();
         assert_eq!(delays, [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 1000]);
         assert!(!back_off.permits(999_999_999) && back_off.permits(1_000_000_000));
         back_off.thrived(5);
-        assert_eq!(back_off.died_young(5, Death::OfItself), 0);
+        assert_eq!(back_off.died_young(5, Death::OfItself(Cause::Signal(6))), 0);
     }
 
     #[test]
@@ -127,6 +157,23 @@ mod tests {
         assert_eq!(back_off.fork_failed(7), 2_000_000, "an older worker's success is no news");
         back_off.thrived(8);
         assert_eq!(back_off.fork_failed(9), 1_000_000);
+    }
+
+    #[test]
+    fn a_culprit_waits_twice_as_long_each_time() {
+        const S: u64 = 1_000_000_000;
+        let mut probation = Probation::default();
+        assert_eq!(probation.wait_ns(0), 0);
+        let waits: Vec<u64> = (0..12)
+            .map(|_| {
+                probation.offend(S);
+                probation.wait_ns(S) / S
+            })
+            .collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]);
+        assert_eq!(probation.wait_ns(601 * S), 0);
+        probation.offend(3000 * S);
+        assert_eq!(probation.wait_ns(3000 * S), S, "forgotten");
     }
 
     #[test]

@@ -10,8 +10,14 @@ use crate::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, CHANNELS, SLOTS, Slo
 pub trait Slots {
     /// The slot to look into first.
     fn primary(&self) -> Slot;
-    /// Copies block `block` of `slot` into `out` if it is there and sound.
-    fn read(&self, slot: Slot, block: BlockIndex, out: &mut Block) -> Read;
+    /// How many amendments there are; what is read afterwards is looked for as of then.
+    fn amendments(&self) -> u64;
+    /// Copies block `block` of `slot` into `out` if it is there, sound, and rendered with those of the first
+    /// `amendments` amendments that belong to it.
+    fn read(&self, slot: Slot, block: BlockIndex, amendments: u64, out: &mut Block) -> Read;
+    /// Settles a block as found: to be played, or as one that nobody had. `false` if there is another
+    /// amendment by now: then the block must be looked for again.
+    fn settle(&self, block: BlockIndex, amendments: u64, is_gap: bool) -> bool;
 }
 
 /// What was found in a slot.
@@ -132,8 +138,10 @@ impl Selector {
     /// Whether some slot has everything up to the last block that `frames` frames need.
     fn can_begin(&mut self, frames: usize, slots: &impl Slots) -> bool {
         let last = (frames.max(1).div_ceil(BLOCK_FRAMES) - 1) as BlockIndex;
+        let amendments = slots.amendments();
         let mut has = |block| {
-            (0..SLOTS).any(|slot| slots.read(slot, block, &mut self.current) == Read::Taken)
+            (0..SLOTS)
+                .any(|slot| slots.read(slot, block, amendments, &mut self.current) == Read::Taken)
         };
         has(last) && has(0)
     }
@@ -142,7 +150,14 @@ impl Selector {
         let block = self.next_block;
         self.next_block += 1;
         self.used = 0;
-        let found = self.find(block, slots);
+        let found = loop {
+            let amendments = slots.amendments();
+            let found = self.find(block, amendments, slots);
+            // Each turn but the last is due to another amendment, for each of which a worker had to die.
+            if slots.settle(block, amendments, found.is_none()) {
+                break found;
+            }
+        };
         if let Some(slot) = found {
             if self.in_gap {
                 fade_in(&mut self.current);
@@ -158,7 +173,7 @@ impl Selector {
     }
 
     /// The primary is asked first, then the others in the order of their slots.
-    fn find(&mut self, block: BlockIndex, slots: &impl Slots) -> Option<Slot> {
+    fn find(&mut self, block: BlockIndex, amendments: u64, slots: &impl Slots) -> Option<Slot> {
         let primary = slots.primary().min(SLOTS - 1);
         for turn in 0..SLOTS {
             let slot = match turn {
@@ -166,7 +181,7 @@ impl Selector {
                 turn if turn <= primary => turn - 1,
                 turn => turn,
             };
-            match slots.read(slot, block, &mut self.current) {
+            match slots.read(slot, block, amendments, &mut self.current) {
                 Read::Taken => return Some(slot),
                 Read::Absent => self.counts.misses[slot] += 1,
                 Read::Refused => self.counts.refused[slot] += 1,
@@ -203,6 +218,8 @@ fn fade_in(block: &mut Block) {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     /// Slots that hold ramps, except the blocks that are listed as absent.
@@ -210,6 +227,9 @@ mod tests {
         primary: Slot,
         absent: Vec<(Slot, BlockIndex)>,
         refused: Vec<(Slot, BlockIndex)>,
+        /// The first block with an amendment, which comes between looking for it and settling it.
+        amended: BlockIndex,
+        amendments: Cell<u64>,
     }
 
     impl Slots for TestSlots {
@@ -217,7 +237,21 @@ mod tests {
             self.primary
         }
 
-        fn read(&self, slot: Slot, block: BlockIndex, out: &mut Block) -> Read {
+        fn amendments(&self) -> u64 {
+            self.amendments.get()
+        }
+
+        fn settle(&self, block: BlockIndex, amendments: u64, _: bool) -> bool {
+            if block == self.amended && self.amendments.get() == 0 {
+                self.amendments.set(1);
+            }
+            amendments == self.amendments.get()
+        }
+
+        fn read(&self, slot: Slot, block: BlockIndex, amendments: u64, out: &mut Block) -> Read {
+            if block >= self.amended && amendments == 1 && slot == 0 {
+                return Read::Refused;
+            }
             if slot > 1 || self.absent.contains(&(slot, block)) {
                 return Read::Absent;
             }
@@ -233,7 +267,13 @@ mod tests {
     }
 
     fn whole() -> TestSlots {
-        TestSlots { primary: 0, absent: Vec::new(), refused: Vec::new() }
+        TestSlots {
+            primary: 0,
+            absent: Vec::new(),
+            refused: Vec::new(),
+            amended: BlockIndex::MAX,
+            amendments: Cell::new(0),
+        }
     }
 
     fn play(slots: &TestSlots, pieces: &[usize]) -> (Vec<f32>, Selector) {
@@ -270,9 +310,21 @@ mod tests {
     }
 
     #[test]
+    fn what_was_found_before_an_amendment_is_not_played() {
+        let mut slots = whole();
+        slots.amended = 2;
+        let mut selector = Selector::default();
+        let mut from = Vec::new();
+        let mut out = [0.0; 4 * BLOCK_SAMPLES];
+        selector.fill(&mut out, &slots, |selected| from.push(selected));
+        let expected = [(0, 0), (1, 0), (2, 1), (3, 1)];
+        assert_eq!(from, expected.map(|(block, slot)| Selected::Played(block, slot)));
+    }
+
+    #[test]
     fn every_order_of_asking_covers_every_slot() {
         for primary in 0..2 {
-            let slots = TestSlots { primary, absent: vec![(primary, 0)], refused: Vec::new() };
+            let slots = TestSlots { primary, absent: vec![(primary, 0)], ..whole() };
             let (_, selector) = play(&whole(), &[64]);
             assert_eq!(selector.counts().played, 1);
             let mut selector = Selector::default();

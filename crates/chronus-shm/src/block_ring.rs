@@ -26,7 +26,7 @@ pub struct BlockEntry {
     /// Block number plus one; 0 while nothing or something unfinished is here.
     tag: AtomicU64,
     incarnation: AtomicU64,
-    seal: AtomicU64,
+    version: AtomicU64,
     hash: AtomicU64,
     samples: [AtomicU32; STORED_SAMPLES],
 }
@@ -36,19 +36,19 @@ impl Default for BlockEntry {
         Self {
             tag: AtomicU64::new(0),
             incarnation: AtomicU64::new(0),
-            seal: AtomicU64::new(0),
+            version: AtomicU64::new(0),
             hash: AtomicU64::new(0),
             samples: std::array::from_fn(|_| AtomicU32::new(0)),
         }
     }
 }
 
-/// Publishes a rendered block: its number, the log position up to which it was rendered, and who
-/// rendered it.
+/// Publishes a rendered block: its number, the [`version`](chronus_replication::amendment::version) that was
+/// rendered, and who rendered it.
 pub fn publish(
     ring: &[BlockEntry],
     block: BlockIndex,
-    seal: u64,
+    version: u64,
     incarnation: u32,
     samples: &Block,
 ) {
@@ -57,7 +57,7 @@ pub fn publish(
     // Pairs with the acquiring fence in `read`: who sees a new sample sees the tag withdrawn.
     fence(Ordering::Release);
     entry.incarnation.store(u64::from(incarnation), Ordering::Relaxed);
-    entry.seal.store(seal, Ordering::Relaxed);
+    entry.version.store(version, Ordering::Relaxed);
     entry.hash.store(block_hash(block, samples), Ordering::Relaxed);
     for (place, sample) in entry.samples.iter().zip(samples) {
         place.store(sample.to_bits(), Ordering::Relaxed);
@@ -66,7 +66,7 @@ pub fn publish(
     entry.tag.store(block + 1, Ordering::Release);
 }
 
-/// Copies block `block` into `out` if it is there, was rendered for the seal `seal` by a worker whose
+/// Copies block `block` into `out` if it is there, is of version `version`, was rendered by a worker whose
 /// incarnation is among the `trusted` ones, is whole and finite.
 ///
 /// More than one incarnation may be trusted: what a worker had finished before it died is still there to
@@ -74,7 +74,7 @@ pub fn publish(
 pub fn read(
     ring: &[BlockEntry],
     block: BlockIndex,
-    seal: u64,
+    version: u64,
     trusted: RangeInclusive<u32>,
     out: &mut Block,
 ) -> Read {
@@ -83,7 +83,7 @@ pub fn read(
         return Read::Absent;
     }
     let by = entry.incarnation.load(Ordering::Relaxed);
-    let at = entry.seal.load(Ordering::Relaxed);
+    let at = entry.version.load(Ordering::Relaxed);
     let hash = entry.hash.load(Ordering::Relaxed);
     for (sample, place) in out.iter_mut().zip(&entry.samples) {
         *sample = f32::from_bits(place.load(Ordering::Relaxed));
@@ -93,7 +93,7 @@ pub fn read(
         return Read::Absent;
     }
     let sound = u32::try_from(by).is_ok_and(|by| trusted.contains(&by))
-        && at == seal
+        && at == version
         && hash == block_hash(block, out)
         && out.iter().all(|sample| sample.is_finite());
     if sound { Read::Taken } else { Read::Refused }
@@ -120,14 +120,14 @@ mod tests {
     }
 
     #[test]
-    fn only_the_right_block_by_the_right_worker_for_the_right_seal_is_taken() {
+    fn only_the_right_version_of_the_right_block_by_the_right_worker_is_taken() {
         let (ring, mut out) = (ring(), [0.0; BLOCK_SAMPLES]);
         publish(&ring, 9, 5, 2, &[0.5; BLOCK_SAMPLES]);
         assert_eq!(read(&ring, 9, 5, 2..=3, &mut out), Read::Taken);
         assert_eq!(out, [0.5; BLOCK_SAMPLES]);
         assert_eq!(read(&ring, 5, 5, 2..=2, &mut out), Read::Absent, "same place, other block");
         assert_eq!(read(&ring, 9, 5, 3..=4, &mut out), Read::Refused, "an old incarnation");
-        assert_eq!(read(&ring, 9, 6, 2..=2, &mut out), Read::Refused, "another seal");
+        assert_eq!(read(&ring, 9, 6, 2..=2, &mut out), Read::Refused, "another version");
         assert_eq!(hash_of(&ring, 9, 2), Some(block_hash(9, &[0.5; BLOCK_SAMPLES])));
         assert_eq!(hash_of(&ring, 9, 1), None);
     }

@@ -18,6 +18,18 @@ pub const LOG_ENTRIES: usize = 4096;
 #[derive(Debug, Default)]
 pub struct LogEntry([AtomicU64; 8]);
 
+impl LogEntry {
+    pub(crate) fn store(&self, words: &[u64; 8]) {
+        for (word, value) in self.0.iter().zip(words) {
+            word.store(*value, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn load(&self) -> [u64; 8] {
+        std::array::from_fn(|word| self.0[word].load(Ordering::Relaxed))
+    }
+}
+
 /// An entry of the log is not what it must be; a reader that finds this must not go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("entry {sequence} of the command log is damaged")]
@@ -45,9 +57,7 @@ impl Log for LogWriter<'_> {
         }
         let words = to_words(entry);
         let place = &self.entries[(entry.sequence % capacity) as usize];
-        for (word, value) in place.0.iter().zip(words) {
-            word.store(value, Ordering::Relaxed);
-        }
+        place.store(&words);
         // Pairs with the acquiring load in `read`: who sees the head sees the entry.
         self.head.store(entry.sequence + 1, Ordering::Release);
         Ok(())
@@ -64,8 +74,7 @@ pub fn read(head: &AtomicU64, entries: &[LogEntry], sequence: u64) -> Result<Ent
         return Err(Damaged { sequence });
     }
     let place = &entries[(sequence % entries.len() as u64) as usize];
-    let words: [u64; 8] = std::array::from_fn(|i| place.0[i].load(Ordering::Relaxed));
-    from_words(&words).filter(|entry| entry.sequence == sequence).ok_or(Damaged { sequence })
+    from_words(&place.load()).filter(|entry| entry.sequence == sequence).ok_or(Damaged { sequence })
 }
 
 /// An entry as its 64 bytes, in the log and in the journal.

@@ -3,14 +3,16 @@
 //! A block is sealed by writing its seal and then raising the count of sealed blocks; a worker that
 //! sees the count sees the seal, and through it every entry of the log that the block needs.
 
+use chronus_replication::amendment::POSITION_BITS;
 use chronus_replication::lockstep::Order;
-use chronus_replication::{BlockIndex, SLOTS, Seal, Slot};
+use chronus_replication::{BlockIndex, PLACES, Seal, Slot};
 
 use crate::command_log::{LOG_ENTRIES, LogEntry};
+use crate::settlement::Settlement;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Seals that are kept. A worker further behind than this can't go on.
-pub const SEALS: usize = 1024;
+pub const SEALS: usize = 8192;
 
 /// The region that only the supervisor writes: the board, the seals, the log.
 #[repr(C, align(4096))]
@@ -20,6 +22,8 @@ pub struct LogRegion {
     pub board: ControlBoard,
     /// The seals, by block.
     pub seals: [AtomicU64; SEALS],
+    /// What was played, and what was decided about blocks after they were sealed.
+    pub settlement: Settlement,
     /// The command log.
     pub entries: [LogEntry; LOG_ENTRIES],
 }
@@ -35,7 +39,9 @@ pub struct ControlBoard {
     released: AtomicU64,
     /// How many entries the log has.
     pub head: AtomicU64,
-    orders: [AtomicU64; SLOTS],
+    /// Rung when a checkpoint is thawed; checkpoints sleep on it.
+    pub thaw_bell: AtomicU32,
+    orders: [AtomicU64; PLACES],
     /// Number, offset and bytes of the offer, and its number again once the primary may take it.
     offer: [AtomicU64; 4],
 }
@@ -150,8 +156,7 @@ pub fn seal_of(seals: &[AtomicU64], block: BlockIndex) -> Result<u64, SealGone> 
     }
 }
 
-/// 2^40 commands are a thousand a second for 34 years; the block's low bits tell an overwritten seal.
-const POSITION_BITS: u32 = 40;
+/// The block's low bits tell an overwritten seal.
 const BLOCK_MASK: u64 = (1 << (64 - POSITION_BITS)) - 1;
 
 fn encode(seal: Seal) -> u64 {

@@ -10,5 +10,6 @@ pub mod command_log;
 pub mod control_board;
 #[cfg(not(loom))]
 pub mod region;
+pub mod settlement;
 pub mod status_board;
 pub mod sync;

@@ -1,7 +1,8 @@
 //! The status board of a slot: where its worker stands and what it says of itself. Written by the
 //! worker, read by everybody; the supervisor believes only numbers that it can check.
 
-use chronus_replication::{BlockIndex, SLOTS};
+use chronus_replication::blame::{Crumb, Place};
+use chronus_replication::{BlockIndex, PLACES};
 
 use crate::block_ring::{BlockEntry, RING_BLOCKS};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
@@ -10,8 +11,8 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 #[repr(C, align(4096))]
 #[derive(Debug)]
 pub struct SlotsRegion {
-    /// The slots.
-    pub slots: [SlotRegion; SLOTS],
+    /// Those of the replicas, and after them those of the checkpoints, whose rings stay empty.
+    pub slots: [SlotRegion; PLACES],
 }
 
 /// One slot.
@@ -37,8 +38,8 @@ pub struct StatusBoard {
     fork_answer: AtomicU64,
     /// The number of the edit that the worker has prepared or taken.
     pub prepared: AtomicU32,
-    /// What the worker is doing: block, and the entry of the log that it takes (0 while rendering).
-    pub breadcrumb: [AtomicU64; 2],
+    /// What the worker is at.
+    pub breadcrumb: Breadcrumb,
     /// When the worker claimed the slot, in nanoseconds of the monotonic clock.
     pub claimed_at_ns: AtomicU64,
     /// How long the last fork took the forker, in nanoseconds.
@@ -46,6 +47,59 @@ pub struct StatusBoard {
     /// Time spent rendering, in nanoseconds, since the worker claimed the slot.
     pub busy_ns: AtomicU64,
     meters: [Meter; METERS],
+}
+
+/// What a worker is at, told before it begins, so that it can be read when the worker is no more.
+#[repr(C, align(32))]
+#[derive(Debug, Default)]
+pub struct Breadcrumb {
+    block: AtomicU64,
+    /// The entry of the log that is being taken, plus one.
+    command: AtomicU64,
+    /// The module that is being rendered, plus one; 0 for none. The machine writes it itself.
+    pub module: AtomicU32,
+    /// The edit that is being prepared.
+    edit: AtomicU32,
+}
+
+impl Breadcrumb {
+    /// The worker begins with a block.
+    pub fn begin_block(&self, block: BlockIndex) {
+        self.block.store(block, Ordering::Relaxed);
+        self.command.store(0, Ordering::Relaxed);
+        self.module.store(0, Ordering::Relaxed);
+        self.edit.store(0, Ordering::Relaxed);
+    }
+
+    /// It takes this entry of the log; `None`: it has taken them all.
+    pub fn take_command(&self, sequence: Option<u64>) {
+        self.command.store(sequence.map_or(0, |sequence| sequence + 1), Ordering::Relaxed);
+    }
+
+    /// It prepares the plan of this edit; 0: it has done so.
+    pub fn prepare(&self, edit: u32) {
+        self.edit.store(edit, Ordering::Relaxed);
+    }
+
+    /// It is between two blocks, and at nothing that could be blamed.
+    pub fn end_block(&self) {
+        self.module.store(0, Ordering::Relaxed);
+    }
+
+    /// What the worker is at, or was when it died.
+    pub fn read(&self) -> Crumb {
+        let block = self.block.load(Ordering::Relaxed);
+        let module = self.module.load(Ordering::Relaxed);
+        let (command, edit) = (&self.command, &self.edit);
+        // A command has the modules render up to its frame before it is taken.
+        let place = match (module, command.load(Ordering::Relaxed), edit.load(Ordering::Relaxed)) {
+            (0, 0, 0) => Place::Elsewhere,
+            (0, 0, edit) => Place::Preparing(edit),
+            (0, command, _) => Place::Command { sequence: command - 1 },
+            (module, ..) => Place::Module(module - 1),
+        };
+        Crumb { block, place }
+    }
 }
 
 /// As many modules can tell values.
@@ -74,7 +128,7 @@ impl Default for StatusBoard {
             log_position: AtomicU64::default(),
             fork_answer: AtomicU64::default(),
             prepared: AtomicU32::default(),
-            breadcrumb: Default::default(),
+            breadcrumb: Breadcrumb::default(),
             claimed_at_ns: AtomicU64::default(),
             fork_ns: AtomicU64::default(),
             busy_ns: AtomicU64::default(),
@@ -102,6 +156,7 @@ impl StatusBoard {
 
     /// A new worker takes the slot; its number is written last.
     pub fn claim(&self, incarnation: u32, rendered: BlockIndex, log_position: u64, now_ns: u64) {
+        self.breadcrumb.begin_block(rendered);
         self.busy_ns.store(0, Ordering::Relaxed);
         self.claimed_at_ns.store(now_ns, Ordering::Relaxed);
         self.log_position.store(log_position, Ordering::Relaxed);
@@ -171,6 +226,24 @@ mod tests {
         assert_eq!(board.told(8), None, "there is no place for it");
         board.tell(1, 9, [0.0, 0.0]);
         assert_eq!((board.told(7), board.told(9)), (None, Some([0.0, 0.0])));
+    }
+
+    #[test]
+    fn a_breadcrumb_says_what_was_begun_last() {
+        let crumb = Breadcrumb::default();
+        let place = || crumb.read().place;
+        crumb.begin_block(7);
+        assert_eq!(crumb.read(), Crumb { block: 7, place: Place::Elsewhere });
+        crumb.take_command(Some(0));
+        assert_eq!(place(), Place::Command { sequence: 0 });
+        crumb.module.store(4, Ordering::Relaxed);
+        assert_eq!(place(), Place::Module(3), "a command has the frames before it rendered first");
+        crumb.take_command(None);
+        crumb.end_block();
+        crumb.prepare(9);
+        assert_eq!(place(), Place::Preparing(9));
+        crumb.prepare(0);
+        assert_eq!(place(), Place::Elsewhere);
     }
 
     #[test]

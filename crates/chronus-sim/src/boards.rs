@@ -1,11 +1,14 @@
 //! What the real engine keeps in shared memory: control board, seals, command log, status boards and
 //! block rings, with the rules by which their readers trust them.
 
+use std::cell::Cell;
+
+use chronus_replication::amendment::{Amendment, Change, version};
 use chronus_replication::command_sequencer::{Log, LogFull};
 use chronus_replication::lockstep::{Board, Order};
 use chronus_replication::machine::block_hash;
 use chronus_replication::selector::{Read, Slots};
-use chronus_replication::{BLOCK_SAMPLES, Block, BlockIndex, Entry, SLOTS, Seal, Slot};
+use chronus_replication::{BLOCK_SAMPLES, Block, BlockIndex, Entry, PLACES, Seal, Slot};
 
 /// Blocks that a slot keeps.
 pub(crate) const RING_BLOCKS: usize = 128;
@@ -17,7 +20,7 @@ pub(crate) const LOG_ENTRIES: usize = 64;
 pub(crate) struct RingEntry {
     pub(crate) block: Option<BlockIndex>,
     pub(crate) incarnation: u32,
-    seal: u64,
+    version: u64,
     hash: u64,
     samples: Block,
     /// Known to the world only: wrong bits were injected.
@@ -50,9 +53,13 @@ pub(crate) struct Boards {
     pub(crate) released: BlockIndex,
     seals: Vec<Seal>,
     pub(crate) log: LogRing,
-    pub(crate) slots: [SlotBoard; SLOTS],
-    /// Planted bug.
+    pub(crate) slots: [SlotBoard; PLACES],
+    pub(crate) amendments: Vec<Amendment>,
+    /// The block that is played next, and the first of the gap that lasts.
+    pub(crate) settled: Cell<(BlockIndex, Option<BlockIndex>)>,
+    /// Planted bugs.
     pub(crate) any_incarnation: bool,
+    pub(crate) any_version: bool,
 }
 
 pub(crate) struct LogRing {
@@ -80,7 +87,10 @@ impl Boards {
             seals: vec![Seal { block: u64::MAX, log_position: 0 }; SEALS],
             log,
             slots: std::array::from_fn(|_| SlotBoard::new()),
+            amendments: Vec::new(),
+            settled: Cell::new((0, None)),
             any_incarnation: false,
+            any_version: false,
         }
     }
 
@@ -92,6 +102,23 @@ impl Boards {
     pub(crate) fn seal_of(&self, block: BlockIndex) -> Option<u64> {
         let seal = self.seals[(block % SEALS as u64) as usize];
         (seal.block == block).then_some(seal.log_position)
+    }
+
+    /// Adds an amendment, unless its block was played.
+    pub(crate) fn amend(&mut self, block: BlockIndex, change: Change) -> bool {
+        let (next_block, gap) = self.settled.get();
+        if block < next_block && gap.is_none_or(|gap| block < gap) {
+            return false;
+        }
+        let number = self.amendments.len() as u64;
+        self.amendments.push(Amendment { number, block, change });
+        true
+    }
+
+    /// How many of the first `count` amendments a block must have been rendered with.
+    fn amendments_of(&self, block: BlockIndex, count: u64) -> u64 {
+        let known = &self.amendments[..count as usize];
+        known.iter().filter(|amendment| amendment.block <= block).count() as u64
     }
 
     pub(crate) fn give_order(&mut self, slot: Slot, order: Order) {
@@ -127,7 +154,18 @@ impl Slots for Boards {
         self.primary
     }
 
-    fn read(&self, slot: Slot, block: BlockIndex, out: &mut Block) -> Read {
+    fn amendments(&self) -> u64 {
+        self.amendments.len() as u64
+    }
+
+    fn settle(&self, block: BlockIndex, amendments: u64, is_gap: bool) -> bool {
+        let (_, gap) = self.settled.get();
+        let gap = is_gap.then(|| gap.unwrap_or(block));
+        self.settled.set((block + 1, gap));
+        amendments == self.amendments.len() as u64
+    }
+
+    fn read(&self, slot: Slot, block: BlockIndex, amendments: u64, out: &mut Block) -> Read {
         let board = &self.slots[slot];
         if board.admitted == 0 {
             return Read::Absent;
@@ -137,7 +175,8 @@ impl Slots for Boards {
         out.copy_from_slice(&entry.samples);
         let sound = ((board.trusted_from..=board.admitted).contains(&entry.incarnation)
             || self.any_incarnation)
-            && entry.seal == seal
+            && (entry.version == version(seal, self.amendments_of(block, amendments))
+                || self.any_version)
             && entry.hash == block_hash(block, out)
             && out.iter().all(|sample| sample.is_finite());
         if sound { Read::Taken } else { Read::Refused }
@@ -149,7 +188,7 @@ impl SlotBoard {
         let nothing = || RingEntry {
             block: None,
             incarnation: 0,
-            seal: 0,
+            version: 0,
             hash: 0,
             samples: [0.0; BLOCK_SAMPLES],
             tainted: false,
@@ -175,7 +214,7 @@ impl SlotBoard {
     pub(crate) fn publish(
         &mut self,
         block: BlockIndex,
-        seal: u64,
+        version: u64,
         incarnation: u32,
         samples: &Block,
         tainted: bool,
@@ -183,16 +222,16 @@ impl SlotBoard {
         let hash = block_hash(block, samples);
         let entry = &mut self.ring[(block % RING_BLOCKS as u64) as usize];
         *entry =
-            RingEntry { block: Some(block), incarnation, seal, hash, samples: *samples, tainted };
+            RingEntry { block: Some(block), incarnation, version, hash, samples: *samples, tainted };
         hash
     }
 
     /// Leaves an entry as a worker does that is killed or goes wild while it writes.
-    pub(crate) fn tear(&mut self, block: BlockIndex, incarnation: u32, seal: u64, poison: bool) {
+    pub(crate) fn tear(&mut self, block: BlockIndex, incarnation: u32, version: u64, poison: bool) {
         let entry = &mut self.ring[(block % RING_BLOCKS as u64) as usize];
         entry.block = Some(block);
         entry.incarnation = incarnation;
-        entry.seal = seal;
+        entry.version = version;
         entry.samples[7] = if poison { f32::NAN } else { entry.samples[7] + 1.0 };
         entry.hash = if poison { block_hash(block, &entry.samples) } else { entry.hash ^ 1 };
         entry.tainted = true;

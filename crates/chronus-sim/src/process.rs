@@ -1,5 +1,6 @@
 //! A worker process of the world: renders, forks, waits, and suffers.
 
+use chronus_replication::amendment::version;
 use chronus_replication::lockstep::{Board, Order, Position, Step};
 use chronus_replication::machine::{Machine, Ramp};
 use chronus_replication::{BLOCK_SAMPLES, BlockIndex, Slot};
@@ -209,6 +210,13 @@ impl World {
                 let takes_ns = slow + self.rng.between(100_000, 400_000);
                 (Doing::Forking { into, number, order }, takes_ns)
             }
+            Step::Obey(Order::Thaw { into, number }) => {
+                let process = &mut self.processes[index];
+                process.position = process.position.of_child(into, number, &self.boards);
+                process.claimed = false;
+                process.first_block = process.position.next_block;
+                (Doing::Starting, 50_000)
+            }
             Step::Obey(order) => {
                 self.processes[index].position.obeyed(order);
                 (Doing::Deciding, 1_000)
@@ -231,7 +239,8 @@ impl World {
         for index in 0..self.processes.len() {
             let wakes_ns = self.now + self.rng.between(30_000, 150_000);
             let process = &mut self.processes[index];
-            if process.alive && process.doing == Doing::Sleeping {
+            let sleeps = process.doing == Doing::Sleeping && !process.position.is_checkpoint();
+            if process.alive && sleeps {
                 process.doing = Doing::Deciding;
                 process.ready_ns = wakes_ns;
             }
@@ -265,8 +274,9 @@ impl World {
         }
         let tainted = slipped || process.tainted_since_ns.is_some();
         let incarnation = process.position.incarnation;
+        let version = version(seal, process.position.amended);
         let board = &mut self.boards.slots[slot];
-        let hash = board.publish(block, seal, incarnation, &samples, tainted);
+        let hash = board.publish(block, version, incarnation, &samples, tainted);
         board.log_position = seal;
         board.rendered = block + 1;
         process.position.finish_block(seal, &self.boards);

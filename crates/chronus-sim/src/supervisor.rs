@@ -1,15 +1,16 @@
 //! The supervisor of the world: in each turn it does what the real one does, in the same order.
 
+use chronus_replication::blame::Crumb;
 use chronus_replication::lockstep::{Order, Position};
 use chronus_replication::machine::Ramp;
 use chronus_replication::restart::Death;
 use chronus_replication::supervision::{Action, Event, Notice, View};
-use chronus_replication::{BLOCK_FRAMES, Entry, SLOTS, Slot};
+use chronus_replication::{BLOCK_FRAMES, BlockIndex, Entry, PLACES, SLOTS, Slot};
 
 use crate::Mutation;
-use crate::boards::{Answer, RING_BLOCKS, SEALS};
+use crate::boards::{Answer, LOG_ENTRIES, RING_BLOCKS, SEALS};
 use crate::oracle::{liveness::Liveness, one_process, single_primary};
-use crate::process::{EAGAIN, Process};
+use crate::process::{Doing, EAGAIN, Process};
 use crate::world::{BLOCK_NS, World};
 
 /// Blocks the workers are ahead of the device.
@@ -24,12 +25,11 @@ impl World {
         let mut actions = Vec::new();
         let mut events = std::mem::take(&mut self.events);
         self.collect_events(&mut events);
-        for event in events {
-            self.note(&event);
-            self.supervision.handle(event, &mut actions);
+        events.extend(self.compare());
+        for event in &events {
+            self.note(event);
         }
-        self.compare(&mut actions);
-        self.look(&mut actions);
+        self.look(events, &mut actions);
         for action in actions {
             self.note(&action);
             self.act(action);
@@ -76,7 +76,7 @@ impl World {
 
     fn slowest_reader(&self) -> (u64, u64) {
         let mut slowest = (self.sequencer.log_position(), self.sequencer.next_block());
-        for slot in (0..SLOTS).filter(|slot| self.supervision.is_occupied(*slot)) {
+        for slot in (0..PLACES).filter(|slot| self.supervision.is_occupied(*slot)) {
             let board = &self.boards.slots[slot];
             let reader = if self.supervision.is_live(slot) {
                 (board.log_position, board.rendered)
@@ -110,20 +110,20 @@ impl World {
                 self.object("restart bounds", verdict);
             }
         }
-        for slot in 0..SLOTS {
+        for slot in 0..PLACES {
             let Some(pid) = self.children[slot] else { continue };
             if self.processes.iter().any(|process| process.pid == pid && !process.alive) {
                 self.processes.retain(|process| process.pid != pid);
                 self.children[slot] = None;
                 if !self.is_mutant(Mutation::DeathsUntold) {
-                    events.push(Event::Exited { slot, death: Death::Killed });
+                    events.push(exited(slot));
                 }
             }
         }
     }
 
-    fn compare(&mut self, actions: &mut Vec<Action>) {
-        let Some(reference) = self.supervision.primary() else { return };
+    fn compare(&mut self) -> Option<Event> {
+        let reference = self.supervision.primary()?;
         let boards = &self.boards;
         let rendered = std::array::from_fn(|slot| {
             self.supervision.is_live(slot).then(|| boards.slots[slot].rendered)
@@ -131,17 +131,12 @@ impl World {
         let found = self
             .divergence
             .compare(reference, &rendered, |slot, block| boards.hash_of(slot, block));
-        if let Some(divergence) = found {
-            self.report.divergences += 1;
-            if !self.is_mutant(Mutation::DivergenceUntold) {
-                let event = Event::Diverged { slot: divergence.differs };
-                self.note(&event);
-                self.supervision.handle(event, actions);
-            }
-        }
+        let slot = found?.differs;
+        self.report.divergences += 1;
+        (!self.is_mutant(Mutation::DivergenceUntold)).then_some(Event::Diverged { slot })
     }
 
-    fn look(&mut self, actions: &mut Vec<Action>) {
+    fn look(&mut self, events: Vec<Event>, actions: &mut Vec<Action>) {
         let (now, processes, children) = (self.now, &self.processes, &self.children);
         let cpu = |slot: Slot| {
             let pid = children[slot]?;
@@ -152,11 +147,29 @@ impl World {
             released: self.boards.released,
             claimed: std::array::from_fn(|slot| self.boards.slots[slot].claimed),
             rendered: std::array::from_fn(|slot| self.boards.slots[slot].rendered),
+            renew_before: 0,
+            useless_before: self.useless_before(),
             cpu_ns: &cpu,
+            crumb: &|_| Crumb::NONE,
         };
+        for event in events {
+            self.supervision.handle(event, &view, actions);
+        }
         let fast = self.scenario.mutation == Some(Mutation::IntensityClockFast);
         let told_ns = if fast { now * 100 } else { now };
         self.supervision.look(told_ns, &view, actions);
+    }
+
+    /// As in the real supervisor: a checkpoint must not hold up the log.
+    fn useless_before(&self) -> BlockIndex {
+        let (head, sealed) = (self.sequencer.log_position(), self.sequencer.next_block());
+        let holds_up = |place: &Slot| {
+            let (entry, block) = self.floors[*place];
+            head.saturating_sub(entry) > LOG_ENTRIES as u64 / 2
+                || sealed.saturating_sub(block) > SEALS as u64 / 2
+        };
+        let stale = (SLOTS..PLACES).filter(holds_up);
+        stale.map(|place| self.boards.slots[place].rendered + 1).max().unwrap_or(0)
     }
 
     fn act(&mut self, action: Action) {
@@ -184,12 +197,26 @@ impl World {
             }
             Action::FindChild { number, into } => self.find_child(number, into),
             Action::Spawn { slot, number, restart } => self.spawn(slot, number, restart),
+            Action::Thaw { from, into, number } => self.thaw(from, into, number),
+            Action::Amend { .. } | Action::Withdraw { .. } => {}
             Action::Report(
                 Notice::ForkFailed { retry_ns, .. }
                 | Notice::Slowed { retry_ns }
                 | Notice::Intensity { retry_ns },
             ) => self.oracles.liveness.excuse_until(self.now + retry_ns),
             Action::Report(_) => {}
+        }
+    }
+
+    fn thaw(&mut self, from: Slot, into: Slot, number: u32) {
+        self.children[into] = self.children[from].take();
+        self.floors[into] = self.floors[from];
+        self.boards.give_order(from, Order::Thaw { into, number });
+        let wakes_ns = self.now + self.rng.between(30_000, 150_000);
+        let pid = self.children[into];
+        if let Some(process) = self.processes.iter_mut().find(|found| Some(found.pid) == pid) {
+            process.doing = Doing::Deciding;
+            process.ready_ns = wakes_ns;
         }
     }
 
@@ -209,7 +236,7 @@ impl World {
         let mut at = self.now + self.rng.between(10_000, 300_000);
         if self.is_mutant(Mutation::FreeBeforeReaped) {
             at += 30_000_000;
-            self.events.push(Event::Exited { slot, death: Death::Killed });
+            self.events.push(exited(slot));
         }
         let pid = self.children[slot];
         if let Some(process) = self.processes.iter_mut().find(|found| Some(found.pid) == pid) {
@@ -257,6 +284,7 @@ impl World {
             incarnation: number,
             next_block: block,
             log_position,
+            amended: self.boards.amendments.len() as u64,
             obeyed: chronus_replication::lockstep::Board::order(&self.boards, slot).number(),
             blocks_since_order: 0,
         };
@@ -289,9 +317,11 @@ impl World {
                 .processes
                 .iter()
                 .any(|p| Some(p.position.slot) == primary && p.tainted_since_ns.is_none());
+            // What a checkpoint holds shows only once it is thawed.
             if let Some(since) = process.tainted_since_ns
                 && right
                 && process.alive
+                && !process.position.is_checkpoint()
             {
                 let tainted_ns = self.now.saturating_sub(since);
                 self.object("liveness", Liveness::tainted(slot, tainted_ns));
@@ -308,4 +338,9 @@ impl World {
             .filter(|p| p.alive && p.claimed && self.children[p.position.slot] == Some(p.pid));
         live.count() >= self.scenario.mix.replicas
     }
+}
+
+/// The process of a place was killed.
+fn exited(slot: Slot) -> Event {
+    Event::Exited { slot, death: Death::Killed, crumb: Crumb::NONE }
 }

@@ -4,7 +4,7 @@ use chronus_replication::command_sequencer::CommandSequencer;
 use chronus_replication::divergence::DivergenceDetector;
 use chronus_replication::selector::{Selected, Selector};
 use chronus_replication::supervision::{Event, Settings, Supervision};
-use chronus_replication::{BLOCK_FRAMES, BlockIndex, CHANNELS, SLOTS, Slot};
+use chronus_replication::{BLOCK_FRAMES, BlockIndex, CHANNELS, PLACES, Slot};
 
 use crate::boards::Boards;
 use crate::faults::Armed;
@@ -32,9 +32,9 @@ pub(crate) struct World {
     pub(crate) report: Report,
     pub(crate) armed: Armed,
     /// The supervisor's own memory.
-    pub(crate) children: [Option<u64>; SLOTS],
+    pub(crate) children: [Option<u64>; PLACES],
     pub(crate) pending: Option<(Slot, Slot, u32)>,
-    pub(crate) floors: [(u64, u64); SLOTS],
+    pub(crate) floors: [(u64, u64); PLACES],
     pub(crate) events: Vec<Event>,
     pub(crate) promotions: u64,
     /// Sum of the payloads of all entries in the log.
@@ -87,9 +87,9 @@ impl World {
             oracles,
             report: Report::default(),
             armed: Armed::default(),
-            children: [None; SLOTS],
+            children: [None; PLACES],
             pending: None,
-            floors: [(0, 0); SLOTS],
+            floors: [(0, 0); PLACES],
             events: Vec::new(),
             promotions: 0,
             log_sum: 0,

@@ -6,6 +6,7 @@
 //! edit comes a mark with its score. A file that ends in the middle of a record, because the machine lost
 //! power, is whole up to there.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -15,15 +16,20 @@ use std::time::Duration;
 
 use chronus_engine::{Command, Patch};
 use chronus_replication::Entry;
+use chronus_replication::amendment::{Amendment, Change};
 use chronus_shm::command_log::{from_words, to_words};
 use rtrb::{Consumer, Producer, RingBuffer};
 use serde::{Deserialize, Serialize};
 
 const MAGIC: &[u8; 8] = b"CHRONUSJ";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+/// The version before is the same without amendments.
+const VERSIONS: std::ops::RangeInclusive<u32> = 2..=VERSION;
 const RECORD_BYTES: usize = 64;
 /// The sequence number that no command has: the record is a mark.
 const MARK: u64 = u64::MAX;
+/// Nor this one: the record is an amendment, of the block of its frame.
+const AMENDMENT: u64 = u64::MAX - 1;
 const MARK_END: u64 = 1;
 const MARK_REACHED: u64 = 2;
 const MARK_GAP: u64 = 3;
@@ -72,12 +78,14 @@ pub struct Journal {
     pub patch: Patch,
     /// Its score, and those of the edits, in order.
     pub scores: Vec<Score>,
-    /// The patches of the edits by their numbers, which begin at 1.
-    pub edits: Vec<Patch>,
+    /// The patches of the edits by their numbers, and where the names of their recordings count from.
+    pub edits: BTreeMap<u32, (Patch, PathBuf)>,
     /// The sample rate, in Hz.
     pub rate_hz: u32,
     /// The commands, in order.
     pub entries: Vec<Entry>,
+    /// What was decided about blocks after they were sealed, in order.
+    pub amendments: Vec<Amendment>,
     /// How many frames were played, as far as the journal says.
     pub frames: u64,
     /// Blocks that no replica had when they were needed.
@@ -105,7 +113,7 @@ impl Journal {
         file.read_exact(&mut head).map_err(|_| not_one())?;
         let number =
             |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-        if head[..8] != *MAGIC || number(8) != VERSION || number(12) == 0 {
+        if head[..8] != *MAGIC || !VERSIONS.contains(&number(8)) || number(12) == 0 {
             return Err(not_one());
         }
         let score = read_score(&mut file, u64::from(number(16))).ok_or_else(not_one)?;
@@ -113,35 +121,49 @@ impl Journal {
         let mut journal = Self {
             patch: Patch::parse(&score.text, &name)?,
             scores: vec![score],
-            edits: Vec::new(),
+            edits: BTreeMap::new(),
             rate_hz: number(12),
             entries: Vec::new(),
+            amendments: Vec::new(),
             frames: 0,
             gaps: Vec::new(),
             complete: false,
         };
+        // The edits that were played, in order, and the score of the one whose command comes next.
+        let mut played: Vec<(u64, u32)> = Vec::new();
+        let mut next_score = None;
         let mut record = [0_u8; RECORD_BYTES];
         while !journal.complete && file.read_exact(&mut record).is_ok() {
             let Some(entry) = from_bytes(&record) else { break };
             if (entry.sequence, entry.payload[0]) == (MARK, MARK_SCORE) {
                 let Some(score) = read_score(&mut file, entry.payload[1]) else { break };
-                let last = journal.edits.last().unwrap_or(&journal.patch);
-                let patch = Patch::parse(&score.text, &name)?.succeeding(last);
-                journal.edits.push(patch);
-                journal.scores.push(score);
+                journal.scores.push(score.clone());
+                next_score = Some(score);
                 continue;
             }
-            // An edit without its score can't be played, nor what comes after it.
-            let number = edit_number(&entry);
-            if number.is_some_and(|number| number as usize > journal.edits.len()) {
-                break;
+            if let Some(number) = edit_number(&entry) {
+                // An edit without its score can't be played, nor what comes after it.
+                let Some(score) = next_score.take() else { break };
+                let last = played.last().and_then(|(_, number)| journal.edits.get(number));
+                let last = last.map_or(&journal.patch, |(patch, _)| patch);
+                let patch = Patch::parse(&score.text, &name)?.succeeding(last);
+                journal.edits.insert(number, (patch, score.folder));
+                played.push((entry.sequence, number));
             }
             journal.take(entry);
+            if let Some(Change::Withhold { sequence }) = journal.amendments.last().map(|a| a.change) {
+                played.retain(|(edit, _)| *edit != sequence);
+            }
         }
         Ok(journal)
     }
 
     fn take(&mut self, entry: Entry) {
+        if entry.sequence == AMENDMENT {
+            let sequence = self.amendments.len() as u64;
+            self.amendments.push(Amendment::from_entry(&Entry { sequence, ..entry }));
+            return;
+        }
         if entry.sequence != MARK {
             self.entries.push(entry);
             return;
@@ -203,6 +225,11 @@ impl JournalWriter {
     /// Notes a command.
     pub fn command(&mut self, entry: &Entry) {
         self.push(Record::Entry(*entry));
+    }
+
+    /// Notes what was decided about a block after it was sealed.
+    pub fn amendment(&mut self, amendment: &Amendment) {
+        self.push(Record::Entry(Entry { sequence: AMENDMENT, ..amendment.to_entry() }));
     }
 
     /// Notes the score of the edit whose command comes next.
@@ -330,13 +357,17 @@ mod tests {
         let edit = Command::Edit { number: 1 }.encode();
         entries.push(Entry { sequence: 3, frame: 99, payload: edit });
         writer.command(&entries[3]);
+        let change = Change::Withhold { sequence: 1 };
+        let amendment = Amendment { number: 0, block: 5, change };
+        writer.amendment(&amendment);
         writer.reached(640);
         writer.gap(9);
         writer.finish(1280);
         let journal = Journal::read(&path).expect("read");
         assert_eq!((journal.rate_hz, journal.frames, journal.complete), (44_100, 1280, true));
+        assert_eq!(journal.amendments, [amendment]);
         assert_eq!((journal.entries, journal.gaps), (entries.clone(), vec![9]));
-        assert_eq!((journal.edits.len(), journal.edits[0].modules()[0].params()[1]), (1, 0.25));
+        assert_eq!((journal.edits.len(), journal.edits[&1].0.modules()[0].params()[1]), (1, 0.25));
         assert_eq!(journal.scores, [score, (*edited).clone()]);
 
         let bytes = std::fs::read(&path).expect("bytes");

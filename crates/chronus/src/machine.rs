@@ -1,5 +1,7 @@
 //! Where the two towers meet: an [`Engine`] is the machine that is replicated.
 
+use std::sync::atomic::AtomicU32;
+
 use chronus_engine::{Command, Engine, Patch, Preparation, Recordings};
 use chronus_os::alloc_guard::AllocationPermit;
 use chronus_replication::machine::Machine;
@@ -50,6 +52,11 @@ impl<P: Plans> Instrument<P> {
     /// The engine.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Has the engine tell which module it runs, before it does.
+    pub fn leave_crumbs(&mut self, at: &'static AtomicU32) {
+        self.engine.leave_crumbs(at);
     }
 
     /// The number of the last edit that is taken or could be taken at once.

@@ -80,6 +80,11 @@ impl Replies {
         let _ = self.socket.send_to(&chronus_osc::meter_reply(id, names, values), to);
     }
 
+    /// Tells somebody who listens what has happened.
+    pub fn event(&self, name: &str, values: &[Value], to: SocketAddr) {
+        let _ = self.socket.send_to(&chronus_osc::event(name, values), to);
+    }
+
     /// Tells a sender how the recording is.
     pub fn record(&self, fields: &[(String, Value)], to: SocketAddr) {
         let _ = self.socket.send_to(&chronus_osc::record_reply(fields), to);

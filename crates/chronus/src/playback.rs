@@ -10,11 +10,13 @@ use chronus_os::alloc_guard::AllocationBan;
 use chronus_os::clock;
 use chronus_os::wake::{Kick, wait_on};
 use chronus_output::Source;
+use chronus_replication::amendment::version;
 use chronus_replication::selector::{Read, Selected, Selector, Slots};
 use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, CHANNELS, SLOTS, Slot};
 use chronus_shm::block_ring;
 use chronus_shm::control_board::{LogRegion, seal_of};
 use chronus_shm::region::View;
+use chronus_shm::settlement::Standing;
 use chronus_shm::status_board::SlotsRegion;
 
 /// What the audio callback and the supervisor tell each other.
@@ -103,15 +105,21 @@ impl Slots for Admitted<'_> {
         self.regions.log.board.primary()
     }
 
-    fn read(&self, slot: Slot, block: BlockIndex, out: &mut Block) -> Read {
-        let Ok(seal) = seal_of(&self.regions.log.seals, block) else { return Read::Absent };
-        block_ring::read(
-            &self.regions.slots.slots[slot].ring,
-            block,
-            seal,
-            self.shared.trusted(slot),
-            out,
-        )
+    fn amendments(&self) -> u64 {
+        self.regions.log.settlement.standing().amendments
+    }
+
+    fn read(&self, slot: Slot, block: BlockIndex, amendments: u64, out: &mut Block) -> Read {
+        let log = &self.regions.log;
+        let Ok(seal) = seal_of(&log.seals, block) else { return Read::Absent };
+        let version = version(seal, log.settlement.amendments_of(block, amendments));
+        let ring = &self.regions.slots.slots[slot].ring;
+        block_ring::read(ring, block, version, self.shared.trusted(slot), out)
+    }
+
+    fn settle(&self, block: BlockIndex, amendments: u64, is_gap: bool) -> bool {
+        let standing = Standing { next_block: block, amendments };
+        self.regions.log.settlement.settle(standing, is_gap)
     }
 }
 
@@ -171,7 +179,9 @@ impl Source for Playback {
             let heard = bell.load(Ordering::Acquire);
             let admitted = Admitted { regions: &self.regions, shared: &self.shared };
             let scratch = &mut self.scratch;
-            if (0..SLOTS).any(|slot| admitted.read(slot, last, scratch) == Read::Taken) {
+            let amendments = admitted.amendments();
+            let mut has = |slot| admitted.read(slot, last, amendments, scratch) == Read::Taken;
+            if (0..SLOTS).any(&mut has) {
                 return;
             }
             // Read after the slots, so that a block finished before the last death is not missed.

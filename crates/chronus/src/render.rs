@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use chronus_engine::{Controls, Engine, EngineError, Patch, Recordings};
 use chronus_os::float;
 use chronus_output::{WavFormat, WavWriter};
+use chronus_replication::amendment::{Amendment, Change};
 use chronus_replication::machine::Machine;
 use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, CHANNELS, Entry};
 
@@ -24,9 +25,10 @@ pub struct Performance {
     pub frames: u64,
     patch: Patch,
     folder: PathBuf,
-    /// The patches of the edits by their numbers, which begin at 1, and where their recordings are.
-    edits: Vec<(Patch, PathBuf)>,
+    /// The patches of the edits by their numbers, and where their recordings are.
+    edits: BTreeMap<u32, (Patch, PathBuf)>,
     entries: Vec<Entry>,
+    amendments: Vec<Amendment>,
 }
 
 /// Why a performance can't be rendered.
@@ -61,15 +63,15 @@ impl Performance {
     /// If a recording that was played is not there any more, or is another.
     pub fn of_journal(journal: Journal) -> Result<Self, RenderError> {
         journal.scores.iter().try_for_each(check_recordings)?;
-        let mut folders = journal.scores.into_iter().map(|score| score.folder);
-        let folder = folders.next().unwrap_or_default();
+        let folder = journal.scores.into_iter().next().map(|score| score.folder).unwrap_or_default();
         Ok(Self {
             rate_hz: journal.rate_hz,
             frames: journal.frames,
             patch: journal.patch,
             folder,
-            edits: journal.edits.into_iter().zip(folders).collect(),
+            edits: journal.edits,
             entries: journal.entries,
+            amendments: journal.amendments,
         })
     }
 
@@ -80,7 +82,8 @@ impl Performance {
     pub fn of_patch(patch: Patch, folder: PathBuf, rate_hz: u32) -> Result<Self, RenderError> {
         find_recordings(&patch, &folder).map_err(RenderError::Recording)?;
         let frames = u64::from(rate_hz) * 10;
-        Ok(Self { rate_hz, frames, patch, folder, edits: Vec::new(), entries: Vec::new() })
+        let (edits, entries, amendments) = Default::default();
+        Ok(Self { rate_hz, frames, patch, folder, edits, entries, amendments })
     }
 
     /// The same at another rate: as long, and each command at the nearest frame.
@@ -90,6 +93,10 @@ impl Performance {
         self.frames = moved(self.frames);
         for entry in &mut self.entries {
             entry.frame = moved(entry.frame);
+        }
+        for amendment in &mut self.amendments {
+            let frame = amendment.block * BLOCK_FRAMES as u64;
+            amendment.block = moved(frame) / BLOCK_FRAMES as u64;
         }
         self.rate_hz = rate_hz;
     }
@@ -110,11 +117,23 @@ impl Performance {
             engine.listen_to_buses();
         }
         let mut instrument = Instrument::new(engine, Kept(self.edits), 0);
+        let is_withheld = |sequence: u64| {
+            let withheld = Change::Withhold { sequence };
+            self.amendments.iter().any(|amendment| amendment.change == withheld)
+        };
         let mut entries = self.entries.iter().peekable();
+        let mut amendments = self.amendments.iter().peekable();
         let mut block = [0.0; BLOCK_SAMPLES];
         for number in 0..self.frames.div_ceil(BLOCK_FRAMES as u64) {
+            while let Some(amendment) = amendments.next_if(|it| it.block <= number) {
+                if let Change::Insert(payload) = amendment.change {
+                    instrument.apply(0, &payload);
+                }
+            }
             while let Some(entry) = entries.next_if(|entry| entry.block() <= number) {
-                instrument.apply(entry.offset(), &entry.payload);
+                if !is_withheld(entry.sequence) {
+                    instrument.apply(entry.offset(), &entry.payload);
+                }
             }
             instrument.render(&mut block);
             let rest = self.frames - number * BLOCK_FRAMES as u64;
@@ -126,11 +145,11 @@ impl Performance {
 }
 
 /// The patches that a journal has kept.
-struct Kept(Vec<(Patch, PathBuf)>);
+struct Kept(BTreeMap<u32, (Patch, PathBuf)>);
 
 impl Plans for Kept {
     fn plan(&self, number: u32) -> Option<(Patch, Box<dyn Recordings>)> {
-        let (patch, folder) = self.0.get((number as usize).checked_sub(1)?)?;
+        let (patch, folder) = self.0.get(&number)?;
         Some((patch.clone(), Box::new(FromFiles { folder: folder.clone() })))
     }
 }
@@ -179,7 +198,7 @@ pub fn render_to_wav(performance: Performance, path: &Path) -> Result<(), Render
 /// # Errors
 /// [`RenderError`].
 pub fn render_stems(performance: Performance, folder: &Path) -> Result<Vec<PathBuf>, RenderError> {
-    let patches = performance.edits.iter().map(|(patch, _)| patch).chain([&performance.patch]);
+    let patches = performance.edits.values().map(|(patch, _)| patch).chain([&performance.patch]);
     let mut names: Vec<_> = patches.flat_map(Patch::buses).map(|bus| bus.name.clone()).collect();
     names.sort_unstable();
     names.dedup();

@@ -6,15 +6,17 @@ use std::io::{self, Read as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chronus_engine::{Controls, Engine, Patch, Recordings};
+use arrayvec::ArrayVec;
+use chronus_engine::{Controls, Engine, Finding, Patch, Recordings, Unsound};
 use chronus_os::alloc_guard::{self, AllocationPermit};
 use chronus_os::memfd::Memfd;
 use chronus_os::sched::priority;
 use chronus_os::wake::{Kick, wait_on, wake_all};
 use chronus_os::{child, clock, float, fork, process_title, sched, spawn};
+use chronus_replication::amendment::{Change, version};
 use chronus_replication::lockstep::{Board, Order, Position, Step};
 use chronus_replication::machine::Machine;
-use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, Slot};
+use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, PLACES, Slot};
 use chronus_shm::control_board::{LogRegion, Offer};
 use chronus_shm::region::{View, WorkerView};
 use chronus_shm::status_board::{ForkAnswer, SlotsRegion};
@@ -37,6 +39,8 @@ pub struct WorkerArgs {
     #[arg(long)]
     log_position: u64,
     #[arg(long)]
+    amendments: u64,
+    #[arg(long)]
     rate: u32,
     #[arg(long)]
     parent: u32,
@@ -49,11 +53,11 @@ impl WorkerArgs {
     pub fn command_line(
         slot: Slot,
         incarnation: u32,
-        start: (BlockIndex, u64),
+        start: (BlockIndex, u64, u64),
         rate_hz: u32,
         realtime: bool,
     ) -> Vec<String> {
-        let (start_block, log_position) = start;
+        let (start_block, log_position, amendments) = start;
         let parent = std::process::id();
         let mut line = vec![
             "worker".to_owned(),
@@ -61,6 +65,7 @@ impl WorkerArgs {
             format!("--incarnation={incarnation}"),
             format!("--start-block={start_block}"),
             format!("--log-position={log_position}"),
+            format!("--amendments={amendments}"),
             format!("--rate={rate_hz}"),
             format!("--parent={parent}"),
         ];
@@ -151,11 +156,16 @@ pub fn run(args: &WorkerArgs) -> io::Result<()> {
         incarnation: args.incarnation,
         next_block: args.start_block,
         log_position: args.log_position,
+        amended: args.amendments,
         obeyed: view.log.board.order(args.slot).number(),
         blocks_since_order: 0,
     };
+    // It lives as long as the process; a fork finds its own slot at the same address.
+    let view: &'static WorkerView = Box::leak(Box::new(view));
+    let mut instrument = Instrument::new(engine, plans, edit);
+    instrument.leave_crumbs(&view.own().board.breadcrumb.module);
     let mut worker = Worker {
-        instrument: Instrument::new(engine, plans, edit),
+        instrument,
         block: [0.0; BLOCK_SAMPLES],
         position,
         view,
@@ -181,6 +191,8 @@ pub fn run(args: &WorkerArgs) -> io::Result<()> {
     worker.work()
 }
 
+/// As many entries of one block may be withheld.
+const WITHHELD_MOST: usize = 64;
 /// Without a pause a worker prepares a patch after so many blocks.
 const UNBROKEN_MOST: u32 = 64;
 /// A worker looks at its boards at least this often while it prepares a patch.
@@ -190,7 +202,7 @@ struct Worker {
     instrument: Instrument<Offered>,
     block: Block,
     position: Position,
-    view: WorkerView,
+    view: &'static WorkerView,
     kick: Kick,
     parent: u32,
     /// Whether it has caught up since it took its slot.
@@ -231,9 +243,12 @@ impl Worker {
     /// Takes possession of its slot, at its start as after a fork.
     fn take_slot(&mut self) {
         let slot = self.position.slot;
-        let (name, title) = TITLES[slot.min(TITLES.len() - 1)];
+        let (name, title) = TITLES[slot];
         process_title::set(name, title);
-        let _ = sched::lock_memory();
+        if !self.position.is_checkpoint() {
+            // Of a checkpoint that would copy every page that it shares with its parent.
+            let _ = sched::lock_memory();
+        }
         self.level = false;
         let Position { incarnation, next_block, log_position, .. } = self.position;
         let now_ns = clock::monotonic_ns();
@@ -256,6 +271,7 @@ impl Worker {
                     self.render(block);
                 }
                 Step::Obey(order) => self.obey(order),
+                Step::Wait if self.position.is_checkpoint() => self.stand_still(),
                 Step::Wait if self.prepare() => {}
                 Step::Wait => {
                     self.note_level();
@@ -270,25 +286,34 @@ impl Worker {
         let started_ns = clock::monotonic_ns();
         let log = &*self.view.log;
         let own = self.view.own();
-        own.board.breadcrumb[0].store(block, Ordering::Relaxed);
+        let crumb = &own.board.breadcrumb;
+        crumb.begin_block(block);
         let seal = match control_board::seal_of(&log.seals, block) {
             Ok(seal) => seal,
             Err(gone) => panic!("{gone}"),
         };
+        let withheld = self.take_amendments(block);
         let mut taken = self.position.log_position;
         while taken < seal {
-            own.board.breadcrumb[1].store(taken + 1, Ordering::Relaxed);
+            crumb.take_command(Some(taken));
             let entry = match command_log::read(&log.board.head, &log.entries, taken) {
                 Ok(entry) => entry,
                 Err(damaged) => panic!("{damaged}"),
             };
             assert_eq!(entry.block(), block, "entry {taken} is not of the block that seals it");
-            self.instrument.apply(entry.offset(), &entry.payload);
+            if !withheld.contains(&taken) {
+                self.instrument.apply(entry.offset(), &entry.payload);
+            }
             taken += 1;
         }
-        own.board.breadcrumb[1].store(0, Ordering::Relaxed);
+        crumb.take_command(None);
         self.instrument.render(&mut self.block);
-        block_ring::publish(&own.ring, block, seal, self.position.incarnation, &self.block);
+        if let Some(finding) = self.instrument.engine().unsound() {
+            self.die_unsound(finding);
+        }
+        crumb.end_block();
+        let version = version(seal, self.position.amended);
+        block_ring::publish(&own.ring, block, version, self.position.incarnation, &self.block);
         for (place, (handle, values)) in self.instrument.engine().told().enumerate() {
             own.board.tell(place, handle.0, values);
         }
@@ -302,6 +327,50 @@ impl Worker {
         own.board.busy_ns.fetch_add(busy_ns, Ordering::Relaxed);
     }
 
+    /// Takes the amendments of a block, and returns the entries of the log that it withholds.
+    fn take_amendments(&mut self, block: BlockIndex) -> ArrayVec<u64, WITHHELD_MOST> {
+        let settlement = &self.view.log.settlement;
+        let mut withheld = ArrayVec::new();
+        let count = settlement.standing().amendments;
+        while self.position.amended < count {
+            let amendment = match settlement.amendment(self.position.amended) {
+                Ok(amendment) => amendment,
+                Err(gone) => panic!("{gone}"),
+            };
+            if amendment.block > block {
+                break;
+            }
+            if amendment.block < block {
+                // What it has rendered since is not what the others render.
+                child::exit_now(status::OUTDATED);
+            }
+            match amendment.change {
+                Change::Insert(payload) => self.instrument.apply(0, &payload),
+                Change::Withhold { sequence } => withheld.push(sequence),
+            }
+            self.position.amended += 1;
+        }
+        withheld
+    }
+
+    /// Nobody shall hear this block, nor shall the state go on that yielded it. A standby is still before it.
+    fn die_unsound(&self, (module, unsound): Finding) -> ! {
+        self.view.own().board.breadcrumb.module.store(module.0 + 1, Ordering::Relaxed);
+        child::exit_now(match unsound {
+            Unsound::NotFinite => status::NOT_FINITE,
+            Unsound::Runaway => status::TOO_LOUD,
+        })
+    }
+
+    /// Sleeps until checkpoints are thawed.
+    fn stand_still(&self) {
+        let bell = &self.view.log.board.thaw_bell;
+        let heard = bell.load(Ordering::Acquire);
+        if self.position.next_step(&self.boards()) == Step::Wait {
+            wait_on(bell, heard, None);
+        }
+    }
+
     /// Nothing is due: works at the patch that is offered, for as long as nobody could miss. Returns whether
     /// there was anything to do.
     fn prepare(&mut self) -> bool {
@@ -312,6 +381,8 @@ impl Worker {
         let permit = AllocationPermit::start();
         let start = Instant::now();
         let mut any = false;
+        let crumb = &self.view.own().board.breadcrumb;
+        crumb.prepare(offered);
         while self.instrument.prepare_a_little(offered) {
             any = true;
             if start.elapsed() >= PREPARE_AT_ONCE {
@@ -319,6 +390,7 @@ impl Worker {
             }
         }
         drop(permit);
+        crumb.prepare(0);
         let prepared = self.instrument.prepared();
         let board = &self.view.own().board.prepared;
         if board.load(Ordering::Relaxed) != prepared {
@@ -340,6 +412,7 @@ impl Worker {
         match order {
             Order::None => {}
             Order::Fork { into, number } => return self.fork(into, number, order),
+            Order::Thaw { into, number } => return self.take_place(into, number),
             Order::Crash { how, .. } => crash(how),
         }
         self.position.obeyed(order);
@@ -348,7 +421,10 @@ impl Worker {
     fn fork(&mut self, into: Slot, number: u32, order: Order) {
         let started_ns = clock::monotonic_ns();
         let answer = match fork::fork_sibling() {
-            Ok(fork::Side::Child) => return self.become_standby(into, number),
+            Ok(fork::Side::Child) => {
+                child::die_with_parent(self.parent);
+                return self.take_place(into, number);
+            }
             Ok(fork::Side::Survivor { child_pid }) => ForkAnswer::Child(child_pid),
             Err(error) => ForkAnswer::Failed(error.raw_os_error().unwrap_or(0)),
         };
@@ -359,10 +435,9 @@ impl Worker {
         self.kick.raise();
     }
 
-    /// The child's side: the same state, in another slot, under another number.
-    fn become_standby(&mut self, slot: Slot, incarnation: u32) {
-        child::die_with_parent(self.parent);
-        if self.view.move_to(slot).is_err() {
+    /// Goes on with the same state, in another slot, under another number.
+    fn take_place(&mut self, slot: Slot, incarnation: u32) {
+        if slot >= PLACES || self.view.move_to(slot).is_err() {
             child::exit_now(1);
         }
         self.position = self.position.of_child(slot, incarnation, &self.boards());
@@ -371,12 +446,24 @@ impl Worker {
 }
 
 /// Short name and title of the worker of each slot, as `ps` shows them.
-const TITLES: [(&str, &str); 4] = [
+const TITLES: [(&str, &str); PLACES] = [
     ("chronus-w0", "chronus: worker in slot 0"),
     ("chronus-w1", "chronus: worker in slot 1"),
     ("chronus-w2", "chronus: worker in slot 2"),
     ("chronus-w3", "chronus: worker in slot 3"),
+    ("chronus-c0", "chronus: checkpoint"),
+    ("chronus-c1", "chronus: checkpoint"),
 ];
+
+/// With what a worker ends itself; the supervisor knows what it means.
+pub mod status {
+    /// It rendered on before it knew of an amendment.
+    pub const OUTDATED: i32 = 40;
+    /// A module yielded NaN or infinity.
+    pub const NOT_FINITE: i32 = 41;
+    /// A module yielded more than anybody could mean.
+    pub const TOO_LOUD: i32 = 42;
+}
 
 /// The ways to crash that a chaos test may order, by their number in [`Order::Crash`].
 pub mod crashes {

@@ -12,7 +12,7 @@ pub mod watch;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ use folder::Folder;
 const QUEUE: usize = 256;
 /// The supervisor's answer is looked for this often.
 const LOOK: Duration = Duration::from_millis(1);
+/// Whether the last edit has to be taken back is looked for this often.
+const LOOK_IDLE: Duration = Duration::from_millis(100);
 
 /// The modules of the patch that plays, for whoever decodes messages.
 pub type SharedDirectory = Arc<RwLock<Arc<Directory>>>;
@@ -64,6 +66,8 @@ pub struct Edit {
     pub plan: Plan,
     /// Its controls as it has them; in the end those before them.
     pub controls: Controls,
+    /// The same once more, for hindsight.
+    pub twin: Controls,
     /// Where its plan lies on the shelf, and how long it is.
     pub place: (u64, u64),
     /// What the journal keeps of it.
@@ -91,6 +95,8 @@ pub enum Answer {
     /// The edit has taken effect; what is left of it is to be freed by who made it. Freeing what another
     /// thread has allocated may wait for that thread, and the supervisor must wait for nobody.
     Over(Box<Edit>),
+    /// The edit did harm and was taken back: the patch before it plays on.
+    Refused(Box<Edit>, String),
     /// Where the controls stand.
     Controls(Box<Controls>),
 }
@@ -137,6 +143,8 @@ pub struct Start {
 /// What a patcher needs to be started: made before the plan of the first patch is known to be right.
 pub struct Patcher {
     base: Patch,
+    /// What played before the last edit, as long as that may be taken back, and its number.
+    before: Option<(u32, Patch)>,
     /// The patch that is being made.
     draft: Option<Document>,
     folder: Folder,
@@ -166,6 +174,7 @@ impl Patcher {
         let patcher = Self {
             directory: Arc::new(RwLock::new(Arc::new(Directory::of(&start.patch)))),
             base: start.patch,
+            before: None,
             draft: None,
             folder,
             shelf,
@@ -196,7 +205,15 @@ impl Patcher {
     }
 
     fn work(&mut self, tasks: &Receiver<Task>, answers: &Replies) {
-        while let Ok(task) = tasks.recv() {
+        loop {
+            let task = match tasks.recv_timeout(LOOK_IDLE) {
+                Ok(task) => task,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.take_answers();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
             match task {
                 Task::Request { request, address, from, time_wall_ns } => {
                     match self.take(request, time_wall_ns) {
@@ -314,20 +331,53 @@ impl Patcher {
         let load = self.budget.check(&plan, &self.memory)?;
         let place = self.shelf.put_plan(&plan)?;
         self.folder.set_base(base);
-        let number = self.number + 1;
+        self.take_answers();
+        // Not even an edit that is refused later shares its number with another.
+        self.number += 1;
+        let number = self.number;
         let score = Arc::new(self.folder.score(&plan, &text));
         let controls = Controls::of(&patch);
-        let edit = Edit { number, plan, controls, place, score, time_wall_ns: time };
-        let Answer::Ordered = self.ask(Ask::Edit(Box::new(edit)))? else {
-            return Err("the engine gave no answer; send it again".into());
-        };
-        self.number = number;
-        let directory = Arc::new(Directory::of(&patch));
-        *self.directory.write().unwrap_or_else(PoisonError::into_inner) = directory;
+        let twin = controls.clone();
+        let edit = Edit { number, plan, controls, twin, place, score, time_wall_ns: time };
+        match self.ask(Ask::Edit(Box::new(edit)))? {
+            Answer::Ordered => {}
+            Answer::Refused(_, reason) => return Err(format!("{reason}; what played before plays on")),
+            _ => return Err("the engine gave no answer; send it again".into()),
+        }
         let (modules, cables) = (patch.modules().len(), patch.cables().len());
-        self.base = patch;
+        let before = self.now_playing(patch);
+        self.before = Some((number, before));
         let load = load * 100.0;
         Ok(format!("plays with {modules} modules and {cables} cables, {load:.1} % of a core"))
+    }
+
+    /// Has everybody find the modules of this patch from now on; returns the one before it.
+    fn now_playing(&mut self, patch: Patch) -> Patch {
+        let directory = Arc::new(Directory::of(&patch));
+        *self.directory.write().unwrap_or_else(PoisonError::into_inner) = directory;
+        std::mem::replace(&mut self.base, patch)
+    }
+
+    /// Takes what the supervisor has said without being asked.
+    fn take_answers(&mut self) {
+        while let Ok(answer) = self.answers.pop() {
+            self.take_answer(answer);
+        }
+    }
+
+    fn take_answer(&mut self, answer: Answer) {
+        let (edit, refused) = match answer {
+            Answer::Refused(edit, reason) => (edit, Some(reason)),
+            Answer::Over(edit) => (edit, None),
+            Answer::Ordered | Answer::Controls(_) => return,
+        };
+        let Some((_, before)) = self.before.take_if(|(number, _)| *number == edit.number) else {
+            return;
+        };
+        if let Some(reason) = refused {
+            self.now_playing(before);
+            tracing::error!("{reason}; what played before plays on");
+        }
     }
 
     /// Asks the supervisor and waits for its answer.
@@ -337,8 +387,10 @@ impl Patcher {
         self.kick.raise();
         loop {
             match self.answers.pop() {
+                // One that was never ordered is the one that is asked for.
+                Ok(answer @ Answer::Refused(..)) if self.before.is_none() => return Ok(answer),
                 // What is left of the edit before is freed here.
-                Ok(Answer::Over(edit)) => drop(edit),
+                Ok(answer @ (Answer::Over(_) | Answer::Refused(..))) => self.take_answer(answer),
                 Ok(answer) => return Ok(answer),
                 Err(_) if self.answers.is_abandoned() => return Err(gone()),
                 Err(_) => std::thread::sleep(LOOK),

@@ -5,9 +5,10 @@
 use std::sync::atomic::Ordering;
 
 use chronus_engine::{Command, Controls};
-use chronus_replication::{Entry, SLOTS, Slot};
+use chronus_replication::{BlockIndex, Entry, SLOTS, Slot};
 
 use super::Supervisor;
+use super::hindsight::Hindsight;
 use crate::journal::JournalWriter;
 use crate::patcher::{Answer, Ask, Edit, Line};
 use crate::shelf::Plan;
@@ -23,8 +24,12 @@ pub struct Edits {
     under_way: Option<UnderWay>,
     /// An edit that has taken effect, to be sent back.
     over: Option<Box<Edit>>,
+    /// An edit that did harm, to be sent back.
+    refused: Option<(Box<Edit>, String)>,
     /// The number of the last edit that is in the log, and how many entries the log had with it.
     pub last: (u32, u64),
+    /// The block in which it took effect.
+    pub last_block: BlockIndex,
     /// Edits that were ordered before all workers had prepared them.
     pub hasty: u64,
 }
@@ -51,6 +56,7 @@ pub(super) struct Sealed<'a> {
     pub controls: &'a mut Controls,
     pub plan: &'a mut Plan,
     pub edits: &'a mut Edits,
+    pub hindsight: &'a mut Hindsight,
     pub journal: &'a mut Option<JournalWriter>,
     pub rate_hz: u32,
 }
@@ -58,7 +64,33 @@ pub(super) struct Sealed<'a> {
 impl Edits {
     /// No edit yet.
     pub fn new(line: Line) -> Self {
-        Self { line, under_way: None, over: None, last: (0, 0), hasty: 0 }
+        Self {
+            line,
+            under_way: None,
+            over: None,
+            refused: None,
+            last: (0, 0),
+            last_block: 0,
+            hasty: 0,
+        }
+    }
+
+    /// An edit has taken effect for good.
+    pub fn over(&mut self, edit: Box<Edit>) {
+        self.over = Some(edit);
+    }
+
+    /// An edit that was sealed did harm and was withheld.
+    pub fn withheld(&mut self, edit: Box<Edit>, reason: &str) {
+        self.refused = Some((edit, format!("the new patch {reason} when it was to play")));
+    }
+
+    /// An edit that is offered did harm; returns whether it was still to be ordered.
+    pub fn withdraw(&mut self, number: u32, reason: &str) -> bool {
+        let is_it = |it: &mut UnderWay| it.edit.number == number && it.stage != Stage::Ordered;
+        let Some(UnderWay { edit, .. }) = self.under_way.take_if(is_it) else { return false };
+        self.refused = Some((edit, format!("the new patch {reason} while it was prepared")));
+        true
     }
 
     /// Whether something is to be looked at often.
@@ -77,6 +109,7 @@ impl Sealed<'_> {
             }
             Err(_) => {}
         }
+        self.hindsight.sealed(entry);
         if let Some(journal) = self.journal {
             journal.command(entry);
         }
@@ -85,13 +118,14 @@ impl Sealed<'_> {
     fn edit(&mut self, number: u32, entry: &Entry) {
         let Some(UnderWay { mut edit, .. }) = self.edits.under_way.take() else { return };
         self.edits.last = (number, entry.sequence + 1);
+        self.edits.last_block = entry.block() + 1;
         edit.controls.succeed(self.controls, entry.frame, self.rate_hz);
         std::mem::swap(self.controls, &mut edit.controls);
         std::mem::swap(self.plan, &mut edit.plan);
         if let Some(journal) = self.journal {
             journal.score(&edit.score);
         }
-        self.edits.over = Some(edit);
+        self.hindsight.sealed_edit(edit);
     }
 }
 
@@ -100,6 +134,9 @@ impl Supervisor {
     pub(super) fn tend_edits(&mut self, now_ns: u64) {
         if let Some(edit) = self.edits.over.take() {
             let _ = self.edits.line.answers.push(Answer::Over(edit));
+        }
+        if let Some((edit, reason)) = self.edits.refused.take() {
+            let _ = self.edits.line.answers.push(Answer::Refused(edit, reason));
         }
         match &self.edits.under_way {
             None => self.take_ask(now_ns),

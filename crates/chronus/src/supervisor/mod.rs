@@ -2,7 +2,10 @@
 //! machine of `chronus-replication` decides. It runs on the main thread, because workers tie their
 //! lives to the thread that started them, and the main thread lives as long as the program.
 
+mod blame;
 mod edits;
+mod events;
+mod hindsight;
 mod orders;
 mod processes;
 mod recording;
@@ -25,9 +28,9 @@ use chronus_replication::command_sequencer::CommandSequencer;
 use chronus_replication::device_clock::DeviceClock;
 use chronus_replication::divergence::DivergenceDetector;
 use chronus_replication::supervision::{self, Action, Event, Supervision};
-use chronus_replication::{BLOCK_FRAMES, SLOTS, Slot};
+use chronus_replication::{BLOCK_FRAMES, PLACES, SLOTS, Slot};
 use chronus_shm::block_ring::{RING_BLOCKS, hash_of};
-use chronus_shm::command_log::LogWriter;
+use chronus_shm::command_log::{LOG_ENTRIES, LogWriter};
 use chronus_shm::control_board::SEALS;
 use chronus_shm::region;
 
@@ -36,8 +39,11 @@ use crate::osc_server::{Incoming, Replies};
 use crate::patcher::Line;
 use crate::playback::{Playback, Regions, Shared};
 use crate::shelf::Plan;
+use blame::Blame;
 use edits::{Edits, Sealed};
-use processes::Processes;
+use events::Listeners;
+use hindsight::Hindsight;
+use processes::{Processes, Seen};
 use recording::Recorder;
 use status::Figures;
 
@@ -114,6 +120,9 @@ pub struct Supervisor {
     gaps: rtrb::Consumer<u64>,
     sequencer: CommandSequencer,
     controls: Controls,
+    hindsight: Hindsight,
+    blame: Blame,
+    listeners: Listeners,
     supervision: Supervision,
     divergence: DivergenceDetector,
     processes: Processes,
@@ -160,6 +169,9 @@ impl Supervisor {
         let recorder = Recorder::new(device.deck(), folder, setup.record_format);
         Ok(Self {
             controls: Controls::of(&setup.plan.patch),
+            hindsight: Hindsight::new(&Controls::of(&setup.plan.patch)),
+            blame: Blame::default(),
+            listeners: Listeners::default(),
             supervision: Supervision::new(limits),
             sequencer: CommandSequencer::new(WAITING_COMMANDS),
             divergence: DivergenceDetector::default(),
@@ -214,6 +226,7 @@ impl Supervisor {
             self.device_clock.observe(callback_ns, callback_frame);
         }
         self.take_orders(now_ns);
+        self.settle();
         self.tend_edits(now_ns);
         self.seal_due();
         self.watch(now_ns);
@@ -239,7 +252,7 @@ impl Supervisor {
     }
 
     fn sleep(&mut self) {
-        let mut fds = [self.ears.kick.as_fd(); SLOTS + 3];
+        let mut fds = [self.ears.kick.as_fd(); PLACES + 3];
         fds[1] = self.ears.end.as_fd();
         fds[2] = self.ticker.as_fd();
         let mut count = 3;
@@ -247,7 +260,7 @@ impl Supervisor {
             fds[count] = child.as_fd();
             count += 1;
         }
-        let mut ready = [false; SLOTS + 3];
+        let mut ready = [false; PLACES + 3];
         poll_readable(&fds[..count], &mut ready, self.time_to_sleep());
         self.end_asked |= ready[1];
         self.someone_died = ready[3..].contains(&true);
@@ -277,6 +290,14 @@ impl Supervisor {
         Some(Duration::from_nanos(ahead_ns + CALLBACK_SLACK_NS).min(LONGEST_SLEEP))
     }
 
+    /// What was played can't be amended any more.
+    fn settle(&mut self) {
+        let next_block = self.regions.log.settlement.standing().next_block;
+        if let Some(edit) = self.hindsight.settle(next_block, self.rate_hz) {
+            self.edits.over(edit);
+        }
+    }
+
     /// Seals as many blocks as the workers shall be ahead of the device, and no more than the slowest
     /// of them can still find.
     fn seal_due(&mut self) {
@@ -302,6 +323,7 @@ impl Supervisor {
                 controls: &mut self.controls,
                 plan: &mut self.plan,
                 edits: &mut self.edits,
+                hindsight: &mut self.hindsight,
                 journal: &mut self.journal,
                 rate_hz: self.rate_hz,
             };
@@ -316,7 +338,7 @@ impl Supervisor {
     /// The log position and the block before which no worker will ever look back.
     fn slowest_reader(&self) -> (u64, u64) {
         let mut slowest = (self.sequencer.log_position(), self.sequencer.next_block());
-        for slot in (0..SLOTS).filter(|slot| self.supervision.is_occupied(*slot)) {
+        for slot in (0..PLACES).filter(|slot| self.supervision.is_occupied(*slot)) {
             let board = &self.regions.slots.slots[slot].board;
             let reader = if self.supervision.is_live(slot) {
                 (board.log_position(), board.rendered())
@@ -331,11 +353,17 @@ impl Supervisor {
     /// Looks at the workers and does what supervision decides.
     fn watch(&mut self, now_ns: u64) {
         let mut actions = Vec::new();
-        for event in self.processes.events(&self.regions.slots, self.someone_died) {
+        let events = self.processes.events(&self.regions.slots, self.someone_died);
+        let divergence = self.compare();
+        let seen = self.seen();
+        let cpu = |slot: Slot| self.processes.cpu_ns(slot);
+        let crumb = |slot: Slot| self.regions.slots.slots[slot].board.breadcrumb.read();
+        let view = seen.with(&cpu, &crumb);
+        for event in events {
             self.figures.note_event(&event, now_ns);
-            self.supervision.handle(event, &mut actions);
+            self.supervision.handle(event, &view, &mut actions);
         }
-        if let Some(divergence) = self.compare() {
+        if let Some(divergence) = divergence {
             self.figures.divergences += 1;
             tracing::error!(
                 "block {}: slot {} rendered other bits than slot {}",
@@ -343,14 +371,30 @@ impl Supervisor {
                 divergence.differs,
                 divergence.reference
             );
-            self.supervision.handle(Event::Diverged { slot: divergence.differs }, &mut actions);
+            let event = Event::Diverged { slot: divergence.differs };
+            self.supervision.handle(event, &view, &mut actions);
         }
-        let view = Processes::view(&self.regions);
-        let cpu = |slot: Slot| self.processes.cpu_ns(slot);
-        self.supervision.look(now_ns, &view.with(&cpu), &mut actions);
+        self.supervision.look(now_ns, &view, &mut actions);
         for action in actions {
             self.act(action, now_ns);
         }
+    }
+
+    /// What the boards say, and which checkpoints are of use.
+    fn seen(&self) -> Seen {
+        let mut seen = Seen::of(&self.regions);
+        seen.renew_before = self.edits.last_block;
+        let (head, sealed) = (self.sequencer.log_position(), self.sequencer.next_block());
+        for place in SLOTS..PLACES {
+            let (entry, block) = self.processes.floor(place);
+            let holds_up = head.saturating_sub(entry) > LOG_ENTRIES as u64 / 2
+                || sealed.saturating_sub(block) > SEALS as u64 / 2;
+            if holds_up {
+                let frozen_at = self.regions.slots.slots[place].board.rendered();
+                seen.useless_before = seen.useless_before.max(frozen_at + 1);
+            }
+        }
+        seen
     }
 
     fn compare(&mut self) -> Option<chronus_replication::divergence::Divergence> {
@@ -393,6 +437,9 @@ impl Supervisor {
             }
             Action::FindChild { number, into } => self.processes.find_child(number, into),
             Action::Spawn { slot, number, restart } => self.spawn(slot, number, restart),
+            Action::Thaw { from, into, number } => self.thaw(from, into, number),
+            Action::Amend { block, culprit, cause } => self.amend(block, culprit, cause, now_ns),
+            Action::Withdraw { edit, cause } => self.withdraw(edit, cause),
             Action::Report(notice) => self.figures.note(&notice, now_ns),
         }
     }
@@ -401,11 +448,21 @@ impl Supervisor {
         if restart {
             self.sequencer.submit_urgent(Command::Restart.encode());
         }
-        let start = (self.sequencer.next_block(), self.sequencer.log_position());
+        let amendments = self.regions.log.settlement.standing().amendments;
+        let start = (self.sequencer.next_block(), self.sequencer.log_position(), amendments);
         self.shared.lost_before.store(start.0, Ordering::Release);
         let genesis = (&self.plan, &self.controls, self.edits.last.0);
         let kick = &self.ears.kick;
         self.processes.spawn(slot, number, start, genesis, (self.rate_hz, self.realtime), kick);
+    }
+
+    /// Has a checkpoint go on as the worker of a slot.
+    fn thaw(&mut self, from: Slot, into: Slot, number: u32) {
+        self.processes.move_to(from, into);
+        let board = &self.regions.log.board;
+        board.give_order(from, chronus_replication::lockstep::Order::Thaw { into, number });
+        board.thaw_bell.fetch_add(1, Ordering::Release);
+        wake_all(&board.thaw_bell);
     }
 
     /// Releases to the standbys what the primary has finished, and wakes the workers.

@@ -20,6 +20,10 @@ impl Supervisor {
         for _ in 0..MOST_IN_A_TURN {
             let Ok(incoming) = self.ears.incoming.pop() else { break };
             match &incoming.request {
+                Request::Command(Command::Enable { module }) => {
+                    self.enable(&incoming, *module, now_ns);
+                }
+                Request::Events(on) => self.take_listener(&incoming, *on),
                 Request::Command(command) => self.order(&incoming, &[*command]),
                 Request::Text { module, text, value } => {
                     let pieces = TextPiece::all_of(*text, value);
@@ -46,7 +50,7 @@ impl Supervisor {
     }
 
     /// Orders commands that belong together, for one frame: all of them, or none if too many wait.
-    fn order(&mut self, incoming: &Incoming, commands: &[Command]) {
+    pub(super) fn order(&mut self, incoming: &Incoming, commands: &[Command]) {
         let frame = self.frame_of(incoming);
         let ordered = self.sequencer.permit(commands.len()).and_then(|()| {
             let mut commands = commands.iter();

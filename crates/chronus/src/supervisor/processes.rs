@@ -5,13 +5,14 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use chronus_engine::Controls;
-use chronus_os::child::{Child, children_of_this_thread};
+use chronus_os::child::{Child, Exit, children_of_this_thread};
 use chronus_os::memfd::Memfd;
 use chronus_os::wake::Kick;
 use chronus_os::{clock, spawn};
+use chronus_replication::blame::{Cause, Crumb};
 use chronus_replication::restart::Death;
 use chronus_replication::supervision::{Event, View};
-use chronus_replication::{SLOTS, Slot};
+use chronus_replication::{BlockIndex, PLACES, Slot};
 use chronus_shm::status_board::{ForkAnswer, SlotsRegion};
 
 use crate::playback::Regions;
@@ -25,11 +26,11 @@ pub struct Processes {
     slots_memory: Memfd,
     /// Through this descriptor it can only be read.
     shelf: OwnedFd,
-    children: [Option<Child>; SLOTS],
+    children: [Option<Child>; PLACES],
     /// The fork under way: who was asked, for which slot, by which number.
     pending: Option<(Slot, Slot, u32)>,
     /// Where the reader of a slot begins, until it has claimed the slot.
-    floors: [(u64, u64); SLOTS],
+    floors: [(u64, u64); PLACES],
     events: VecDeque<Event>,
 }
 
@@ -37,15 +38,36 @@ pub struct Processes {
 pub struct Seen {
     sealed: u64,
     released: u64,
-    claimed: [u32; SLOTS],
-    rendered: [u64; SLOTS],
+    claimed: [u32; PLACES],
+    rendered: [u64; PLACES],
+    /// See [`View`].
+    pub renew_before: BlockIndex,
+    /// See [`View`].
+    pub useless_before: BlockIndex,
 }
 
 impl Seen {
     /// As supervision wants it.
-    pub fn with<'a>(&self, cpu_ns: &'a dyn Fn(Slot) -> Option<u64>) -> View<'a> {
-        let Self { sealed, released, claimed, rendered } = *self;
-        View { sealed, released, claimed, rendered, cpu_ns }
+    pub fn with<'a>(
+        &self,
+        cpu_ns: &'a dyn Fn(Slot) -> Option<u64>,
+        crumb: &'a dyn Fn(Slot) -> Crumb,
+    ) -> View<'a> {
+        let Self { sealed, released, claimed, rendered, renew_before, useless_before } = *self;
+        View { sealed, released, claimed, rendered, renew_before, useless_before, cpu_ns, crumb }
+    }
+
+    /// What the boards say.
+    pub fn of(regions: &Regions) -> Self {
+        let boards = |slot: Slot| &regions.slots.slots[slot].board;
+        Self {
+            sealed: regions.log.board.sealed(),
+            released: regions.log.board.released(),
+            claimed: std::array::from_fn(|slot| boards(slot).incarnation()),
+            rendered: std::array::from_fn(|slot| boards(slot).rendered()),
+            renew_before: 0,
+            useless_before: 0,
+        }
     }
 }
 
@@ -58,7 +80,7 @@ impl Processes {
             shelf,
             children: Default::default(),
             pending: None,
-            floors: [(0, 0); SLOTS],
+            floors: [(0, 0); PLACES],
             events: VecDeque::new(),
         }
     }
@@ -88,17 +110,6 @@ impl Processes {
         clock::process_cpu_ns(self.children[slot].as_ref()?.pid())
     }
 
-    /// What the boards say.
-    pub fn view(regions: &Regions) -> Seen {
-        let boards = |slot: Slot| &regions.slots.slots[slot].board;
-        Seen {
-            sealed: regions.log.board.sealed(),
-            released: regions.log.board.released(),
-            claimed: std::array::from_fn(|slot| boards(slot).incarnation()),
-            rendered: std::array::from_fn(|slot| boards(slot).rendered()),
-        }
-    }
-
     /// Remembers an order to fork, so that its answer is understood.
     pub fn expect_fork(&mut self, forker: Slot, into: Slot, number: u32, floor: (u64, u64)) {
         self.pending = Some((forker, into, number));
@@ -115,15 +126,20 @@ impl Processes {
             self.pending = None;
             events.push(self.take_answer(into, number, answer));
         }
-        for slot in 0..SLOTS {
+        for slot in 0..PLACES {
             if someone_died
                 && let Some(child) = &self.children[slot]
                 && let Ok(Some(exit)) = child.try_reap()
             {
                 tracing::debug!("worker {} in slot {slot} {exit}", child.pid());
                 self.children[slot] = None;
-                let death = if exit.is_own_doing() { Death::OfItself } else { Death::Killed };
-                events.push(Event::Exited { slot, death });
+                let death = match exit {
+                    _ if !exit.is_own_doing() => Death::Killed,
+                    Exit::Signal(signal) => Death::OfItself(Cause::Signal(signal)),
+                    Exit::Status(status) => Death::OfItself(Cause::Status(status)),
+                };
+                let crumb = slots.slots[slot].board.breadcrumb.read();
+                events.push(Event::Exited { slot, death, crumb });
             }
         }
         events
@@ -160,12 +176,18 @@ impl Processes {
         self.events.push_back(event);
     }
 
+    /// A checkpoint becomes the worker of a slot; it reads the log from where it was taken.
+    pub fn move_to(&mut self, from: Slot, into: Slot) {
+        self.children[into] = self.children[from].take();
+        self.floors[into] = self.floors[from];
+    }
+
     /// Starts a worker afresh.
     pub fn spawn(
         &mut self,
         slot: Slot,
         number: u32,
-        start: (u64, u64),
+        start: (u64, u64, u64),
         genesis: (&Plan, &Controls, u32),
         rate: (u32, bool),
         kick: &Kick,

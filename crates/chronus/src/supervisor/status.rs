@@ -97,6 +97,8 @@ pub struct Figures {
     pub fresh_starts: u64,
     /// Replicas that rendered other bits.
     pub divergences: u64,
+    /// Times that nobody was left and a checkpoint took over.
+    pub thaws: u64,
     device_checked_ns: u64,
     gaps_told: (u64, u64),
 }
@@ -123,6 +125,7 @@ impl Figures {
             forks_failed: 0,
             fresh_starts: 0,
             divergences: 0,
+            thaws: 0,
             device_checked_ns: 0,
             gaps_told: (0, 0),
         }
@@ -202,6 +205,10 @@ impl Figures {
                 "workers die young; the next is made in {} ms",
                 retry_ns / 1_000_000
             ),
+            Notice::Thawed(block) => {
+                self.thaws += 1;
+                tracing::warn!("no worker is left; the checkpoint of block {block} catches up");
+            }
             Notice::StartedAfresh => {
                 self.fresh_starts += 1;
                 tracing::error!("no worker is left; a fresh one takes over, faded in");
@@ -296,6 +303,13 @@ pub struct Status {
     pub forks_failed: u64,
     pub fresh_starts: u64,
     pub overtaken: u64,
+    pub thaws: u64,
+    /// Blocks between the newest checkpoint and what is sealed; -1 without one.
+    pub checkpoint_age_blocks: f64,
+    pub amendments: u64,
+    pub withheld_commands: u64,
+    /// The modules that are bypassed.
+    pub bypassed: Vec<String>,
     pub divergences: u64,
     pub blocks_compared: u64,
     pub late_commands: u64,
@@ -342,6 +356,10 @@ fn flatten(
             }),
             serde_json::Value::Bool(truth) => fields.push((name, Value::Count(u64::from(*truth)))),
             serde_json::Value::String(text) => fields.push((name, Value::Text(text.clone()))),
+            serde_json::Value::Array(names) if names.iter().all(serde_json::Value::is_string) => {
+                let names: Vec<_> = names.iter().filter_map(|name| name.as_str()).collect();
+                fields.push((name, Value::Text(names.join(" "))));
+            }
             // The replicas are in the JSON.
             _ => {}
         }
@@ -402,6 +420,14 @@ impl Supervisor {
             forks_failed: figures.forks_failed,
             fresh_starts: figures.fresh_starts,
             overtaken: figures.overtaken,
+            thaws: figures.thaws,
+            checkpoint_age_blocks: self
+                .supervision
+                .checkpoint()
+                .map_or(-1.0, |block| self.sequencer.next_block().saturating_sub(block) as f64),
+            amendments: self.blame.amendments,
+            withheld_commands: self.blame.withheld,
+            bypassed: self.controls.bypassed().map(|module| self.name_of(module)).collect(),
             divergences: figures.divergences,
             blocks_compared: self.divergence.blocks_compared(),
             late_commands: commands.late,

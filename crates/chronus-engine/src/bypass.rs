@@ -1,0 +1,139 @@
+//! A module that did harm is put aside: it is not run any more, and its inputs are heard in its place where
+//! its kind says so. And the guard that tells when a module yields what nobody should hear.
+
+use core::ops::Range;
+
+use chronus_dsp::{BLOCK_FRAMES, Buffer, FrameSet, ModuleSpec, frame_set};
+
+use crate::command::Handle;
+
+/// No module yields more: 120 dB above full scale, and beyond any pitch, frequency or time.
+pub const LEVEL_MAX: f32 = 1e6;
+
+/// What a module yielded that nobody should hear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsound {
+    /// NaN or infinity.
+    NotFinite,
+    /// More than [`LEVEL_MAX`].
+    Runaway,
+}
+
+/// A module, and what was wrong with it.
+pub type Finding = (Handle, Unsound);
+
+/// What is wrong with these samples, if anything is.
+pub(crate) fn examine(samples: &[f32]) -> Option<Unsound> {
+    // One comparison a sample, which fails for NaN too, and no branch: this is done for each module.
+    let are_sound = samples.iter().fold(true, |sound, x| sound & (x.abs() <= LEVEL_MAX));
+    if are_sound {
+        return None;
+    }
+    let are_finite = samples.iter().all(|sample| sample.is_finite());
+    Some(if are_finite { Unsound::Runaway } else { Unsound::NotFinite })
+}
+
+/// How a cell passes over its module, and how it comes to do so without a click.
+#[derive(Default)]
+pub(crate) struct Bypass {
+    is_on: bool,
+    /// Frames until the change is complete, and of how many.
+    fade_left: usize,
+    fade_frames: usize,
+    /// The last frame of each output before the change.
+    last: Vec<f32>,
+}
+
+impl Bypass {
+    /// Off, for so many channels of all outputs together.
+    pub fn for_channels(count: usize) -> Self {
+        Self { last: vec![0.0; count], ..Self::default() }
+    }
+
+    pub fn is_on(&self) -> bool {
+        self.is_on
+    }
+
+    /// Turns it on or off, with `frames` frames to get there from what the outputs were last.
+    pub fn turn(&mut self, on: bool, frames: usize, outputs: &[Buffer], done: usize) {
+        self.is_on = on;
+        (self.fade_left, self.fade_frames) = (frames, frames);
+        let mut last = self.last.iter_mut();
+        for output in outputs {
+            let channels = output.len() / BLOCK_FRAMES;
+            // What was rendered before the first frame of a block is the end of the block before.
+            let frame = (done + BLOCK_FRAMES - 1) % BLOCK_FRAMES;
+            for (last, sample) in last.by_ref().zip(&output[frame * channels..][..channels]) {
+                let is_sound = sample.abs() <= LEVEL_MAX;
+                *last = if is_sound { *sample } else { 0.0 };
+            }
+        }
+    }
+
+    /// As it is after a restart: there all at once.
+    pub fn settle(&mut self) {
+        self.fade_left = 0;
+    }
+
+    /// Puts the inputs to the outputs where the kind says so; the other outputs are silent.
+    pub fn route<'a>(
+        spec: &ModuleSpec,
+        input: impl Fn(usize) -> Option<(&'a [f32], bool)>,
+        outputs: &mut [Buffer],
+        silent: &mut [FrameSet],
+        frames: &Range<usize>,
+    ) {
+        let set = frame_set(frames);
+        for (index, (output, silent)) in outputs.iter_mut().zip(silent).enumerate() {
+            let channels = output.len() / BLOCK_FRAMES;
+            let cut = frames.start * channels..frames.end * channels;
+            let route = spec.bypass.iter().find(|(_, output)| *output == index);
+            match route.and_then(|(from, _)| input(*from)) {
+                Some((signal, false)) => {
+                    output[cut.clone()].copy_from_slice(&signal[cut]);
+                    *silent &= !set;
+                }
+                _ => {
+                    output[cut].fill(0.0);
+                    *silent |= set;
+                }
+            }
+        }
+    }
+
+    /// Leads from what was heard before the last change to what is heard now.
+    pub fn fade(&mut self, outputs: &mut [Buffer], silent: &mut [FrameSet], frames: &Range<usize>) {
+        if self.fade_left == 0 {
+            return;
+        }
+        let count = frames.len().min(self.fade_left);
+        let mut last = &self.last[..];
+        for (output, silent) in outputs.iter_mut().zip(silent) {
+            let channels = output.len() / BLOCK_FRAMES;
+            let (from, rest) = last.split_at(channels);
+            last = rest;
+            for at in 0..count {
+                let share = (self.fade_left - at - 1) as f32 / self.fade_frames as f32;
+                let frame = &mut output[(frames.start + at) * channels..][..channels];
+                for (sample, from) in frame.iter_mut().zip(from) {
+                    *sample = from * share + *sample * (1.0 - share);
+                }
+            }
+            *silent &= !frame_set(frames);
+        }
+        self.fade_left -= count;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_should_hear_is_told_apart() {
+        assert_eq!(examine(&[0.0, -1.0, LEVEL_MAX, -LEVEL_MAX]), None);
+        assert_eq!(examine(&[0.0, 1.1e6]), Some(Unsound::Runaway));
+        assert_eq!(examine(&[f32::NAN, 2e6]), Some(Unsound::NotFinite));
+        assert_eq!(examine(&[0.0, f32::NEG_INFINITY]), Some(Unsound::NotFinite));
+    }
+}

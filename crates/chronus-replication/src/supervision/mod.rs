@@ -1,0 +1,303 @@
+//! The supervision of replicas: one pure state machine that decides who leads, who is fenced, who
+//! forks whom, and when to start afresh. The real supervisor and the simulation drive the same code.
+//!
+//! Invariants: at most one fork is under way at a time; a slot is given away only after the process
+//! that held it was reaped; every process that ever gets a slot has a number of its own; the primary
+//! is a worker known to live, or there is none.
+
+mod restore;
+mod suspects;
+mod terms;
+#[cfg(test)]
+mod tests;
+
+use crate::fault_detector::FaultDetector;
+use crate::restart::{BackOff, Death, Intensity};
+use crate::{BlockIndex, PLACES, SLOTS, Slot};
+use restore::Frozen;
+use suspects::Grief;
+pub use terms::{Action, Event, Notice, Reason, Settings, View};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// No process, and the last one is reaped.
+    Empty,
+    /// A fork into this slot was ordered.
+    Ordered { forker: Slot, number: u32, since_ns: u64 },
+    /// The process is known; it has not claimed the slot yet.
+    Joining { number: u32, until_ns: u64 },
+    /// At work; late since it had finished so many blocks, if it is.
+    Live { joined: Joined, late: Option<BlockIndex>, thrived: bool },
+    /// A checkpoint, which waits to be thawed.
+    Frozen(Frozen),
+    /// Killed; not reaped yet.
+    Fenced,
+}
+
+/// Where and when a worker began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Joined {
+    block: BlockIndex,
+    at_ns: u64,
+}
+
+/// The state machine.
+#[derive(Clone, Debug)]
+pub struct Supervision {
+    settings: Settings,
+    detector: FaultDetector,
+    /// Of the slots, and after them of the checkpoints' places.
+    states: [State; PLACES],
+    primary: Option<Slot>,
+    last_number: u32,
+    forks: BackOff,
+    fresh: Intensity,
+    /// When the next fresh start may be tried; spoken of once per wait.
+    fresh_not_before_ns: u64,
+    redundant: bool,
+    begun: bool,
+    now_ns: u64,
+    rendered: [BlockIndex; PLACES],
+    grief: Grief,
+    /// Checkpoints with numbers up to this one may hold what is wrong.
+    distrusted: u32,
+    /// What was due to a standby at the look before, so that it has had the time to do it.
+    was_due: BlockIndex,
+}
+
+/// A worker that has finished this many blocks since it joined did not die young.
+const CHILDHOOD_BLOCKS: u64 = 1;
+
+impl Supervision {
+    /// Supervision of slots that are all empty.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            detector: FaultDetector::new(settings.limits),
+            states: [State::Empty; PLACES],
+            primary: None,
+            last_number: 0,
+            forks: BackOff::default(),
+            fresh: Intensity::new(settings.fresh_most, settings.fresh_window_ns),
+            fresh_not_before_ns: 0,
+            redundant: false,
+            begun: false,
+            now_ns: 0,
+            rendered: [0; PLACES],
+            grief: Grief::default(),
+            distrusted: 0,
+            was_due: 0,
+            settings,
+        }
+    }
+
+    /// Who goes first, if anybody lives.
+    pub fn primary(&self) -> Option<Slot> {
+        self.primary
+    }
+
+    /// Whether the worker of a slot is at work, late or not.
+    pub fn is_live(&self, slot: Slot) -> bool {
+        matches!(self.states[slot], State::Live { .. })
+    }
+
+    /// Whether a slot has, or may soon have, a process that reads the log.
+    pub fn is_occupied(&self, slot: Slot) -> bool {
+        self.states[slot] != State::Empty
+    }
+
+    /// The word for the state of a slot.
+    pub fn role(&self, slot: Slot) -> &'static str {
+        match self.states[slot] {
+            State::Empty => "empty",
+            State::Ordered { .. } | State::Joining { .. } => "joining",
+            State::Frozen(_) => "checkpoint",
+            State::Fenced => "fenced",
+            State::Live { .. } if self.primary == Some(slot) => "primary",
+            State::Live { late: Some(_), .. } => "late",
+            State::Live { .. } => "standby",
+        }
+    }
+
+    /// Whether all replicas are there and level.
+    pub fn is_redundant(&self) -> bool {
+        self.redundant
+    }
+
+    /// Whether the first worker has been asked for.
+    pub fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// A number that no process and no order has had.
+    pub fn take_number(&mut self) -> u32 {
+        self.last_number += 1;
+        self.last_number
+    }
+
+    /// Takes an event; what is to be done is added to `actions`.
+    pub fn handle(&mut self, event: Event, view: &View<'_>, actions: &mut Vec<Action>) {
+        self.rendered = view.rendered;
+        match event {
+            Event::Forked { number } => {
+                if let Some(slot) = self.ordered(number) {
+                    let until_ns = self.detector.patience_ns() + self.settings.join_ns;
+                    self.states[slot] = State::Joining { number, until_ns };
+                }
+            }
+            Event::ForkFailed { number, errno } => {
+                if let Some(slot) = self.ordered(number) {
+                    self.states[slot] = State::Empty;
+                    let retry_ns = self.forks.fork_failed(self.now_ns);
+                    actions.push(Action::Report(Notice::ForkFailed { errno, retry_ns }));
+                }
+            }
+            Event::NoChild { number } => {
+                if let Some(slot) = self.ordered(number) {
+                    self.states[slot] = State::Empty;
+                }
+            }
+            Event::SpawnFailed { number, errno } => {
+                let failed = |state: &State| matches!(state, State::Joining { number: n, .. } if *n == number);
+                if let Some(slot) = self.states.iter().position(failed) {
+                    self.states[slot] = State::Empty;
+                    let retry_ns = self.forks.fork_failed(self.now_ns);
+                    self.fresh_not_before_ns = self.now_ns + retry_ns;
+                    actions.push(Action::Report(Notice::ForkFailed { errno, retry_ns }));
+                }
+            }
+            Event::Exited { slot, death, crumb } => {
+                if let (Death::OfItself(cause), true) = (death, self.is_live(slot)) {
+                    self.blame(slot, crumb, cause, view, actions);
+                }
+                self.bury(slot, death, actions);
+            }
+            Event::Diverged { slot } => {
+                if self.is_live(slot) && self.live().count() > 1 {
+                    actions.push(Action::Disown(slot));
+                    self.fence(slot, Reason::Diverged, actions);
+                    self.distrust_checkpoints(actions);
+                }
+            }
+        }
+    }
+
+    /// Looks at the workers at `now_ns`; what is to be done is added to `actions`. To be called at
+    /// least every few milliseconds, and after every event.
+    pub fn look(&mut self, now_ns: u64, view: &View<'_>, actions: &mut Vec<Action>) {
+        self.now_ns = now_ns;
+        self.rendered = view.rendered;
+        self.detector.look(now_ns);
+        self.admit_claims(view, actions);
+        if self.primary.is_none() {
+            self.promote_best(None, actions);
+        }
+        self.judge_all(view, actions);
+        self.judge_redundancy(actions);
+        self.was_due = self.due_to_standby(view);
+        self.restore(view, actions);
+    }
+
+    fn ordered(&self, number: u32) -> Option<Slot> {
+        let is_it =
+            |state: &State| matches!(state, State::Ordered { number: n, .. } if *n == number);
+        self.states.iter().position(is_it)
+    }
+
+    fn live(&self) -> impl Iterator<Item = Slot> + '_ {
+        (0..SLOTS).filter(|slot| self.is_live(*slot))
+    }
+
+    fn admit_claims(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
+        for slot in 0..PLACES {
+            let State::Joining { number, until_ns } = self.states[slot] else { continue };
+            if view.claimed[slot] == number && slot >= SLOTS && number <= self.distrusted {
+                self.drop_checkpoint(slot, actions);
+            } else if view.claimed[slot] == number && slot >= SLOTS {
+                let (block, at_ns) = (view.rendered[slot], self.now_ns);
+                self.states[slot] = State::Frozen(Frozen { block, at_ns });
+            } else if view.claimed[slot] == number {
+                self.detector.forget(slot);
+                let joined = Joined { block: view.rendered[slot], at_ns: self.now_ns };
+                self.states[slot] = State::Live { joined, late: None, thrived: false };
+                actions.push(Action::Admit { slot, number });
+            } else if self.detector.patience_ns() >= until_ns {
+                self.fence(slot, Reason::NeverJoined, actions);
+            }
+        }
+    }
+
+    /// The live worker that is furthest goes first; ties go to the lowest slot.
+    fn promote_best(&mut self, from: Option<Slot>, actions: &mut Vec<Action>) {
+        let best = self.live().max_by_key(|slot| (self.rendered[*slot], SLOTS - slot));
+        self.primary = best;
+        if let Some(to) = best {
+            if let State::Live { late, .. } = &mut self.states[to] {
+                *late = None;
+            }
+            actions.push(Action::Promote(to));
+            actions.push(Action::Report(Notice::RoleChange { from, to }));
+        }
+    }
+
+    /// How many blocks a standby should have finished. A new primary may be behind what was released.
+    fn due_to_standby(&self, view: &View<'_>) -> BlockIndex {
+        let leads_until = self.primary.map_or(0, |primary| view.rendered[primary]);
+        view.released.min(leads_until).min(view.sealed)
+    }
+
+    /// The process of `slot` is gone for good.
+    fn bury(&mut self, slot: Slot, death: Death, actions: &mut Vec<Action>) {
+        let died_young = match self.states[slot] {
+            State::Empty | State::Ordered { .. } => return,
+            State::Fenced | State::Frozen(_) => false,
+            State::Joining { .. } => true,
+            State::Live { thrived, joined, .. } => {
+                !thrived && self.rendered[slot] < joined.block + CHILDHOOD_BLOCKS
+            }
+        };
+        self.states[slot] = State::Empty;
+        if slot < SLOTS {
+            self.detector.forget(slot);
+            actions.push(Action::Report(Notice::Died(slot)));
+        }
+        if died_young {
+            let retry_ns = self.forks.died_young(self.now_ns, death);
+            if retry_ns > 0 {
+                actions.push(Action::Report(Notice::Slowed { retry_ns }));
+            }
+        }
+        for into in 0..PLACES {
+            if let State::Ordered { forker, number, .. } = self.states[into]
+                && forker == slot
+            {
+                actions.push(Action::FindChild { number, into });
+            }
+        }
+        if self.primary == Some(slot) {
+            self.promote_best(Some(slot), actions);
+        }
+    }
+
+    fn judge_redundancy(&mut self, actions: &mut Vec<Action>) {
+        if self.primary.is_none() {
+            self.set_redundant(false, actions);
+            return;
+        }
+        let level = (0..SLOTS)
+            .filter(|slot| matches!(self.states[*slot], State::Live { late: None, .. }))
+            .filter(|slot| self.rendered[*slot] >= self.was_due)
+            .count();
+        // A standby that is a few blocks behind for a moment does not end redundancy once there.
+        let there = self.live().filter(|slot| self.role(*slot) != "late").count();
+        let redundant = if self.redundant { there } else { level } >= self.settings.replicas;
+        self.set_redundant(redundant, actions);
+    }
+
+    fn set_redundant(&mut self, redundant: bool, actions: &mut Vec<Action>) {
+        if self.redundant != redundant {
+            self.redundant = redundant;
+            let notice = if redundant { Notice::Redundant } else { Notice::Degraded };
+            actions.push(Action::Report(notice));
+        }
+    }
+}

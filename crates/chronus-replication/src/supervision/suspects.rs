@@ -1,0 +1,160 @@
+//! Who is late, who is stuck, who is to blame, and what becomes of them.
+
+use super::{Action, CHILDHOOD_BLOCKS, Notice, Reason, State, Supervision, View};
+use crate::blame::{Cause, Crumb, Culprit, Place};
+use crate::fault_detector::Suspicion;
+use crate::{BlockIndex, SLOTS, Slot};
+
+/// What was decided last about a culprit, and who was last given up for being stuck.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Grief {
+    amended: Option<(BlockIndex, Culprit)>,
+    gave_up_at: Option<Crumb>,
+}
+
+impl Supervision {
+    pub(super) fn judge_all(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
+        for slot in 0..SLOTS {
+            if !self.is_live(slot) {
+                continue;
+            }
+            let is_primary = self.primary == Some(slot);
+            let due = if is_primary { view.sealed } else { self.due_to_standby(view) };
+            let rendered = view.rendered[slot];
+            let suspicion = self.detector.judge(slot, rendered, due, || (view.cpu_ns)(slot));
+            match suspicion {
+                Suspicion::None => self.note_progress(slot, rendered, actions),
+                Suspicion::Overdue { is_busy } => {
+                    if is_primary {
+                        self.overtake(slot, actions);
+                    } else {
+                        self.mark_late(slot);
+                    }
+                    if is_busy {
+                        self.judge_witnesses(slot, (view.crumb)(slot), view, actions);
+                    }
+                }
+                Suspicion::RanAway => {
+                    let crumb = (view.crumb)(slot);
+                    self.blame(slot, crumb, Cause::RanAway, view, actions);
+                    self.fence(slot, Reason::RanAway, actions);
+                }
+                Suspicion::Hopeless => self.give_up(slot, view, actions),
+            }
+        }
+    }
+
+    /// A worker that stands still for too long may have been stopped. Two that did so at the same module of
+    /// the same block were not.
+    fn give_up(&mut self, slot: Slot, view: &View<'_>, actions: &mut Vec<Action>) {
+        let crumb = (view.crumb)(slot);
+        let is_in_module = matches!(crumb.place, Place::Module(_));
+        let before = self.grief.gave_up_at.replace(crumb);
+        if is_in_module && before == Some(crumb) {
+            self.blame(slot, crumb, Cause::Stuck, view, actions);
+        }
+        self.fence(slot, Reason::Hopeless, actions);
+    }
+
+    /// One worker that is busy for too long may be the machine's fault, two in the same module of the same
+    /// block are not: waiting longer would only cost the time that somebody else has for catching up.
+    fn judge_witnesses(
+        &mut self,
+        slot: Slot,
+        crumb: Crumb,
+        view: &View<'_>,
+        actions: &mut Vec<Action>,
+    ) {
+        let agrees = |other: &Slot| {
+            let cpu_ns = || (view.cpu_ns)(*other);
+            self.is_live(*other)
+                && *other != slot
+                && (view.crumb)(*other) == crumb
+                && self.detector.is_busy(*other, crumb.block, cpu_ns())
+        };
+        let Some(other) = (0..SLOTS).find(agrees) else { return };
+        if matches!(crumb.place, Place::Module(_)) {
+            self.blame(slot, crumb, Cause::Stuck, view, actions);
+            self.fence(slot, Reason::RanAway, actions);
+            self.fence(other, Reason::RanAway, actions);
+        }
+    }
+
+    /// A worker came to grief at `crumb`, of its own doing. If nobody survived that block, and what is to
+    /// blame has not been put aside for it before, it is now.
+    pub(super) fn blame(
+        &mut self,
+        slot: Slot,
+        crumb: Crumb,
+        cause: Cause,
+        view: &View<'_>,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(culprit) = crumb.culprit() else { return };
+        if let Culprit::Edit(edit) = culprit {
+            actions.push(Action::Withdraw { edit, cause });
+            return;
+        }
+        let block = crumb.block;
+        let survived = |other: &Slot| self.is_live(*other) && view.rendered[*other] > block;
+        let anybody_survived = (0..SLOTS).filter(|other| *other != slot).any(|o| survived(&o));
+        // A crumb of another block is one that the worker itself has overwritten.
+        if view.rendered[slot] != block
+            || anybody_survived
+            || self.grief.amended == Some((block, culprit))
+        {
+            return;
+        }
+        self.grief.amended = Some((block, culprit));
+        actions.push(Action::Amend { block, culprit, cause });
+    }
+
+    /// Only progress shows that a late worker is well again: one that is stuck may owe nothing for the
+    /// moment.
+    fn note_progress(&mut self, slot: Slot, rendered: BlockIndex, actions: &mut Vec<Action>) {
+        let was_due = self.was_due;
+        let State::Live { joined, late, thrived } = &mut self.states[slot] else { return };
+        if late.is_some_and(|since| rendered > since && rendered >= was_due) {
+            *late = None;
+            actions.push(Action::Report(Notice::CaughtUp(slot)));
+        }
+        if !*thrived && rendered >= joined.block + CHILDHOOD_BLOCKS {
+            *thrived = true;
+            self.forks.thrived(joined.at_ns);
+        }
+    }
+
+    fn mark_late(&mut self, slot: Slot) {
+        let rendered = self.rendered[slot];
+        if let State::Live { late, .. } = &mut self.states[slot] {
+            late.get_or_insert(rendered);
+        }
+    }
+
+    /// An overdue primary loses its place, if there is anybody who is not late to take it.
+    fn overtake(&mut self, slot: Slot, actions: &mut Vec<Action>) {
+        let in_time = |state: &State| matches!(state, State::Live { late: None, .. });
+        if !(0..SLOTS).any(|other| other != slot && in_time(&self.states[other])) {
+            return;
+        }
+        self.mark_late(slot);
+        actions.push(Action::Report(Notice::Overtaken(slot)));
+        let best = (0..SLOTS)
+            .filter(|other| *other != slot && in_time(&self.states[*other]))
+            .max_by_key(|other| (self.rendered[*other], SLOTS - other));
+        if let Some(to) = best {
+            self.primary = Some(to);
+            actions.push(Action::Promote(to));
+            actions.push(Action::Report(Notice::RoleChange { from: Some(slot), to }));
+        }
+    }
+
+    pub(super) fn fence(&mut self, slot: Slot, reason: Reason, actions: &mut Vec<Action>) {
+        self.states[slot] = State::Fenced;
+        actions.push(Action::Fence(slot));
+        actions.push(Action::Report(Notice::Fenced(slot, reason)));
+        if self.primary == Some(slot) {
+            self.promote_best(Some(slot), actions);
+        }
+    }
+}

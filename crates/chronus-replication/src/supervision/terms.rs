@@ -1,0 +1,238 @@
+//! What supervision is told and what it answers.
+
+use crate::blame::{Cause, Crumb, Culprit};
+use crate::fault_detector::Limits;
+use crate::restart::Death;
+use crate::{BlockIndex, PLACES, SLOTS, Slot};
+
+/// What supervision is told to keep up.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How many replicas there shall be, 1 to [`SLOTS`].
+    pub replicas: usize,
+    /// When patience ends.
+    pub limits: Limits,
+    /// How long a child may take to claim its slot, and a survivor to fork, in patience.
+    pub join_ns: u64,
+    /// How long a fresh worker may take to claim its slot, in patience.
+    pub spawn_ns: u64,
+    /// How long a checkpoint may take to claim its slot once it is thawed, in patience.
+    pub thaw_ns: u64,
+    /// A checkpoint is renewed when it is older than this …
+    pub checkpoint_ns: u64,
+    /// … or so many blocks behind.
+    pub checkpoint_blocks: u64,
+    /// At most this many fresh workers …
+    pub fresh_most: usize,
+    /// … in any window of this length.
+    pub fresh_window_ns: u64,
+}
+
+impl Settings {
+    /// The usual settings for this many replicas.
+    pub fn for_replicas(replicas: usize) -> Self {
+        Self {
+            replicas: replicas.clamp(1, SLOTS),
+            limits: Limits::default(),
+            join_ns: 100_000_000,
+            spawn_ns: 5_000_000_000,
+            thaw_ns: 20_000_000,
+            checkpoint_ns: 100_000_000,
+            checkpoint_blocks: 512,
+            fresh_most: 5,
+            fresh_window_ns: 10_000_000_000,
+        }
+    }
+}
+
+/// What is seen at one look.
+pub struct View<'a> {
+    /// How many blocks are sealed.
+    pub sealed: BlockIndex,
+    /// How many are released to the standbys.
+    pub released: BlockIndex,
+    /// The incarnation that has claimed each place.
+    pub claimed: [u32; PLACES],
+    /// How many blocks the worker of each place has finished.
+    pub rendered: [BlockIndex; PLACES],
+    /// A checkpoint from before this block is to be renewed: since then something came that takes long to
+    /// catch up with, or that waits for all to have passed it.
+    pub renew_before: BlockIndex,
+    /// A checkpoint from before this block holds up the log.
+    pub useless_before: BlockIndex,
+    /// CPU time used by the worker of a slot; asked only about suspects.
+    pub cpu_ns: &'a dyn Fn(Slot) -> Option<u64>,
+    /// What the worker of a slot is at; asked only about suspects.
+    pub crumb: &'a dyn Fn(Slot) -> Crumb,
+}
+
+/// What happened to a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The fork with this number was made; its process is known now.
+    Forked {
+        /// The order's number.
+        number: u32,
+    },
+    /// The fork with this number could not be made.
+    ForkFailed {
+        /// The order's number.
+        number: u32,
+        /// The errno of the call.
+        errno: i32,
+    },
+    /// The parent of this fork died before it could tell, and there is no child.
+    NoChild {
+        /// The order's number.
+        number: u32,
+    },
+    /// The fresh worker with this number could not be started.
+    SpawnFailed {
+        /// Its number.
+        number: u32,
+        /// The errno of the call.
+        errno: i32,
+    },
+    /// The process of this place is gone and reaped.
+    Exited {
+        /// Its place.
+        slot: Slot,
+        /// How it came to its end.
+        death: Death,
+        /// What it was at.
+        crumb: Crumb,
+    },
+    /// The replica in this slot rendered other bits than those that are trusted.
+    Diverged {
+        /// Its slot.
+        slot: Slot,
+    },
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// This slot goes first from now on.
+    Promote(Slot),
+    /// What this slot holds may be played if it bears this number.
+    Admit {
+        /// The slot.
+        slot: Slot,
+        /// The number of the worker in it.
+        number: u32,
+    },
+    /// What this slot holds must not be played any more.
+    Disown(Slot),
+    /// Kill the process of this slot.
+    Fence(Slot),
+    /// Order a fork.
+    Fork {
+        /// The worker that is asked.
+        forker: Slot,
+        /// The free slot for the child.
+        into: Slot,
+        /// The order's number, and the child's incarnation.
+        number: u32,
+    },
+    /// The forker is dead: look for a child that nobody knows.
+    FindChild {
+        /// The order's number.
+        number: u32,
+        /// The slot that it was for.
+        into: Slot,
+    },
+    /// Start a worker afresh.
+    Spawn {
+        /// The free slot.
+        slot: Slot,
+        /// Its incarnation.
+        number: u32,
+        /// Whether the sound is interrupted, so that the machine must restart from its parameters.
+        restart: bool,
+    },
+    /// Turn a checkpoint into the worker of a slot; it catches up from where it was taken.
+    Thaw {
+        /// The place of the checkpoint.
+        from: Slot,
+        /// The free slot.
+        into: Slot,
+        /// The number that it bears from now on.
+        number: u32,
+    },
+    /// From this block on, render without the culprit.
+    Amend {
+        /// The block, which nobody survived.
+        block: BlockIndex,
+        /// The module or the command.
+        culprit: Culprit,
+        /// How it did harm.
+        cause: Cause,
+    },
+    /// This edit, which nobody plays yet, is not to be offered any more.
+    Withdraw {
+        /// Its number.
+        edit: u32,
+        /// How it did harm.
+        cause: Cause,
+    },
+    /// Something to tell people.
+    Report(Notice),
+}
+
+/// What people are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A worker lost the first place, alive.
+    Overtaken(Slot),
+    /// A worker that had lost its place is level again.
+    CaughtUp(Slot),
+    /// A worker was fenced.
+    Fenced(Slot, Reason),
+    /// A worker is gone.
+    Died(Slot),
+    /// Another worker goes first.
+    RoleChange {
+        /// The slot that went first, if one did.
+        from: Option<Slot>,
+        /// The slot that does now.
+        to: Slot,
+    },
+    /// All replicas are there and level.
+    Redundant,
+    /// Some replica is missing or late.
+    Degraded,
+    /// A fork failed; it is tried again after this long.
+    ForkFailed {
+        /// The errno.
+        errno: i32,
+        /// Nanoseconds until the next attempt.
+        retry_ns: u64,
+    },
+    /// Workers die young; the next is made after this long.
+    Slowed {
+        /// Nanoseconds until the next attempt.
+        retry_ns: u64,
+    },
+    /// Nobody was left; a checkpoint taken at this block catches up.
+    Thawed(BlockIndex),
+    /// Nobody is left; a fresh worker takes over, faded in.
+    StartedAfresh,
+    /// Too many fresh starts; the next comes after this long.
+    Intensity {
+        /// Nanoseconds until the next attempt.
+        retry_ns: u64,
+    },
+}
+
+/// Why a worker was fenced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It owed a block past the hard limit.
+    Hopeless,
+    /// It used CPU time and finished nothing.
+    RanAway,
+    /// It rendered other bits.
+    Diverged,
+    /// It did not claim its slot, or did not fork when asked.
+    NeverJoined,
+}

@@ -1,0 +1,455 @@
+//! Tests of supervision, fault by fault, against a hand-driven world.
+
+use crate::restart::Death;
+use crate::supervision::{Action, Event, Notice, Reason, Settings, Supervision, View};
+use crate::blame::{Cause, Crumb, Culprit, Place};
+use crate::{BlockIndex, PLACES, SLOTS, Slot};
+
+/// A world whose workers obey at once unless told not to.
+struct World {
+    supervision: Supervision,
+    now_ns: u64,
+    sealed: BlockIndex,
+    claimed: [u32; PLACES],
+    rendered: [BlockIndex; PLACES],
+    crumbs: [Crumb; SLOTS],
+    cpu_ns: [u64; SLOTS],
+    stuck: [bool; SLOTS],
+    actions: Vec<Action>,
+}
+
+impl World {
+    fn new(replicas: usize) -> Self {
+        let mut world = Self {
+            supervision: Supervision::new(Settings::for_replicas(replicas)),
+            now_ns: 0,
+            sealed: 0,
+            claimed: [0; PLACES],
+            rendered: [0; PLACES],
+            crumbs: [Crumb::NONE; SLOTS],
+            cpu_ns: [0; SLOTS],
+            stuck: [false; SLOTS],
+            actions: Vec::new(),
+        };
+        world.run(20);
+        world
+    }
+
+    /// Runs so many blocks; returns the actions taken.
+    fn run(&mut self, blocks: u64) -> Vec<Action> {
+        self.run_with(blocks, true)
+    }
+
+    fn run_with(&mut self, blocks: u64, obey: bool) -> Vec<Action> {
+        let before = self.actions.len();
+        for _ in 0..blocks {
+            self.now_ns += 1_333_333;
+            self.sealed += 1;
+            for slot in 0..SLOTS {
+                if self.supervision.is_live(slot) && !self.stuck[slot] {
+                    self.rendered[slot] = self.sealed;
+                }
+            }
+            self.look(obey);
+        }
+        self.actions[before..].to_vec()
+    }
+
+    fn look(&mut self, obey: bool) {
+        let mut actions = Vec::new();
+        self.with_view(|supervision, now_ns, view| supervision.look(now_ns, view, &mut actions));
+        self.take(actions, obey);
+    }
+
+    fn with_view(&mut self, use_it: impl FnOnce(&mut Supervision, u64, &View<'_>)) {
+        let (cpu, crumbs) = (self.cpu_ns, self.crumbs);
+        let view = View {
+            sealed: self.sealed,
+            released: self.sealed,
+            claimed: self.claimed,
+            rendered: self.rendered,
+            renew_before: 0,
+            useless_before: 0,
+            cpu_ns: &|slot| Some(cpu[slot]),
+            crumb: &|slot| crumbs[slot],
+        };
+        use_it(&mut self.supervision, self.now_ns, &view);
+    }
+
+    fn send(&mut self, event: Event) -> Vec<Action> {
+        let mut actions = Vec::new();
+        self.with_view(|supervision, _, view| supervision.handle(event, view, &mut actions));
+        self.take(actions.clone(), true);
+        actions
+    }
+
+    fn take(&mut self, actions: Vec<Action>, obey: bool) {
+        for action in actions {
+            self.actions.push(action);
+            match action {
+                Action::Fork { into, number, forker } if obey && !self.stuck[forker] => {
+                    self.send(Event::Forked { number });
+                    self.claimed[into] = number;
+                    self.rendered[into] = self.rendered[forker];
+                }
+                Action::Spawn { slot, number, .. } if obey => {
+                    self.claimed[slot] = number;
+                    self.rendered[slot] = self.sealed;
+                }
+                Action::Fence(slot) => {
+                    if slot < SLOTS {
+                        self.stuck[slot] = false;
+                    }
+                    self.send(exited(slot, Death::Killed));
+                }
+                Action::Thaw { from, into, number } if obey => {
+                    self.claimed[into] = number;
+                    self.rendered[into] = self.rendered[from];
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn count(&self, wanted: impl Fn(&Action) -> bool) -> usize {
+        self.actions.iter().filter(|action| wanted(action)).count()
+    }
+}
+
+fn exited(slot: Slot, death: Death) -> Event {
+    Event::Exited { slot, death, crumb: Crumb::NONE }
+}
+
+fn notices(actions: &[Action]) -> Vec<Notice> {
+    let only = |action: &Action| match action {
+        Action::Report(notice) => Some(*notice),
+        _ => None,
+    };
+    actions.iter().filter_map(only).collect()
+}
+
+#[test]
+fn at_the_start_one_worker_is_spawned_and_the_others_are_its_forks() {
+    for replicas in 1..=SLOTS {
+        let world = World::new(replicas);
+        assert_eq!(world.count(|a| matches!(a, Action::Spawn { restart: false, .. })), 1);
+        let into_slot = |a: &Action| matches!(a, Action::Fork { into, .. } if *into < SLOTS);
+        assert_eq!(world.count(into_slot), replicas - 1);
+        assert_eq!(world.supervision.primary(), Some(0));
+        assert!(world.supervision.is_redundant());
+    }
+}
+
+#[test]
+fn an_undisturbed_run_does_nothing_but_renew_checkpoints() {
+    let mut world = World::new(2);
+    let of_checkpoint = |action: &Action| {
+        matches!(action, Action::Fork { into: place, .. } | Action::Fence(place) if *place >= SLOTS)
+    };
+    let actions = world.run(10_000);
+    assert!(actions.iter().all(of_checkpoint), "{actions:?}");
+    let mut alone = World::new(1);
+    assert_eq!(alone.run(10_000), []);
+}
+
+#[test]
+fn a_dead_primary_is_succeeded_at_once_and_replaced_by_a_fork_of_the_survivor() {
+    let mut world = World::new(2);
+    let actions = world.send(exited(0, Death::Killed));
+    assert_eq!(actions[0], Action::Report(Notice::Died(0)));
+    assert_eq!(actions[1], Action::Promote(1));
+    let later = world.run(5);
+    let forks: Vec<&Action> = later.iter().filter(|a| matches!(a, Action::Fork { .. })).collect();
+    assert!(matches!(forks[..], [Action::Fork { forker: 1, into: 0, .. }]));
+    assert!(notices(&later).contains(&Notice::Redundant));
+}
+
+#[test]
+fn a_stopped_primary_is_overtaken_first_and_fenced_later() {
+    let mut world = World::new(2);
+    world.stuck[0] = true;
+    let early = notices(&world.run(3));
+    assert!(early.contains(&Notice::Overtaken(0)), "{early:?}");
+    assert!(!early.contains(&Notice::Fenced(0, Reason::Hopeless)), "{early:?}");
+    let later = notices(&world.run(30));
+    assert!(later.contains(&Notice::Fenced(0, Reason::Hopeless)), "{later:?}");
+    assert!(world.supervision.is_redundant());
+}
+
+#[test]
+fn two_stuck_workers_are_both_fenced_and_another_takes_over() {
+    let mut world = World::new(2);
+    world.stuck[0] = true;
+    world.stuck[1] = true;
+    let mut actions = world.run(60);
+    let asked = actions.iter().find_map(|action| match action {
+        Action::FindChild { number, .. } => Some(*number),
+        _ => None,
+    });
+    if let Some(number) = asked {
+        world.send(Event::NoChild { number });
+    }
+    actions.extend(world.run(20));
+    for slot in 0..2 {
+        assert!(notices(&actions).contains(&Notice::Fenced(slot, Reason::Hopeless)), "slot {slot}");
+    }
+    assert!(actions.iter().any(|a| matches!(a, Action::Thaw { .. })), "{actions:?}");
+    assert!(world.supervision.is_redundant());
+}
+
+#[test]
+fn a_late_worker_that_catches_up_is_left_alive() {
+    let mut world = World::new(2);
+    world.stuck[0] = true;
+    world.run(4);
+    world.stuck[0] = false;
+    let later = world.run(100);
+    assert!(notices(&later).contains(&Notice::CaughtUp(0)));
+    let ends_or_makes = |a: &Action| {
+        matches!(a, Action::Fence(slot) | Action::Fork { into: slot, .. } if *slot < SLOTS)
+    };
+    assert!(!later.iter().any(ends_or_makes));
+    assert_eq!(world.supervision.primary(), Some(1), "the place is not given back");
+}
+
+#[test]
+fn a_looping_worker_is_fenced_long_before_the_hard_limit() {
+    let mut world = World::new(2);
+    world.stuck[0] = true;
+    let mut fenced_after = 0;
+    for block in 1..100 {
+        world.cpu_ns[0] += 1_333_333;
+        if notices(&world.run(1)).contains(&Notice::Fenced(0, Reason::RanAway)) {
+            fenced_after = block;
+            break;
+        }
+    }
+    assert!((3..12).contains(&fenced_after), "after {fenced_after} blocks");
+}
+
+#[test]
+fn a_supervisor_that_was_not_run_blames_nobody() {
+    let mut world = World::new(2);
+    world.sealed += 40;
+    world.now_ns += 60_000_000;
+    world.look(true);
+    assert!(!world.run(10).iter().any(|a| matches!(a, Action::Fence(_) | Action::Promote(_))));
+}
+
+#[test]
+fn a_fork_that_fails_is_retried_with_back_off_and_said() {
+    let mut world = World::new(2);
+    world.send(exited(1, Death::Killed));
+    let mut retries = Vec::new();
+    for _ in 0..400 {
+        for action in world.run_with(1, false) {
+            if let Action::Fork { number, .. } = action {
+                let said = notices(&world.send(Event::ForkFailed { number, errno: 11 }));
+                assert!(matches!(said[..], [Notice::ForkFailed { errno: 11, .. }]));
+                retries.push(world.now_ns);
+            }
+        }
+    }
+    assert!((4..12).contains(&retries.len()), "{} attempts in half a second", retries.len());
+    assert!(world.supervision.primary().is_some());
+}
+
+#[test]
+fn a_forker_that_dies_leaves_its_child_to_be_found() {
+    let mut world = World::new(2);
+    world.send(exited(1, Death::Killed));
+    let ordered = world.run_with(1, false);
+    let Some(Action::Fork { forker: 0, into: 1, number }) = ordered.last().copied() else {
+        panic!("{ordered:?}")
+    };
+    let actions = world.send(exited(0, Death::Killed));
+    assert!(actions.contains(&Action::FindChild { number, into: 1 }));
+    world.run_with(3, false);
+    assert_eq!(world.count(|a| matches!(a, Action::Spawn { restart: true, .. })), 0, "it may live");
+    world.send(Event::Forked { number });
+    world.claimed[1] = number;
+    world.run(3);
+    assert_eq!(world.supervision.primary(), Some(1), "the orphan plays on");
+}
+
+#[test]
+fn when_all_are_dead_a_fresh_worker_starts_but_never_in_a_loop() {
+    let mut world = World::new(2);
+    let mut starts = 0;
+    for _ in 0..3000 {
+        let actions = world.run(1);
+        starts +=
+            actions.iter().filter(|a| matches!(a, Action::Spawn { restart: true, .. })).count();
+        for slot in 0..2 {
+            if world.supervision.is_occupied(slot) {
+                world.send(exited(slot, Death::Killed));
+            }
+        }
+    }
+    assert!((3..=5).contains(&starts), "{starts} fresh starts in 4 s");
+    let said = world
+        .count(|a| matches!(a, Action::Report(Notice::Slowed { .. } | Notice::Intensity { .. })));
+    assert!(said > 0, "a bounded restart is said aloud");
+}
+
+#[test]
+fn a_replica_that_diverges_is_disowned_fenced_and_replaced() {
+    let mut world = World::new(2);
+    let actions = world.send(Event::Diverged { slot: 1 });
+    assert_eq!(actions[..2], [Action::Disown(1), Action::Fence(1)]);
+    world.run(5);
+    assert!(world.supervision.is_redundant());
+}
+
+#[test]
+fn a_slot_is_not_given_away_before_its_process_is_reaped() {
+    let mut world = World::new(SLOTS);
+    let mut actions = Vec::new();
+    let event = Event::Diverged { slot: 1 };
+    world.with_view(|supervision, _, view| supervision.handle(event, view, &mut actions));
+    let free: Vec<Action> = world.run(50);
+    let into_slot = |a: &Action| matches!(a, Action::Fork { into, .. } if *into < SLOTS);
+    assert!(!free.iter().any(into_slot), "{free:?}");
+    world.send(exited(1, Death::Killed));
+    assert!(world.run(5).iter().any(|a| matches!(a, Action::Fork { into: 1, .. })));
+}
+
+/// The worker of `slot` is at this module of the block that it renders next.
+fn in_module(world: &mut World, slot: Slot, module: u32) -> Crumb {
+    let crumb = Crumb { block: world.rendered[slot], place: Place::Module(module) };
+    world.crumbs[slot] = crumb;
+    crumb
+}
+
+#[test]
+fn who_dies_of_its_own_doing_has_its_culprit_put_aside_before_anybody_follows() {
+    let mut world = World::new(2);
+    let crumb = in_module(&mut world, 0, 7);
+    let cause = Cause::Signal(11);
+    let actions = world.send(Event::Exited { slot: 0, death: Death::OfItself(cause), crumb });
+    let amended = Action::Amend { block: 20, culprit: Culprit::Module(7), cause };
+    let at = |wanted: Action| actions.iter().position(|action| *action == wanted);
+    assert!(at(amended).expect("amended") < at(Action::Promote(1)).expect("promoted"));
+    world.run(20);
+    let crumb = in_module(&mut world, 1, 7);
+    let died = Event::Exited { slot: 1, death: Death::OfItself(Cause::Signal(11)), crumb };
+    assert!(
+        world.send(died).iter().any(|action| matches!(action, Action::Amend { block: 40, .. })),
+        "in another block it is to blame anew"
+    );
+}
+
+#[test]
+fn the_innocent_are_not_blamed() {
+    let amends = |actions: &[Action]| actions.iter().any(|a| matches!(a, Action::Amend { .. }));
+    let own = Death::OfItself(Cause::Signal(6));
+    let mut world = World::new(2);
+    let crumb = in_module(&mut world, 0, 7);
+    assert!(!amends(&world.send(Event::Exited { slot: 0, death: Death::Killed, crumb })), "killed");
+    world.run(20);
+    assert!(!amends(&world.send(exited(1, own))), "not in a module");
+    world.run(20);
+    let old = Crumb { block: 3, place: Place::Module(7) };
+    assert!(!amends(&world.send(Event::Exited { slot: 0, death: own, crumb: old })), "an old crumb");
+    world.run(20);
+    let slot = world.supervision.primary().expect("a primary");
+    let crumb = in_module(&mut world, slot, 7);
+    world.rendered[1 - slot] += 1;
+    assert!(!amends(&world.send(Event::Exited { slot, death: own, crumb })), "somebody survived it");
+}
+
+#[test]
+fn a_plan_that_kills_who_prepares_it_is_withdrawn() {
+    let mut world = World::new(2);
+    let crumb = Crumb { block: 20, place: Place::Preparing(3) };
+    let cause = Cause::Signal(6);
+    let actions = world.send(Event::Exited { slot: 1, death: Death::OfItself(cause), crumb });
+    assert!(actions.contains(&Action::Withdraw { edit: 3, cause }));
+}
+
+#[test]
+fn two_that_are_busy_in_the_same_module_are_enough_to_blame_it() {
+    let mut world = World::new(2);
+    world.run(10);
+    let block = world.rendered[0];
+    world.stuck = [true; SLOTS];
+    let mut actions = Vec::new();
+    for look in 1..=8 {
+        in_module(&mut world, 0, 7);
+        in_module(&mut world, 1, 7);
+        world.cpu_ns = [look * 1_000_000; SLOTS];
+        actions.extend(world.run(1));
+    }
+    let amended = actions.iter().filter(|a| matches!(a, Action::Amend { .. })).collect::<Vec<_>>();
+    let culprit = Culprit::Module(7);
+    assert_eq!(amended, [&Action::Amend { block, culprit, cause: Cause::Stuck }]);
+    assert!(actions.contains(&Action::Fence(0)) && actions.contains(&Action::Fence(1)));
+    assert!(actions.iter().any(|a| matches!(a, Action::Thaw { .. })), "{actions:?}");
+}
+
+#[test]
+fn two_that_use_no_time_are_stopped_and_blame_nobody_unless_in_the_same_module() {
+    for same in [false, true] {
+        let mut world = World::new(2);
+        world.run(10);
+        world.stuck = [true; SLOTS];
+        let mut actions = Vec::new();
+        for _ in 0..40 {
+            in_module(&mut world, 0, 7);
+            in_module(&mut world, 1, if same { 7 } else { 8 });
+            actions.extend(world.run(1));
+        }
+        let amends = actions.iter().any(|a| matches!(a, Action::Amend { .. }));
+        assert_eq!(amends, same, "{actions:?}");
+    }
+}
+
+#[test]
+fn a_standby_renews_checkpoints_and_one_is_always_there() {
+    let mut world = World::new(2);
+    let actions = world.run(1000);
+    let taken: Vec<Slot> = actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Fork { forker, into, .. } if *into >= SLOTS => Some(*forker),
+            _ => None,
+        })
+        .collect();
+    assert!(taken.len() >= 10, "{taken:?}");
+    let primary = world.supervision.primary().expect("a primary");
+    assert!(taken.iter().all(|forker| *forker != primary));
+    let age = world.sealed - world.supervision.checkpoint().expect("a checkpoint");
+    assert!(age < 90, "{age} blocks old");
+    assert_eq!(World::new(1).supervision.checkpoint(), None, "the primary takes none");
+}
+
+#[test]
+fn when_all_die_the_newest_checkpoint_is_thawed_then_the_other_then_a_fresh_one() {
+    let mut world = World::new(2);
+    world.run(200);
+    let die = |world: &mut World| {
+        let slots: Vec<Slot> = (0..SLOTS).filter(|s| world.supervision.is_occupied(*s)).collect();
+        slots.into_iter().for_each(|slot| drop(world.send(exited(slot, Death::Killed))));
+    };
+    die(&mut world);
+    let actions = world.run_with(1, true);
+    assert!(actions.iter().any(|a| matches!(a, Action::Thaw { .. })), "{actions:?}");
+    assert!(!actions.iter().any(|a| matches!(a, Action::Spawn { .. })));
+    world.run(20);
+    assert!(world.supervision.is_redundant() && world.supervision.checkpoint().is_some());
+    for place in SLOTS..PLACES {
+        world.send(exited(place, Death::Killed));
+    }
+    die(&mut world);
+    let actions = world.run(1);
+    assert!(actions.iter().any(|a| matches!(a, Action::Spawn { restart: true, .. })), "{actions:?}");
+}
+
+#[test]
+fn checkpoints_of_those_who_differ_are_not_trusted() {
+    let mut world = World::new(2);
+    world.run(200);
+    assert!(world.supervision.checkpoint().is_some());
+    world.send(Event::Diverged { slot: 1 });
+    assert_eq!(world.supervision.checkpoint(), None);
+}

@@ -1,0 +1,176 @@
+//! The settlement: which blocks are settled for good because they were played, and how many amendments hold.
+//! Both stand in one word, so that a block is either played or amended first, never both at once.
+
+use chronus_replication::amendment::Amendment;
+use chronus_replication::{BlockIndex, Entry};
+
+use crate::command_log::{LogEntry, from_words, to_words};
+use crate::sync::{AtomicU64, Ordering};
+
+/// Amendments that are kept. A worker that is further behind can't go on.
+pub const AMENDMENTS: usize = 256;
+
+/// The word, written by the audio callback and by the supervisor, and the amendments.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct Settlement {
+    /// The next block to be played, and the number of amendments.
+    word: AtomicU64,
+    /// The first block of the gap that lasts, plus one; 0 if what came before the next block was played.
+    gap_since: AtomicU64,
+    entries: [LogEntry; ENTRIES],
+}
+
+const ENTRIES: usize = if cfg!(loom) { 2 } else { AMENDMENTS };
+
+/// 2^40 blocks are 46 years.
+const COUNT_BITS: u32 = 24;
+
+/// What was settled when it was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The block that is played next.
+    pub next_block: BlockIndex,
+    /// How many amendments there are.
+    pub amendments: u64,
+}
+
+impl Standing {
+    fn pack(self) -> u64 {
+        self.next_block << COUNT_BITS | self.amendments & ((1 << COUNT_BITS) - 1)
+    }
+
+    fn unpack(word: u64) -> Self {
+        Self { next_block: word >> COUNT_BITS, amendments: word & ((1 << COUNT_BITS) - 1) }
+    }
+}
+
+/// The block was played, so nothing can be changed about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("block {0} was played already")]
+pub struct Played(pub BlockIndex);
+
+/// An amendment is not there any more, or not what it must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("amendment {0} is damaged or gone")]
+pub struct Gone(pub u64);
+
+impl Default for Settlement {
+    fn default() -> Self {
+        let entries = std::array::from_fn(|_| LogEntry::default());
+        Self { word: AtomicU64::new(0), gap_since: AtomicU64::new(0), entries }
+    }
+}
+
+impl Settlement {
+    /// What is settled now.
+    pub fn standing(&self) -> Standing {
+        // Pairs with the releasing exchanges: who sees the word sees the amendments and the gap.
+        Standing::unpack(self.word.load(Ordering::Acquire))
+    }
+
+    /// Settles the next block as it was found under `standing`: as played, or as one that nobody had. Only
+    /// the audio callback may. `false` if there is an amendment since, and the block must be looked for again.
+    pub fn settle(&self, standing: Standing, is_gap: bool) -> bool {
+        let next = Standing { next_block: standing.next_block + 1, ..standing };
+        // Before the word, so that who sees the block settled knows whether it was played.
+        if !is_gap {
+            self.gap_since.store(0, Ordering::Relaxed);
+        } else if self.gap_since.load(Ordering::Relaxed) == 0 {
+            self.gap_since.store(standing.next_block + 1, Ordering::Relaxed);
+        }
+        let (from, to) = (standing.pack(), next.pack());
+        self.word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Adds an amendment, which gets its number here. Only the supervisor may, with blocks ascending.
+    ///
+    /// # Errors
+    /// [`Played`] if its block was played: whoever rendered that survived it.
+    pub fn amend(&self, amendment: Amendment) -> Result<Amendment, Played> {
+        loop {
+            let standing = self.standing();
+            let gap = self.gap_since.load(Ordering::Relaxed);
+            let was_played = amendment.block < standing.next_block
+                && (gap == 0 || amendment.block + 1 < gap);
+            if was_played {
+                return Err(Played(amendment.block));
+            }
+            let amendment = Amendment { number: standing.amendments, ..amendment };
+            let place = &self.entries[(amendment.number % self.entries.len() as u64) as usize];
+            place.store(&to_words(&amendment.to_entry()));
+            let next = Standing { amendments: standing.amendments + 1, ..standing };
+            let (from, to) = (standing.pack(), next.pack());
+            if self.word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+                return Ok(amendment);
+            }
+        }
+    }
+
+    /// The amendment with this number.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub fn amendment(&self, number: u64) -> Result<Amendment, Gone> {
+        let place = &self.entries[(number % self.entries.len() as u64) as usize];
+        let entry: Option<Entry> = from_words(&place.load());
+        let entry = entry.filter(|entry| entry.sequence == number).ok_or(Gone(number))?;
+        Ok(Amendment::from_entry(&entry))
+    }
+
+    /// How many of the first `count` amendments a block must have been rendered with.
+    pub fn amendments_of(&self, block: BlockIndex, mut count: u64) -> u64 {
+        while count > 0 && self.amendment(count - 1).is_ok_and(|last| last.block > block) {
+            count -= 1;
+        }
+        count
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use chronus_replication::amendment::Change;
+
+    use super::*;
+
+    fn amendment(block: BlockIndex) -> Amendment {
+        Amendment { number: 0, block, change: Change::Withhold { sequence: block } }
+    }
+
+    #[test]
+    fn a_block_is_played_or_amended_and_never_both() {
+        let settlement = Settlement::default();
+        let before = settlement.standing();
+        assert_eq!(settlement.amend(amendment(0)).map(|made| made.number), Ok(0));
+        assert!(!settlement.settle(before, false), "it must be looked for again");
+        assert!(settlement.settle(settlement.standing(), false));
+        assert_eq!(settlement.amend(amendment(0)), Err(Played(0)));
+        assert_eq!(settlement.amend(amendment(1)).map(|made| made.number), Ok(1));
+    }
+
+    #[test]
+    fn a_block_that_nobody_had_may_be_amended_until_sound_is_there_again() {
+        let settlement = Settlement::default();
+        assert!(settlement.settle(settlement.standing(), false));
+        for _ in 1..4 {
+            assert!(settlement.settle(settlement.standing(), true));
+        }
+        assert_eq!(settlement.amend(amendment(0)), Err(Played(0)));
+        assert!(settlement.amend(amendment(1)).is_ok());
+        assert!(settlement.settle(settlement.standing(), false));
+        assert_eq!(settlement.amend(amendment(2)), Err(Played(2)), "the gap is over");
+    }
+
+    #[test]
+    fn a_block_wants_the_amendments_up_to_it() {
+        let settlement = Settlement::default();
+        for block in [3, 3, 7] {
+            settlement.amend(amendment(block)).expect("not played");
+        }
+        let wanted = |block| settlement.amendments_of(block, 3);
+        assert_eq!([2, 3, 6, 7, 8].map(wanted), [0, 2, 2, 3, 3]);
+        assert_eq!(settlement.amendments_of(7, 1), 1, "only those that were there");
+        assert_eq!(settlement.amendment(2).map(|last| last.block), Ok(7));
+        assert_eq!(settlement.amendment(3), Err(Gone(3)));
+    }
+}

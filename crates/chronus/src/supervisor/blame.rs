@@ -1,0 +1,130 @@
+//! What follows when supervision has found a culprit: its block is amended, people are told, and players may
+//! give it another try.
+
+use std::collections::BTreeMap;
+
+use chronus_engine::{Command, Handle};
+use chronus_os::child::signal_name;
+use chronus_osc::Value;
+use chronus_replication::amendment::{Amendment, Change};
+use chronus_replication::blame::{Cause, Culprit};
+use chronus_replication::restart::Probation;
+use chronus_replication::{BLOCK_FRAMES, BlockIndex};
+
+use super::Supervisor;
+use crate::osc_server::Incoming;
+use crate::worker::status;
+
+/// What was decided about culprits, and when they may try again.
+#[derive(Debug, Default)]
+pub struct Blame {
+    probations: BTreeMap<Handle, Probation>,
+    /// Amendments so far.
+    pub amendments: u64,
+    /// Commands withheld.
+    pub withheld: u64,
+}
+
+impl Supervisor {
+    /// From `block` on, the culprit is left out, in everything that is played and replayed.
+    pub(super) fn amend(&mut self, block: BlockIndex, culprit: Culprit, cause: Cause, now_ns: u64) {
+        let change = match culprit {
+            Culprit::Module(module) => {
+                Change::Insert(Command::Bypass { module: Handle(module) }.encode())
+            }
+            Culprit::Command { sequence } => Change::Withhold { sequence },
+            Culprit::Edit(_) => return,
+        };
+        let amendment = Amendment { number: 0, block, change };
+        let made = match self.regions.log.settlement.amend(amendment) {
+            Ok(made) => made,
+            Err(played) => {
+                tracing::warn!("nobody is blamed: {played}");
+                return;
+            }
+        };
+        self.blame.amendments += 1;
+        if let Some(journal) = &mut self.journal {
+            journal.amendment(&made);
+        }
+        match culprit {
+            Culprit::Module(module) => self.put_aside(Handle(module), block, cause, now_ns),
+            Culprit::Command { sequence } => self.withhold(sequence, cause),
+            Culprit::Edit(_) => {}
+        }
+    }
+
+    fn put_aside(&mut self, module: Handle, block: BlockIndex, cause: Cause, now_ns: u64) {
+        let (command, frame) = (Command::Bypass { module }, block * BLOCK_FRAMES as u64);
+        self.controls.apply(&command, frame, self.rate_hz);
+        self.hindsight.amend(&command, frame, self.rate_hz);
+        self.blame.probations.entry(module).or_default().offend(now_ns);
+        let (name, reason) = (self.name_of(module), describe(cause));
+        tracing::error!("module `{name}` {reason}: bypassed from block {block} on");
+        self.tell("bypass", &[Value::Text(name), Value::Text(reason)]);
+    }
+
+    fn withhold(&mut self, sequence: u64, cause: Cause) {
+        self.blame.withheld += 1;
+        let rate_hz = self.rate_hz;
+        let Self { hindsight, controls, plan, .. } = self;
+        let edit = hindsight.withhold(sequence, controls, plan, rate_hz);
+        let reason = describe(cause);
+        tracing::error!("command {sequence} {reason}: withheld");
+        self.tell("withheld", &[Value::Count(sequence), Value::Text(reason.clone())]);
+        if let Some(edit) = edit {
+            self.edits.withheld(edit, &reason);
+        }
+    }
+
+    /// A plan did harm to a worker that prepared it: nobody is to prepare it any more.
+    pub(super) fn withdraw(&mut self, edit: u32, cause: Cause) {
+        let reason = describe(cause);
+        if self.edits.withdraw(edit, &reason) {
+            self.regions.log.board.make_offer(0, 0, 0);
+            tracing::error!("edit {edit} {reason} while it was prepared: withdrawn");
+            self.tell("withdrawn", &[Value::Count(u64::from(edit)), Value::Text(reason)]);
+        }
+    }
+
+    /// A player has a module try again, as new. That is permitted ever more rarely.
+    pub(super) fn enable(&mut self, incoming: &Incoming, module: Handle, now_ns: u64) {
+        let wait_ns = self.blame.probations.get(&module).map_or(0, |it| it.wait_ns(now_ns));
+        let refusal = if !self.controls.is_bypassed(module) {
+            Some("it is not bypassed".to_owned())
+        } else if wait_ns > 0 {
+            let wait_s = wait_ns as f64 / 1e9;
+            Some(format!("it did harm too often; it may be enabled in {wait_s:.1} s"))
+        } else {
+            None
+        };
+        match refusal {
+            Some(reason) => self.ears.replies.fail(&incoming.address, &reason, incoming.from),
+            None => {
+                self.order(incoming, &[Command::Enable { module }]);
+                let name = self.name_of(module);
+                tracing::info!("module `{name}` is enabled again");
+                self.tell("enable", &[Value::Text(name)]);
+            }
+        }
+    }
+
+    /// The id of a module, or its handle if the patch has it no more.
+    pub(super) fn name_of(&self, module: Handle) -> String {
+        let mut modules = self.plan.patch.modules().iter();
+        let found = modules.find(|found| found.handle() == module);
+        found.map_or_else(|| format!("#{}", module.0), |module| module.id().to_owned())
+    }
+}
+
+/// What a culprit did, to go on after its name.
+fn describe(cause: Cause) -> String {
+    match cause {
+        Cause::Signal(signal) => format!("crashed ({})", signal_name(signal)),
+        Cause::Status(status::NOT_FINITE) => "yielded NaN or infinity".into(),
+        Cause::Status(status::TOO_LOUD) => "ran away in level".into(),
+        Cause::Status(status) => format!("ended its worker with status {status}"),
+        Cause::RanAway => "came to no end".into(),
+        Cause::Stuck => "held up every worker".into(),
+    }
+}
