@@ -138,7 +138,7 @@ pub trait Module: Send {
     }
 
     /// Does to the state what `process` would, for frames whose outputs nobody will read; it may leave
-    /// them as they are.
+    /// them as they are, and should say so: [`Io::keep_outputs`].
     fn skip(&mut self, io: Io<'_>) {
         self.process(io);
     }
@@ -200,6 +200,8 @@ pub struct Hints {
     pub(crate) zero_outputs: PortSet,
     /// Outputs that the module made silent.
     pub(crate) silent_outputs: PortSet,
+    /// Whether the module left all outputs as they were.
+    pub(crate) kept: bool,
 }
 
 /// What a parameter is in this block.
@@ -301,6 +303,11 @@ impl<'a> Io<'a> {
         self.hints.unheard_outputs & (1 << index) == 0
     }
 
+    /// Says that all outputs are as they were, and silent where they were.
+    pub fn keep_outputs(&mut self) {
+        self.hints.kept = true;
+    }
+
     /// Makes output `index` silent in these frames, which costs nothing if it was, and lets those who
     /// read it know.
     #[inline(always)]
@@ -343,6 +350,11 @@ pub struct ModuleSpec {
     pub told: &'static [usize],
     /// The tables that it reads.
     pub tables: &'static [&'static Table],
+    /// Whether [`Module::skip`] costs less than [`Module::process`], so that it is worth finding out whether
+    /// its output is ignored.
+    pub skips: bool,
+    /// Whether [`Module::ignored_inputs`] ever says so.
+    pub ignores: bool,
 }
 
 impl ModuleSpec {
@@ -360,6 +372,8 @@ impl ModuleSpec {
         recording: None,
         told: &[],
         tables: &[],
+        skips: false,
+        ignores: false,
     };
 }
 

@@ -11,6 +11,7 @@ pub mod directory;
 pub mod edit;
 pub mod engine;
 mod master;
+mod mixing;
 mod output;
 pub mod patch;
 pub mod reference;
@@ -19,12 +20,12 @@ mod schedule;
 pub mod timeline;
 mod wiring;
 
+pub use bypass::{Finding, LEVEL_MAX, Unsound};
 pub use chronus_dsp::{
-    ALL_NOTES, BLOCK_FRAMES, ModuleSpec, Note, ParamSpec, Recording, RecordingSpec, TEXT_MAX,
-    TextSpec,
+    ALL_NOTES, BLOCK_FRAMES, ModuleSpec, Note, ParamSpec, PortSpec, Recording, RecordingSpec,
+    Signal, TEXT_MAX, TextSpec,
 };
 pub use chronus_dsp::{names, tables};
-pub use bypass::{Finding, LEVEL_MAX, Unsound};
 pub use command::{Command, DecodeError, Handle, ParamIndex, TextPiece, TransportChange};
 pub use controls::{Controls, ControlsError, Effect};
 pub use directory::{Directory, LookupError, ModuleEntry};

@@ -25,8 +25,8 @@ pub static SPEC: ModuleSpec = ModuleSpec {
 
 /// A burst but for the last fades by 60 dB within so many spacings.
 const BURST_SPACINGS: f32 = 2.5;
-/// A band of the noise is weaker than the whole; this brings it back.
-const LEVEL: f32 = 3.0;
+/// A band of the noise is weaker than the whole; this makes it as loud as the other drums.
+const LEVEL: f32 = 2.4;
 
 /// See [`SPEC`].
 pub struct Clap<const C: usize> {

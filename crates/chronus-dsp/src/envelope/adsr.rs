@@ -35,6 +35,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     ],
     gate: true,
     bypass: &[(0, 0)],
+    ignores: true,
     ..ModuleSpec::BARE
 };
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use chronus_dsp::Signal;
+use chronus_engine::Signal;
 
 use super::layout::{
     Cable, Knot, Layout, MARGIN, NAME_SIZE, Node, Port, REACH, Rect, SMALL_SIZE, TITLE_HEIGHT,

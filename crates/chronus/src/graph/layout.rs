@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use chronus_dsp::Signal;
+use chronus_engine::Signal;
 
 use super::columns::{Columns, columns};
 use super::levels::{self, Item, Link};

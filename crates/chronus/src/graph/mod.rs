@@ -10,9 +10,8 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use chronus_dsp::{PortSpec, Signal};
-use chronus_engine::Patch;
 use chronus_engine::patch::TargetPort;
+use chronus_engine::{Patch, PortSpec, Signal};
 
 use crate::check;
 use crate::cli::GraphArgs;
