@@ -58,9 +58,15 @@ impl Engine {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         socket.connect(address)?;
         socket.set_read_timeout(Some(Duration::from_millis(500)))?;
-        let engine =
+        let mut engine =
             Self { process, folder, socket, last_was_kill: false, extra_deaths: Cell::new(0) };
-        engine.wait_for(|status| status["frames"].as_u64() > Some(0))?;
+        let begins = Instant::now();
+        while engine.ask_status().is_none_or(|status| status["frames"].as_u64() == Some(0)) {
+            let has_ended = engine.process.try_wait()?.is_some();
+            if has_ended || begins.elapsed() > Duration::from_secs(30) {
+                return Err(engine.in_vain());
+            }
+        }
         Ok(engine)
     }
 
@@ -120,24 +126,32 @@ impl Engine {
         })
     }
 
-    fn wait_for(&self, wanted: impl Fn(&Value) -> bool) -> Result<Value, Box<dyn Error>> {
+    /// Asks until the status is as wanted.
+    pub fn wait_for(&self, wanted: impl Fn(&Value) -> bool) -> Result<Value, Box<dyn Error>> {
         let start = Instant::now();
-        let mut packet = vec![0; chronus_osc::MOST_DATAGRAM_BYTES];
         while start.elapsed() < Duration::from_secs(30) {
-            self.send("/status", &[])?;
-            let Ok(length) = self.socket.recv(&mut packet) else { continue };
-            let reply = parse_reply(&packet[..length]);
-            let json = reply.as_ref().and_then(|reply| reply.text_after("json"));
-            if let Some(json) = json {
-                let status: Value = serde_json::from_str(json)?;
-                if wanted(&status) {
-                    return Ok(status);
-                }
-                std::thread::sleep(Duration::from_micros(500));
+            let Some(status) = self.ask_status() else { continue };
+            if wanted(&status) {
+                return Ok(status);
             }
+            std::thread::sleep(Duration::from_micros(500));
         }
-        let log = std::fs::read_to_string(self.folder.path().join("log"))?;
-        Err(format!("waited in vain; the engine's log:\n{log}").into())
+        Err(self.in_vain())
+    }
+
+    fn ask_status(&self) -> Option<Value> {
+        self.send("/status", &[]).ok()?;
+        let mut packet = vec![0; chronus_osc::MOST_DATAGRAM_BYTES];
+        let length = self.socket.recv(&mut packet).ok()?;
+        let reply = parse_reply(&packet[..length])?;
+        serde_json::from_str(reply.text_after("json")?).ok()
+    }
+
+    fn in_vain(&self) -> Box<dyn Error> {
+        let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let last = &lines[lines.len().saturating_sub(40)..];
+        format!("waited in vain; the end of the engine's log:\n{}", last.join("\n")).into()
     }
 
     /// Per cent of a core used by the supervisor and by all workers, over `length`.
@@ -146,8 +160,9 @@ impl Engine {
         let replicas = status["replicas"].as_array().ok_or("no replicas")?;
         let workers: Vec<u32> =
             replicas.iter().filter_map(|replica| Some(replica["pid"].as_u64()? as u32)).collect();
+        let supervisor = status["supervisor_pid"].as_u64().ok_or("no supervisor")? as u32;
         let used = || {
-            let supervisor = clock::process_cpu_ns(self.process.id()).unwrap_or(0);
+            let supervisor = clock::process_cpu_ns(supervisor).unwrap_or(0);
             let workers = workers.iter().filter_map(|pid| clock::process_cpu_ns(*pid)).sum::<u64>();
             (supervisor, workers)
         };
@@ -158,6 +173,13 @@ impl Engine {
         Ok((share(after.0, before.0), share(after.1, before.1)))
     }
 
+    /// A socket of its own for who sends beside the others.
+    pub fn another_socket(&self) -> std::io::Result<UdpSocket> {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        socket.connect(self.socket.peer_addr()?)?;
+        Ok(socket)
+    }
+
     /// Ends it by SIGTERM, renders its journal, and compares every frame.
     pub fn end(
         &mut self,
@@ -166,6 +188,20 @@ impl Engine {
         kill_median_us: f64,
         took: Duration,
     ) -> Result<Outcome, Box<dyn Error>> {
+        let (compared, different) = self.end_and_compare()?;
+        Ok(Outcome {
+            faults,
+            compared,
+            different: different.len() as u64,
+            status,
+            kill_median_us,
+            took,
+            extra_deaths: self.extra_deaths.get(),
+        })
+    }
+
+    /// The same; how many frames were compared, and which of them differ.
+    pub fn end_and_compare(&mut self) -> Result<(u64, Vec<u64>), Box<dyn Error>> {
         let terminate = chronus_os::child::signal_number("TERM").ok_or("no SIGTERM")?;
         chronus_os::child::Child::open(self.process.id())?.signal(terminate)?;
         self.process.wait()?;
@@ -178,16 +214,7 @@ impl Engine {
         if !rendered.status.success() {
             return Err(String::from_utf8_lossy(&rendered.stderr).into_owned().into());
         }
-        let (compared, different) = self.compare()?;
-        Ok(Outcome {
-            faults,
-            compared,
-            different,
-            status,
-            kill_median_us,
-            took,
-            extra_deaths: self.extra_deaths.get(),
-        })
+        self.compare()
     }
 
     /// What the engine said shortly before and after each gap that it told of.
@@ -204,7 +231,7 @@ impl Engine {
     }
 
     /// Frame by frame and in pieces, because a free-running campaign plays for an hour.
-    fn compare(&self) -> Result<(u64, u64), Box<dyn Error>> {
+    fn compare(&self) -> Result<(u64, Vec<u64>), Box<dyn Error>> {
         let open = |name: &str| hound::WavReader::open(self.folder.path().join(name));
         let (mut played, mut expected) = (open("a.wav")?, open("b.wav")?);
         let frames = u64::from(expected.duration());
@@ -212,15 +239,17 @@ impl Engine {
             return Err("the recording is not as long as the journal".into());
         }
         let (mut a, mut b) = (played.samples::<f32>(), expected.samples::<f32>());
-        let (mut different, mut loud) = (0, 0_u64);
-        for _ in 0..frames {
+        let (mut different, mut loud) = (Vec::new(), 0_u64);
+        for frame in 0..frames {
             let mut differs = false;
             for _ in 0..2 {
                 let (a, b) = (a.next().ok_or("cut short")??, b.next().ok_or("cut short")??);
                 differs |= a.to_bits() != b.to_bits();
                 loud += u64::from(a.abs() > 0.05);
             }
-            different += u64::from(differs);
+            if differs {
+                different.push(frame);
+            }
         }
         if loud == 0 {
             return Err("silence proves nothing".into());

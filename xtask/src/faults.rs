@@ -59,6 +59,7 @@ pub fn bench(faults: &Faults) -> Result<bool, Box<dyn Error>> {
     });
     row("any fault to two replicas level, max", &|run| ms(&run.status, "redundancy", "max_us"));
     println!("{table}\n");
+    recoveries(lead)?;
     cpu()?;
     // Without a clock nothing may differ. In real time only a gap may, and no more of them than an
     // undisturbed run has.
@@ -66,6 +67,55 @@ pub fn bench(faults: &Faults) -> Result<bool, Box<dyn Error>> {
     let only_gaps_differ = |run: &Outcome| run.different == 0 || gaps(run) > 0;
     let real_is_well = gaps(&real) <= gaps(&calm) && only_gaps_differ(&real);
     Ok(free.different == 0 && only_gaps_differ(&calm) && real_is_well)
+}
+
+/// What faults cost, in real time, that leave no worker: to all workers, and to the checkpoints with them.
+fn recoveries(lead: &str) -> Result<(), Box<dyn Error>> {
+    let mut table = Table::new();
+    table.load_preset(presets::ASCII_MARKDOWN);
+    table.set_header([
+        "killed at once, in real time",
+        "times",
+        "times with a gap",
+        "longest gap",
+        "to two replicas level, median",
+        "max",
+    ]);
+    for (whom, counter, times, pause_ms) in
+        [("workers", "thaws", 200, 20), ("everybody", "fresh_starts", 20, 2500)]
+    {
+        let engine = Engine::start("null", &["--lead", lead])?;
+        engine.send("/gate/adsr", &["on"])?;
+        let (mut gaps_ms, mut took_ms) = (Vec::new(), Vec::new());
+        for _ in 0..times {
+            // Fresh starts are bounded to five in ten seconds.
+            std::thread::sleep(Duration::from_millis(pause_ms));
+            let count = |status: &Value, name: &str| status[name].as_u64().unwrap_or(0);
+            let before = engine.wait_for(|status| {
+                status["redundant"] == true && status["checkpoint_age_blocks"].as_f64() >= Some(0.0)
+            })?;
+            let struck = Instant::now();
+            engine.send("/chaos/kill", &[whom])?;
+            let after = engine.wait_for(|now| {
+                now["redundant"] == true && count(now, counter) > count(&before, counter)
+            })?;
+            took_ms.push(struck.elapsed().as_secs_f64() * 1e3);
+            let blocks = count(&after, "gap_blocks") - count(&before, "gap_blocks");
+            gaps_ms.push(blocks as f64 * 64.0 / 48.0);
+        }
+        took_ms.sort_by(f64::total_cmp);
+        let heard = gaps_ms.iter().filter(|ms| **ms > 0.0).count();
+        table.add_row([
+            whom.to_owned(),
+            times.to_string(),
+            heard.to_string(),
+            format!("{:.1} ms", gaps_ms.iter().copied().fold(0.0, f64::max)),
+            format!("{:.2} ms", took_ms[took_ms.len() / 2]),
+            format!("{:.2} ms", took_ms[took_ms.len() - 1]),
+        ]);
+    }
+    println!("{table}\n");
+    Ok(())
 }
 
 /// Where engines play whose every frame is compared.

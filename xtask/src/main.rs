@@ -1,7 +1,8 @@
-//! `cargo xtask`: benchmarks, of what faults and edits cost and of how many voices a core renders.
+//! `cargo xtask`: benchmarks, of what faults and edits cost and of how many voices a core renders; and chaos.
 
 #![forbid(unsafe_code)]
 
+mod chaos;
 mod edits;
 mod engine;
 mod faults;
@@ -22,6 +23,8 @@ enum Task {
     /// Measures, and prints tables
     #[command(subcommand)]
     Bench(Bench),
+    /// Everything that can go wrong, by chance; every sample is compared
+    Chaos(chaos::Chaos),
 }
 
 #[derive(Subcommand)]
@@ -35,11 +38,11 @@ enum Bench {
 }
 
 fn main() -> ExitCode {
-    let Task::Bench(bench) = Cli::parse().task;
-    let result = match bench {
-        Bench::Faults(faults) => faults::bench(&faults),
-        Bench::Edits(edits) => edits::bench(&edits),
-        Bench::Voices(voices) => voices::bench(&voices).map(|()| true),
+    let result = match Cli::parse().task {
+        Task::Bench(Bench::Faults(faults)) => faults::bench(&faults),
+        Task::Bench(Bench::Edits(edits)) => edits::bench(&edits),
+        Task::Bench(Bench::Voices(voices)) => voices::bench(&voices).map(|()| true),
+        Task::Chaos(chaos) => chaos::run(&chaos),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,4 +1,4 @@
-//! The one table of all kinds of module. A new module is one file and one line here.
+//! The table of all kinds of module. A new module is one file and one line here.
 
 use crate::module::{Module, ModuleSpec};
 use crate::simd::Vectorized;
@@ -40,7 +40,7 @@ macro_rules! plain {
     }};
 }
 
-/// All kinds, in the order of the reference.
+/// All kinds for music, in the order of the reference.
 pub static CATALOG: &[CatalogEntry] = &[
     // Control: notes, rhythm, modulation.
     plain!(crate::control::voices, Voices),
@@ -114,6 +114,9 @@ pub static CATALOG: &[CatalogEntry] = &[
     plain!(crate::utility::scope, Scope),
 ];
 
+/// Kinds that are not for music: they do harm, to try what becomes of it.
+pub static TRIALS: &[CatalogEntry] = &[plain!(crate::utility::fault, Fault)];
+
 /// A kind of module and how to make one.
 #[derive(Debug)]
 pub struct CatalogEntry {
@@ -135,6 +138,7 @@ impl CatalogEntry {
     /// What sort of kind it is, in a word or two for a musician. The kinds of one sort stand together.
     pub fn group(&self) -> &'static str {
         match self.file.split("::").nth(1) {
+            _ if self.is_for_trials() => "For trials",
             Some("control") => "Control",
             Some("oscillator") => "Oscillators",
             Some("drum") => "Drums",
@@ -143,6 +147,11 @@ impl CatalogEntry {
             Some("effect") => "Effects",
             _ => "Small parts",
         }
+    }
+
+    /// Whether it is not for music, but for trials.
+    pub fn is_for_trials(&self) -> bool {
+        TRIALS.contains(self)
     }
 
     /// A new module. `rate_hz` is frames per second, at least 1.
@@ -156,5 +165,5 @@ impl CatalogEntry {
 
 /// The entry of a kind, by its exact name.
 pub fn find(kind: &str) -> Option<&'static CatalogEntry> {
-    CATALOG.iter().find(|entry| entry.spec.kind == kind)
+    CATALOG.iter().chain(TRIALS).find(|entry| entry.spec.kind == kind)
 }

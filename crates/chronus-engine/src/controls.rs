@@ -6,7 +6,7 @@ use chronus_dsp::{CHANNELS_MAX, Instance, ModuleSpec, Note, TEXT_MAX};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::command::{Command, Handle, ParamIndex, TextPiece};
+use crate::command::{Command, Handle, ParamIndex, TextPiece, TransportChange};
 use crate::patch::{Patch, PatchModule};
 use crate::schedule::Schedule;
 use crate::timeline::Timeline;
@@ -21,7 +21,13 @@ pub struct Controls {
     muted: bool,
     /// The text of which pieces are coming.
     incoming: Incoming,
+    /// Modules that are to be put aside as soon as they come: an edit and what follows it may stand in the very
+    /// block from which on they are bypassed.
+    awaited: ArrayVec<Handle, AWAITED_MOST>,
 }
+
+/// As many modules may be awaited; the oldest is forgotten.
+const AWAITED_MOST: usize = 32;
 
 #[derive(Clone, Debug, PartialEq)]
 struct ModuleControls {
@@ -113,7 +119,8 @@ impl Controls {
         by_handle.sort_unstable();
         let incoming = Incoming { module: Handle(u32::MAX), text: 0, bytes: ArrayVec::new() };
         let timeline = Timeline::new(patch.transport());
-        Self { modules, by_handle, timeline, muted: false, incoming }
+        let awaited = ArrayVec::new();
+        Self { modules, by_handle, timeline, muted: false, incoming, awaited }
     }
 
     /// Applies a command that takes effect at `frame` of the performance, at so many frames per second.
@@ -155,7 +162,13 @@ impl Controls {
                 Some(Effect::Nothing)
             }
             Command::Bypass { module } => {
-                let module = self.position(module)?;
+                let Some(module) = self.position(module) else {
+                    if self.awaited.is_full() {
+                        self.awaited.remove(0);
+                    }
+                    self.awaited.push(module);
+                    return None;
+                };
                 self.modules[module].bypassed = true;
                 Some(Effect::Bypass(module, true))
             }
@@ -181,8 +194,37 @@ impl Controls {
                 self.modules[at].succeed(&old.modules[before]);
             }
         }
+        for module in &old.awaited {
+            match self.position(*module) {
+                Some(at) => self.modules[at].bypassed = true,
+                None => self.awaited.push(*module),
+            }
+        }
         self.timeline.succeed(&old.timeline, frame, rate_hz);
         self.muted = old.muted;
+    }
+
+    /// What has to be commanded so that `patch` plays as these controls say at `frame`, where `patch` has the same
+    /// modules and says itself where their parameters and texts stand: gates, notes, what is bypassed, where
+    /// musical time is, mute.
+    pub fn gestures(&self, patch: &Patch, frame: u64, rate_hz: u32) -> Vec<Command> {
+        let beat = self.timeline.at(frame, rate_hz).beat_at(0).max(0.0);
+        let mut commands = vec![Command::Transport(TransportChange::Position(beat))];
+        for (controls, module) in self.modules.iter().zip(patch.modules()) {
+            let module = module.handle();
+            if controls.bypassed {
+                commands.push(Command::Bypass { module });
+            }
+            if controls.gate {
+                commands.push(Command::Gate { module, on: true });
+            }
+            commands
+                .extend(controls.notes.iter().map(|note| Command::Note { module, note: *note }));
+        }
+        if self.muted {
+            commands.push(Command::Mute(true));
+        }
+        commands
     }
 
     /// The position of a module in the patch.
@@ -322,6 +364,7 @@ impl Controls {
             timeline: self.timeline.clone(),
             muted: self.muted,
             incoming: (incoming.module, incoming.text, incoming.bytes.to_vec()),
+            awaited: self.awaited.to_vec(),
         };
         postcard::to_allocvec(&data).expect("controls are plain data")
     }
@@ -365,6 +408,7 @@ impl Controls {
         let (module, text, bytes) = data.incoming;
         let bytes = bytes[..].try_into().map_err(|_| ControlsError::NotControls)?;
         controls.incoming = Incoming { module, text, bytes };
+        controls.awaited = data.awaited[..].try_into().map_err(|_| ControlsError::NotControls)?;
         controls.timeline = data.timeline;
         controls.muted = data.muted;
         Ok(controls)
@@ -377,6 +421,7 @@ struct ControlsData {
     timeline: Timeline,
     muted: bool,
     incoming: (Handle, u8, Vec<u8>),
+    awaited: Vec<Handle>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -161,6 +161,12 @@ impl Engine {
         self.schedule.unsound
     }
 
+    /// Flips one bit of what is on its way to the output, as a fault of the memory could. For tests; where the
+    /// patch has neither limiter nor DC blocker, there is nothing that lasts, and nothing happens.
+    pub fn flip_a_bit(&mut self) {
+        self.output.flip_a_bit();
+    }
+
     fn bypass(&mut self, at: usize, on: bool) {
         self.schedule.bypass(at, on, fade_frames(self.rate_hz), self.frames_done);
         if !on {

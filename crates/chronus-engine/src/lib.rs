@@ -21,6 +21,7 @@ pub mod timeline;
 mod wiring;
 
 pub use bypass::{Finding, LEVEL_MAX, Unsound};
+pub use chronus_dsp::utility::fault;
 pub use chronus_dsp::{
     ALL_NOTES, BLOCK_FRAMES, ModuleSpec, Note, ParamSpec, PortSpec, Recording, RecordingSpec,
     Signal, TEXT_MAX, TextSpec,

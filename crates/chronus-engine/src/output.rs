@@ -38,6 +38,15 @@ impl OutputStage {
         }
     }
 
+    /// Flips one bit of the state.
+    pub fn flip_a_bit(&mut self) {
+        match (&mut self.limiter, &mut self.dc_blocker) {
+            (Some(limiter), _) => limiter.flip_a_bit(),
+            (None, Some(blocker)) => blocker.flip_a_bit(),
+            (None, None) => {}
+        }
+    }
+
     /// How many frames the limiter delays the sound; 0 without one.
     pub fn delay_frames(&self) -> usize {
         self.limiter.as_ref().map_or(0, Limiter::delay_frames)

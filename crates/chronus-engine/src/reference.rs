@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use chronus_dsp::catalog::{self, CATALOG};
+use chronus_dsp::catalog::{self, CATALOG, CatalogEntry, TRIALS};
 use chronus_dsp::{ModuleSpec, ParamSpec, TextSpec};
 
 use crate::names;
@@ -17,11 +17,16 @@ the page and the program differ.
 
 ";
 
+/// The kinds of one sort after the other.
+fn groups() -> impl Iterator<Item = &'static [CatalogEntry]> {
+    CATALOG.chunk_by(|a, b| a.group() == b.group()).chain([TRIALS])
+}
+
 /// Each kind in a line: its name and its summary.
 pub fn overview() -> String {
-    let width = CATALOG.iter().map(|entry| entry.spec.kind.len()).max().unwrap_or_default();
+    let width = groups().flatten().map(|entry| entry.spec.kind.len()).max().unwrap_or_default();
     let mut text = String::new();
-    for group in CATALOG.chunk_by(|a, b| a.group() == b.group()) {
+    for group in groups() {
         let gap = if text.is_empty() { "" } else { "\n" };
         let _ = writeln!(text, "{gap}{}", group[0].group());
         for ModuleSpec { kind, summary, .. } in group.iter().map(|entry| entry.spec) {
@@ -45,14 +50,14 @@ pub fn of_kind(kind: &str) -> Result<String, String> {
 /// The whole reference in Markdown, with a list of the kinds at its head.
 pub fn markdown() -> String {
     let mut text = String::from(HEAD);
-    for group in CATALOG.chunk_by(|a, b| a.group() == b.group()) {
+    for group in groups() {
         let _ = writeln!(text, "{}:\n", group[0].group());
         for ModuleSpec { kind, summary, .. } in group.iter().map(|entry| entry.spec) {
             let _ = writeln!(text, "* [`{kind}`](#{kind}): {summary}");
         }
         text.push('\n');
     }
-    for entry in CATALOG {
+    for entry in groups().flatten() {
         let _ = writeln!(text, "{}", section(entry.spec));
     }
     text.pop();

@@ -36,6 +36,11 @@ impl DcBlocker {
         (self.last, self.state) = ([0.0; CHANNELS], [0.0; CHANNELS]);
     }
 
+    /// Flips a bit high enough to be heard.
+    pub fn flip_a_bit(&mut self) {
+        self.state[0] = f64::from_bits(self.state[0].to_bits() ^ 1 << 61);
+    }
+
     /// Four frames at a time, each from the state before all four, so that no frame waits for the one
     /// before it.
     pub fn process(&mut self, frames: &mut [[f32; CHANNELS]]) {
@@ -167,6 +172,13 @@ impl Limiter {
         }
         let gain = self.sum as f64 / (UNITY * self.window as u64) as f64;
         *frame = frame.map(|sample| ((f64::from(sample) * gain) as f32).clamp(-CEILING, CEILING));
+    }
+
+    /// Flips a bit of a frame on its way that changes silence, too.
+    pub fn flip_a_bit(&mut self) {
+        if let Some([left, _]) = self.delayed.get_mut(self.oldest) {
+            *left = f32::from_bits(left.to_bits() ^ 1 << 29);
+        }
     }
 
     /// Exchanges frames for those of so long ago.

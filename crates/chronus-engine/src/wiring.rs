@@ -2,7 +2,7 @@
 //! heard. While one patch gives way to the next, cables fade.
 
 use core::ops::Range;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use chronus_dsp::PortSet;
 use smallvec::SmallVec;
@@ -235,7 +235,8 @@ fn links_between(
     plays_through: impl Fn(usize) -> bool,
 ) -> Vec<Link> {
     let mut links: Vec<Link> = Vec::with_capacity(new.cables().len() + old.cables().len());
-    let mut places = HashMap::new();
+    // Not a hash map, which draws random numbers: a worker has none.
+    let mut places = BTreeMap::new();
     for cable in new.cables() {
         let fades = plays_through(cable.to.module);
         let from = if fades { 0.0 } else { cable.depth };

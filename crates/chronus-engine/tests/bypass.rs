@@ -137,3 +137,18 @@ right = "after.out"
     engine.render(&mut block);
     assert_eq!(engine.unsound(), None);
 }
+
+#[test]
+fn a_module_may_be_put_aside_before_the_edit_that_brings_it() {
+    let without = patch(&FILTERED.replace("filter", "other"));
+    let with = patch(FILTERED).succeeding(&without);
+    let module = handle(&with, "filter");
+    let mut engine = engine(&without);
+    let mut preparation = engine.prepare(with.clone());
+    while !preparation.step(&chronus_engine::NoRecordings) {}
+    engine.apply(0, &Command::Bypass { module });
+    engine.edit(0, preparation);
+    assert!(engine.controls().is_bypassed(module));
+    let heard = left(&mut engine, 100, &[]);
+    assert!(level(&heard[3200..]) > 0.4, "its input is heard");
+}

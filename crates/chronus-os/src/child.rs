@@ -5,9 +5,11 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getppid, pidfd_open, pidfd_send_signal,
-    set_parent_process_death_signal, waitid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions, getppid, pidfd_open,
+    pidfd_send_signal, set_parent_process_death_signal, wait, waitid,
 };
+
+use crate::crash;
 
 /// A child process, held by pidfd: it can't be mistaken for another that got its number later.
 #[derive(Debug)]
@@ -79,10 +81,7 @@ impl Child {
 
     fn wait(&self, options: WaitIdOptions) -> io::Result<Option<Exit>> {
         let status = waitid(WaitId::PidFd(self.pidfd.as_fd()), options)?;
-        Ok(status.map(|status| match (status.exit_status(), status.terminating_signal()) {
-            (Some(code), _) => Exit::Status(code),
-            (None, signal) => Exit::Signal(signal.unwrap_or(0)),
-        }))
+        Ok(status.map(|status| Exit::of(status.exit_status(), status.terminating_signal())))
     }
 }
 
@@ -93,6 +92,10 @@ impl AsFd for Child {
 }
 
 impl Exit {
+    fn of(status: Option<i32>, signal: Option<i32>) -> Self {
+        status.map_or_else(|| Self::Signal(signal.unwrap_or(0)), Self::Status)
+    }
+
     /// Whether the process brought it about: it ended by itself or did what the kernel punishes. The
     /// signals with which people and the kernel end an innocent process blame nobody.
     pub fn is_own_doing(self) -> bool {
@@ -139,14 +142,20 @@ const SIGNALS: [(i32, &str); 13] = [
     (libc::SIGSYS, "SYS"),
 ];
 
-/// All children of the calling process, dead ones that are not reaped yet included. One that is not
-/// known by number is a fork whose parent died before it could tell.
+/// Reaps a child of the calling process that has ended, whichever; `None` if there is none.
+pub fn reap_any() -> Option<(u32, Exit)> {
+    let (pid, status) = wait(WaitOptions::NOHANG).ok()??;
+    let exit = Exit::of(status.exit_status(), status.terminating_signal());
+    Some((pid.as_raw_nonzero().get() as u32, exit))
+}
+
+/// All children of the process `parent`, which has one thread; dead ones that are not reaped yet
+/// included. One that is not known by number is a fork whose parent died before it could tell.
 ///
 /// # Errors
 /// If `/proc` can't be read.
-pub fn children_of_this_thread() -> io::Result<Vec<u32>> {
-    let path = format!("/proc/self/task/{}/children", rustix::thread::gettid().as_raw_nonzero());
-    let text = std::fs::read_to_string(path)?;
+pub fn children_of(parent: u32) -> io::Result<Vec<u32>> {
+    let text = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))?;
     Ok(text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect())
 }
 
@@ -172,23 +181,27 @@ pub fn leave_terminal_signals_to_parent() {
     }
 }
 
-/// Gives back the default action of the signals that a crash raises, which the runtime may have taken,
-/// so that a crash is reported to the parent as the signal that it was.
-pub fn crash_by_default_action() {
-    for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT] {
-        // SAFETY: the default action is to end the process; no handler is installed.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
-    }
-}
-
 /// Dies by SIGABRT, sent to the process's real id: after a raw clone the C library's `abort` may hold
-/// the id of another.
+/// the id of another. A process that notes its crashes notes it and ends with the status that shells use
+/// for it, since it may have no right to send signals.
 pub fn die_by_abort() -> ! {
+    if crash::note_abort() {
+        exit_now(128 + libc::SIGABRT);
+    }
     // SAFETY: plain system calls on the calling process; `_exit` is reached only if SIGABRT is blocked.
     unsafe {
         libc::signal(libc::SIGABRT, libc::SIG_DFL);
         libc::syscall(libc::SYS_kill, libc::syscall(libc::SYS_getpid), libc::SIGABRT);
-        libc::_exit(134)
+        libc::_exit(128 + libc::SIGABRT)
+    }
+}
+
+/// Gives back the default action of the signals that a crash raises, which the runtime has taken: also one that
+/// another process sends then ends this one.
+pub fn crash_by_default_action() {
+    for signal in [libc::SIGSEGV, libc::SIGBUS] {
+        // SAFETY: the default action is to end the process; no handler is installed.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
 }
 

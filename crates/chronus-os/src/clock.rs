@@ -8,6 +8,11 @@ pub fn monotonic_ns() -> u64 {
     to_ns(clock_gettime(ClockId::Monotonic))
 }
 
+/// Time since the machine was started, in nanoseconds: as [`monotonic_ns`], with the time for which it was suspended.
+pub fn boot_ns() -> u64 {
+    to_ns(clock_gettime(ClockId::Boottime))
+}
+
 /// Now, by the wall clock, in nanoseconds since 1970. OSC timetags are given in wall-clock time.
 pub fn wall_ns() -> u64 {
     to_ns(clock_gettime(ClockId::Realtime))

@@ -1,9 +1,16 @@
-//! The fork that makes a standby: `clone3(CLONE_PARENT)`.
+//! The fork that makes a standby: `clone(CLONE_PARENT)`, whose flags a filter of system calls can see.
 //!
 //! The child is a sibling of the caller, so the process that started the caller also owns the child:
-//! it may watch it by pidfd and must reap it. Only a process with a single thread may call this.
+//! it may watch it by pidfd and must reap it. The child of a process with several threads may do nothing
+//! but execute another program; a worker has one thread, and its child plays on.
 
 use std::io;
+
+/// The flags of the call.
+pub(crate) const FLAGS: u64 =
+    FLAGS_WITHOUT_TID | (libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID) as u64;
+/// The same where the kernel can't tell where the thread's id is kept.
+pub(crate) const FLAGS_WITHOUT_TID: u64 = libc::CLONE_PARENT as u64;
 
 /// Which side of the fork this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,40 +30,24 @@ pub enum Side {
 /// kernel is asked to write the child's id there, so that nothing in the child holds a stale one.
 ///
 /// # Errors
-/// `EAGAIN` (limit of processes), `ENOMEM`, or another errno of `clone3(2)`.
+/// `EAGAIN` (limit of processes), `ENOMEM`, or another errno of `clone(2)`.
 pub fn fork_sibling() -> io::Result<Side> {
     let tid_address = tid_address();
-    let mut flags = libc::CLONE_PARENT as u64;
-    if tid_address != 0 {
-        flags |= (libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID) as u64;
-    }
-    // `exit_signal` stays zero as CLONE_PARENT demands; the kernel then uses the caller's own.
-    let arguments = CloneArguments { flags, child_tid: tid_address, ..CloneArguments::default() };
-    // SAFETY: without CLONE_VM the child runs on a copy of the caller's memory and stack; the argument
-    // block is valid for the call and as long as said; `child_tid` is the address that the C library
-    // itself registered with the kernel for this thread.
-    let result = unsafe {
-        libc::syscall(libc::SYS_clone3, &raw const arguments, size_of::<CloneArguments>())
-    };
+    let flags = if tid_address == 0 { FLAGS_WITHOUT_TID } else { FLAGS };
+    // No stack, no parent's word, no thread storage, and no signal: CLONE_PARENT takes the caller's own.
+    #[cfg(not(target_arch = "aarch64"))]
+    let arguments = [0, 0, tid_address, 0];
+    #[cfg(target_arch = "aarch64")]
+    let arguments = [0, 0, 0, tid_address];
+    let [stack, parent_tid, third, fourth] = arguments;
+    // SAFETY: without CLONE_VM the child runs on a copy of the caller's memory and stack; `tid_address` is
+    // the address that the C library itself registered with the kernel for this thread.
+    let result = unsafe { libc::syscall(libc::SYS_clone, flags, stack, parent_tid, third, fourth) };
     match result {
         0 => Ok(Side::Child),
         pid if pid > 0 => Ok(Side::Survivor { child_pid: pid as u32 }),
         _ => Err(io::Error::last_os_error()),
     }
-}
-
-/// `struct clone_args` as of its first version (Linux 5.3).
-#[repr(C, align(8))]
-#[derive(Default)]
-struct CloneArguments {
-    flags: u64,
-    pidfd: u64,
-    child_tid: u64,
-    parent_tid: u64,
-    exit_signal: u64,
-    stack: u64,
-    stack_size: u64,
-    tls: u64,
 }
 
 /// Where the C library caches this thread's id, or 0 if the kernel can't tell.

@@ -6,11 +6,15 @@
 pub mod alloc_guard;
 pub mod child;
 pub mod clock;
+pub mod confine;
+pub mod crash;
+pub mod deeds;
 pub mod float;
 pub mod fork;
 pub mod jack;
 pub mod memfd;
 pub mod process_title;
 pub mod sched;
+pub mod socket;
 pub mod spawn;
 pub mod wake;

@@ -8,7 +8,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
-    MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, fstat, ftruncate, memfd_create,
+    FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags, fallocate, fcntl_add_seals, fstat,
+    ftruncate, memfd_create,
 };
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
@@ -89,6 +90,17 @@ impl Memfd {
             at += written as u64;
         }
         Ok(())
+    }
+
+    /// Makes everything from `offset` on zero, and gives the memory back. Mappings see it at once.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the range is not inside; otherwise as the kernel says.
+    pub fn clear_from(&self, offset: usize) -> io::Result<()> {
+        let bytes = self.bytes.saturating_sub(offset);
+        self.check_range(offset, bytes)?;
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        Ok(fallocate(&self.fd, flags, offset as u64, bytes as u64)?)
     }
 
     /// Reads bytes without mapping them.
@@ -209,6 +221,17 @@ mod tests {
         assert!(memory.map(Access::Read, 4096, 8192).is_err(), "past the end");
         assert!(memory.map(Access::Read, 4096, 0).is_err(), "empty");
         assert!(memory.map(Access::Write, 4096, 4096).is_ok());
+    }
+
+    #[test]
+    fn what_is_cleared_is_zero_from_there_on() {
+        let memory = Memfd::create("chronus-test", 8192).expect("memfd");
+        memory.write_at(0, &[7; 8192]).expect("written");
+        memory.clear_from(4000).expect("cleared");
+        let bytes = memory.read_at(0, 8192).expect("read");
+        assert!(bytes[..4000].iter().all(|byte| *byte == 7));
+        assert!(bytes[4000..].iter().all(|byte| *byte == 0));
+        assert_eq!(memory.bytes(), 8192);
     }
 
     #[test]

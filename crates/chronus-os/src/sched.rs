@@ -6,6 +6,8 @@ use rustix::mm::{MlockAllFlags, mlockall};
 
 /// Priorities within `SCHED_FIFO`, highest first. Whoever hears is served before whoever renders.
 pub mod priority {
+    /// The keeper, who reaps the dead: nobody else gets their place before.
+    pub const KEEPER: u8 = 73;
     /// The audio callback of our own devices.
     pub const AUDIO: u8 = 72;
     /// The supervisor's command sequencer and monitor: it must be able to interrupt a worker.
@@ -22,6 +24,20 @@ pub fn set_fifo(priority: u8) -> io::Result<()> {
     let parameters = libc::sched_param { sched_priority: i32::from(priority) };
     // SAFETY: pid 0 is the calling thread and `parameters` is valid for the call.
     match unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Puts the calling thread into `SCHED_FIFO` at `priority`, and no process or thread that it starts.
+///
+/// # Errors
+/// As [`set_fifo`].
+pub fn set_fifo_for_self(priority: u8) -> io::Result<()> {
+    let parameters = libc::sched_param { sched_priority: i32::from(priority) };
+    let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
+    // SAFETY: pid 0 is the calling thread and `parameters` is valid for the call.
+    match unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }

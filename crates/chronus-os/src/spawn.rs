@@ -1,26 +1,33 @@
-//! Starting a fresh worker: this same program, executed anew, with a few descriptors handed over.
+//! Starting a process: this same program, executed anew, with a few descriptors handed over. Its standard
+//! input comes from nowhere, its standard output goes to standard error, the descriptors are 3, 4, …, and
+//! all others are closed.
 
-use std::io;
+use std::ffi::{CString, OsString};
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-use crate::child::Child;
+use crate::child::{Child, exit_now};
+use crate::fork::{Side, fork_sibling};
 
-/// The first descriptor number that [`spawn_self`] hands over; the others follow it.
+/// The number of the first descriptor that is handed over; the others follow it.
 const FIRST_HANDED_OVER: RawFd = 3;
+/// The program that runs; in a child, the same.
+const THIS_PROGRAM: &str = "/proc/self/exe";
 
-/// Runs this program again with `arguments`. The child has standard input from nowhere, standard
-/// output to standard error, and `hand_over` as descriptors 3, 4, …; all others are closed. Must be
-/// called by a thread that lives as long as the program, because the child may tie its life to it.
+/// Runs this program again, as a child of this process. Must be called by a thread that lives as long as
+/// the program, because the child may tie its life to it.
 ///
 /// # Errors
 /// As `execve(2)` and `fork(2)` say.
-pub fn spawn_self(arguments: &[String], hand_over: &[BorrowedFd<'_>]) -> io::Result<Child> {
+pub fn spawn_child(arguments: &[OsString], hand_over: &[BorrowedFd<'_>]) -> io::Result<Child> {
     let from: Vec<RawFd> = hand_over.iter().map(AsRawFd::as_raw_fd).collect();
     // The copies stand above every number that is written to, so that none is overwritten early.
     let mut copies = vec![0; from.len()];
-    let mut command = Command::new("/proc/self/exe");
+    let mut command = Command::new(THIS_PROGRAM);
     command.arg0("chronus").args(arguments).stdin(Stdio::null());
     // SAFETY: the closure runs between fork and exec in a copy of this process; it makes only system
     // calls on descriptor numbers and touches only memory that was allocated before the fork.
@@ -30,6 +37,81 @@ pub fn spawn_self(arguments: &[String], hand_over: &[BorrowedFd<'_>]) -> io::Res
     // The handle may be dropped: dropping neither kills nor reaps, which the pidfd is for.
     let started = command.stdout(io::stderr()).spawn()?;
     Child::open(started.id())
+}
+
+/// Runs this program again, as a child of this process's parent, who alone may reap it.
+///
+/// # Errors
+/// As `execve(2)` and `clone3(2)` say.
+pub fn spawn_sibling(arguments: &[OsString], hand_over: &[BorrowedFd<'_>]) -> io::Result<Child> {
+    let c_string = |text: OsString| CString::new(text.into_vec()).map_err(io::Error::other);
+    let program = c_string(THIS_PROGRAM.into())?;
+    let words = std::iter::once("chronus".into()).chain(arguments.iter().cloned());
+    let words: Vec<CString> = words.map(c_string).collect::<io::Result<_>>()?;
+    let mut line: Vec<*const libc::c_char> = words.iter().map(|word| word.as_ptr()).collect();
+    line.push(std::ptr::null());
+    let nowhere = File::open("/dev/null")?;
+    // Closed by the new program; until then it tells what went wrong.
+    let (mut failure, tell) = io::pipe()?;
+    let from: Vec<RawFd> = hand_over.iter().map(AsRawFd::as_raw_fd).collect();
+    let mut copies = vec![0; from.len()];
+    match fork_sibling()? {
+        Side::Survivor { child_pid } => {
+            drop(tell);
+            // Opened before it can have been reaped, as long as its parent has other things to do.
+            let child = Child::open(child_pid);
+            let mut errno = [0; 4];
+            match failure.read_exact(&mut errno) {
+                Ok(()) => Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno))),
+                Err(_) => child,
+            }
+        }
+        Side::Child => {
+            // Nothing from here on may allocate: another thread may have held the allocator's lock.
+            let told = tell_above(&tell, from.len());
+            let failed = match become_program(&program, &line, &nowhere, &from, &mut copies) {
+                Ok(never) => match never {},
+                Err(error) => error.raw_os_error().unwrap_or(libc::EIO),
+            };
+            let errno = failed.to_ne_bytes();
+            // SAFETY: writes four bytes of the stack to a descriptor.
+            unsafe { libc::write(told, errno.as_ptr().cast(), errno.len()) };
+            exit_now(127)
+        }
+    }
+}
+
+/// The descriptor that tells, at a number that the descriptors handed over leave alone.
+fn tell_above(tell: &io::PipeWriter, handed_over: usize) -> RawFd {
+    let above = FIRST_HANDED_OVER + 2 * handed_over as RawFd;
+    // SAFETY: duplicates an open descriptor to a number that is free.
+    unsafe { libc::fcntl(tell.as_raw_fd(), libc::F_DUPFD_CLOEXEC, above) }
+}
+
+/// In a child that shares nothing with its parent: executes a program. Returns only if that fails.
+fn become_program(
+    program: &CString,
+    line: &[*const libc::c_char],
+    nowhere: &File,
+    from: &[RawFd],
+    copies: &mut [RawFd],
+) -> io::Result<std::convert::Infallible> {
+    // SAFETY: plain system calls on descriptor numbers. Numbers 0 and 1 may be replaced.
+    if unsafe { libc::dup2(nowhere.as_raw_fd(), 0) < 0 || libc::dup2(2, 1) < 0 } {
+        return Err(io::Error::last_os_error());
+    }
+    // What stood at the numbers that are handed over, `nowhere` among it, is not needed any more.
+    place_descriptors(from, copies)?;
+    // SAFETY: plain system calls; signals are let through, as a new program expects it, and the arguments
+    // are valid strings, ended by null.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        libc::execv(program.as_ptr(), line.as_ptr());
+    }
+    Err(io::Error::last_os_error())
 }
 
 /// Takes over the descriptor handed over at `position`. `None` if there is none.

@@ -265,17 +265,17 @@ pub const ADDRESSES: &[Address] = &[
     ),
     address(
         "/chaos/kill",
-        "primary, standby or SLOT; then optionally SIGNAL (KILL)",
+        "primary, standby, SLOT, workers, checkpoints, everybody or supervisor; then optionally SIGNAL (KILL)",
         "",
         Kind::Kill,
-        "Sends a signal to a worker. Only if the engine runs with `--allow-chaos`.",
+        "Sends a signal to a worker, to all in the same moment, to the checkpoints, to all of these, or to the supervisor. Only if the engine runs with `--allow-chaos`.",
     ),
     address(
         "/chaos/crash",
-        "primary, standby or SLOT; segfault, panic, abort, loop or sleep",
+        "primary, standby or SLOT; segfault, panic, abort, loop, sleep or flip",
         "",
         Kind::Crash,
-        "Has a worker crash by itself. Only if the engine runs with `--allow-chaos`.",
+        "Has a worker crash by itself, or flips a bit of its state. Only if the engine runs with `--allow-chaos`.",
     ),
     address("/ping", "anything", "/pong", Kind::Ping, "Sends the arguments back."),
     address("/version", "", "/version.reply", Kind::Version, "Tells name and version."),
@@ -356,7 +356,8 @@ In `/mod/<module>/<param>` and `/gate/<module>` the parts that vary may be OSC 1
 
 A message without a timetag takes effect a constant delay after its arrival, to the frame: the lead
 and the device's period, plus two blocks. A message in a bundle with a timetag takes effect at
-that frame. A timetag that comes too late takes effect at once and is counted (`late_commands`).
+that frame. A timetag that comes too late takes effect at once and is counted (`late_commands`); one that is more
+than an hour ahead is refused. If the machine is suspended, what waits comes later by as much.
 Bundles may hold bundles; the messages of a packet keep their order.
 
 ## Recording
@@ -390,6 +391,13 @@ Who has sent `/events` is told, at the port that it sent from:
 * `/event/enable MODULE`: it tries again.
 * `/event/withheld NUMBER REASON`: a command did harm and was withheld.
 * `/event/withdrawn NUMBER REASON`: an edit did harm while it was prepared; the patch before it plays on.
+* `/event/device STATE TEXT`: STATE is `lost` (time goes on without a sound, and the device is tried again),
+  `refused` (it is there again but can't be had, for example at another rate), `back`, or `gone` (nothing takes
+  frames any more); TEXT says why, or what the device is.
+* `/event/journal STATE REASON`: STATE is `waiting` (the disk takes nothing; the journal goes on without a gap when
+  it does), `writing` (it does) or `over` (nothing more is written; what is there can be rendered).
+* `/event/clock suspended SECONDS`, `/event/clock set SECONDS`: the machine was suspended for so long, or its wall
+  clock was set by so much (back, if it is negative).
 
 At most 32 are told; who asked first makes way.
 

@@ -27,7 +27,8 @@ fn encode_argument(word: &str) -> Result<OscType, String> {
 fn guess(word: &str) -> OscType {
     if let Ok(int) = word.parse::<i32>() {
         OscType::Int(int)
-    } else if let Ok(float) = word.parse::<f32>() {
+    } else if let Some(float) = word.parse::<f32>().ok().filter(|float| float.is_finite()) {
+        // `nan` and `inf` are words, unless they are forced to be numbers.
         OscType::Float(float)
     } else if let Ok(truth) = word.parse::<bool>() {
         OscType::Bool(truth)

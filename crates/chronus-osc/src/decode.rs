@@ -339,37 +339,52 @@ fn kill(args: &[OscType]) -> Result<Chaos, String> {
     let (target, signal) = match args {
         [target] => (target, SIGNALS[0].1),
         [target, signal] => (target, signal_number(signal)?),
-        _ => return Err("give primary, standby or a slot number, then optionally a signal".into()),
+        _ => return Err(format!("give {TARGETS}, then optionally a signal")),
     };
     Ok(Chaos::Kill { target: target_of(target)?, signal })
 }
 
 fn crash(args: &[OscType]) -> Result<Chaos, String> {
-    let wanted =
-        "give primary, standby or a slot number, then segfault, panic, abort, loop or sleep";
-    let [target, OscType::String(how)] = args else { return Err(wanted.into()) };
+    let wanted = || {
+        "give primary, standby or a slot number, then segfault, panic, abort, loop, sleep or flip"
+            .into()
+    };
+    let [target, OscType::String(how)] = args else { return Err(wanted()) };
     let how = match how.as_str() {
         "segfault" => Crash::Segfault,
         "panic" => Crash::Panic,
         "abort" => Crash::Abort,
         "loop" => Crash::Loop,
         "sleep" => Crash::Sleep,
-        _ => return Err(wanted.into()),
+        "flip" => Crash::Flip,
+        _ => return Err(wanted()),
     };
-    Ok(Chaos::Crash { target: target_of(target)?, how })
+    match target_of(target)? {
+        target @ (Target::Primary | Target::Standby | Target::Slot(_)) => {
+            Ok(Chaos::Crash { target, how })
+        }
+        _ => Err(wanted()),
+    }
 }
+
+const TARGETS: &str = "primary, standby, a slot number from 0 to 3, workers, checkpoints, \
+                       everybody or supervisor";
 
 fn target_of(arg: &OscType) -> Result<Target, String> {
     match arg {
         OscType::String(text) if text == "primary" => return Ok(Target::Primary),
         OscType::String(text) if text == "standby" => return Ok(Target::Standby),
+        OscType::String(text) if text == "workers" => return Ok(Target::Workers),
+        OscType::String(text) if text == "checkpoints" => return Ok(Target::Checkpoints),
+        OscType::String(text) if text == "everybody" => return Ok(Target::Everybody),
+        OscType::String(text) if text == "supervisor" => return Ok(Target::Supervisor),
         _ => {}
     }
     match number(arg) {
         Ok(slot) if (0.0..=3.0).contains(&slot) && slot.fract() == 0.0 => {
             Ok(Target::Slot(slot as u8))
         }
-        _ => Err("the target must be primary, standby or a slot number from 0 to 3".into()),
+        _ => Err(format!("the target must be {TARGETS}")),
     }
 }
 

@@ -16,8 +16,8 @@ pub use arguments::{encode_arguments, message};
 pub use decode::{Decoded, Failure, Timed, decode};
 pub use edits::PatchRequest;
 pub use reply::{
-    MOST_DATAGRAM_BYTES, Reply, Value, done, event, fail, meter_reply, parse_reply, pong, record_reply,
-    status_reply, version_reply, wait,
+    MOST_DATAGRAM_BYTES, Reply, Value, done, event, fail, meter_reply, parse_reply, pong,
+    record_reply, status_reply, version_reply, wait,
 };
 
 use chronus_engine::{Command, Handle};
@@ -106,6 +106,14 @@ pub enum Target {
     Standby,
     /// The one in this slot.
     Slot(u8),
+    /// All of them in the same moment.
+    Workers,
+    /// The checkpoints.
+    Checkpoints,
+    /// Workers and checkpoints.
+    Everybody,
+    /// The supervisor itself.
+    Supervisor,
 }
 
 /// How a worker crashes by itself.
@@ -121,4 +129,6 @@ pub enum Crash {
     Loop,
     /// An endless sleep.
     Sleep,
+    /// Not a crash, but a bit of its state that flips.
+    Flip,
 }

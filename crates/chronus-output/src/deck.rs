@@ -20,7 +20,7 @@ use std::{
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::{
-    Device, DeviceStats, OutputError, Source, StopReport, folder,
+    Device, DeviceStats, News, OutputError, Source, StopReport, folder,
     recording::{Moment, Recording, Shared, Tell, WavFile, ring},
     tap::{Tap, TapEnds, Tapped, Taps, taps},
     wav::{Medium, WavFormat, WavWriter},
@@ -94,7 +94,10 @@ impl Take {
 /// See the file's head.
 pub(crate) struct Recorded {
     device: Box<dyn Device>,
-    description: Option<String>,
+    /// What it is called, if not as the device alone.
+    title: Option<String>,
+    /// What else is recorded, for its description.
+    also: String,
     lossless: bool,
     taps: Option<Taps>,
     ends: Option<TapEnds>,
@@ -111,7 +114,8 @@ impl Recorded {
         let (taps, ends) = taps();
         Self {
             device,
-            description: None,
+            title: None,
+            also: String::new(),
             lossless,
             taps: Some(taps),
             ends: Some(ends),
@@ -122,11 +126,21 @@ impl Recorded {
         }
     }
 
-    /// Adds a recording of everything, to the file `path`.
-    pub fn add(&mut self, path: &Path, description: String) -> Result<(), OutputError> {
+    /// Records everything to the file `path`, which is what the device is called after.
+    pub fn become_file(&mut self, path: &Path, title: String) -> Result<(), OutputError> {
+        self.title = Some(title);
+        self.add_file(path)
+    }
+
+    /// Records everything to the file `path` too.
+    pub fn add(&mut self, path: &Path) -> Result<(), OutputError> {
+        self.also = format!("; recorded to {}", path.display());
+        self.add_file(path)
+    }
+
+    fn add_file(&mut self, path: &Path) -> Result<(), OutputError> {
         let writer = WavWriter::create(path, self.device.rate_hz(), WavFormat::F32)
             .map_err(|source| OutputError::Wav { path: path.into(), source })?;
-        self.description = Some(description);
         self.add_to(writer, path)
     }
 
@@ -148,7 +162,7 @@ impl Recorded {
             ring: producer,
             shared: shared.clone(),
             writer: thread.thread().clone(),
-            from: None,
+            from: Some(0),
             lossless: self.lossless,
         };
         self.recordings.push((shared, Some(thread)));
@@ -211,7 +225,8 @@ impl Device for Recorded {
     }
 
     fn describe(&self) -> String {
-        self.description.clone().unwrap_or_else(|| self.device.describe())
+        let title = self.title.clone().unwrap_or_else(|| self.device.describe());
+        title + &self.also
     }
 
     fn is_real(&self) -> bool {
@@ -224,6 +239,10 @@ impl Device for Recorded {
 
     fn note(&self) -> Option<String> {
         self.device.note()
+    }
+
+    fn news(&mut self) -> Option<News> {
+        self.device.news()
     }
 
     fn deck(&mut self) -> Option<Deck> {

@@ -4,21 +4,27 @@
 //! The caller gives a [`Source`] and the device pulls frames out of it, as many as it likes per audio
 //! callback. No device waits for the source in real time: what the source cannot deliver is the
 //! source's to conceal. Whatever else goes wrong (a full disk, a server that dies, a clock that slips)
-//! is counted and reported and never ends the program.
+//! is counted and reported and never ends the program. In the place of a device that is lost frames are
+//! taken without a sound, until it is back.
 
+mod absent;
 #[cfg(feature = "cpal")]
 mod alsa;
 mod connect;
 mod deck;
 mod error;
+mod fallback;
 mod feed;
 mod folder;
 mod jack;
+mod minder;
+mod news;
 mod pace;
 mod paced;
 mod probe;
 mod pulse;
 mod recording;
+mod relay;
 mod spec;
 mod tap;
 mod wav;
@@ -32,13 +38,17 @@ use std::{
 pub use connect::connect;
 pub use deck::{Ask, Deck, Take};
 pub use error::OutputError;
+pub use news::{News, Sentence};
 pub use probe::{Probe, probe};
 pub use recording::{Moment, Recording, RecordingState, Tell};
 pub use spec::{OutputSpec, ParseOutputError};
-pub use wav::{Medium, UnknownFormat, WavFormat, WavWriter};
+pub use wav::{Medium, UnknownFormat, WavFormat, WavWriter, complete};
 
 /// Channels of every source and every device: left, right.
 pub const CHANNELS: usize = 2;
+
+/// A block of the engine: the least that a source has ready.
+const BLOCK_FRAMES: usize = 64;
 
 /// Where a device gets its frames from.
 pub trait Source: Send {
@@ -60,6 +70,16 @@ pub trait Source: Send {
     /// calls, for example to wake another thread; a foreign audio callback never calls it.
     fn consumed(&mut self) {}
 
+    /// Whether `frames` frames can be had now without a gap; if not, the source should see to it that they
+    /// soon can.
+    ///
+    /// Called on the audio thread of a device that is about to take over from another one, right before
+    /// [`Source::fill`], whose rules hold here too.
+    fn is_ready(&mut self, frames: usize) -> bool {
+        let _ = frames;
+        true
+    }
+
     /// Frames of the performance that have been handed out, if the source counts them itself; a
     /// device may have asked for frames before the performance began.
     fn position(&self) -> Option<u64> {
@@ -69,6 +89,9 @@ pub trait Source: Send {
 
 /// What runs once at the start of every audio thread that is ours, on that thread.
 pub type AudioThreadHook = Arc<dyn Fn() + Send + Sync>;
+
+/// What runs when there are [`News`] of a device, or the device that plays has changed.
+pub type NewsHook = Arc<dyn Fn() + Send + Sync>;
 
 /// How to open a device. `Options::default()` leaves every choice to the device.
 #[derive(Clone)]
@@ -81,10 +104,15 @@ pub struct Options {
     pub free_run: bool,
     /// Write what is played to this WAV file too, with any device.
     pub capture: Option<PathBuf>,
+    /// Goes on with what another process has played which died: WAV files of the same names are completed as far
+    /// as they were written, and the sound goes on in new ones beside them.
+    pub goes_on: bool,
     /// The name that the server shows.
     pub client_name: String,
     /// Called at the start of every audio thread that is ours, for example to raise its priority.
     pub on_audio_thread: Option<AudioThreadHook>,
+    /// Called when there are news, on a thread without any priority.
+    pub on_news: Option<NewsHook>,
     /// Name of the JACK server; without it the default one (`JACK_DEFAULT_SERVER`).
     pub jack_server: Option<String>,
     /// Socket of the PulseAudio server; without it as PulseAudio's environment says.
@@ -98,8 +126,10 @@ impl Default for Options {
             period_frames: None,
             free_run: false,
             capture: None,
+            goes_on: false,
             client_name: "chronus".into(),
             on_audio_thread: None,
+            on_news: None,
             jack_server: None,
             pulse_socket: None,
         }
@@ -113,8 +143,10 @@ impl fmt::Debug for Options {
             .field("period_frames", &self.period_frames)
             .field("free_run", &self.free_run)
             .field("capture", &self.capture)
+            .field("goes_on", &self.goes_on)
             .field("client_name", &self.client_name)
             .field("on_audio_thread", &self.on_audio_thread.is_some())
+            .field("on_news", &self.on_news.is_some())
             .field("jack_server", &self.jack_server)
             .field("pulse_socket", &self.pulse_socket)
             .finish()
@@ -135,11 +167,17 @@ pub trait Device: Send {
     /// True for a device that can be heard, false for `null` and `wav:FILE`.
     fn is_real(&self) -> bool;
 
-    /// True when the audio thread is ours, so that [`Source::consumed`] is called after each fill.
+    /// True when the audio thread is ours, so that [`Source::consumed`] is called after each fill. May
+    /// change when the device is lost or back.
     fn self_paced(&self) -> bool;
 
     /// Something the person should know although it is no error, in a sentence.
     fn note(&self) -> Option<String>;
+
+    /// What has become of the device since it was last asked, bit by bit. Wait-free.
+    fn news(&mut self) -> Option<News> {
+        None
+    }
 
     /// What records on demand, for whoever asks first; every device that [`connect()`] gives has one.
     fn deck(&mut self) -> Option<Deck> {
@@ -171,7 +209,7 @@ pub struct DeviceStats {
     pub periods: u64,
     /// Frames taken from the source.
     pub frames: u64,
-    /// Why the device plays no more, in a sentence; set once, for good.
+    /// Why nothing will take frames any more, in a sentence; set once, for good.
     pub lost: Option<String>,
     /// The WAV files being written: first that of `wav:FILE`, then `capture`.
     pub recordings: Vec<Recording>,

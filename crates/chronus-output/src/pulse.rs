@@ -9,7 +9,7 @@ mod connection;
 
 use std::{
     env,
-    ffi::CString,
+    ffi::{CStr, CString},
     net::Shutdown,
     os::unix::net::UnixStream,
     sync::{
@@ -27,13 +27,14 @@ use std::{
 use chronus_os::clock::monotonic_ns;
 use pulseaudio::protocol::{
     self as pa, ChannelMap, Command, CreatePlaybackStreamReply, GetSinkInfo, PlaybackStreamParams,
-    Prop, Props, SampleFormat, SampleSpec, SinkInfo,
+    Prop, Props, PulseError, SampleFormat, SampleSpec, SinkInfo,
     stream::{BufferAttr, StreamFlags},
 };
 
 use self::connection::{Connection, WireError, c_string};
 use crate::{
-    AudioThreadHook, CHANNELS, Device, DeviceStats, Options, OutputError, Source, StopReport,
+    AudioThreadHook, BLOCK_FRAMES, CHANNELS, Device, DeviceStats, Options, OutputError, Source,
+    StopReport,
     feed::{Counters, Feed},
     paced::sleep_until_ns,
 };
@@ -41,8 +42,8 @@ use crate::{
 const DEFAULT_PERIOD_FRAMES: u32 = 256;
 /// Periods that the server's buffer holds: one being asked for, the others being played meanwhile.
 const BUFFER_PERIODS: u32 = 3;
-/// How much is pulled at once: a block of the engine, the least that a source has ready.
-const SLICE_FRAMES: usize = 64;
+/// How much is pulled at once.
+const SLICE_FRAMES: usize = BLOCK_FRAMES;
 /// How much faster than real time a request is served.
 const SERVE_SPEED: u64 = 2;
 const FRAME_BYTES: usize = CHANNELS * size_of::<f32>();
@@ -81,7 +82,11 @@ impl Pulse {
             _ => pa::DEFAULT_SINK.to_owned(),
         };
         let question = GetSinkInfo { index: None, name: Some(sink_name.clone()) };
-        let sink: SinkInfo = connection.ask(&Command::GetSinkInfo(question))?;
+        let sink: SinkInfo =
+            connection.ask(&Command::GetSinkInfo(question)).map_err(|error| match error {
+                WireError::Server(PulseError::NoEntity) => no_sink(&sink_name),
+                error => error.into(),
+            })?;
         let rate_hz = options.rate_hz.unwrap_or(sink.sample_spec.sample_rate);
         let period_frames = options.period_frames.unwrap_or(DEFAULT_PERIOD_FRAMES);
         let sink_title = sink.description.as_ref().unwrap_or(&sink.name).to_string_lossy();
@@ -228,6 +233,14 @@ impl Device for Pulse {
 impl Drop for Pulse {
     fn drop(&mut self) {
         let _ = self.stop();
+    }
+}
+
+fn no_sink(name: &CStr) -> OutputError {
+    OutputError::Absent {
+        output: "PulseAudio",
+        reason: format!("its server has no sink {}", name.to_string_lossy()),
+        mend: "`pactl list short sinks` lists those that it has, and PULSE_SINK chooses one".into(),
     }
 }
 

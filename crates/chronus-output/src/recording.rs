@@ -314,20 +314,25 @@ impl<M: Medium> WavFile<M> {
 /// Notices that a recording whose end is set will never come to it.
 struct Stall {
     seen: u64,
-    since: Instant,
+    /// How long that has not changed, in time in which this thread was run: when the whole program is halted,
+    /// the device will go on when it does.
+    lasted: Duration,
+    looked: Instant,
 }
 
 impl Stall {
     fn new() -> Self {
-        Self { seen: 0, since: Instant::now() }
+        Self { seen: 0, lasted: Duration::ZERO, looked: Instant::now() }
     }
 
     fn is_one(&mut self, shared: &Shared) -> bool {
         let seen = shared.seen.load(Relaxed);
+        let since = std::mem::replace(&mut self.looked, Instant::now());
+        self.lasted += (self.looked - since).min(POLL);
         if shared.until.load(Relaxed) == u64::MAX || seen != self.seen {
-            (self.seen, self.since) = (seen, Instant::now());
+            (self.seen, self.lasted) = (seen, Duration::ZERO);
         }
-        let stalled = self.since.elapsed() >= STALLED;
+        let stalled = self.lasted >= STALLED;
         if stalled {
             // Whenever the device does go on, the tap ends at once.
             shared.until.store(0, Release);

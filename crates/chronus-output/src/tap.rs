@@ -31,8 +31,8 @@ pub(crate) struct Tap {
     pub ring: Producer<f32>,
     pub shared: Arc<Shared>,
     pub writer: Thread,
-    /// The frame of the performance to begin at; `None` for all that the device plays, also before
-    /// the performance begins.
+    /// The frame of the performance to begin at, 0 for the whole; `None` for all that the device plays, also
+    /// before the performance begins.
     pub from: Option<u64>,
     /// The audio thread may wait for the disk.
     pub lossless: bool,
@@ -156,5 +156,9 @@ impl Source for Tapped {
 
     fn consumed(&mut self) {
         self.source.consumed();
+    }
+
+    fn is_ready(&mut self, frames: usize) -> bool {
+        self.source.is_ready(frames)
     }
 }

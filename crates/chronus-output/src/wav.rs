@@ -8,7 +8,7 @@
 use std::{
     fmt,
     fs::File,
-    io::{self, Seek, SeekFrom, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::MetadataExt,
     path::Path,
     str::FromStr,
@@ -18,6 +18,8 @@ use crate::CHANNELS;
 
 /// The whole header: `RIFF`, `JUNK` or `ds64`, `fmt `, `fact`, and the head of `data`.
 pub(crate) const HEADER_BYTES: u64 = 12 + (8 + 28) + (8 + 40) + (8 + 4) + 8;
+/// The part of the header that tells the format and the rate.
+const FORM: std::ops::Range<usize> = 48..48 + 8 + 40;
 /// The longest RIFF chunk that its 32 bits can tell; all ones mean "see `ds64`".
 const LONGEST_RIFF: u64 = u32::MAX as u64 - 1;
 /// Samples are gathered up to about this many bytes before they go to the medium.
@@ -137,13 +139,29 @@ impl WavWriter {
     }
 }
 
+/// Completes a file that a [`WavWriter`] has begun in a process that died: the header tells of all whole frames
+/// that have arrived.
+///
+/// # Errors
+/// `InvalidData` if it is not such a file; otherwise as the system says.
+pub fn complete(path: &Path) -> io::Result<()> {
+    let mut file = File::options().read(true).write(true).open(path)?;
+    let mut header = [0; HEADER_BYTES as usize];
+    file.read_exact(&mut header)?;
+    let rate_hz = u32::from_le_bytes([header[60], header[61], header[62], header[63]]);
+    let format = if header[70] == 24 { WavFormat::I24 } else { WavFormat::F32 };
+    let mut writer = WavWriter::over(file, rate_hz, format);
+    // The lengths may differ, the form may not.
+    if header[FORM] != writer.header()[FORM] {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a recording of ours"));
+    }
+    writer.frames = u64::MAX;
+    writer.mend()
+}
+
 impl<M: Medium> WavWriter<M> {
-    /// Begins a file on an empty medium; the header goes out at once.
-    ///
-    /// # Errors
-    /// As the medium says.
-    pub fn new(medium: M, rate_hz: u32, format: WavFormat) -> io::Result<Self> {
-        let mut writer = Self {
+    fn over(medium: M, rate_hz: u32, format: WavFormat) -> Self {
+        Self {
             medium,
             format,
             rate_hz,
@@ -152,7 +170,15 @@ impl<M: Medium> WavWriter<M> {
             buffer: Vec::with_capacity(2 * BUFFER_BYTES),
             dither: Dither::default(),
             longest_riff: LONGEST_RIFF,
-        };
+        }
+    }
+
+    /// Begins a file on an empty medium; the header goes out at once.
+    ///
+    /// # Errors
+    /// As the medium says.
+    pub fn new(medium: M, rate_hz: u32, format: WavFormat) -> io::Result<Self> {
+        let mut writer = Self::over(medium, rate_hz, format);
         writer.write_header()?;
         Ok(writer)
     }
@@ -507,6 +533,31 @@ pub(crate) mod tests {
             let reader = hound::WavReader::new(bytes(&wav)).unwrap();
             assert_eq!(u64::from(reader.duration()), frames);
         }
+    }
+
+    #[test]
+    fn a_file_that_a_dead_process_has_left_is_completed() {
+        let folder = tempfile::tempdir().unwrap();
+        for (format, frame_bytes) in [(WavFormat::F32, 8), (WavFormat::I24, 6)] {
+            let path = folder.path().join("left.wav");
+            let mut wav = WavWriter::create(&path, 44_100, format).unwrap();
+            wav.write(&ramp(200)).unwrap();
+            wav.update().unwrap();
+            wav.write(&ramp(100)).unwrap();
+            // The samples went out, the header did not, and a last frame in part.
+            wav.flush().unwrap();
+            wav.medium.write_all(&[1, 2, 3]).unwrap();
+            drop(wav);
+            complete(&path).unwrap();
+            let reader = hound::WavReader::open(&path).unwrap();
+            assert_eq!((reader.duration(), reader.spec().sample_rate), (150, 44_100));
+            let bytes = std::fs::metadata(&path).unwrap().len();
+            assert_eq!(bytes, HEADER_BYTES + 150 * frame_bytes);
+        }
+        let path = folder.path().join("other.wav");
+        std::fs::write(&path, [0; 200]).unwrap();
+        assert_eq!(complete(&path).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(std::fs::read(&path).unwrap(), [0; 200], "left as it was");
     }
 
     #[test]

@@ -1,53 +1,13 @@
-//! Guarantee: what the source gives is what a PulseAudio server plays, frame by frame and in order; a server
-//! that goes away is reported, and stopping then still works.
+//! Guarantee: what the source gives is what a PulseAudio server plays, frame by frame and in order.
 
 mod support;
 
-use std::{
-    io::Read,
-    process::Stdio,
-    sync::{Arc, Mutex, atomic::Ordering::SeqCst},
-    thread,
-};
+use std::sync::atomic::Ordering::SeqCst;
 
 use chronus_output::{Options, OutputError, OutputSpec, connect};
-use support::{Process, PulseServer, Ramp, assert_loss_is_reported, ramp_number, wait_for};
+use support::{Capture, PulseServer, Ramp, ramp_number, wait_for};
 
 const RATE_HZ: u32 = 48_000;
-
-/// `parec` on the null sink's monitor and what it has captured so far.
-struct Capture {
-    _process: Process,
-    bytes: Arc<Mutex<Vec<u8>>>,
-}
-
-impl Capture {
-    fn start(server: &PulseServer) -> Option<Self> {
-        let mut command = server.client("parec");
-        command.args(["-d", "n.monitor", "--format=float32le", "--channels=2"]);
-        command.args(["--latency-msec=20", &format!("--rate={RATE_HZ}")]).stdout(Stdio::piped());
-        let mut process = Process::start(&mut command)?;
-        let mut pipe = process.0.stdout.take().unwrap();
-        let bytes = Arc::<Mutex<Vec<u8>>>::default();
-        let sink = bytes.clone();
-        thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(count @ 1..) = pipe.read(&mut buffer) {
-                sink.lock().unwrap().extend(&buffer[..count]);
-            }
-        });
-        let capture = Self { _process: process, bytes };
-        wait_for("parec captures the sink's silence", || !capture.frames().is_empty());
-        Some(capture)
-    }
-
-    fn frames(&self) -> Vec<[f32; 2]> {
-        let bytes = self.bytes.lock().unwrap();
-        let (frames, _) = bytes.as_chunks::<8>();
-        let sample = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().unwrap());
-        frames.iter().map(|frame| [sample(&frame[..4]), sample(&frame[4..])]).collect()
-    }
-}
 
 #[test]
 fn a_server_plays_the_frames_of_the_source_in_order() {
@@ -85,13 +45,6 @@ fn another_rate_than_the_sink_s_can_be_had() {
     device.start(Box::new(ramp.clone())).unwrap();
     wait_for("frames are pulled", || ramp.frames.load(SeqCst) > 4_410);
     assert_eq!(device.stop().unwrap().lost, None);
-}
-
-#[test]
-fn a_server_that_goes_away_is_reported() {
-    let Some(mut server) = PulseServer::start(RATE_HZ) else { return };
-    let options = server.options();
-    assert_loss_is_reported(&OutputSpec::Pulse, &options, &mut server.process, "PulseAudio");
 }
 
 #[test]

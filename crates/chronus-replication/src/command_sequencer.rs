@@ -19,6 +19,29 @@ pub trait Log {
     fn append(&mut self, entry: &Entry) -> Result<(), LogFull>;
 }
 
+/// Where waiting commands are noted, so that they outlive the process of the sequencer.
+pub trait WaitingRoom {
+    /// A command waits at `place`; its sequence number is that of its arrival.
+    fn enter(&mut self, place: usize, command: &Entry);
+    /// The command at `place` is about to become entry `sequence` of the log.
+    fn leave(&mut self, place: usize, sequence: u64);
+    /// It has become that, or stays after all.
+    fn settle(&mut self, place: usize, has_left: bool);
+}
+
+/// A room where nothing is noted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unnoted;
+
+impl WaitingRoom for Unnoted {
+    fn enter(&mut self, _: usize, _: &Entry) {}
+    fn leave(&mut self, _: usize, _: u64) {}
+    fn settle(&mut self, _: usize, _: bool) {}
+}
+
+/// Places for commands of the supervisor itself, which wait however many others do.
+pub const URGENT_PLACES: usize = 64;
+
 /// No room in the log before its slowest reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the command log is full: its slowest reader is a whole log behind")]
@@ -34,9 +57,12 @@ pub struct Busy {
 
 /// Orders commands and seals blocks.
 #[derive(Clone, Debug)]
-pub struct CommandSequencer {
+pub struct CommandSequencer<R = Unnoted> {
     waiting: BinaryHeap<Reverse<Waiting>>,
     capacity: usize,
+    room: R,
+    /// Places of the room that are free.
+    free: Vec<usize>,
     next_arrival: u64,
     next_sequence: u64,
     next_block: BlockIndex,
@@ -62,18 +88,50 @@ struct Waiting {
     frame: u64,
     arrival: u64,
     payload: Payload,
+    place: Option<usize>,
+}
+
+/// Where a sequencer goes on that another has begun.
+#[derive(Clone, Debug, Default)]
+pub struct Begun {
+    /// How many entries the log has.
+    pub log_position: u64,
+    /// The frame of the last of them.
+    pub last_frame: u64,
+    /// The block that is sealed next.
+    pub next_block: BlockIndex,
+    /// What waits: places, and commands with the numbers of their arrivals.
+    pub waiting: Vec<(usize, Entry)>,
 }
 
 impl CommandSequencer {
     /// A sequencer that lets at most `capacity` commands wait.
     pub fn new(capacity: usize) -> Self {
+        Self::noting(Unnoted, capacity, Begun::default())
+    }
+}
+
+impl<R: WaitingRoom> CommandSequencer<R> {
+    /// A sequencer that notes what waits in `room`, which has `capacity + URGENT_PLACES` places, and goes on
+    /// where another stopped.
+    pub fn noting(room: R, capacity: usize, begun: Begun) -> Self {
+        let places = capacity + URGENT_PLACES;
+        let mut waiting = BinaryHeap::with_capacity(places);
+        waiting.extend(begun.waiting.iter().map(|(place, command)| {
+            let Entry { frame, sequence: arrival, payload } = *command;
+            Reverse(Waiting { frame, arrival, payload, place: Some(*place) })
+        }));
+        let taken: Vec<usize> = begun.waiting.iter().map(|(place, _)| *place).collect();
+        let arrivals = begun.waiting.iter().map(|(_, command)| command.sequence);
         Self {
-            waiting: BinaryHeap::with_capacity(capacity),
+            waiting,
             capacity,
-            next_arrival: 0,
-            next_sequence: 0,
-            next_block: 0,
-            last_frame: 0,
+            room,
+            free: (0..places).rev().filter(|place| !taken.contains(place)).collect(),
+            next_arrival: arrivals.max().map_or(0, |last| last + 1),
+            next_sequence: begun.log_position,
+            next_block: begun.next_block,
+            last_frame: begun.last_frame,
             counts: Counts::default(),
         }
     }
@@ -95,10 +153,18 @@ impl CommandSequencer {
         } else {
             self.counts.in_time += 1;
         }
+        self.wait(frame.max(earliest), payload);
+        Ok(())
+    }
+
+    fn wait(&mut self, frame: u64, payload: Payload) {
         let arrival = self.next_arrival;
         self.next_arrival += 1;
-        self.waiting.push(Reverse(Waiting { frame: frame.max(earliest), arrival, payload }));
-        Ok(())
+        let place = self.free.pop();
+        if let Some(place) = place {
+            self.room.enter(place, &Entry { sequence: arrival, frame, payload });
+        }
+        self.waiting.push(Reverse(Waiting { frame, arrival, payload, place }));
     }
 
     /// Whether so many commands could be taken now; for those that must not be taken in part.
@@ -116,10 +182,7 @@ impl CommandSequencer {
     /// Takes a command of the supervisor itself for the first frame that is still open, however many
     /// commands wait.
     pub fn submit_urgent(&mut self, payload: Payload) {
-        let frame = self.first_open_frame();
-        let arrival = self.next_arrival;
-        self.next_arrival += 1;
-        self.waiting.push(Reverse(Waiting { frame, arrival, payload }));
+        self.wait(self.first_open_frame(), payload);
     }
 
     /// Seals the next block: its commands enter `log`, in order. `sealed` sees each entry that did.
@@ -133,7 +196,18 @@ impl CommandSequencer {
             // A command that was put off keeps its turn but applies at a frame that is still open.
             let frame = next.frame.max(self.last_frame).max(block * BLOCK_FRAMES as u64);
             let entry = Entry { sequence: self.next_sequence, frame, payload: next.payload };
-            if log.append(&entry).is_err() {
+            let place = next.place;
+            if let Some(place) = place {
+                self.room.leave(place, entry.sequence);
+            }
+            let appended = log.append(&entry);
+            if let Some(place) = place {
+                self.room.settle(place, appended.is_ok());
+                if appended.is_ok() {
+                    self.free.push(place);
+                }
+            }
+            if appended.is_err() {
                 self.counts.put_off += 1;
                 break;
             }
@@ -174,6 +248,8 @@ impl CommandSequencer {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     struct TestLog {
@@ -233,6 +309,47 @@ mod tests {
         let values: Vec<(u64, u64)> = log.entries.iter().map(|e| (e.frame, e.payload[0])).collect();
         assert_eq!(values, [(0, 0), (64, 1), (64, 2)]);
         assert_eq!(sequencer.counts().put_off, 1);
+    }
+
+    #[test]
+    fn a_sequencer_goes_on_with_what_another_has_noted() {
+        #[derive(Clone, Default)]
+        struct Noted(std::rc::Rc<std::cell::RefCell<BTreeMap<usize, Entry>>>);
+        impl WaitingRoom for Noted {
+            fn enter(&mut self, place: usize, command: &Entry) {
+                assert_eq!(self.0.borrow_mut().insert(place, *command), None, "a free place");
+            }
+            fn leave(&mut self, _: usize, _: u64) {}
+            fn settle(&mut self, place: usize, has_left: bool) {
+                if has_left {
+                    self.0.borrow_mut().remove(&place);
+                }
+            }
+        }
+        let room = Noted::default();
+        let mut first = CommandSequencer::noting(room.clone(), 8, Begun::default());
+        for (frame, value) in [(200, 1), (3, 2), (200, 3)] {
+            first.submit(frame, payload(value)).expect("room");
+        }
+        first.submit_urgent(payload(4));
+        let mut log = TestLog { entries: Vec::new(), room: 16 };
+        first.seal_next(&mut log, |_| {});
+        let begun = Begun {
+            log_position: first.log_position(),
+            last_frame: 3,
+            next_block: first.next_block(),
+            waiting: room.0.borrow().iter().map(|(place, entry)| (*place, *entry)).collect(),
+        };
+        drop(first);
+        let mut second = CommandSequencer::noting(room, 8, begun);
+        second.submit(200, payload(5)).expect("room");
+        for _ in 0..3 {
+            second.seal_next(&mut log, |_| {});
+        }
+        let order: Vec<_> =
+            log.entries.iter().map(|e| (e.sequence, e.frame, e.payload[0])).collect();
+        assert_eq!(order, [(0, 0, 4), (1, 3, 2), (2, 200, 1), (3, 200, 3), (4, 200, 5)]);
+        assert_eq!(second.waiting(), 0);
     }
 
     #[test]

@@ -9,6 +9,8 @@
 pub struct DeviceClock {
     rate_hz: f64,
     state: Option<Locked>,
+    /// Callbacks before this time were another device's.
+    from_ns: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -29,11 +31,19 @@ const JUMP_NS: f64 = 50e6;
 impl DeviceClock {
     /// A clock for a device of nominal rate `rate_hz` that has not begun yet.
     pub fn new(rate_hz: u32) -> Self {
-        Self { rate_hz: f64::from(rate_hz), state: None }
+        Self { rate_hz: f64::from(rate_hz), state: None, from_ns: 0 }
+    }
+
+    /// From `now_ns` on another device calls, whose clock is another: forgets the one before.
+    pub fn restart(&mut self, now_ns: u64) {
+        (self.state, self.from_ns) = (None, now_ns);
     }
 
     /// Notes that a callback began at `now_ns`, when `frame` frames had been handed out before it.
     pub fn observe(&mut self, now_ns: u64, frame: u64) {
+        if now_ns < self.from_ns {
+            return;
+        }
         let nominal_ns = 1e9 / self.rate_hz;
         let now = now_ns as f64;
         let Some(locked) = &mut self.state else {
@@ -125,5 +135,28 @@ mod tests {
         clock.observe(0, 0);
         clock.observe(1_000_000_000, 64);
         assert_eq!(clock.frame_at(1_000_000_000), Some(64));
+    }
+
+    #[test]
+    fn another_device_is_followed_from_its_first_callback_on() {
+        let mut clock = DeviceClock::new(48_000);
+        clock.observe(1_000_000_000, 0);
+        clock.restart(1_030_000_000);
+        clock.observe(1_000_000_000, 0);
+        assert_eq!(clock.frame_at(1_030_000_000), None, "the old device does not count any more");
+        // 20 ms late: too little for a jump, and yet it is followed at once.
+        clock.observe(1_040_000_000, 960);
+        assert_eq!(clock.frame_at(1_040_000_000), Some(960));
+    }
+
+    #[test]
+    fn a_halt_of_two_seconds_is_followed_at_the_next_callback() {
+        let mut clock = DeviceClock::new(48_000);
+        for callback in 0..100 {
+            clock.observe(callback * 1_333_333, callback * 64);
+        }
+        let resumed_ns = 99 * 1_333_333 + 2_000_000_000;
+        clock.observe(resumed_ns, 6400);
+        assert_eq!(clock.frame_at(resumed_ns), Some(6400));
     }
 }

@@ -8,6 +8,7 @@
 
 pub mod amendment;
 pub mod blame;
+pub mod clock_jumps;
 pub mod command_sequencer;
 pub mod device_clock;
 pub mod divergence;

@@ -46,13 +46,6 @@ pub enum Order {
         /// The order's number, and the worker's incarnation from now on.
         number: u32,
     },
-    /// Crash, for chaos tests; `how` is told apart by the worker.
-    Crash {
-        /// Which crash.
-        how: u8,
-        /// The order's number.
-        number: u32,
-    },
 }
 
 impl Order {
@@ -60,9 +53,7 @@ impl Order {
     pub fn number(self) -> u32 {
         match self {
             Self::None => 0,
-            Self::Fork { number, .. }
-            | Self::Thaw { number, .. }
-            | Self::Crash { number, .. } => number,
+            Self::Fork { number, .. } | Self::Thaw { number, .. } => number,
         }
     }
 
@@ -71,8 +62,7 @@ impl Order {
         match self {
             Self::None => 0,
             Self::Fork { into, number } => 1 | (into as u64) << 8 | u64::from(number) << 32,
-            Self::Thaw { into, number } => 3 | (into as u64) << 8 | u64::from(number) << 32,
-            Self::Crash { how, number } => 2 | u64::from(how) << 8 | u64::from(number) << 32,
+            Self::Thaw { into, number } => 2 | (into as u64) << 8 | u64::from(number) << 32,
         }
     }
 
@@ -81,8 +71,7 @@ impl Order {
         let number = (word >> 32) as u32;
         match word as u8 {
             1 => Self::Fork { into: usize::from((word >> 8) as u8), number },
-            3 => Self::Thaw { into: usize::from((word >> 8) as u8), number },
-            2 => Self::Crash { how: (word >> 8) as u8, number },
+            2 => Self::Thaw { into: usize::from((word >> 8) as u8), number },
             _ => Self::None,
         }
     }
@@ -256,7 +245,7 @@ mod tests {
         for order in [
             Order::None,
             Order::Fork { into: 3, number: u32::MAX },
-            Order::Crash { how: 4, number: 1 },
+            Order::Thaw { into: 1, number: 1 },
         ] {
             assert_eq!(Order::decode(order.encode()), order);
         }

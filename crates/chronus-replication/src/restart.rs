@@ -133,8 +133,9 @@ mod tests {
     #[test]
     fn young_deaths_are_forgiven_then_delayed_up_to_a_second() {
         let mut back_off = BackOff::default();
-        let delays: Vec<u64> =
-            (0..16).map(|_| back_off.died_young(0, Death::OfItself(Cause::Signal(6))) / 1_000_000).collect();
+        let delays: Vec<u64> = (0..16)
+            .map(|_| back_off.died_young(0, Death::OfItself(Cause::Signal(6))) / 1_000_000)
+            .collect();
         assert_eq!(delays, [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 1000]);
         assert!(!back_off.permits(999_999_999) && back_off.permits(1_000_000_000));
         back_off.thrived(5);

@@ -10,6 +10,9 @@ use crate::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, CHANNELS, SLOTS, Slo
 pub trait Slots {
     /// The slot to look into first.
     fn primary(&self) -> Slot;
+    /// Whether the word of the worker in this slot counts. If that of three or more does, the block that most
+    /// of them have is played.
+    fn has_vote(&self, slot: Slot) -> bool;
     /// How many amendments there are; what is read afterwards is looked for as of then.
     fn amendments(&self) -> u64;
     /// Copies block `block` of `slot` into `out` if it is there, sound, and rendered with those of the first
@@ -23,13 +26,23 @@ pub trait Slots {
 /// What was found in a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Read {
-    /// The block, whole, from the worker that owns the slot, with finite samples.
-    Taken,
+    /// The block, whole, from the worker that owns the slot, with finite samples, and its hash.
+    Taken(u64),
     /// Not this block.
     Absent,
     /// An entry that claims to be this block and is not to be trusted; `out` may hold anything.
     Refused,
 }
+
+impl Read {
+    /// Whether the block is there.
+    pub fn is_taken(self) -> bool {
+        matches!(self, Self::Taken(_))
+    }
+}
+
+/// So many can outvote one.
+pub const VOTERS: usize = 3;
 
 /// Plays blocks in pieces of any size.
 #[derive(Clone, Debug)]
@@ -57,6 +70,8 @@ pub struct Counts {
     pub misses: [u64; SLOTS],
     /// For each slot: entries that could not be trusted.
     pub refused: [u64; SLOTS],
+    /// For each slot: blocks that were not those that most had.
+    pub outvoted: [u64; SLOTS],
 }
 
 /// What happened to one block.
@@ -83,6 +98,12 @@ impl Default for Selector {
 }
 
 impl Selector {
+    /// A selector that goes on with this block where another has stopped, with a fade-in: what was heard last
+    /// is silence.
+    pub fn resuming(next_block: BlockIndex, counts: Counts) -> Self {
+        Self { next_block, counts, begun: true, in_gap: true, ..Self::default() }
+    }
+
     /// Fills `out` (interleaved frames) with what comes next and tells `seen` of each block begun.
     ///
     /// Until the replicas have all that the first call asks for, the performance has not begun: that
@@ -140,8 +161,7 @@ impl Selector {
         let last = (frames.max(1).div_ceil(BLOCK_FRAMES) - 1) as BlockIndex;
         let amendments = slots.amendments();
         let mut has = |block| {
-            (0..SLOTS)
-                .any(|slot| slots.read(slot, block, amendments, &mut self.current) == Read::Taken)
+            (0..SLOTS).any(|slot| slots.read(slot, block, amendments, &mut self.current).is_taken())
         };
         has(last) && has(0)
     }
@@ -172,22 +192,44 @@ impl Selector {
         }
     }
 
-    /// The primary is asked first, then the others in the order of their slots.
+    /// The primary is asked first, then the others in the order of their slots; the first that has the
+    /// block is played. Where there are enough to vote all are asked, and the first of the most is played; one
+    /// that has no vote, only if no other has the block.
     fn find(&mut self, block: BlockIndex, amendments: u64, slots: &impl Slots) -> Option<Slot> {
         let primary = slots.primary().min(SLOTS - 1);
+        let is_vote = (0..SLOTS).filter(|slot| slots.has_vote(*slot)).count() >= VOTERS;
+        let mut votes = [None; SLOTS];
+        // The slot whose block `current` holds; whatever is read after it, also in vain, spoils that.
+        let mut held = None;
         for turn in 0..SLOTS {
-            let slot = match turn {
-                0 => primary,
-                turn if turn <= primary => turn - 1,
-                turn => turn,
-            };
-            match slots.read(slot, block, amendments, &mut self.current) {
-                Read::Taken => return Some(slot),
+            let slot = in_turn(turn, primary);
+            let read = slots.read(slot, block, amendments, &mut self.current);
+            held = read.is_taken().then_some(slot);
+            match read {
+                Read::Taken(_) if !is_vote => return Some(slot),
+                Read::Taken(hash) => votes[turn] = Some(hash),
                 Read::Absent => self.counts.misses[slot] += 1,
                 Read::Refused => self.counts.refused[slot] += 1,
             }
         }
-        None
+        let agree = |hash: u64| {
+            let counts = |turn: &usize| slots.has_vote(in_turn(*turn, primary));
+            (0..SLOTS).filter(counts).filter(|turn| votes[*turn] == Some(hash)).count()
+        };
+        // The last of equal maxima is found, so the turns are gone through backwards.
+        let hash = votes.iter().rev().flatten().copied().max_by_key(|hash| agree(*hash))?;
+        for (turn, vote) in votes.iter().enumerate() {
+            let differs = vote.is_some_and(|vote| vote != hash);
+            self.counts.outvoted[in_turn(turn, primary)] += u64::from(differs);
+        }
+        // A worker that goes wild may have spoilt its entry since it was counted; others have the same.
+        let winners = (0..SLOTS).filter(|turn| votes[*turn] == Some(hash));
+        winners.map(|turn| in_turn(turn, primary)).find(|slot| {
+            held == Some(*slot) || {
+                held = None;
+                slots.read(*slot, block, amendments, &mut self.current) == Read::Taken(hash)
+            }
+        })
     }
 
     fn conceal(&mut self) {
@@ -204,6 +246,15 @@ impl Selector {
                 *sample = last * gain;
             }
         }
+    }
+}
+
+/// The slot that is asked in this turn.
+fn in_turn(turn: usize, primary: Slot) -> Slot {
+    match turn {
+        0 => primary,
+        turn if turn <= primary => turn - 1,
+        turn => turn,
     }
 }
 
@@ -230,11 +281,21 @@ mod tests {
         /// The first block with an amendment, which comes between looking for it and settling it.
         amended: BlockIndex,
         amendments: Cell<u64>,
+        /// Slots that have other bits.
+        wrong: Vec<Slot>,
+        workers: usize,
+        voters: usize,
+        /// Slot 0 holds garbage after this many reads.
+        spoilt_after: Cell<Option<u32>>,
     }
 
     impl Slots for TestSlots {
         fn primary(&self) -> Slot {
             self.primary
+        }
+
+        fn has_vote(&self, slot: Slot) -> bool {
+            slot < self.voters
         }
 
         fn amendments(&self) -> u64 {
@@ -252,7 +313,13 @@ mod tests {
             if block >= self.amended && amendments == 1 && slot == 0 {
                 return Read::Refused;
             }
-            if slot > 1 || self.absent.contains(&(slot, block)) {
+            let reads_left = self.spoilt_after.get();
+            self.spoilt_after.set(reads_left.map(|left| left.saturating_sub(1)));
+            if slot == 0 && reads_left == Some(0) {
+                out.fill(f32::NAN);
+                return Read::Refused;
+            }
+            if slot >= self.workers || self.absent.contains(&(slot, block)) {
                 return Read::Absent;
             }
             for (index, sample) in out.iter_mut().enumerate() {
@@ -262,7 +329,10 @@ mod tests {
                 out.fill(f32::NAN);
                 return Read::Refused;
             }
-            Read::Taken
+            if self.wrong.contains(&slot) {
+                out[0] = -1.0;
+            }
+            Read::Taken(crate::machine::block_hash(block, out))
         }
     }
 
@@ -273,6 +343,10 @@ mod tests {
             refused: Vec::new(),
             amended: BlockIndex::MAX,
             amendments: Cell::new(0),
+            wrong: Vec::new(),
+            workers: 2,
+            voters: 2,
+            spoilt_after: Cell::new(None),
         }
     }
 
@@ -322,6 +396,40 @@ mod tests {
     }
 
     #[test]
+    fn of_three_the_one_that_differs_is_not_played_though_it_goes_first() {
+        for (primary, wrong) in [(0, 0), (1, 1), (2, 0), (0, 2)] {
+            let slots = TestSlots { primary, workers: 3, voters: 3, wrong: vec![wrong], ..whole() };
+            let (played, selector) = play(&slots, &[256]);
+            assert!((0..256).all(|frame| played[frame * CHANNELS] == frame as f32));
+            assert_eq!(selector.counts().outvoted[wrong], 4);
+            assert_eq!(selector.counts().outvoted.iter().sum::<u64>(), 4);
+        }
+        let two = TestSlots { wrong: vec![1], ..whole() };
+        assert_eq!(play(&two, &[64]).0[0], 0.0, "two can't outvote each other");
+        let copy = TestSlots { workers: 4, voters: 3, wrong: vec![1, 3], ..whole() };
+        assert_eq!(play(&copy, &[64]).0[0], 0.0, "one without a vote does not make a majority");
+    }
+
+    /// What is read in vain after the winner leaves anything behind, and the winner may be spoilt meanwhile.
+    #[test]
+    fn of_three_garbage_in_one_slot_is_not_heard_in_place_of_the_winner() {
+        for primary in 0..3 {
+            for garbage in 0..3 {
+                let refused = (0..4).map(|block| (garbage, block)).collect();
+                let slots = TestSlots { primary, workers: 3, voters: 3, refused, ..whole() };
+                let (played, selector) = play(&slots, &[256]);
+                assert!((0..256).all(|frame| played[frame * CHANNELS] == frame as f32));
+                assert_eq!((selector.counts().refused[garbage], selector.counts().gaps), (4, 0));
+            }
+        }
+        let slots =
+            TestSlots { workers: 3, voters: 3, spoilt_after: Cell::new(Some(3)), ..whole() };
+        let (played, selector) = play(&slots, &[64]);
+        assert!((0..64).all(|frame| played[frame * CHANNELS] == frame as f32));
+        assert_eq!(selector.counts().gaps, 0, "the second has the same");
+    }
+
+    #[test]
     fn every_order_of_asking_covers_every_slot() {
         for primary in 0..2 {
             let slots = TestSlots { primary, absent: vec![(primary, 0)], ..whole() };
@@ -346,6 +454,18 @@ mod tests {
         assert!(left[192..256].iter().all(|sample| *sample == 0.0));
         assert_eq!(left[319], 319.0, "the fade in ends at full level, in time");
         assert_eq!((selector.counts().gaps, selector.counts().gap_blocks), (1, 2));
+    }
+
+    #[test]
+    fn another_selector_goes_on_where_one_has_stopped() {
+        let counts = Counts { gaps: 3, ..Counts::default() };
+        let mut selector = Selector::resuming(5, counts);
+        assert_eq!(selector.frames(), 320);
+        let mut played = [f32::NAN; 2 * BLOCK_SAMPLES];
+        assert!(selector.fill(&mut played, &whole(), |_| {}));
+        assert_eq!((played[0], played[BLOCK_SAMPLES - CHANNELS]), (320.0 / 64.0, 383.0));
+        assert_eq!(played[BLOCK_SAMPLES], 384.0, "bit for bit from the second block on");
+        assert_eq!(selector.counts().gaps, 3);
     }
 
     #[test]

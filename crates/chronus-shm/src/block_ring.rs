@@ -96,7 +96,7 @@ pub fn read(
         && at == version
         && hash == block_hash(block, out)
         && out.iter().all(|sample| sample.is_finite());
-    if sound { Read::Taken } else { Read::Refused }
+    if sound { Read::Taken(hash) } else { Read::Refused }
 }
 
 /// The hash of block `block` as rendered by `incarnation`, if it is there.
@@ -123,7 +123,7 @@ mod tests {
     fn only_the_right_version_of_the_right_block_by_the_right_worker_is_taken() {
         let (ring, mut out) = (ring(), [0.0; BLOCK_SAMPLES]);
         publish(&ring, 9, 5, 2, &[0.5; BLOCK_SAMPLES]);
-        assert_eq!(read(&ring, 9, 5, 2..=3, &mut out), Read::Taken);
+        assert!(read(&ring, 9, 5, 2..=3, &mut out).is_taken());
         assert_eq!(out, [0.5; BLOCK_SAMPLES]);
         assert_eq!(read(&ring, 5, 5, 2..=2, &mut out), Read::Absent, "same place, other block");
         assert_eq!(read(&ring, 9, 5, 3..=4, &mut out), Read::Refused, "an old incarnation");

@@ -5,7 +5,7 @@
 
 use chronus_replication::amendment::POSITION_BITS;
 use chronus_replication::lockstep::Order;
-use chronus_replication::{BlockIndex, PLACES, Seal, Slot};
+use chronus_replication::{BlockIndex, PLACES, SLOTS, Seal, Slot};
 
 use crate::command_log::{LOG_ENTRIES, LogEntry};
 use crate::settlement::Settlement;
@@ -39,9 +39,13 @@ pub struct ControlBoard {
     released: AtomicU64,
     /// How many entries the log has.
     pub head: AtomicU64,
+    /// Not 0 if the replicas vote, so that the device waits for more than the first.
+    voting: AtomicU32,
     /// Rung when a checkpoint is thawed; checkpoints sleep on it.
     pub thaw_bell: AtomicU32,
     orders: [AtomicU64; PLACES],
+    /// Harm that a worker is to do to itself.
+    harm: [AtomicU64; SLOTS],
     /// Number, offset and bytes of the offer, and its number again once the primary may take it.
     offer: [AtomicU64; 4],
 }
@@ -135,6 +139,28 @@ impl ControlBoard {
     /// Offers the same plan to the primary too.
     pub fn offer_to_primary(&self, number: u32) {
         self.offer[3].store(u64::from(number), Ordering::Release);
+    }
+
+    /// Has the worker of `slot` do harm to itself, for chaos tests: what, and a number above that of any
+    /// worker so far. It is not an order, which may come at the same time.
+    pub fn order_harm(&self, slot: Slot, harm: u8, number: u32) {
+        self.harm[slot].store(u64::from(harm) | u64::from(number) << 32, Ordering::Release);
+    }
+
+    /// The harm that was last asked of a slot, and its number.
+    pub fn harm(&self, slot: Slot) -> (u8, u32) {
+        let word = self.harm.get(slot).map_or(0, |word| word.load(Ordering::Acquire));
+        (word as u8, (word >> 32) as u32)
+    }
+
+    /// Whether the replicas vote.
+    pub fn is_voting(&self) -> bool {
+        self.voting.load(Ordering::Relaxed) != 0
+    }
+
+    /// Says whether they do. Only the supervisor may.
+    pub fn set_voting(&self, voting: bool) {
+        self.voting.store(u32::from(voting), Ordering::Relaxed);
     }
 
     /// Gives an order. The supervisor rings the bells afterwards.

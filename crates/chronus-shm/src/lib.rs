@@ -8,6 +8,9 @@
 pub mod block_ring;
 pub mod command_log;
 pub mod control_board;
+pub mod crash_note;
+pub mod ledger;
+pub mod playback_board;
 #[cfg(not(loom))]
 pub mod region;
 pub mod settlement;

@@ -1,18 +1,21 @@
 //! The two regions in shared memory, as each side may see them.
 //!
-//! The supervisor maps both for writing. A worker maps the log for reading, all slots for reading, and
-//! its own slot for writing; a fork lays its own slot over the old one, at the same address.
+//! The supervisor maps both for writing. A worker maps the log for reading and its own slot for writing; a
+//! fork lays its own slot over the old one, at the same address.
 
 use std::io;
 use std::marker::PhantomData;
 use std::mem::offset_of;
 use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
+use chronus_os::confine::Belongings;
 use chronus_os::memfd::{Access, Mapping, Memfd};
 use chronus_replication::Slot;
 
 use crate::control_board::LogRegion;
+use crate::ledger::LedgerRegion;
 use crate::status_board::{SlotRegion, SlotsRegion};
 
 /// A type that may lie in memory shared with processes that write what they like.
@@ -24,6 +27,8 @@ pub unsafe trait Shared: Sized {}
 
 // SAFETY: made of atomic integers only, all bit patterns of which are valid.
 unsafe impl Shared for LogRegion {}
+// SAFETY: made of atomic integers only, all bit patterns of which are valid.
+unsafe impl Shared for LedgerRegion {}
 // SAFETY: made of atomic integers only, all bit patterns of which are valid.
 unsafe impl Shared for SlotsRegion {}
 // SAFETY: made of atomic integers only, all bit patterns of which are valid.
@@ -54,24 +59,53 @@ impl<T: Shared> Deref for View<T> {
     }
 }
 
-/// Creates the log's memory, all zero.
-///
-/// # Errors
-/// As the kernel says.
-pub fn create_log() -> io::Result<(Memfd, View<LogRegion>)> {
-    let memory = Memfd::create("chronus-log", size_of::<LogRegion>())?;
-    let view = View::map(&memory, Access::Write, 0)?;
-    Ok((memory, view))
+/// A region that has shared memory of its own.
+pub trait Whole: Shared {
+    /// The name of the memory, as `/proc` shows it.
+    const NAME: &str;
+    /// How much memory there is behind the region, in bytes, for what is not mapped.
+    const ROOM: usize = 0;
+
+    /// Creates the memory, all zero.
+    ///
+    /// # Errors
+    /// As the kernel says.
+    fn create() -> io::Result<Memfd> {
+        Memfd::create(Self::NAME, size_of::<Self>() + Self::ROOM)
+    }
+
+    /// Maps the region for writing.
+    ///
+    /// # Errors
+    /// If the memory is not of the size of this program's region, or as the kernel says.
+    fn map(memory: &Memfd) -> io::Result<View<Self>> {
+        if memory.bytes() != size_of::<Self>() + Self::ROOM {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        View::map(memory, Access::Write, 0)
+    }
 }
 
-/// Creates the slots' memory, all zero.
-///
-/// # Errors
-/// As the kernel says.
-pub fn create_slots() -> io::Result<(Memfd, View<SlotsRegion>)> {
-    let memory = Memfd::create("chronus-slots", size_of::<SlotsRegion>())?;
-    let view = View::map(&memory, Access::Write, 0)?;
-    Ok((memory, view))
+impl Whole for LogRegion {
+    const NAME: &str = "chronus-log";
+}
+
+impl Whole for SlotsRegion {
+    const NAME: &str = "chronus-slots";
+}
+
+impl Whole for LedgerRegion {
+    const NAME: &str = "chronus-ledger";
+    const ROOM: usize = 2 * SNAPSHOT_BYTES;
+}
+
+/// As much room as there is for each of two snapshots, which are not mapped. Memory that nothing was written to
+/// takes none.
+pub const SNAPSHOT_BYTES: usize = 16 << 20;
+
+/// Where in the ledger's memory a snapshot lies, 0 or 1.
+pub const fn offset_of_snapshot(which: usize) -> usize {
+    size_of::<LedgerRegion>() + which % 2 * SNAPSHOT_BYTES
 }
 
 /// As much as the shelf can hold. Memory that nothing was written to takes none.
@@ -114,17 +148,15 @@ impl AsRef<[f32]> for ShelfSamples {
 /// What a worker sees.
 #[derive(Debug)]
 pub struct WorkerView {
-    /// The control board, the seals and the log; read only.
+    /// The control board, the seals and the log; read only. Other slots can't be seen at all.
     pub log: Arc<View<LogRegion>>,
-    /// All slots; read only.
-    pub slots: View<SlotsRegion>,
     own: View<SlotRegion>,
     slots_memory: Memfd,
 }
 
 impl WorkerView {
-    /// Maps what the worker of `slot` may see. The log's descriptor is closed afterwards, so the log
-    /// can't be mapped for writing any more.
+    /// Maps what the worker of `slot` may see. The log's descriptor is closed afterwards; hand over one
+    /// that can only be read, or the mapping could be made writable.
     ///
     /// # Errors
     /// If the memory does not have the size that this program's regions have, or as the kernel says.
@@ -136,9 +168,18 @@ impl WorkerView {
         }
         let log = Arc::new(View::map(&log_memory, Access::Read, 0)?);
         drop(log_memory);
-        let slots = View::map(&slots_memory, Access::Read, 0)?;
         let own = View::map(&slots_memory, Access::Write, offset_of_slot(slot))?;
-        Ok(Self { log, slots, own, slots_memory })
+        Ok(Self { log, own, slots_memory })
+    }
+
+    /// What the worker goes on using, once it is confined.
+    pub fn belongings<'a>(&'a self, kick: BorrowedFd<'a>, shelf: BorrowedFd<'a>) -> Belongings<'a> {
+        Belongings { kick, shelf, slots: self.slots_memory.as_fd(), own_slot: &self.own.mapping }
+    }
+
+    /// The memory of all slots.
+    pub fn slots_memory(&self) -> &Memfd {
+        &self.slots_memory
     }
 
     /// The worker's own slot, for writing.
@@ -165,10 +206,11 @@ mod tests {
 
     #[test]
     fn a_worker_writes_its_own_slot_and_a_fork_its_new_one() {
-        let (log_memory, log) = create_log().expect("memfd");
-        let (slots_memory, slots) = create_slots().expect("memfd");
+        let (log_memory, slots_memory) =
+            (LogRegion::create().expect("memfd"), SlotsRegion::create().expect("memfd"));
+        let log = <LogRegion as Whole>::map(&log_memory).expect("map");
+        let slots = <SlotsRegion as Whole>::map(&slots_memory).expect("map");
         let hand_over = |memory: &Memfd| {
-            use std::os::fd::AsFd;
             Memfd::adopt(memory.as_fd().try_clone_to_owned().expect("dup")).expect("adopt")
         };
         let worker = WorkerView::attach(hand_over(&log_memory), hand_over(&slots_memory), 1);
@@ -180,6 +222,6 @@ mod tests {
         worker.move_to(2).expect("remap");
         worker.own().board.claim(8, 10, 0, 0);
         assert_eq!(slots.slots[1].board.incarnation(), 7, "the old slot is left as it was");
-        assert_eq!(worker.slots.slots[2].board.incarnation(), 8);
+        assert_eq!(slots.slots[2].board.incarnation(), 8);
     }
 }

@@ -91,8 +91,8 @@ impl Settlement {
         loop {
             let standing = self.standing();
             let gap = self.gap_since.load(Ordering::Relaxed);
-            let was_played = amendment.block < standing.next_block
-                && (gap == 0 || amendment.block + 1 < gap);
+            let was_played =
+                amendment.block < standing.next_block && (gap == 0 || amendment.block + 1 < gap);
             if was_played {
                 return Err(Played(amendment.block));
             }

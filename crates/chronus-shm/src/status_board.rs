@@ -5,6 +5,7 @@ use chronus_replication::blame::{Crumb, Place};
 use chronus_replication::{BlockIndex, PLACES};
 
 use crate::block_ring::{BlockEntry, RING_BLOCKS};
+use crate::crash_note::CrashNote;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// The region of all slots; a worker can write only its own.
@@ -46,6 +47,8 @@ pub struct StatusBoard {
     pub fork_ns: AtomicU64,
     /// Time spent rendering, in nanoseconds, since the worker claimed the slot.
     pub busy_ns: AtomicU64,
+    /// How the worker crashed.
+    pub crash: CrashNote,
     meters: [Meter; METERS],
 }
 
@@ -132,6 +135,7 @@ impl Default for StatusBoard {
             claimed_at_ns: AtomicU64::default(),
             fork_ns: AtomicU64::default(),
             busy_ns: AtomicU64::default(),
+            crash: CrashNote::default(),
             meters: std::array::from_fn(|_| Meter::default()),
         }
     }
@@ -156,6 +160,7 @@ impl StatusBoard {
 
     /// A new worker takes the slot; its number is written last.
     pub fn claim(&self, incarnation: u32, rendered: BlockIndex, log_position: u64, now_ns: u64) {
+        self.crash.clear();
         self.breadcrumb.begin_block(rendered);
         self.busy_ns.store(0, Ordering::Relaxed);
         self.claimed_at_ns.store(now_ns, Ordering::Relaxed);

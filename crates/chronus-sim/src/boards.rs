@@ -8,7 +8,7 @@ use chronus_replication::command_sequencer::{Log, LogFull};
 use chronus_replication::lockstep::{Board, Order};
 use chronus_replication::machine::block_hash;
 use chronus_replication::selector::{Read, Slots};
-use chronus_replication::{BLOCK_SAMPLES, Block, BlockIndex, Entry, PLACES, Seal, Slot};
+use chronus_replication::{BLOCK_SAMPLES, Block, BlockIndex, Entry, PLACES, SLOTS, Seal, Slot};
 
 /// Blocks that a slot keeps.
 pub(crate) const RING_BLOCKS: usize = 128;
@@ -55,6 +55,8 @@ pub(crate) struct Boards {
     pub(crate) log: LogRing,
     pub(crate) slots: [SlotBoard; PLACES],
     pub(crate) amendments: Vec<Amendment>,
+    /// Whose word counts.
+    pub(crate) voters: [bool; SLOTS],
     /// The block that is played next, and the first of the gap that lasts.
     pub(crate) settled: Cell<(BlockIndex, Option<BlockIndex>)>,
     /// Planted bugs.
@@ -88,6 +90,7 @@ impl Boards {
             log,
             slots: std::array::from_fn(|_| SlotBoard::new()),
             amendments: Vec::new(),
+            voters: [false; SLOTS],
             settled: Cell::new((0, None)),
             any_incarnation: false,
             any_version: false,
@@ -154,6 +157,10 @@ impl Slots for Boards {
         self.primary
     }
 
+    fn has_vote(&self, slot: Slot) -> bool {
+        self.voters[slot]
+    }
+
     fn amendments(&self) -> u64 {
         self.amendments.len() as u64
     }
@@ -179,7 +186,7 @@ impl Slots for Boards {
                 || self.any_version)
             && entry.hash == block_hash(block, out)
             && out.iter().all(|sample| sample.is_finite());
-        if sound { Read::Taken } else { Read::Refused }
+        if sound { Read::Taken(entry.hash) } else { Read::Refused }
     }
 }
 
@@ -221,8 +228,14 @@ impl SlotBoard {
     ) -> u64 {
         let hash = block_hash(block, samples);
         let entry = &mut self.ring[(block % RING_BLOCKS as u64) as usize];
-        *entry =
-            RingEntry { block: Some(block), incarnation, version, hash, samples: *samples, tainted };
+        *entry = RingEntry {
+            block: Some(block),
+            incarnation,
+            version,
+            hash,
+            samples: *samples,
+            tainted,
+        };
         hash
     }
 

@@ -34,6 +34,9 @@ impl World {
             self.note(&action);
             self.act(action);
         }
+        self.boards.voters = std::array::from_fn(|slot| {
+            self.supervision.is_live(slot) && self.divergence.has_vote(slot)
+        });
         self.check_turn();
     }
 
@@ -180,6 +183,7 @@ impl World {
             }
             Action::Admit { slot, number } => {
                 self.boards.slots[slot].admitted = number;
+                self.divergence.forget(slot);
                 self.oracles.admitted.admit(slot, number);
             }
             Action::Disown(slot) => {

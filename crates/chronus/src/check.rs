@@ -36,5 +36,12 @@ pub fn contents(patch: &Patch) -> String {
     let count =
         |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let (modules, cables) = (patch.modules().len(), patch.cables().len());
-    format!("{}, {}", count(modules, "module"), count(cables, "cable"))
+    let parts = format!("{}, {}", count(modules, "module"), count(cables, "cable"));
+    match patch.trial() {
+        None => parts,
+        Some(trial) => {
+            let (id, kind) = (trial.id(), trial.spec().kind);
+            format!("{parts}; `{id}`, a `{kind}`, is played only with --allow-chaos")
+        }
+    }
 }

@@ -33,13 +33,18 @@ pub enum Action {
     Modules(ModulesArgs),
     /// Ask a running engine how it is
     Status(StatusArgs),
+    /// Print what happens in a running engine: bypassed modules, lost devices and the like
+    Events(StatusArgs),
     /// Send an OSC message to a running engine
     Send(SendArgs),
     /// Kill a worker of a running engine that was started with --allow-chaos
     Kill(KillArgs),
     /// Find out what this machine lacks, and what to type to mend it
     Doctor,
-    /// A worker process; started by `chronus run`
+    /// Owns the device and watches the workers; started by `chronus run`
+    #[command(hide = true)]
+    Supervisor(SupervisorArgs),
+    /// A worker process; started by the supervisor
     #[command(hide = true)]
     Worker(WorkerArgs),
 }
@@ -93,9 +98,19 @@ pub struct RunArgs {
     /// End by itself after so many seconds of sound
     #[arg(long)]
     pub seconds: Option<f64>,
-    /// Obey /chaos/… messages, which kill workers
+    /// Obey /chaos/… messages, which kill workers, and play patches with the module `fault`, which crashes them
     #[arg(long)]
     pub allow_chaos: bool,
+}
+
+/// How to play, and for whom.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SupervisorArgs {
+    /// The keeper's process id
+    #[arg(long)]
+    pub keeper: u32,
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// How to demonstrate.
@@ -191,7 +206,7 @@ pub struct SendArgs {
 /// Whom to kill.
 #[derive(Clone, Debug, clap::Args)]
 pub struct KillArgs {
-    /// primary, standby or a slot number
+    /// primary, standby, a slot number, workers, checkpoints, everybody or supervisor
     pub target: String,
     /// KILL, STOP, CONT, TERM, SEGV, BUS, ILL, FPE or ABRT
     #[arg(long, default_value = "KILL")]

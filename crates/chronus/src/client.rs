@@ -1,10 +1,10 @@
-//! The clients of a running engine: `chronus status`, `send` and `kill`, over OSC like anybody else.
+//! The clients of a running engine: `chronus status`, `events`, `send` and `kill`, over OSC like anybody else.
 
 use std::error::Error;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chronus_osc::{OscType, Reply, encode_arguments, message, parse_reply};
 
@@ -121,6 +121,9 @@ pub fn status(args: &StatusArgs) -> Result<ExitCode, Box<dyn Error>> {
 }
 
 fn line_of(object: &serde_json::Value) -> String {
+    if !object.is_object() {
+        return plain(object);
+    }
     let fields = object.as_object().into_iter().flatten();
     let fields = fields.filter(|(_, value)| !value.is_null() && *value != "");
     fields.map(|(name, value)| format!("{name} {}", plain(value))).collect::<Vec<_>>().join(", ")
@@ -133,6 +136,34 @@ fn plain(value: &serde_json::Value) -> String {
             format!("{:.4}", number.as_f64().unwrap_or(0.0))
         }
         other => other.to_string(),
+    }
+}
+
+/// Who listens says so again this often: the engine may have started anew.
+const LISTEN_AGAIN: Duration = Duration::from_secs(5);
+
+/// `chronus events`: prints what happens, until it is ended.
+///
+/// # Errors
+/// If no engine answers when it begins.
+pub fn events(args: &StatusArgs) -> Result<ExitCode, Box<dyn Error>> {
+    let client = Client::connect(osc_address(args.osc)?)?;
+    client.status()?;
+    let mut asked: Option<Instant> = None;
+    loop {
+        if asked.is_none_or(|asked| asked.elapsed() >= LISTEN_AGAIN) {
+            let _ = client.send("/events", Vec::new());
+            asked = Some(Instant::now());
+        }
+        // An engine that is away for a while may come back.
+        let Ok(Some(event)) = client.answer(LISTEN_AGAIN) else { continue };
+        let Some(name) = event.address.strip_prefix("/event/") else { continue };
+        let values: Vec<_> = event.args.iter().map(word).collect();
+        if args.json {
+            println!("{}", serde_json::json!({ "event": name, "values": values }));
+        } else {
+            println!("{name}  {}", values.join("  "));
+        }
     }
 }
 

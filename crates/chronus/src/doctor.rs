@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use chronus_os::confine;
 use chronus_os::sched::{self, priority};
 
 /// Examines the machine and prints what it finds. Fails if something keeps Chronus from playing at
@@ -38,6 +39,14 @@ pub fn run() -> ExitCode {
              sudo usermod -aG audio $USER; then log in again",
         ),
     }
+    let confined = confine::is_available();
+    tell(
+        "confinement of workers",
+        confined,
+        if confined { "system calls can be filtered" } else { "system calls can't be filtered" },
+        "use a kernel that is built with CONFIG_SECCOMP_FILTER, on x86-64 or AArch64; without it \
+         Chronus plays, but a module that goes wild may reach beyond its own process",
+    );
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     tell(
         "processor cores",

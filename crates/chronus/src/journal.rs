@@ -8,17 +8,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::Duration;
 
 use chronus_engine::{Command, Patch};
 use chronus_replication::Entry;
 use chronus_replication::amendment::{Amendment, Change};
 use chronus_shm::command_log::{from_words, to_words};
-use rtrb::{Consumer, Producer, RingBuffer};
 use serde::{Deserialize, Serialize};
 
 const MAGIC: &[u8; 8] = b"CHRONUSJ";
@@ -34,12 +31,9 @@ const MARK_END: u64 = 1;
 const MARK_REACHED: u64 = 2;
 const MARK_GAP: u64 = 3;
 const MARK_SCORE: u64 = 4;
+const MARK_RESUMED: u64 = 16;
 /// No score is longer.
 const SCORE_BYTES_MAX: u64 = 16 << 20;
-/// Records that may wait for the disk.
-const QUEUE: usize = 1 << 16;
-/// The writing thread looks for records this often.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// Why a journal can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +84,8 @@ pub struct Journal {
     pub frames: u64,
     /// Blocks that no replica had when they were needed.
     pub gaps: Vec<u64>,
+    /// Where the sound stopped because its supervisor died, and the frame at which the next one went on.
+    pub resumptions: Vec<(u64, u64)>,
     /// Whether it was closed in order.
     pub complete: bool,
 }
@@ -127,6 +123,7 @@ impl Journal {
             amendments: Vec::new(),
             frames: 0,
             gaps: Vec::new(),
+            resumptions: Vec::new(),
             complete: false,
         };
         // The edits that were played, in order, and the score of the one whose command comes next.
@@ -151,7 +148,8 @@ impl Journal {
                 played.push((entry.sequence, number));
             }
             journal.take(entry);
-            if let Some(Change::Withhold { sequence }) = journal.amendments.last().map(|a| a.change) {
+            if let Some(Change::Withhold { sequence }) = journal.amendments.last().map(|a| a.change)
+            {
                 played.retain(|(edit, _)| *edit != sequence);
             }
         }
@@ -170,6 +168,7 @@ impl Journal {
         }
         match entry.payload[0] {
             MARK_GAP => self.gaps.push(entry.payload[1]),
+            MARK_RESUMED => self.resumptions.push((entry.payload[1], entry.frame)),
             kind => {
                 self.frames = entry.frame;
                 self.complete = kind == MARK_END;
@@ -178,141 +177,116 @@ impl Journal {
     }
 }
 
-/// What goes into the file.
+/// What a journal begins with.
+///
+/// # Errors
+/// If the score can't be encoded.
+pub fn header(score: &Score, rate_hz: u32) -> io::Result<Vec<u8>> {
+    let score = postcard::to_allocvec(score).map_err(io::Error::other)?;
+    let mut header = MAGIC.to_vec();
+    for number in [VERSION, rate_hz, score.len() as u32] {
+        header.extend(number.to_le_bytes());
+    }
+    header.extend(score);
+    Ok(header)
+}
+
+/// One record of a journal; a score is followed by its text.
 #[derive(Debug)]
-enum Record {
-    Entry(Entry),
+pub enum Record {
+    /// A command.
+    Command(Entry),
+    /// What was decided about a block after it was sealed.
+    Amendment(Amendment),
+    /// The score of the edit whose command comes next.
     Score(Arc<Score>),
+    /// So many frames have been played.
+    Reached(u64),
+    /// No replica had this block.
+    Gap(u64),
+    /// The supervisor died when the sound had come to the first frame; another went on at the second.
+    Resumed(u64, u64),
+    /// The performance has ended after so many frames.
+    End(u64),
 }
 
-/// Writes a journal from a thread of its own. Nothing here can hold up the caller: the queue is
-/// wait-free, and the thread looks into it by itself.
-#[derive(Debug)]
-pub struct JournalWriter {
-    records: Option<Producer<Record>>,
-    thread: Option<JoinHandle<()>>,
-    lost: u64,
-}
-
-impl JournalWriter {
-    /// Creates the file and writes its header.
-    ///
-    /// # Errors
-    /// If the file can't be created or written.
-    pub fn create(path: &Path, score: &Score, rate_hz: u32) -> io::Result<Self> {
-        let mut file = BufWriter::new(File::create(path)?);
-        let score = postcard::to_allocvec(score).map_err(io::Error::other)?;
-        file.write_all(MAGIC)?;
-        for number in [VERSION, rate_hz, score.len() as u32] {
-            file.write_all(&number.to_le_bytes())?;
-        }
-        file.write_all(&score)?;
-        file.flush()?;
-        let (records, mut queue) = RingBuffer::new(QUEUE);
-        let name = path.display().to_string();
-        let thread = std::thread::Builder::new().name("journal".into()).spawn(move || {
-            if let Err(error) = write_records(&mut queue, file) {
-                tracing::error!("journal {name}: {error}; the sound goes on without a journal");
-                // The queue is drained, so that the sender never sees it full.
-                while wait_for_records(&mut queue) {
-                    while queue.pop().is_ok() {}
-                }
+impl Record {
+    /// Appends the record to `bytes`.
+    pub fn encode(&self, bytes: &mut Vec<u8>) {
+        let mark = |kind: u64, frame: u64, value: u64| Entry {
+            sequence: MARK,
+            frame,
+            payload: [kind, value, 0, 0, 0],
+        };
+        let (entry, text) = match self {
+            Self::Command(entry) => (*entry, Vec::new()),
+            Self::Amendment(amendment) => {
+                (Entry { sequence: AMENDMENT, ..amendment.to_entry() }, Vec::new())
             }
-        })?;
-        Ok(Self { records: Some(records), thread: Some(thread), lost: 0 })
-    }
-
-    /// Notes a command.
-    pub fn command(&mut self, entry: &Entry) {
-        self.push(Record::Entry(*entry));
-    }
-
-    /// Notes what was decided about a block after it was sealed.
-    pub fn amendment(&mut self, amendment: &Amendment) {
-        self.push(Record::Entry(Entry { sequence: AMENDMENT, ..amendment.to_entry() }));
-    }
-
-    /// Notes the score of the edit whose command comes next.
-    pub fn score(&mut self, score: &Arc<Score>) {
-        self.push(Record::Score(score.clone()));
-    }
-
-    /// Notes how many frames have been played.
-    pub fn reached(&mut self, frames: u64) {
-        self.push(Record::Entry(mark(MARK_REACHED, frames, 0)));
-    }
-
-    /// Notes a block that no replica had.
-    pub fn gap(&mut self, block: u64) {
-        self.push(Record::Entry(mark(MARK_GAP, 0, block)));
-    }
-
-    /// Records that found the queue full.
-    pub fn lost(&self) -> u64 {
-        self.lost
-    }
-
-    /// Notes the end and closes the file.
-    pub fn finish(mut self, frames: u64) {
-        let Some(thread) = self.thread.take() else { return };
-        let end = mark(MARK_END, frames, 0);
-        // The end is worth waiting for, unless the thread itself has ended.
-        while let Some(records) = &mut self.records
-            && records.push(Record::Entry(end)).is_err()
-            && !records.is_abandoned()
-        {
-            std::thread::sleep(LOOK);
-        }
-        self.records = None;
-        let _ = thread.join();
-    }
-
-    fn push(&mut self, record: Record) {
-        let Some(records) = &mut self.records else { return };
-        if records.push(record).is_err() {
-            if self.lost == 0 {
-                tracing::error!("the disk is too slow for the journal; it will not replay");
+            Self::Score(score) => {
+                // Only a writer that fails can fail to encode, and memory does not.
+                let text = postcard::to_allocvec(&**score).unwrap_or_default();
+                (mark(MARK_SCORE, 0, text.len() as u64), text)
             }
-            self.lost += 1;
-        }
+            Self::Reached(frames) => (mark(MARK_REACHED, *frames, 0), Vec::new()),
+            Self::Gap(block) => (mark(MARK_GAP, 0, *block), Vec::new()),
+            Self::Resumed(stopped, goes_on) => (mark(MARK_RESUMED, *goes_on, *stopped), Vec::new()),
+            Self::End(frames) => (mark(MARK_END, *frames, 0), Vec::new()),
+        };
+        bytes.extend(to_words(&entry).iter().flat_map(|word| word.to_le_bytes()));
+        bytes.extend(text);
     }
 }
 
-fn mark(kind: u64, frames: u64, block: u64) -> Entry {
-    Entry { sequence: MARK, frame: frames, payload: [kind, block, 0, 0, 0] }
+/// What is whole of a journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whole {
+    /// So many bytes.
+    pub bytes: u64,
+    /// The number of the command that comes next.
+    pub commands: u64,
+    /// The number of the amendment that comes next.
+    pub amendments: u64,
 }
 
-/// Sleeps until there are records; false once there will be none any more.
-fn wait_for_records(queue: &mut Consumer<Record>) -> bool {
-    while queue.is_empty() {
-        // Whoever abandons the queue has pushed all that it ever will.
-        if queue.is_abandoned() {
-            return !queue.is_empty();
-        }
-        std::thread::sleep(LOOK);
+/// How much of a journal is whole, which was written at this rate.
+///
+/// # Errors
+/// If it is another, or no journal at all.
+pub fn whole_part(path: &Path, rate_hz: u32) -> io::Result<Whole> {
+    let not_ours = || io::Error::other("it is not the journal of this performance");
+    let mut file = BufReader::new(File::open(path)?);
+    let mut head = [0_u8; 20];
+    file.read_exact(&mut head)?;
+    let number =
+        |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+    if head[..8] != *MAGIC || (number(8), number(12)) != (VERSION, rate_hz) {
+        return Err(not_ours());
     }
-    true
-}
-
-fn write_records(queue: &mut Consumer<Record>, mut file: BufWriter<File>) -> io::Result<()> {
-    while wait_for_records(queue) {
-        while let Ok(record) = queue.pop() {
-            match record {
-                Record::Entry(entry) => write_entry(&mut file, &entry)?,
-                Record::Score(score) => {
-                    let bytes = postcard::to_allocvec(&*score).map_err(io::Error::other)?;
-                    write_entry(&mut file, &mark(MARK_SCORE, 0, bytes.len() as u64))?;
-                    file.write_all(&bytes)?;
-                }
+    read_score(&mut file, u64::from(number(16))).ok_or_else(not_ours)?;
+    let mut position = 20 + u64::from(number(16));
+    let mut whole = Whole { bytes: position, commands: 0, amendments: 0 };
+    let mut record = [0_u8; RECORD_BYTES];
+    while file.read_exact(&mut record).is_ok()
+        && let Some(entry) = from_bytes(&record)
+    {
+        position += RECORD_BYTES as u64;
+        if (entry.sequence, entry.payload[0]) == (MARK, MARK_SCORE) {
+            // Whole only together with the edit that comes next.
+            if read_score(&mut file, entry.payload[1]).is_none() {
+                break;
             }
+            position += entry.payload[1];
+            continue;
         }
-        file.flush()?;
+        match entry.sequence {
+            MARK => {}
+            AMENDMENT => whole.amendments += 1,
+            sequence => whole.commands = sequence + 1,
+        }
+        whole.bytes = position;
     }
-    file.get_ref().sync_data()
-}
-
-fn write_entry(file: &mut BufWriter<File>, entry: &Entry) -> io::Result<()> {
-    to_words(entry).iter().try_for_each(|word| file.write_all(&word.to_le_bytes()))
+    Ok(whole)
 }
 
 fn read_score(file: &mut impl Read, bytes: u64) -> Option<Score> {
@@ -324,7 +298,8 @@ fn read_score(file: &mut impl Read, bytes: u64) -> Option<Score> {
     postcard::from_bytes(&score).ok()
 }
 
-fn edit_number(entry: &Entry) -> Option<u32> {
+/// The number of the edit that an entry calls for.
+pub fn edit_number(entry: &Entry) -> Option<u32> {
     match Command::decode(entry.payload) {
         Ok(Command::Edit { number }) => Some(number),
         _ => None,
@@ -339,6 +314,7 @@ fn from_bytes(bytes: &[u8; RECORD_BYTES]) -> Option<Entry> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal_writer::JournalWriter;
 
     #[test]
     fn a_journal_is_read_as_written_and_up_to_where_it_was_cut() {

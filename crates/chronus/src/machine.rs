@@ -59,6 +59,11 @@ impl<P: Plans> Instrument<P> {
         self.engine.leave_crumbs(at);
     }
 
+    /// Flips a bit of the engine's state, for chaos tests.
+    pub fn flip_a_bit(&mut self) {
+        self.engine.flip_a_bit();
+    }
+
     /// The number of the last edit that is taken or could be taken at once.
     pub fn prepared(&self) -> u32 {
         let ready = self.upcoming.as_ref().filter(|next| next.preparation.is_complete());

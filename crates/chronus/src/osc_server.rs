@@ -2,23 +2,35 @@
 //! the rest to the supervisor through a bounded queue.
 //!
 //! The queue is wait-free: the supervisor may have interrupted this thread in the middle of a push, on
-//! the same core and at a higher priority, so it must never wait for the push to end.
+//! the same core and at a higher priority, so it must never wait for the push to end. For the same reason
+//! what it has taken comes back through another queue, to be freed by who made it, and the socket never
+//! makes anybody wait.
+//!
+//! A flood costs no memory but what the queues hold and the kernel keeps, and no more than one wake-up of the
+//! supervisor for many packets. What finds no room is counted.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
-use chronus_os::clock;
-use chronus_os::wake::Kick;
+use chronus_os::wake::{Kick, poll_readable};
+use chronus_os::{clock, socket};
 use chronus_osc::{Decoded, Request, Timed, Value, decode};
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
 
 use crate::patcher::{Patches, SharedDirectory, Task};
+use crate::refusals::Refusals;
 use crate::supervisor::status::Status;
+use crate::timetags::Timetags;
 
 /// Messages that may wait for the supervisor.
 const QUEUE: usize = 4096;
+/// Packets that are taken before the supervisor is woken, if so many are there already.
+const AT_ONCE: usize = 64;
+/// As many bytes of packets may wait for this thread, if the kernel permits.
+const UNREAD_BYTES: usize = 4 << 20;
 
 /// A message for the supervisor.
 #[derive(Debug)]
@@ -44,8 +56,28 @@ pub struct PortCounts {
     pub failed: AtomicU64,
     /// Values that were clamped.
     pub clamped: AtomicU64,
-    /// Messages refused because the supervisor had too many already.
+    /// Messages refused because there were too many already.
     pub busy: AtomicU64,
+}
+
+/// The supervisor's side of the port.
+#[derive(Debug)]
+pub struct Inbox {
+    messages: Consumer<Incoming>,
+    spent: Producer<Incoming>,
+}
+
+impl Inbox {
+    /// The next message.
+    pub fn next(&mut self) -> Option<Incoming> {
+        self.messages.pop().ok()
+    }
+
+    /// Gives a message back, for whom it came from to free it.
+    pub fn give_back(&mut self, message: Incoming) {
+        // There is room for more than can be under way.
+        let _ = self.spent.push(message);
+    }
 }
 
 /// Replies to senders.
@@ -71,6 +103,11 @@ impl Replies {
     pub fn fail(&self, address: &str, reason: &str, to: SocketAddr) {
         self.counts.failed.fetch_add(1, Ordering::Relaxed);
         let _ = self.socket.send_to(&chronus_osc::fail(address, reason), to);
+    }
+
+    /// How many packets the kernel had no room for.
+    pub fn lost(&self) -> u64 {
+        socket::packets_lost(&*self.socket).map_or(0, u64::from)
     }
 
     /// Tells a sender how the engine is.
@@ -103,12 +140,22 @@ pub struct Port {
 }
 
 impl Port {
-    /// Opens the port.
+    /// The port of this socket.
     ///
     /// # Errors
-    /// If the address can't be bound.
-    pub fn open(address: SocketAddr) -> io::Result<Self> {
-        Ok(Self { socket: UdpSocket::bind(address)?, counts: Arc::default() })
+    /// As the system says.
+    pub fn new(socket: UdpSocket) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        socket::keep_unread(&socket, UNREAD_BYTES);
+        Ok(Self { socket, counts: Arc::default() })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
     }
 
     /// A way to answer senders.
@@ -129,12 +176,24 @@ impl Port {
         directory: SharedDirectory,
         patches: Patches,
         kick: Kick,
-    ) -> io::Result<Consumer<Incoming>> {
-        let (queue, incoming) = RingBuffer::new(QUEUE);
+    ) -> io::Result<Inbox> {
+        let (queue, messages) = RingBuffer::new(QUEUE);
+        let (spent, given_back) = RingBuffer::new(2 * QUEUE);
         let Self { socket, counts } = self;
-        let mut server = Server { socket, directory, patches, queue, kick, counts };
+        let (refusals, timetags) = (Refusals::default(), Timetags::default());
+        let mut server = Server {
+            socket,
+            directory,
+            patches,
+            queue,
+            given_back,
+            kick,
+            counts,
+            refusals,
+            timetags,
+        };
         std::thread::Builder::new().name("osc".into()).spawn(move || server.serve())?;
-        Ok(incoming)
+        Ok(Inbox { messages, spent })
     }
 }
 
@@ -143,21 +202,42 @@ struct Server {
     directory: SharedDirectory,
     patches: Patches,
     queue: Producer<Incoming>,
+    given_back: Consumer<Incoming>,
     kick: Kick,
     counts: Arc<PortCounts>,
+    refusals: Refusals,
+    timetags: Timetags,
 }
 
 impl Server {
     fn serve(&mut self) {
         let mut packet = vec![0_u8; 65_536];
         loop {
-            // An error is one sender's: an answer that could not be delivered is reported here.
-            let Ok((length, from)) = self.socket.recv_from(&mut packet) else { continue };
-            let arrived_ns = clock::monotonic_ns();
-            self.counts.packets.fetch_add(1, Ordering::Relaxed);
-            let directory = self.directory.read().unwrap_or_else(PoisonError::into_inner).clone();
-            self.take(decode(&packet[..length], &directory), from, arrived_ns);
+            poll_readable(&[self.socket.as_fd()], &mut [false], None);
+            let mut any = false;
+            for _ in 0..AT_ONCE {
+                match self.socket.recv_from(&mut packet) {
+                    Ok((length, from)) => {
+                        self.take_packet(&packet[..length], from);
+                        any = true;
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    // One sender's: an answer that could not be delivered is reported here.
+                    Err(_) => {}
+                }
+            }
+            if any {
+                self.kick.raise();
+            }
+            while self.given_back.pop().is_ok() {}
         }
+    }
+
+    fn take_packet(&mut self, packet: &[u8], from: SocketAddr) {
+        let arrived_ns = clock::monotonic_ns();
+        self.counts.packets.fetch_add(1, Ordering::Relaxed);
+        let directory = self.directory.read().unwrap_or_else(PoisonError::into_inner).clone();
+        self.take(decode(packet, &directory), from, arrived_ns);
     }
 
     fn take(&mut self, decoded: Decoded, from: SocketAddr, arrived_ns: u64) {
@@ -167,6 +247,11 @@ impl Server {
             self.answer(&chronus_osc::fail(&failure.address, &failure.reason), from);
         }
         for Timed { address, request, time_wall_ns } in decoded.requests {
+            if let Err(reason) = self.timetags.judge(time_wall_ns, clock::wall_ns()) {
+                self.counts.failed.fetch_add(1, Ordering::Relaxed);
+                self.answer(&chronus_osc::fail(&address, &reason), from);
+                continue;
+            }
             match request {
                 Request::Ping(args) => self.answer(&chronus_osc::pong(args), from),
                 Request::Version => {
@@ -186,7 +271,6 @@ impl Server {
                 }
             }
         }
-        self.kick.raise();
     }
 
     fn hand_on(&mut self, incoming: Incoming) {
@@ -195,10 +279,14 @@ impl Server {
         }
     }
 
-    fn refuse(&self, address: &str, from: SocketAddr) {
-        self.counts.busy.fetch_add(1, Ordering::Relaxed);
-        let reason = "busy: too many messages at once; send it again later";
-        self.answer(&chronus_osc::fail(address, reason), from);
+    fn refuse(&mut self, address: &str, from: SocketAddr) {
+        let busy = self.counts.busy.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.refusals.is_due(from, clock::monotonic_ns()) {
+            let reason = format!(
+                "busy: too many messages at once, {busy} refused so far; send it again later"
+            );
+            self.answer(&chronus_osc::fail(address, &reason), from);
+        }
     }
 
     fn answer(&self, packet: &[u8], to: SocketAddr) {

@@ -1,86 +1,32 @@
 //! The audio callback's side: the hitless selector over the slots in shared memory, and what it tells
 //! the supervisor, through atomics only.
 
-use std::ops::RangeInclusive;
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arrayvec::ArrayVec;
 use chronus_os::alloc_guard::AllocationBan;
 use chronus_os::clock;
+use chronus_os::memfd::Memfd;
 use chronus_os::wake::{Kick, wait_on};
 use chronus_output::Source;
 use chronus_replication::amendment::version;
-use chronus_replication::selector::{Read, Selected, Selector, Slots};
+use chronus_replication::selector::{Counts, Read, Selected, Selector, Slots, VOTERS};
 use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, CHANNELS, SLOTS, Slot};
 use chronus_shm::block_ring;
 use chronus_shm::control_board::{LogRegion, seal_of};
-use chronus_shm::region::View;
+use chronus_shm::ledger::LedgerRegion;
+use chronus_shm::region::{View, Whole};
 use chronus_shm::settlement::Standing;
 use chronus_shm::status_board::SlotsRegion;
-
-/// What the audio callback and the supervisor tell each other.
-#[derive(Debug, Default)]
-pub struct Shared {
-    /// The newest incarnation whose blocks may be played from each slot; 0 for none.
-    admitted: [AtomicU32; SLOTS],
-    /// The oldest such incarnation. Workers that died leave good blocks behind, which are played though
-    /// the slot has a new worker; one that rendered wrong bits does not.
-    trusted_from: [AtomicU32; SLOTS],
-    /// The block that the callback takes next.
-    pub next_block: AtomicU64,
-    /// Frames handed out.
-    pub frames: AtomicU64,
-    /// The largest number of frames asked for at once.
-    pub longest_period: AtomicU64,
-    /// Blocks that no replica had.
-    pub gap_blocks: AtomicU64,
-    /// Runs of such blocks.
-    pub gaps: AtomicU64,
-    /// Blocks before this one that nobody has will never come: all who could have rendered them died.
-    pub lost_before: AtomicU64,
-    /// For each slot, blocks that it lacked when they were needed.
-    pub misses: [AtomicU64; SLOTS],
-    /// For each slot, entries that could not be trusted.
-    pub refused: [AtomicU64; SLOTS],
-    callback_ns: AtomicU64,
-    callback_frame: AtomicU64,
-}
-
-impl Shared {
-    /// What the worker with this number writes into `slot` may be played.
-    pub fn admit(&self, slot: Slot, number: u32) {
-        self.admitted[slot].store(number, Ordering::Release);
-    }
-
-    /// Nothing that workers have written into `slot` so far may be played any more.
-    pub fn disown(&self, slot: Slot) {
-        let newest = self.admitted[slot].load(Ordering::Acquire);
-        self.trusted_from[slot].store(newest + 1, Ordering::Release);
-    }
-
-    fn trusted(&self, slot: Slot) -> RangeInclusive<u32> {
-        let oldest = self.trusted_from[slot].load(Ordering::Acquire);
-        oldest.max(1)..=self.admitted[slot].load(Ordering::Acquire)
-    }
-
-    /// When the last callback began, in nanoseconds, and how many frames had been handed out before.
-    pub fn last_callback(&self) -> (u64, u64) {
-        loop {
-            let frame = self.callback_frame.load(Ordering::Acquire);
-            let time_ns = self.callback_ns.load(Ordering::Acquire);
-            if self.callback_frame.load(Ordering::Acquire) == frame {
-                return (time_ns, frame);
-            }
-        }
-    }
-}
+use chronus_shm::sync::AtomicU64;
 
 /// The source that a device plays.
 pub struct Playback {
     selector: Selector,
     regions: Regions,
-    shared: Arc<Shared>,
     gaps: rtrb::Producer<BlockIndex>,
     kick: Kick,
     scratch: Box<Block>,
@@ -93,57 +39,139 @@ pub struct Regions {
     pub log: Arc<View<LogRegion>>,
     /// All slots.
     pub slots: Arc<View<SlotsRegion>>,
+    /// What supervisors note for their successors.
+    pub ledger: Arc<View<LedgerRegion>>,
 }
 
-struct Admitted<'a> {
-    regions: &'a Regions,
-    shared: &'a Shared,
-}
+struct Admitted<'a>(&'a Regions);
 
 impl Slots for Admitted<'_> {
     fn primary(&self) -> Slot {
-        self.regions.log.board.primary()
+        self.0.log.board.primary()
+    }
+
+    fn has_vote(&self, slot: Slot) -> bool {
+        self.0.ledger.playback.voters.load(Ordering::Relaxed) >> slot & 1 == 1
     }
 
     fn amendments(&self) -> u64 {
-        self.regions.log.settlement.standing().amendments
+        self.0.log.settlement.standing().amendments
     }
 
     fn read(&self, slot: Slot, block: BlockIndex, amendments: u64, out: &mut Block) -> Read {
-        let log = &self.regions.log;
+        let log = &self.0.log;
         let Ok(seal) = seal_of(&log.seals, block) else { return Read::Absent };
         let version = version(seal, log.settlement.amendments_of(block, amendments));
-        let ring = &self.regions.slots.slots[slot].ring;
-        block_ring::read(ring, block, version, self.shared.trusted(slot), out)
+        let ring = &self.0.slots.slots[slot].ring;
+        block_ring::read(ring, block, version, self.0.ledger.playback.trusted(slot), out)
     }
 
     fn settle(&self, block: BlockIndex, amendments: u64, is_gap: bool) -> bool {
         let standing = Standing { next_block: block, amendments };
-        self.regions.log.settlement.settle(standing, is_gap)
+        self.0.log.settlement.settle(standing, is_gap)
+    }
+}
+
+impl Regions {
+    /// Maps what a supervisor writes.
+    ///
+    /// # Errors
+    /// If the memory is not that of this program, or as the kernel says.
+    pub fn map(log: &Memfd, slots: &Memfd, ledger: &Memfd) -> io::Result<Self> {
+        Ok(Self {
+            log: Arc::new(Whole::map(log)?),
+            slots: Arc::new(Whole::map(slots)?),
+            ledger: Arc::new(Whole::map(ledger)?),
+        })
     }
 }
 
 impl Playback {
-    /// A source over these regions. Numbers of blocks that no replica had come out of `gaps`.
-    pub fn new(
-        regions: Regions,
-        shared: Arc<Shared>,
-        gaps: rtrb::Producer<BlockIndex>,
-        kick: Kick,
-    ) -> Self {
+    /// A source over these regions, which goes on where another has stopped, if one has. Numbers of blocks that
+    /// no replica had come out of `gaps`.
+    pub fn new(regions: Regions, gaps: rtrb::Producer<BlockIndex>, kick: Kick) -> Self {
         let scratch = Box::new([0.0; BLOCK_SAMPLES]);
-        Self { selector: Selector::default(), regions, shared, gaps, kick, scratch }
+        let board = &regions.ledger.playback;
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counts = Counts {
+            played: 0,
+            gap_blocks: count(&board.gap_blocks),
+            gaps: count(&board.gaps),
+            misses: std::array::from_fn(|slot| count(&board.misses[slot])),
+            refused: std::array::from_fn(|slot| count(&board.refused[slot])),
+            outvoted: std::array::from_fn(|slot| count(&board.outvoted[slot])),
+        };
+        let selector = match regions.log.settlement.standing().next_block {
+            0 => Selector::default(),
+            next_block => Selector::resuming(next_block, counts),
+        };
+        board.begin(selector.next_block(), selector.frames());
+        Self { selector, regions, gaps, kick, scratch }
+    }
+
+    /// The block that so many frames end in, if it has not been taken yet. The supervisor is told, through the
+    /// longest period, how far to seal ahead.
+    fn last_to_take(&self, frames: usize) -> Option<BlockIndex> {
+        let end = self.selector.frames() + frames.max(1) as u64;
+        let last = (end - 1) / BLOCK_FRAMES as u64;
+        let is_due = last >= self.selector.next_block();
+        is_due.then(|| {
+            self.regions.ledger.playback.longest_period.fetch_max(frames as u64, Ordering::Relaxed);
+            last
+        })
+    }
+
+    /// Whose bell to sleep on for a block: the primary's, or that of a voter who has not had it.
+    fn awaited(&self, block: BlockIndex) -> Slot {
+        let board = &self.regions.log.board;
+        let primary = board.primary().min(SLOTS - 1);
+        if board.is_voting() && !self.owes(primary, block) {
+            (0..SLOTS).find(|slot| self.owes(*slot, block)).unwrap_or(primary)
+        } else {
+            primary
+        }
+    }
+
+    /// Whether a worker is at work in this slot that has yet to render a block.
+    fn owes(&self, slot: Slot, block: BlockIndex) -> bool {
+        let board = &self.regions.slots.slots[slot].board;
+        let admitted = self.regions.ledger.playback.admitted(slot);
+        admitted != 0 && admitted == board.incarnation() && board.rendered() <= block
+    }
+
+    /// Whether it is settled what will be played: somebody has the block or, where there are enough to vote,
+    /// two have the same or nobody else will have it.
+    fn is_decided(&mut self, block: BlockIndex) -> bool {
+        let admitted = Admitted(&self.regions);
+        let amendments = admitted.amendments();
+        let is_vote = (0..SLOTS).filter(|slot| admitted.has_vote(*slot)).count() >= VOTERS;
+        let mut hashes = ArrayVec::<u64, SLOTS>::new();
+        for slot in 0..SLOTS {
+            if let Read::Taken(hash) = admitted.read(slot, block, amendments, &mut self.scratch) {
+                if !is_vote || hashes.contains(&hash) {
+                    return true;
+                }
+                if admitted.has_vote(slot) {
+                    hashes.push(hash);
+                }
+            }
+        }
+        !hashes.is_empty() && !(0..SLOTS).any(|slot| self.owes(slot, block))
     }
 }
 
 impl Source for Playback {
     fn fill(&mut self, interleaved: &mut [f32]) {
         let _ban = AllocationBan::start();
-        let shared = &*self.shared;
+        let board = &self.regions.ledger.playback;
+        if !board.is_open() {
+            // The device is still being started, by who has to seal what is played.
+            return interleaved.fill(0.0);
+        }
         let frames = (interleaved.len() / CHANNELS) as u64;
-        shared.longest_period.fetch_max(frames, Ordering::Relaxed);
+        board.longest_period.fetch_max(frames, Ordering::Relaxed);
         let before = self.selector.frames();
-        let admitted = Admitted { regions: &self.regions, shared };
+        let admitted = Admitted(&self.regions);
         let gaps = &mut self.gaps;
         let begun = self.selector.fill(interleaved, &admitted, |selected| {
             if let Selected::Gap(block) = selected {
@@ -152,44 +180,44 @@ impl Source for Playback {
             }
         });
         if begun {
-            shared.callback_ns.store(clock::monotonic_ns(), Ordering::Release);
-            shared.callback_frame.store(before, Ordering::Release);
+            board.note_callback(clock::monotonic_ns(), before);
         }
         let counts = self.selector.counts();
-        shared.gap_blocks.store(counts.gap_blocks, Ordering::Relaxed);
-        shared.gaps.store(counts.gaps, Ordering::Relaxed);
+        board.gap_blocks.store(counts.gap_blocks, Ordering::Relaxed);
+        board.gaps.store(counts.gaps, Ordering::Relaxed);
         for slot in 0..SLOTS {
-            shared.misses[slot].store(counts.misses[slot], Ordering::Relaxed);
-            shared.refused[slot].store(counts.refused[slot], Ordering::Relaxed);
+            board.misses[slot].store(counts.misses[slot], Ordering::Relaxed);
+            board.refused[slot].store(counts.refused[slot], Ordering::Relaxed);
+            board.outvoted[slot].store(counts.outvoted[slot], Ordering::Relaxed);
         }
-        shared.frames.store(self.selector.frames(), Ordering::Release);
-        shared.next_block.store(self.selector.next_block(), Ordering::Release);
+        board.frames.store(self.selector.frames(), Ordering::Release);
+        board.next_block.store(self.selector.next_block(), Ordering::Release);
     }
 
     fn wait(&mut self, frames: usize, give_up: &AtomicBool) {
-        let end = self.selector.frames() + frames.max(1) as u64;
-        let last = (end - 1) / BLOCK_FRAMES as u64;
-        if last < self.selector.next_block() {
-            return;
+        let Some(last) = self.last_to_take(frames) else { return };
+        let Regions { slots, ledger, .. } = self.regions.clone();
+        let board = &ledger.playback;
+        while !board.is_open() && !give_up.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_micros(100));
         }
-        self.shared.longest_period.fetch_max(frames as u64, Ordering::Relaxed);
         while !give_up.load(Ordering::Relaxed) {
-            let primary = self.regions.log.board.primary().min(SLOTS - 1);
-            let bell = &self.regions.slots.slots[primary].board.bell;
+            let bell = &slots.slots[self.awaited(last)].board.bell;
             let heard = bell.load(Ordering::Acquire);
-            let admitted = Admitted { regions: &self.regions, shared: &self.shared };
-            let scratch = &mut self.scratch;
-            let amendments = admitted.amendments();
-            let mut has = |slot| admitted.read(slot, last, amendments, scratch) == Read::Taken;
-            if (0..SLOTS).any(&mut has) {
+            if self.is_decided(last) {
                 return;
             }
             // Read after the slots, so that a block finished before the last death is not missed.
-            if last < self.shared.lost_before.load(Ordering::Acquire) {
+            if last < board.lost_before.load(Ordering::Acquire) {
                 return;
             }
             wait_on(bell, heard, Some(Duration::from_millis(1)));
         }
+    }
+
+    fn is_ready(&mut self, frames: usize) -> bool {
+        let _ban = AllocationBan::start();
+        self.last_to_take(frames).is_none_or(|last| self.is_decided(last))
     }
 
     fn consumed(&mut self) {
@@ -197,6 +225,8 @@ impl Source for Playback {
     }
 
     fn position(&self) -> Option<u64> {
-        Some(self.selector.frames())
+        // Silence before the sound goes on is no part of the performance.
+        let is_open = self.regions.ledger.playback.is_open();
+        Some(if is_open { self.selector.frames() } else { 0 })
     }
 }

@@ -63,7 +63,8 @@ impl Performance {
     /// If a recording that was played is not there any more, or is another.
     pub fn of_journal(journal: Journal) -> Result<Self, RenderError> {
         journal.scores.iter().try_for_each(check_recordings)?;
-        let folder = journal.scores.into_iter().next().map(|score| score.folder).unwrap_or_default();
+        let folder =
+            journal.scores.into_iter().next().map(|score| score.folder).unwrap_or_default();
         Ok(Self {
             rate_hz: journal.rate_hz,
             frames: journal.frames,

@@ -8,14 +8,18 @@ use std::sync::Arc;
 use chronus_engine::tables::{self, Table};
 use chronus_engine::{Patch, Recording, RecordingSpec, Recordings};
 use chronus_os::memfd::Memfd;
+use chronus_shm::ledger::{self, Edition, Piece};
 use chronus_shm::region::ShelfSamples;
 use serde::{Deserialize, Serialize};
 
+use crate::journal::Score;
+
 /// Plans lie here, one after the other, and again from the start. No more than a few are ever in use.
 const PLANS_BYTES: usize = 64 << 20;
-/// No plan is larger.
-const PLAN_BYTES_MAX: usize = 4 << 20;
+/// No plan and no text of a patch is larger.
+const PIECE_BYTES_MAX: usize = 4 << 20;
 const PAGE_BYTES: usize = 4096;
+const NOTHING: Piece = Piece { offset: 0, bytes: 0, digest: 0 };
 
 /// Everything that a worker needs to play a patch.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -112,6 +116,8 @@ pub struct Shelf {
     /// What is there already: the file, when it was changed last, and how long it was.
     known: Vec<(PathBuf, Stamp, Recorded)>,
     tables: Vec<(String, Place)>,
+    /// Plan and score of the last two editions that were taken.
+    needed: [Piece; 4],
 }
 
 type Stamp = (Option<std::time::SystemTime>, u64);
@@ -125,25 +131,85 @@ impl Shelf {
             next_recording: PLANS_BYTES,
             known: Vec::new(),
             tables: Vec::new(),
+            needed: [NOTHING; 4],
         }
     }
 
-    /// Writes a plan; returns its place and its length in bytes.
+    /// The shelf that another has left, written on from `next_plan`. What `plans` name stays, and what
+    /// `playing` names is found again.
+    pub fn taken_over(
+        memory: Arc<Memfd>,
+        next_plan: usize,
+        plans: &[Plan],
+        playing: &Plan,
+    ) -> Self {
+        let ends = plans.iter().chain([playing]).flat_map(|plan| {
+            let tables = plan.tables.iter().map(|(_, place)| place);
+            tables.chain(plan.recordings.iter().map(|recorded| &recorded.place))
+        });
+        let ends = ends.map(|place| place.offset + place.samples * size_of::<f32>());
+        Self {
+            memory,
+            next_plan: next_plan.next_multiple_of(64),
+            next_recording: ends.fold(PLANS_BYTES, usize::max).next_multiple_of(PAGE_BYTES),
+            known: Vec::new(),
+            tables: playing.tables.clone(),
+            needed: [NOTHING; 4],
+        }
+    }
+
+    /// Writes an edition of the patch: its plan, for workers, and its score, for a supervisor that may come.
     ///
     /// # Errors
     /// A sentence.
-    pub fn put_plan(&mut self, plan: &Plan) -> Result<(u64, u64), String> {
-        let bytes = plan.to_bytes();
-        if bytes.len() > PLAN_BYTES_MAX {
+    pub fn put_edition(
+        &mut self,
+        number: u32,
+        plan: &Plan,
+        score: &Score,
+        time_wall_ns: Option<u64>,
+    ) -> Result<Edition, String> {
+        let score = postcard::to_allocvec(score).unwrap_or_default();
+        Ok(Edition {
+            number,
+            plan: self.put_piece(&plan.to_bytes())?,
+            score: self.put_piece(&score)?,
+            time_wall_ns: time_wall_ns.unwrap_or(0),
+        })
+    }
+
+    fn put_piece(&mut self, bytes: &[u8]) -> Result<Piece, String> {
+        if bytes.len() > PIECE_BYTES_MAX {
             return Err("over budget: the patch is too large; make it of fewer parts".into());
         }
-        if self.next_plan + bytes.len() > PLANS_BYTES {
-            self.next_plan = 0;
-        }
-        let place = self.next_plan;
-        self.memory.write_at(place, &bytes).map_err(no_memory)?;
+        let place = self.free_place(bytes.len());
+        self.memory.write_at(place, bytes).map_err(no_memory)?;
         self.next_plan = (place + bytes.len()).next_multiple_of(64);
-        Ok((place as u64, bytes.len() as u64))
+        Ok(Piece { offset: place as u64, bytes: bytes.len() as u64, digest: ledger::digest(bytes) })
+    }
+
+    /// The next place for so many bytes where nothing lies that may still be needed.
+    fn free_place(&self, bytes: usize) -> usize {
+        let mut place = self.next_plan;
+        loop {
+            if place + bytes > PLANS_BYTES {
+                place = 0;
+            }
+            let overlaps = |piece: &&Piece| {
+                let (start, end) = (piece.offset as usize, (piece.offset + piece.bytes) as usize);
+                place < end && start < place + bytes
+            };
+            match self.needed.iter().find(overlaps) {
+                Some(piece) => place = ((piece.offset + piece.bytes) as usize).next_multiple_of(64),
+                None => return place,
+            }
+        }
+    }
+
+    /// This edition plays, or will: a supervisor that takes over must find it, and the one before.
+    pub fn needs(&mut self, edition: &Edition) {
+        self.needed.rotate_left(2);
+        [self.needed[2], self.needed[3]] = [edition.plan, edition.score];
     }
 
     /// A patch with the places of its recordings and tables, which are read and computed if they are not

@@ -1,8 +1,10 @@
 //! A worker: one process, one thread, pure rendering. It reads the log and its boards, writes its own
 //! slot, and after its start neither allocates nor opens anything.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,17 +14,18 @@ use chronus_os::alloc_guard::{self, AllocationPermit};
 use chronus_os::memfd::Memfd;
 use chronus_os::sched::priority;
 use chronus_os::wake::{Kick, wait_on, wake_all};
-use chronus_os::{child, clock, float, fork, process_title, sched, spawn};
+use chronus_os::{child, clock, confine, crash, float, fork, process_title, sched, spawn};
 use chronus_replication::amendment::{Change, version};
 use chronus_replication::lockstep::{Board, Order, Position, Step};
 use chronus_replication::machine::Machine;
 use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, PLACES, Slot};
 use chronus_shm::control_board::{LogRegion, Offer};
 use chronus_shm::region::{View, WorkerView};
-use chronus_shm::status_board::{ForkAnswer, SlotsRegion};
+use chronus_shm::status_board::ForkAnswer;
 use chronus_shm::sync::Ordering;
 use chronus_shm::{block_ring, command_log, control_board};
 
+use crate::deeds;
 use crate::machine::{Instrument, Plans};
 use crate::shelf::Plan;
 
@@ -49,16 +52,15 @@ pub struct WorkerArgs {
 }
 
 impl WorkerArgs {
-    /// The command line for a fresh worker. Its length leaves room for the titles of its forks.
+    /// The command line for a fresh worker of the keeper `parent`. Its length leaves room for the titles of
+    /// its forks.
     pub fn command_line(
-        slot: Slot,
-        incarnation: u32,
+        parent: u32,
+        (slot, incarnation): (Slot, u32),
         start: (BlockIndex, u64, u64),
-        rate_hz: u32,
-        realtime: bool,
-    ) -> Vec<String> {
+        (rate_hz, realtime): (u32, bool),
+    ) -> Vec<OsString> {
         let (start_block, log_position, amendments) = start;
-        let parent = std::process::id();
         let mut line = vec![
             "worker".to_owned(),
             format!("--slot={slot}"),
@@ -72,7 +74,7 @@ impl WorkerArgs {
         if realtime {
             line.push("--realtime".to_owned());
         }
-        line
+        line.into_iter().map(OsString::from).collect()
     }
 }
 
@@ -147,7 +149,7 @@ pub fn run(args: &WorkerArgs) -> io::Result<()> {
     let engine = Engine::new(patch, args.rate, controls, first_frame, &*recordings)
         .map_err(io::Error::other)?;
     drop(recordings);
-    let plans = Offered { log: view.log.clone(), shelf };
+    let plans = Offered { log: view.log.clone(), shelf: shelf.clone() };
     if fork::thread_count()? != 1 {
         return Err(io::Error::other("a worker must have a single thread"));
     }
@@ -173,6 +175,7 @@ pub fn run(args: &WorkerArgs) -> io::Result<()> {
         parent: args.parent,
         level: false,
         unbroken: 0,
+        harmed: 0,
     };
     if args.realtime {
         // Whether it is permitted was found out and said by the supervisor.
@@ -184,8 +187,10 @@ pub fn run(args: &WorkerArgs) -> io::Result<()> {
         eprintln!("chronus worker: {panic}");
         child::die_by_abort();
     }));
-    child::crash_by_default_action();
+    crash::note_in(&worker.view.own().board.crash.words)?;
     float::flush_denormals();
+    deeds::arm(view);
+    worker.confine(shelf.as_fd())?;
     alloc_guard::forbid_allocation();
     worker.take_slot();
     worker.work()
@@ -209,17 +214,18 @@ struct Worker {
     level: bool,
     /// Blocks rendered since it last had nothing to do.
     unbroken: u32,
+    /// The number of the harm that it did last.
+    harmed: u32,
 }
 
 /// What the boards say, read from shared memory.
 struct Boards<'a> {
     log: &'a LogRegion,
-    slots: &'a SlotsRegion,
 }
 
 impl Board for Boards<'_> {
     fn primary(&self) -> Slot {
-        self.log.board.primary().min(self.slots.slots.len() - 1)
+        self.log.board.primary().min(PLACES - 1)
     }
 
     fn sealed(&self) -> BlockIndex {
@@ -237,7 +243,17 @@ impl Board for Boards<'_> {
 
 impl Worker {
     fn boards(&self) -> Boards<'_> {
-        Boards { log: &self.view.log, slots: &self.view.slots }
+        Boards { log: &self.view.log }
+    }
+
+    /// From here on it can harm nobody but itself. Where the kernel can't filter system calls, which the
+    /// supervisor has said, it plays all the same.
+    fn confine(&self, shelf: BorrowedFd<'_>) -> io::Result<()> {
+        confine::limit_resources()?;
+        if confine::is_available() {
+            confine::filter_calls(&self.view.belongings(self.kick.as_fd(), shelf))?;
+        }
+        Ok(())
     }
 
     /// Takes possession of its slot, at its start as after a fork.
@@ -261,6 +277,7 @@ impl Worker {
         loop {
             // The bell is read before looking, so that one rung after the look is not slept over.
             let heard = self.view.log.board.bell.load(Ordering::Acquire);
+            self.do_harm();
             match self.position.next_step(&self.boards()) {
                 Step::Render(block) => {
                     self.unbroken += 1;
@@ -318,9 +335,9 @@ impl Worker {
             own.board.tell(place, handle.0, values);
         }
         own.board.finish_block(block + 1, seal);
-        let boards = Boards { log, slots: &self.view.slots };
+        let boards = Boards { log };
         self.position.finish_block(seal, &boards);
-        if boards.primary() == self.position.slot {
+        if boards.primary() == self.position.slot || log.board.is_voting() {
             wake_all(&own.board.bell);
         }
         let busy_ns = clock::monotonic_ns().saturating_sub(started_ns);
@@ -408,12 +425,24 @@ impl Worker {
         }
     }
 
+    /// Does the harm that a chaos test has asked of it, once.
+    fn do_harm(&mut self) {
+        let (how, number) = self.view.log.board.harm(self.position.slot);
+        if number > self.position.incarnation.max(self.harmed) {
+            self.harmed = number;
+            if how == crashes::FLIP {
+                self.instrument.flip_a_bit();
+            } else {
+                crash(how);
+            }
+        }
+    }
+
     fn obey(&mut self, order: Order) {
         match order {
             Order::None => {}
             Order::Fork { into, number } => return self.fork(into, number, order),
             Order::Thaw { into, number } => return self.take_place(into, number),
-            Order::Crash { how, .. } => crash(how),
         }
         self.position.obeyed(order);
     }
@@ -465,7 +494,7 @@ pub mod status {
     pub const TOO_LOUD: i32 = 42;
 }
 
-/// The ways to crash that a chaos test may order, by their number in [`Order::Crash`].
+/// The ways to crash that a chaos test may order, by number.
 pub mod crashes {
     /// Writes to an address that is not mapped.
     pub const SEGFAULT: u8 = 0;
@@ -477,6 +506,8 @@ pub mod crashes {
     pub const LOOP: u8 = 3;
     /// Sleeps for ever.
     pub const SLEEP: u8 = 4;
+    /// Flips a bit in its state, and renders wrong bits from then on.
+    pub const FLIP: u8 = 5;
 }
 
 fn crash(how: u8) {

@@ -141,18 +141,12 @@ fn one_three_and_four_replicas_keep_the_same_promise() {
 }
 
 #[test]
-fn when_both_are_gone_a_fresh_worker_plays_on_with_the_same_parameters() {
+fn when_all_are_gone_a_fresh_worker_plays_on_with_the_same_parameters() {
     let engine = Engine::start(&[]);
     engine.send("/mod/sine/freq", &["330"]);
     engine.send("/gate/adsr", &["on"]);
     engine.play_on(200);
-    let both = [engine.pid_of("primary"), engine.pid_of("standby")];
-    for pid in both {
-        Engine::signal(pid, "STOP");
-    }
-    for pid in both {
-        Engine::signal(pid, "KILL");
-    }
+    engine.kill_everybody();
     // If it is there before the lead is used up, there is not even a gap, only the fade-in.
     engine.wait_for("a fresh start", |status| {
         status["fresh_starts"].as_u64() >= Some(1) && status["redundant"] == true

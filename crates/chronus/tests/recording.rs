@@ -246,7 +246,8 @@ fn a_full_disk_costs_the_recording_and_not_the_sound() {
     engine.send("/gate/adsr", &["on"]);
     let begun = begin(&engine, &["full"]);
     // No file may grow further, which the system says as it says that a disk is full.
-    let pid = Pid::from_raw(engine.process.id() as i32);
+    let supervisor = engine.status()["supervisor_pid"].as_u64().expect("a process");
+    let pid = Pid::from_raw(supervisor as i32);
     let limit = Rlimit { current: Some(ROOM), maximum: None };
     prlimit(pid, Resource::Fsize, limit).expect("a limit");
     let start = Instant::now();

@@ -36,15 +36,12 @@ fn play_chords_through_kills(patch: &str) {
 }
 
 #[test]
-fn held_notes_sound_again_when_all_workers_have_died() {
+fn held_notes_sound_again_when_all_have_died() {
     let engine = Engine::free_running(&["--patch", ORGAN]);
     engine.send("/note/voices/on", &["60"]);
     engine.send("/note/voices/on", &["67", "0.5", "3"]);
     engine.play_on(100);
-    let (primary, standby) = (engine.pid_of("primary"), engine.pid_of("standby"));
-    Engine::signal(primary, "STOP");
-    Engine::signal(standby, "KILL");
-    Engine::signal(primary, "KILL");
+    engine.kill_everybody();
     engine.wait_for("a fresh start", |status| {
         status["fresh_starts"] == 1 && status["redundant"] == true
     });

@@ -2,6 +2,7 @@
 
 pub mod crossfade;
 pub mod dcblock;
+pub mod fault;
 pub mod gain;
 pub mod meter;
 pub mod mix;

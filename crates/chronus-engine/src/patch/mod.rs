@@ -107,7 +107,7 @@ pub struct PatchModule {
 }
 
 /// An output of a module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OutputPort {
     /// The position of the module in the patch.
     pub module: usize,
@@ -116,7 +116,7 @@ pub struct OutputPort {
 }
 
 /// Where a cable may end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Target {
     /// The position of the module in the patch.
     pub module: usize,
@@ -125,7 +125,7 @@ pub struct Target {
 }
 
 /// An input or a parameter of a module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum TargetPort {
     /// The input at this position of the spec.
     Input(usize),
@@ -207,6 +207,11 @@ impl Patch {
     /// Where musical time begins.
     pub fn transport(&self) -> PatchTransport {
         self.transport
+    }
+
+    /// A module of a kind that is not for music but for trials, if there is one.
+    pub fn trial(&self) -> Option<&PatchModule> {
+        self.modules.iter().find(|module| module.entry.is_for_trials())
     }
 
     /// The tables that its modules read, each once.

@@ -23,6 +23,12 @@ impl Patch {
         self
     }
 
+    /// This patch with the text that it was read from, which bytes leave out.
+    #[must_use]
+    pub fn with_text(self, text: String) -> Self {
+        Self { text, ..self }
+    }
+
     /// For each module of this patch the position of the same module in `old`, if it can play on there as
     /// it is: with the same channels and the same recording.
     pub(crate) fn kept_from(&self, old: &Self) -> Vec<Option<usize>> {

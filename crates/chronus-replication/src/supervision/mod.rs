@@ -16,7 +16,7 @@ use crate::restart::{BackOff, Death, Intensity};
 use crate::{BlockIndex, PLACES, SLOTS, Slot};
 use restore::Frozen;
 use suspects::Grief;
-pub use terms::{Action, Event, Notice, Reason, Settings, View};
+pub use terms::{Action, Event, Left, Notice, Reason, Settings, View};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -58,15 +58,23 @@ pub struct Supervision {
     begun: bool,
     now_ns: u64,
     rendered: [BlockIndex; PLACES],
+    /// How many blocks anybody has finished who was ever at work, be it dead by now: they can be survived.
+    survived: BlockIndex,
     grief: Grief,
     /// Checkpoints with numbers up to this one may hold what is wrong.
     distrusted: u32,
     /// What was due to a standby at the look before, so that it has had the time to do it.
     was_due: BlockIndex,
+    /// What was sealed at the look before.
+    was_sealed: BlockIndex,
 }
 
 /// A worker that has finished this many blocks since it joined did not die young.
 const CHILDHOOD_BLOCKS: u64 = 1;
+/// So many blocks are not much to catch up with: the device may have taken a whole period at once.
+const FEW_BLOCKS: u64 = 16;
+/// Who has much to catch up with, as one that was thawed has, is not bothered with a fork for so long.
+const CATCH_UP_NS: u64 = 20_000_000;
 
 impl Supervision {
     /// Supervision of slots that are all empty.
@@ -83,9 +91,11 @@ impl Supervision {
             begun: false,
             now_ns: 0,
             rendered: [0; PLACES],
+            survived: 0,
             grief: Grief::default(),
             distrusted: 0,
             was_due: 0,
+            was_sealed: 0,
             settings,
         }
     }
@@ -134,9 +144,26 @@ impl Supervision {
         self.last_number
     }
 
+    /// Takes over from another supervision: those who are there join as if they had come just now.
+    pub fn take_over(&mut self, left: &Left) {
+        self.last_number = left.last_number;
+        self.begun = left.last_number > 0;
+        for place in 0..PLACES {
+            let Some(number) = left.members[place] else { continue };
+            let until_ns = self.settings.join_ns;
+            self.states[place] = match left.unfit[place] {
+                true => State::Fenced,
+                false => State::Joining { number, until_ns },
+            };
+        }
+        if let Some((forker, into, number)) = left.fork {
+            self.states[into] = State::Ordered { forker, number, since_ns: 0 };
+        }
+    }
+
     /// Takes an event; what is to be done is added to `actions`.
     pub fn handle(&mut self, event: Event, view: &View<'_>, actions: &mut Vec<Action>) {
-        self.rendered = view.rendered;
+        self.note_rendered(view);
         match event {
             Event::Forked { number } => {
                 if let Some(slot) = self.ordered(number) {
@@ -185,7 +212,7 @@ impl Supervision {
     /// least every few milliseconds, and after every event.
     pub fn look(&mut self, now_ns: u64, view: &View<'_>, actions: &mut Vec<Action>) {
         self.now_ns = now_ns;
-        self.rendered = view.rendered;
+        self.note_rendered(view);
         self.detector.look(now_ns);
         self.admit_claims(view, actions);
         if self.primary.is_none() {
@@ -195,6 +222,13 @@ impl Supervision {
         self.judge_redundancy(actions);
         self.was_due = self.due_to_standby(view);
         self.restore(view, actions);
+        self.was_sealed = view.sealed;
+    }
+
+    fn note_rendered(&mut self, view: &View<'_>) {
+        self.rendered = view.rendered;
+        let most = self.live().map(|slot| view.rendered[slot]).max();
+        self.survived = self.survived.max(most.unwrap_or(0));
     }
 
     fn ordered(&self, number: u32) -> Option<Slot> {
@@ -279,18 +313,25 @@ impl Supervision {
     }
 
     fn judge_redundancy(&mut self, actions: &mut Vec<Action>) {
-        if self.primary.is_none() {
+        let Some(primary) = self.primary else {
             self.set_redundant(false, actions);
             return;
-        }
+        };
         let level = (0..SLOTS)
             .filter(|slot| matches!(self.states[*slot], State::Live { late: None, .. }))
             .filter(|slot| self.rendered[*slot] >= self.was_due)
             .count();
         // A standby that is a few blocks behind for a moment does not end redundancy once there.
         let there = self.live().filter(|slot| self.role(*slot) != "late").count();
+        // While the primary itself has to catch up, who is level with it is not there yet.
+        let level = if self.is_behind(primary) { 0 } else { level };
         let redundant = if self.redundant { there } else { level } >= self.settings.replicas;
         self.set_redundant(redundant, actions);
+    }
+
+    /// Whether a worker has much to catch up with.
+    fn is_behind(&self, slot: Slot) -> bool {
+        self.rendered[slot] + FEW_BLOCKS < self.was_sealed
     }
 
     fn set_redundant(&mut self, redundant: bool, actions: &mut Vec<Action>) {

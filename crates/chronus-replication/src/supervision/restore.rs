@@ -1,7 +1,7 @@
 //! What brings back what is missing: a fork of a survivor, a checkpoint that is thawed, a fresh worker. And
 //! what provides for the worst: checkpoints, which are forks that do not run.
 
-use super::{Action, Notice, Reason, State, Supervision, View};
+use super::{Action, CATCH_UP_NS, Notice, Reason, State, Supervision, View};
 use crate::{BlockIndex, PLACES, SLOTS, Slot};
 
 impl Supervision {
@@ -14,7 +14,7 @@ impl Supervision {
         }) {
             let waited_ns = self.detector.patience_ns() - since_ns;
             if waited_ns >= self.settings.join_ns && self.is_live(forker) {
-                self.fence(forker, Reason::NeverJoined, actions);
+                self.give_up(forker, Reason::NeverJoined, view, actions);
             }
             return;
         }
@@ -38,7 +38,13 @@ impl Supervision {
 
     /// Who is to fork: a standby before the primary, which has enough to do.
     fn forker(&self, only_standbys: bool) -> Option<Slot> {
-        let in_time = |slot: &Slot| matches!(self.states[*slot], State::Live { late: None, .. });
+        let in_time = |slot: &Slot| match self.states[*slot] {
+            State::Live { late: None, joined, .. } => {
+                let has_had_time = self.now_ns.saturating_sub(joined.at_ns) >= CATCH_UP_NS;
+                has_had_time || !self.is_behind(*slot)
+            }
+            _ => false,
+        };
         let is_primary = |slot: &Slot| self.primary == Some(*slot);
         let candidates = self.live().filter(in_time);
         candidates

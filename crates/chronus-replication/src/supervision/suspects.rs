@@ -39,21 +39,27 @@ impl Supervision {
                     self.blame(slot, crumb, Cause::RanAway, view, actions);
                     self.fence(slot, Reason::RanAway, actions);
                 }
-                Suspicion::Hopeless => self.give_up(slot, view, actions),
+                Suspicion::Hopeless => self.give_up(slot, Reason::Hopeless, view, actions),
             }
         }
     }
 
     /// A worker that stands still for too long may have been stopped. Two that did so at the same module of
-    /// the same block were not.
-    fn give_up(&mut self, slot: Slot, view: &View<'_>, actions: &mut Vec<Action>) {
+    /// the same block, or at the same command, were not.
+    pub(super) fn give_up(
+        &mut self,
+        slot: Slot,
+        reason: Reason,
+        view: &View<'_>,
+        actions: &mut Vec<Action>,
+    ) {
         let crumb = (view.crumb)(slot);
-        let is_in_module = matches!(crumb.place, Place::Module(_));
+        let is_at_work = matches!(crumb.place, Place::Module(_) | Place::Command { .. });
         let before = self.grief.gave_up_at.replace(crumb);
-        if is_in_module && before == Some(crumb) {
+        if is_at_work && before == Some(crumb) {
             self.blame(slot, crumb, Cause::Stuck, view, actions);
         }
-        self.fence(slot, Reason::Hopeless, actions);
+        self.fence(slot, reason, actions);
     }
 
     /// One worker that is busy for too long may be the machine's fault, two in the same module of the same
@@ -81,7 +87,7 @@ impl Supervision {
     }
 
     /// A worker came to grief at `crumb`, of its own doing. If nobody survived that block, and what is to
-    /// blame has not been put aside for it before, it is now.
+    /// blame has not been put aside for it before, it is now. So the blocks of amendments ascend.
     pub(super) fn blame(
         &mut self,
         slot: Slot,
@@ -96,11 +102,9 @@ impl Supervision {
             return;
         }
         let block = crumb.block;
-        let survived = |other: &Slot| self.is_live(*other) && view.rendered[*other] > block;
-        let anybody_survived = (0..SLOTS).filter(|other| *other != slot).any(|o| survived(&o));
         // A crumb of another block is one that the worker itself has overwritten.
         if view.rendered[slot] != block
-            || anybody_survived
+            || self.survived > block
             || self.grief.amended == Some((block, culprit))
         {
             return;

@@ -45,6 +45,19 @@ impl Settings {
     }
 }
 
+/// What a supervisor leaves to the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// The last number that was given; 0 if nobody was ever asked for.
+    pub last_number: u32,
+    /// The numbers of the processes that are there.
+    pub members: [Option<u32>; PLACES],
+    /// Those of them that were found unfit, and killed.
+    pub unfit: [bool; PLACES],
+    /// The fork under way: who was asked, for which place, by which number.
+    pub fork: Option<(Slot, Slot, u32)>,
+}
+
 /// What is seen at one look.
 pub struct View<'a> {
     /// How many blocks are sealed.

@@ -1,8 +1,8 @@
 //! Tests of supervision, fault by fault, against a hand-driven world.
 
-use crate::restart::Death;
-use crate::supervision::{Action, Event, Notice, Reason, Settings, Supervision, View};
 use crate::blame::{Cause, Crumb, Culprit, Place};
+use crate::restart::Death;
+use crate::supervision::{Action, Event, Left, Notice, Reason, Settings, Supervision, View};
 use crate::{BlockIndex, PLACES, SLOTS, Slot};
 
 /// A world whose workers obey at once unless told not to.
@@ -143,9 +143,7 @@ fn at_the_start_one_worker_is_spawned_and_the_others_are_its_forks() {
 #[test]
 fn an_undisturbed_run_does_nothing_but_renew_checkpoints() {
     let mut world = World::new(2);
-    let of_checkpoint = |action: &Action| {
-        matches!(action, Action::Fork { into: place, .. } | Action::Fence(place) if *place >= SLOTS)
-    };
+    let of_checkpoint = |action: &Action| matches!(action, Action::Fork { into: place, .. } | Action::Fence(place) if *place >= SLOTS);
     let actions = world.run(10_000);
     assert!(actions.iter().all(of_checkpoint), "{actions:?}");
     let mut alone = World::new(1);
@@ -205,9 +203,7 @@ fn a_late_worker_that_catches_up_is_left_alive() {
     world.stuck[0] = false;
     let later = world.run(100);
     assert!(notices(&later).contains(&Notice::CaughtUp(0)));
-    let ends_or_makes = |a: &Action| {
-        matches!(a, Action::Fence(slot) | Action::Fork { into: slot, .. } if *slot < SLOTS)
-    };
+    let ends_or_makes = |a: &Action| matches!(a, Action::Fence(slot) | Action::Fork { into: slot, .. } if *slot < SLOTS);
     assert!(!later.iter().any(ends_or_makes));
     assert_eq!(world.supervision.primary(), Some(1), "the place is not given back");
 }
@@ -350,12 +346,29 @@ fn the_innocent_are_not_blamed() {
     assert!(!amends(&world.send(exited(1, own))), "not in a module");
     world.run(20);
     let old = Crumb { block: 3, place: Place::Module(7) };
-    assert!(!amends(&world.send(Event::Exited { slot: 0, death: own, crumb: old })), "an old crumb");
+    assert!(
+        !amends(&world.send(Event::Exited { slot: 0, death: own, crumb: old })),
+        "an old crumb"
+    );
     world.run(20);
     let slot = world.supervision.primary().expect("a primary");
     let crumb = in_module(&mut world, slot, 7);
     world.rendered[1 - slot] += 1;
-    assert!(!amends(&world.send(Event::Exited { slot, death: own, crumb })), "somebody survived it");
+    assert!(
+        !amends(&world.send(Event::Exited { slot, death: own, crumb })),
+        "somebody survived it"
+    );
+}
+
+#[test]
+fn a_block_that_the_dead_survived_has_no_culprit() {
+    let mut world = World::new(2);
+    let crumb = in_module(&mut world, 1, 7);
+    world.rendered[0] += 3;
+    world.send(exited(0, Death::Killed));
+    let died = Event::Exited { slot: 1, death: Death::OfItself(Cause::Signal(11)), crumb };
+    let actions = world.send(died);
+    assert!(!actions.iter().any(|a| matches!(a, Action::Amend { .. })), "{actions:?}");
 }
 
 #[test]
@@ -388,19 +401,27 @@ fn two_that_are_busy_in_the_same_module_are_enough_to_blame_it() {
 }
 
 #[test]
-fn two_that_use_no_time_are_stopped_and_blame_nobody_unless_in_the_same_module() {
-    for same in [false, true] {
+fn two_that_use_no_time_are_stopped_and_blame_nobody_unless_they_are_at_the_same() {
+    let (module, command) = (Place::Module, |sequence| Place::Command { sequence });
+    for (places, same) in [
+        ([module(7), module(8)], false),
+        ([module(7), module(7)], true),
+        ([command(3), command(4)], false),
+        ([command(3), command(3)], true),
+        ([Place::Elsewhere, Place::Elsewhere], false),
+    ] {
         let mut world = World::new(2);
         world.run(10);
         world.stuck = [true; SLOTS];
         let mut actions = Vec::new();
         for _ in 0..40 {
-            in_module(&mut world, 0, 7);
-            in_module(&mut world, 1, if same { 7 } else { 8 });
+            for (slot, place) in places.into_iter().enumerate() {
+                world.crumbs[slot] = Crumb { block: world.rendered[slot], place };
+            }
             actions.extend(world.run(1));
         }
         let amends = actions.iter().any(|a| matches!(a, Action::Amend { .. }));
-        assert_eq!(amends, same, "{actions:?}");
+        assert_eq!(amends, same, "{places:?}: {actions:?}");
     }
 }
 
@@ -442,7 +463,10 @@ fn when_all_die_the_newest_checkpoint_is_thawed_then_the_other_then_a_fresh_one(
     }
     die(&mut world);
     let actions = world.run(1);
-    assert!(actions.iter().any(|a| matches!(a, Action::Spawn { restart: true, .. })), "{actions:?}");
+    assert!(
+        actions.iter().any(|a| matches!(a, Action::Spawn { restart: true, .. })),
+        "{actions:?}"
+    );
 }
 
 #[test]
@@ -452,4 +476,92 @@ fn checkpoints_of_those_who_differ_are_not_trusted() {
     assert!(world.supervision.checkpoint().is_some());
     world.send(Event::Diverged { slot: 1 });
     assert_eq!(world.supervision.checkpoint(), None);
+}
+
+#[test]
+fn one_that_stands_still_when_asked_to_fork_is_a_witness_too() {
+    let mut world = World::new(2);
+    world.run(10);
+    world.stuck = [true; SLOTS];
+    world.send(exited(SLOTS, Death::Killed));
+    world.send(exited(SLOTS + 1, Death::Killed));
+    let mut actions = Vec::new();
+    for _ in 0..90 {
+        in_module(&mut world, 0, 7);
+        in_module(&mut world, 1, 7);
+        actions.extend(world.run_with(1, true));
+    }
+    let culprit = Culprit::Module(7);
+    let is_blamed = |a: &Action| matches!(a, Action::Amend { culprit: c, .. } if *c == culprit);
+    assert!(actions.iter().any(is_blamed), "{actions:?}");
+}
+
+/// A world in which another supervision takes over, with those who are there.
+fn taken_over(change: impl FnOnce(&mut World, &mut Left)) -> (World, Vec<Action>) {
+    let mut world = World::new(2);
+    world.run(50);
+    let number = |slot: Slot| (world.claimed[slot] != 0).then_some(world.claimed[slot]);
+    let mut left = Left {
+        last_number: world.claimed.into_iter().max().unwrap_or(0),
+        members: std::array::from_fn(number),
+        ..Left::default()
+    };
+    change(&mut world, &mut left);
+    world.supervision = Supervision::new(Settings::for_replicas(2));
+    world.supervision.take_over(&left);
+    let actions = world.run(50);
+    (world, actions)
+}
+
+fn spawned(actions: &[Action]) -> usize {
+    actions.iter().filter(|action| matches!(action, Action::Spawn { .. })).count()
+}
+
+#[test]
+fn another_supervision_goes_on_with_those_who_are_there() {
+    let (world, actions) = taken_over(|_, _| {});
+    assert!(world.supervision.is_redundant() && world.supervision.has_begun());
+    assert!(actions.iter().any(|action| matches!(action, Action::Promote(_))));
+    assert_eq!(spawned(&actions), 0);
+    let killed =
+        actions.iter().any(|action| matches!(action, Action::Fence(slot) if *slot < SLOTS));
+    assert!(!killed, "{actions:?}");
+}
+
+#[test]
+fn a_fork_under_way_is_awaited_and_its_number_is_not_given_again() {
+    let (mut world, _) = taken_over(|world, left| {
+        left.members[1] = None;
+        world.claimed[1] = 0;
+        left.last_number += 1;
+        left.fork = Some((0, 1, left.last_number));
+        // No other fork may be ordered meanwhile.
+        world.stuck = [true; SLOTS];
+    });
+    let number = world.supervision.last_number;
+    assert_eq!(world.supervision.role(1), "joining");
+    world.stuck = [false; SLOTS];
+    world.send(Event::Forked { number });
+    world.claimed[1] = number;
+    world.rendered[1] = world.rendered[0];
+    world.run(20);
+    assert!(world.supervision.is_redundant());
+    assert!(world.supervision.take_number() > number);
+}
+
+#[test]
+fn whoever_is_unfit_is_awaited_dead_and_replaced() {
+    let (world, actions) = taken_over(|_, left| left.unfit[0] = true);
+    assert_eq!(spawned(&actions), 0);
+    assert_eq!(world.supervision.role(0), "fenced", "its place is not given away before");
+    assert_eq!(world.supervision.primary(), Some(1));
+}
+
+#[test]
+fn if_nobody_is_left_a_fresh_worker_starts_afresh() {
+    let (_, actions) = taken_over(|world, left| {
+        left.members = [None; PLACES];
+        world.claimed = [0; PLACES];
+    });
+    assert!(actions.iter().any(|action| matches!(action, Action::Spawn { restart: true, .. })));
 }

@@ -61,12 +61,12 @@ impl Folder {
         Ok(self.patches.join(path))
     }
 
-    /// What a journal keeps of a plan.
-    pub fn score(&self, plan: &Plan, text: &str) -> Score {
+    /// What a journal keeps of a plan, whose names of recordings count from `base`.
+    pub fn score(base: &Path, plan: &Plan, text: &str) -> Score {
         let recorded = plan.recordings.iter();
         Score {
             text: text.to_owned(),
-            folder: std::path::absolute(&self.base).unwrap_or_else(|_| self.base.clone()),
+            folder: std::path::absolute(base).unwrap_or_else(|_| base.to_owned()),
             recordings: recorded.map(|it| (it.file.clone(), it.digest)).collect(),
         }
     }

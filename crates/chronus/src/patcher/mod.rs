@@ -22,6 +22,7 @@ use chronus_engine::{Controls, Directory, Patch};
 use chronus_os::memfd::Memfd;
 use chronus_os::wake::Kick;
 use chronus_osc::PatchRequest;
+use chronus_shm::ledger::Edition;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::journal::Score;
@@ -62,20 +63,16 @@ pub enum Task {
 /// A patch that was found right, for the supervisor.
 #[derive(Debug)]
 pub struct Edit {
-    /// Edits are counted from 1.
-    pub number: u32,
+    /// Its number and where it lies on the shelf. Edits are counted from 1.
+    pub edition: Edition,
     /// The patch, for workers that start afresh; in the end the one before it.
     pub plan: Plan,
     /// Its controls as it has them; in the end those before them.
     pub controls: Controls,
     /// The same once more, for hindsight.
     pub twin: Controls,
-    /// Where its plan lies on the shelf, and how long it is.
-    pub place: (u64, u64),
     /// What the journal keeps of it.
     pub score: Arc<Score>,
-    /// When it shall take effect.
-    pub time_wall_ns: Option<u64>,
 }
 
 /// What the patcher asks of the supervisor.
@@ -128,18 +125,42 @@ impl Patches {
 
 /// What the patcher begins with.
 pub struct Start {
-    /// The patch that plays.
-    pub patch: Patch,
-    /// The file that it was read from, if any.
+    /// The file that the patch was read from, if any.
     pub file: Option<PathBuf>,
     /// Where patches are loaded from and saved to.
     pub folder: PathBuf,
     /// Whether patches must be light enough for real time.
     pub in_real_time: bool,
+    /// Whether they may have modules that do harm, for trials.
+    pub allow_chaos: bool,
     /// The rate, in frames per second.
     pub rate_hz: u32,
     /// Where plans and recordings go.
     pub shelf: Arc<Memfd>,
+}
+
+/// The patch that is played first.
+pub struct First {
+    /// Its plan.
+    pub plan: Plan,
+    /// What the journal keeps of it.
+    pub score: Score,
+    /// Where it lies on the shelf.
+    pub edition: Edition,
+}
+
+/// What a patcher leaves to the next.
+pub struct Left {
+    /// The patch that plays, or will.
+    pub patch: Patch,
+    /// The shelf.
+    pub shelf: Shelf,
+    /// The number of the last edit.
+    pub number: u32,
+    /// Where names of recordings count from.
+    pub base: PathBuf,
+    /// What played before the last edit, as long as that may be taken back, and its number.
+    pub before: Option<(u32, Patch)>,
 }
 
 /// What a patcher needs to be started: made before the plan of the first patch is known to be right.
@@ -157,6 +178,7 @@ pub struct Patcher {
     shelf: Shelf,
     memory: Arc<Memfd>,
     budget: Budget,
+    allow_chaos: bool,
     /// The number of the last edit.
     number: u32,
     directory: SharedDirectory,
@@ -166,34 +188,55 @@ pub struct Patcher {
 }
 
 impl Patcher {
-    /// A patcher, the first plan and its score, and the supervisor's side.
+    /// A patcher, `patch` as it is played first, and the supervisor's side. Names of recordings count from
+    /// `base`, or from where the patch lies.
     ///
     /// # Errors
     /// A sentence, if a recording of the patch can't be had.
-    pub fn new(start: Start, kick: Kick) -> Result<(Self, Plan, Score, Line), String> {
+    pub fn new(
+        start: Start,
+        patch: Patch,
+        base: Option<PathBuf>,
+        kick: Kick,
+    ) -> Result<(Self, First, Line), String> {
+        permit_trials(&patch, start.allow_chaos)?;
         let mut shelf = Shelf::new(start.shelf.clone());
-        let folder = Folder::new(start.folder, start.file);
-        let plan = shelf.plan(start.patch.clone(), folder.base())?;
-        let score = folder.score(&plan, start.patch.text());
+        let folder = Folder::new(start.folder.clone(), start.file.clone());
+        let base = base.unwrap_or_else(|| folder.base().to_owned());
+        let plan = shelf.plan(patch.clone(), &base)?;
+        let score = Folder::score(&base, &plan, patch.text());
+        let edition = shelf.put_edition(0, &plan, &score, None)?;
+        shelf.needs(&edition);
+        let (patcher, line) =
+            Self::taking_over(start, Left { patch, shelf, number: 0, base, before: None }, kick);
+        Ok((patcher, First { plan, score, edition }, line))
+    }
+
+    /// A patcher that goes on with what another has left, and the supervisor's side.
+    pub fn taking_over(start: Start, left: Left, kick: Kick) -> (Self, Line) {
         let (asks_in, asks) = RingBuffer::new(4);
         let (answers, answers_out) = RingBuffer::new(4);
+        let file = start.file.clone();
+        let mut folder = Folder::new(start.folder, start.file);
+        folder.set_base(left.base);
         let patcher = Self {
-            directory: Arc::new(RwLock::new(Arc::new(Directory::of(&start.patch)))),
-            base: start.patch,
-            before: None,
-            file_before: None,
+            directory: Arc::new(RwLock::new(Arc::new(Directory::of(&left.patch)))),
+            base: left.patch,
+            before: left.before,
+            file_before: file,
             draft: None,
             waiting: Queue::default(),
             folder,
-            shelf,
+            shelf: left.shelf,
             memory: start.shelf,
             budget: Budget { in_real_time: start.in_real_time, rate_hz: start.rate_hz },
-            number: 0,
+            number: left.number,
+            allow_chaos: start.allow_chaos,
             asks: asks_in,
             answers: answers_out,
             kick,
         };
-        Ok((patcher, plan, score, Line { asks, answers }))
+        (patcher, Line { asks, answers })
     }
 
     /// The directory that it keeps current.
@@ -368,25 +411,29 @@ impl Patcher {
 
     /// Has a patch take the place of the one that plays.
     fn play(&mut self, waiting: &Waiting) -> Result<String, String> {
+        permit_trials(&waiting.patch, self.allow_chaos)?;
         let (text, base) = (waiting.patch.text().to_owned(), waiting.base.clone());
         let (patch, time) = (waiting.patch.clone().succeeding(&self.base), waiting.time_wall_ns);
         let plan = self.shelf.plan(patch.clone(), &base)?;
         let load = self.budget.check(&plan, &self.memory)?;
-        let place = self.shelf.put_plan(&plan)?;
-        self.folder.set_base(base);
         self.take_answers();
         // Not even an edit that is refused later shares its number with another.
         self.number += 1;
         let number = self.number;
-        let score = Arc::new(self.folder.score(&plan, &text));
+        let score = Arc::new(Folder::score(&base, &plan, &text));
+        let edition = self.shelf.put_edition(number, &plan, &score, time)?;
+        self.folder.set_base(base);
         let controls = Controls::of(&patch);
         let twin = controls.clone();
-        let edit = Edit { number, plan, controls, twin, place, score, time_wall_ns: time };
+        let edit = Edit { edition, plan, controls, twin, score };
         match self.ask(Ask::Edit(Box::new(edit)))? {
             Answer::Ordered => {}
-            Answer::Refused(_, reason) => return Err(format!("{reason}; what played before plays on")),
+            Answer::Refused(_, reason) => {
+                return Err(format!("{reason}; what played before plays on"));
+            }
             _ => return Err("the engine gave no answer; send it again".into()),
         }
+        self.shelf.needs(&edition);
         let (modules, cables) = (patch.modules().len(), patch.cables().len());
         let before = self.now_playing(patch);
         self.before = Some((number, before));
@@ -418,7 +465,8 @@ impl Patcher {
             Answer::Over(edit) => (edit, None),
             Answer::Ordered | Answer::Controls(..) => return,
         };
-        let Some((_, before)) = self.before.take_if(|(number, _)| *number == edit.number) else {
+        let Some((_, before)) = self.before.take_if(|(number, _)| *number == edit.edition.number)
+        else {
             return;
         };
         if let Some(reason) = refused {
@@ -443,5 +491,17 @@ impl Patcher {
                 Err(_) => std::thread::sleep(LOOK),
             }
         }
+    }
+}
+
+/// Refuses a patch that could do harm on purpose, unless that is wanted.
+fn permit_trials(patch: &Patch, allow_chaos: bool) -> Result<(), String> {
+    match patch.trial().filter(|_| !allow_chaos) {
+        None => Ok(()),
+        Some(module) => Err(format!(
+            "the module `{}` is of the kind `{}`, which does harm on purpose; to try that, run with --allow-chaos",
+            module.id(),
+            module.spec().kind
+        )),
     }
 }

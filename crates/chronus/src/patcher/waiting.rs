@@ -29,8 +29,10 @@ pub struct Waiting {
     pub draft: Option<Document>,
     /// Who wants it, and by which address.
     pub asker: Option<(String, SocketAddr)>,
-    since: Instant,
-    is_told: bool,
+    /// Since when it waits.
+    pub since: Instant,
+    /// Whether it was told that it waits.
+    pub is_told: bool,
 }
 
 impl Waiting {

@@ -5,11 +5,13 @@
 use std::sync::atomic::Ordering;
 
 use chronus_engine::{Command, Controls};
+use chronus_os::clock;
 use chronus_replication::{BlockIndex, Entry, SLOTS, Slot};
+use chronus_shm::ledger::Edition;
 
 use super::Supervisor;
 use super::hindsight::Hindsight;
-use crate::journal::JournalWriter;
+use crate::journal_writer::JournalWriter;
 use crate::patcher::{Answer, Ask, Edit, Line};
 use crate::shelf::Plan;
 
@@ -38,6 +40,8 @@ struct UnderWay {
     edit: Box<Edit>,
     since_ns: u64,
     stage: Stage,
+    /// Whether the patcher waits for an answer.
+    is_asked: bool,
 }
 
 /// How far an edit is.
@@ -62,17 +66,38 @@ pub(super) struct Sealed<'a> {
 }
 
 impl Edits {
-    /// No edit yet.
-    pub fn new(line: Line) -> Self {
+    /// No edit yet, or as another supervisor has left them: number, log position and block of the last edit in
+    /// the log, and the one under way, if it was ordered already.
+    pub fn new(
+        line: Line,
+        (number, position, block): (u32, u64, BlockIndex),
+        under_way: Option<(Box<Edit>, bool)>,
+    ) -> Self {
+        let under_way = under_way.map(|(edit, is_ordered)| {
+            // What was offered is offered again.
+            let stage = if is_ordered { Stage::Ordered } else { Stage::OfferedToStandbys };
+            UnderWay { edit, since_ns: clock::monotonic_ns(), stage, is_asked: false }
+        });
         Self {
             line,
-            under_way: None,
+            under_way,
             over: None,
             refused: None,
-            last: (0, 0),
-            last_block: 0,
+            last: (number, position),
+            last_block: block,
             hasty: 0,
         }
+    }
+
+    /// The edition that is to be ordered.
+    pub fn offered(&self) -> Option<Edition> {
+        let is_it = |edit: &&UnderWay| edit.stage != Stage::Ordered;
+        self.under_way.as_ref().filter(is_it).map(|edit| edit.edit.edition)
+    }
+
+    /// The number of the edit that is not in the log yet; 0 for none.
+    pub fn number_under_way(&self) -> u32 {
+        self.under_way.as_ref().map_or(0, |edit| edit.edit.edition.number)
     }
 
     /// An edit has taken effect for good.
@@ -87,7 +112,8 @@ impl Edits {
 
     /// An edit that is offered did harm; returns whether it was still to be ordered.
     pub fn withdraw(&mut self, number: u32, reason: &str) -> bool {
-        let is_it = |it: &mut UnderWay| it.edit.number == number && it.stage != Stage::Ordered;
+        let is_it =
+            |it: &mut UnderWay| it.edit.edition.number == number && it.stage != Stage::Ordered;
         let Some(UnderWay { edit, .. }) = self.under_way.take_if(is_it) else { return false };
         self.refused = Some((edit, format!("the new patch {reason} while it was prepared")));
         true
@@ -164,10 +190,14 @@ impl Supervisor {
             }
             Ok(Ask::TakeBack(controls)) => drop(controls),
             Ok(Ask::Edit(edit)) => {
-                let (offset, bytes) = edit.place;
-                let (number, stage) = (edit.number, Stage::OfferedToStandbys);
-                self.regions.log.board.make_offer(number, offset, bytes);
-                self.edits.under_way = Some(UnderWay { edit, since_ns: now_ns, stage });
+                let Edition { number, plan, .. } = edit.edition;
+                let ledger = &self.regions.ledger;
+                ledger.note_edition(&edit.edition);
+                ledger.roster.edit_under_way.store(number, Ordering::Release);
+                self.regions.log.board.make_offer(number, plan.offset, plan.bytes);
+                let stage = Stage::OfferedToStandbys;
+                let under_way = UnderWay { edit, since_ns: now_ns, stage, is_asked: true };
+                self.edits.under_way = Some(under_way);
                 self.ring();
             }
             Err(_) => {}
@@ -177,7 +207,7 @@ impl Supervisor {
     /// Once the standbys are ready, one of them can go first should the primary be held up.
     fn offer_to_primary(&mut self, now_ns: u64) {
         let Some(UnderWay { edit, since_ns, .. }) = &self.edits.under_way else { return };
-        let (number, waited_ns) = (edit.number, now_ns.saturating_sub(*since_ns));
+        let (number, waited_ns) = (edit.edition.number, now_ns.saturating_sub(*since_ns));
         if !self.are_ready(number, self.supervision.primary()) && waited_ns < STANDBYS_WITHIN_NS {
             return;
         }
@@ -199,13 +229,14 @@ impl Supervisor {
 
     fn order_when_prepared(&mut self, now_ns: u64) {
         let Some(UnderWay { edit, since_ns, .. }) = &self.edits.under_way else { return };
-        let all = self.are_ready(edit.number, None);
+        let Edition { number, time_wall_ns, .. } = edit.edition;
+        let all = self.are_ready(number, None);
         let waited_ns = now_ns.saturating_sub(*since_ns);
         if !all && waited_ns < PREPARE_WITHIN_NS {
             return;
         }
-        let command = Command::Edit { number: edit.number }.encode();
-        let frame = edit.time_wall_ns.and_then(|wall_ns| self.frame_at_wall(wall_ns));
+        let command = Command::Edit { number }.encode();
+        let frame = (time_wall_ns > 0).then(|| self.frame_at_wall(time_wall_ns)).flatten();
         self.edits.hasty += u64::from(!all);
         match frame {
             Some(frame) if frame > self.sequencer.first_open_frame() => {
@@ -218,7 +249,9 @@ impl Supervisor {
         }
         if let Some(edit) = &mut self.edits.under_way {
             edit.stage = Stage::Ordered;
+            if edit.is_asked {
+                let _ = self.edits.line.answers.push(Answer::Ordered);
+            }
         }
-        let _ = self.edits.line.answers.push(Answer::Ordered);
     }
 }

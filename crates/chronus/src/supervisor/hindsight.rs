@@ -5,28 +5,42 @@ use std::collections::VecDeque;
 
 use chronus_engine::{Command, Controls};
 use chronus_replication::{BlockIndex, Entry};
+use chronus_shm::ledger::Edition;
 
 use crate::patcher::Edit;
 use crate::shelf::Plan;
 
 /// See the file's head.
 pub struct Hindsight {
-    /// As of the first block that may still be amended.
-    settled: Controls,
+    settled: Settled,
     /// What was sealed since, in order.
     pending: VecDeque<Entry>,
     /// The edit among it, with what was played before. Edits come one at a time.
     edit: Option<Box<Edit>>,
 }
 
+/// What is settled: where everything stood before the first block that may still be amended.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// The controls.
+    pub controls: Controls,
+    /// How many entries of the log have been applied, or withheld.
+    pub position: u64,
+    /// The edition of the patch.
+    pub edition: Edition,
+}
+
 impl Hindsight {
-    /// Nothing is sealed yet.
-    pub fn new(controls: &Controls) -> Self {
-        Self {
-            settled: controls.clone(),
-            pending: VecDeque::with_capacity(chronus_shm::command_log::LOG_ENTRIES),
-            edit: None,
-        }
+    /// This is settled, and this was sealed since; `edit` is among it.
+    pub fn new(settled: Settled, sealed: Vec<Entry>, edit: Option<Box<Edit>>) -> Self {
+        let mut pending = VecDeque::with_capacity(chronus_shm::command_log::LOG_ENTRIES);
+        pending.extend(sealed);
+        Self { settled, pending, edit }
+    }
+
+    /// What is settled.
+    pub fn settled(&self) -> &Settled {
+        &self.settled
     }
 
     /// Notes a command that was sealed.
@@ -48,13 +62,17 @@ impl Hindsight {
                 Ok(Command::Edit { .. }) => {
                     over = self.edit.take();
                     if let Some(edit) = &mut over {
-                        edit.twin.succeed(&self.settled, entry.frame, rate_hz);
-                        std::mem::swap(&mut self.settled, &mut edit.twin);
+                        edit.twin.succeed(&self.settled.controls, entry.frame, rate_hz);
+                        std::mem::swap(&mut self.settled.controls, &mut edit.twin);
+                        self.settled.edition = edit.edition;
                     }
                 }
-                Ok(command) => drop(self.settled.apply(&command, entry.frame, rate_hz)),
+                Ok(command) => {
+                    self.settled.controls.apply(&command, entry.frame, rate_hz);
+                }
                 Err(_) => {}
             }
+            self.settled.position = entry.sequence + 1;
             self.pending.pop_front();
         }
         over
@@ -62,7 +80,7 @@ impl Hindsight {
 
     /// A module is put aside from a block on that may still be amended.
     pub fn amend(&mut self, command: &Command, frame: u64, rate_hz: u32) {
-        self.settled.apply(command, frame, rate_hz);
+        self.settled.controls.apply(command, frame, rate_hz);
     }
 
     /// Forgets a command: the controls are as if it had never come. If it was an edit, `plan` is the one
@@ -81,7 +99,7 @@ impl Hindsight {
         if let Some(edit) = &mut withheld {
             std::mem::swap(plan, &mut edit.plan);
         }
-        let mut anew = self.settled.clone();
+        let mut anew = self.settled.controls.clone();
         for entry in &self.pending {
             match Command::decode(entry.payload) {
                 Ok(Command::Edit { .. }) => {

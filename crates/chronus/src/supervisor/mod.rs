@@ -1,8 +1,10 @@
 //! The supervisor: owns the device, the command sequencer and the workers, and does what the state
-//! machine of `chronus-replication` decides. It runs on the main thread, because workers tie their
-//! lives to the thread that started them, and the main thread lives as long as the program.
+//! machine of `chronus-replication` decides. Should it die, the keeper starts another, which takes over.
 
+mod begin;
 mod blame;
+mod clocks;
+mod device;
 mod edits;
 mod events;
 mod hindsight;
@@ -10,6 +12,7 @@ mod orders;
 mod processes;
 mod recording;
 pub mod status;
+mod takeover;
 
 use std::io;
 use std::os::fd::AsFd;
@@ -22,33 +25,40 @@ use std::time::Duration;
 use chronus_engine::{Command, Controls};
 use chronus_os::memfd::Memfd;
 use chronus_os::wake::{Kick, Ticker, poll_readable, wake_all};
-use chronus_os::{clock, sched};
+use chronus_os::{clock, confine, sched};
+use chronus_osc::Value;
 use chronus_output::{Device, WavFormat};
 use chronus_replication::command_sequencer::CommandSequencer;
 use chronus_replication::device_clock::DeviceClock;
 use chronus_replication::divergence::DivergenceDetector;
+use chronus_replication::selector::VOTERS;
 use chronus_replication::supervision::{self, Action, Event, Supervision};
 use chronus_replication::{BLOCK_FRAMES, PLACES, SLOTS, Slot};
 use chronus_shm::block_ring::{RING_BLOCKS, hash_of};
 use chronus_shm::command_log::{LOG_ENTRIES, LogWriter};
 use chronus_shm::control_board::SEALS;
-use chronus_shm::region;
 
-use crate::journal::{JournalWriter, Score};
-use crate::osc_server::{Incoming, Replies};
+use crate::journal_writer::JournalWriter;
+use crate::osc_server::{Inbox, Replies};
 use crate::patcher::Line;
-use crate::playback::{Playback, Regions, Shared};
+use crate::playback::{Playback, Regions};
+use crate::refusals::Refusals;
 use crate::shelf::Plan;
+use crate::snapshot::Snapshots;
+pub use begin::Beginning;
+use begin::Noted;
 use blame::Blame;
+use clocks::ClockWatch;
+use device::DeviceWatch;
 use edits::{Edits, Sealed};
 use events::Listeners;
 use hindsight::Hindsight;
+pub use hindsight::Settled;
 use processes::{Processes, Seen};
 use recording::Recorder;
+pub use recording::Unfinished;
 use status::Figures;
 
-/// Commands that may wait for their frame.
-const WAITING_COMMANDS: usize = 8192;
 /// While something may be owed, a look at the workers is due at least this often.
 const LONGEST_SLEEP: Duration = Duration::from_millis(2);
 /// Everybody looks around this often, whether or not there seems to be anything to do.
@@ -58,12 +68,18 @@ const CALLBACK_SLACK_NS: u64 = 50_000;
 
 /// How an engine is set up.
 pub struct Setup {
-    /// What is played first.
-    pub plan: Plan,
-    /// What the journal keeps of it.
-    pub score: Score,
+    /// What is played.
+    pub beginning: Beginning,
     /// Plans and recordings, for workers.
     pub shelf: Arc<Memfd>,
+    /// What is shared with workers.
+    pub memory: Memory,
+    /// What is left to a successor.
+    pub ledger: Memfd,
+    /// The same memory, mapped.
+    pub regions: Regions,
+    /// The keeper's process id.
+    pub keeper: u32,
     /// Where edits of the patch come from.
     pub line: Line,
     /// How many blocks the workers are ahead of the device.
@@ -76,12 +92,23 @@ pub struct Setup {
     pub recordings: PathBuf,
     /// How their samples are written.
     pub record_format: WavFormat,
+    /// The recording that another supervisor was making.
+    pub unfinished: Option<Unfinished>,
     /// Whether workers may be killed over OSC.
     pub allow_chaos: bool,
     /// Whether the device pulls without a clock.
     pub free_run: bool,
     /// End by itself after this many frames.
     pub end_frame: Option<u64>,
+}
+
+/// What is shared with workers.
+#[derive(Debug)]
+pub struct Memory {
+    /// The command log and the control board.
+    pub log: Memfd,
+    /// What the workers have rendered.
+    pub slots: Memfd,
 }
 
 /// What stays as it was set up.
@@ -95,10 +122,10 @@ struct Settings {
 /// What the supervisor listens to.
 pub struct Ears {
     /// What came in over OSC.
-    pub incoming: rtrb::Consumer<Incoming>,
+    pub inbox: Inbox,
     /// Raised by whoever has something for the supervisor.
     pub kick: Kick,
-    /// Readable once SIGTERM or SIGINT has come.
+    /// Readable once SIGTERM has come.
     pub end: UnixStream,
     /// Replies to OSC senders.
     pub replies: Replies,
@@ -116,10 +143,14 @@ pub struct Supervisor {
     rate_hz: u32,
     realtime: bool,
     regions: Regions,
-    shared: Arc<Shared>,
     gaps: rtrb::Consumer<u64>,
-    sequencer: CommandSequencer,
+    sequencer: CommandSequencer<Noted>,
     controls: Controls,
+    ledger: Memfd,
+    snapshots: Snapshots,
+    snapshot_failed: bool,
+    /// The frame at which the sound of another supervisor goes on, until it does.
+    goes_on_at: Option<u64>,
     hindsight: Hindsight,
     blame: Blame,
     listeners: Listeners,
@@ -130,13 +161,13 @@ pub struct Supervisor {
     journal: Option<JournalWriter>,
     recorder: Recorder,
     figures: Figures,
+    refusals: Refusals,
     ticker: Ticker,
     journal_mark_ns: u64,
-    device_lost: bool,
-    /// SIGTERM or SIGINT has come.
+    device_watch: DeviceWatch,
+    clock_watch: ClockWatch,
+    /// SIGTERM has come.
     end_asked: bool,
-    /// The last sleep ended with the death of a worker.
-    someone_died: bool,
     source: Option<Playback>,
 }
 
@@ -147,17 +178,16 @@ impl Supervisor {
     /// If shared memory or the journal can't be created.
     pub fn new(setup: Setup, ears: Ears, mut device: Box<dyn Device>) -> io::Result<Self> {
         let rate_hz = device.rate_hz();
-        let (log_memory, log) = region::create_log()?;
-        let (slots_memory, slots) = region::create_slots()?;
-        let regions = Regions { log: Arc::new(log), slots: Arc::new(slots) };
-        let shared = Arc::new(Shared::default());
+        let regions = setup.regions;
+        let is_taken_over = setup.beginning.is_taken_over();
+        let (journal, line) = (setup.journal.as_deref(), setup.line);
+        let begins = setup.beginning.begin(&regions, &setup.ledger, (journal, line), rate_hz)?;
         let (gaps_in, gaps) = rtrb::RingBuffer::new(4096);
         let kick = ears.kick.try_clone()?;
-        let source = Playback::new(regions.clone(), shared.clone(), gaps_in, kick);
-        let journal = match &setup.journal {
-            Some(path) => Some(JournalWriter::create(path, &setup.score, rate_hz)?),
-            None => None,
-        };
+        let source = Playback::new(regions.clone(), gaps_in, kick);
+        let has_played = regions.ledger.roster.playing.load(Ordering::Acquire) != 0;
+        let goes_on_at = regions.ledger.playback.frames.load(Ordering::Acquire);
+        tell_of_confinement();
         // Without a clock there is no deadline, and a real-time class would only starve others.
         let realtime = !setup.free_run && raise_priority();
         let mut limits = supervision::Settings::for_replicas(setup.replicas);
@@ -167,22 +197,28 @@ impl Supervisor {
         }
         let folder = setup.recordings.clone();
         let recorder = Recorder::new(device.deck(), folder, setup.record_format);
-        Ok(Self {
-            controls: Controls::of(&setup.plan.patch),
-            hindsight: Hindsight::new(&Controls::of(&setup.plan.patch)),
+        let (shelf, ledger) = (setup.shelf.read_only()?, regions.ledger.clone());
+        let mut supervisor = Self {
+            controls: begins.controls,
+            hindsight: begins.hindsight,
             blame: Blame::default(),
             listeners: Listeners::default(),
             supervision: Supervision::new(limits),
-            sequencer: CommandSequencer::new(WAITING_COMMANDS),
+            sequencer: begins.sequencer,
+            snapshots: begins.snapshots,
+            ledger: setup.ledger,
+            snapshot_failed: false,
+            goes_on_at: (is_taken_over && has_played).then_some(goes_on_at),
             divergence: DivergenceDetector::default(),
-            processes: Processes::new(log_memory, slots_memory, setup.shelf.read_only()?),
+            processes: Processes::new(setup.memory, ledger, setup.keeper, shelf),
             device_clock: DeviceClock::new(rate_hz),
-            figures: Figures::new(clock::monotonic_ns()),
+            figures: Figures::new(regions.ledger.keeper.began_at_ns.load(Ordering::Acquire)),
+            refusals: Refusals::default(),
             ticker: Ticker::new(TICK)?,
             journal_mark_ns: 0,
-            device_lost: false,
+            device_watch: DeviceWatch::default(),
+            clock_watch: ClockWatch::default(),
             end_asked: false,
-            someone_died: false,
             source: Some(source),
             setup: Settings {
                 lead_blocks: setup.lead_blocks,
@@ -190,21 +226,28 @@ impl Supervisor {
                 free_run: setup.free_run,
                 end_frame: setup.end_frame,
             },
-            plan: setup.plan,
-            edits: Edits::new(setup.line),
+            plan: begins.plan,
+            edits: begins.edits,
+            journal: begins.journal,
             ears,
             device,
             rate_hz,
             realtime,
             regions,
-            shared,
             gaps,
-            journal,
             recorder,
-        })
+        };
+        if is_taken_over {
+            if let Some(unfinished) = setup.unfinished {
+                let replies = supervisor.ears.replies.clone();
+                supervisor.recorder.go_on(unfinished, goes_on_at, replies, rate_hz);
+            }
+            supervisor.take_in_workers();
+        }
+        Ok(supervisor)
     }
 
-    /// Plays until SIGTERM, SIGINT or the end that was set; then ends everything in order.
+    /// Plays until SIGTERM or the end that was set; then ends everything in order.
     ///
     /// # Errors
     /// If the device can't be started or stopped.
@@ -221,23 +264,28 @@ impl Supervisor {
     /// One turn: everything that is due now.
     fn turn(&mut self) {
         let now_ns = clock::monotonic_ns();
-        let (callback_ns, callback_frame) = self.shared.last_callback();
+        let (callback_ns, callback_frame) = self.regions.ledger.playback.last_callback();
         if callback_ns != 0 {
             self.device_clock.observe(callback_ns, callback_frame);
         }
+        self.tell_resumption(callback_ns);
         self.take_orders(now_ns);
         self.settle();
         self.tend_edits(now_ns);
         self.seal_due();
         self.watch(now_ns);
         self.keep_journal(now_ns);
+        self.keep_ledger();
         self.watch_device();
+        self.watch_clocks(now_ns);
     }
 
-    /// The device starts when all replicas are there, or after two seconds with what there is.
+    /// The device starts when all replicas are there, or after two seconds with what there is; at once if it
+    /// has played before.
     fn start_device_when_ready(&mut self) -> io::Result<()> {
         let give_up_ns = clock::monotonic_ns() + 2_000_000_000;
-        while !self.supervision.is_redundant() && clock::monotonic_ns() < give_up_ns {
+        let waits = self.goes_on_at.is_none();
+        while waits && !self.supervision.is_redundant() && clock::monotonic_ns() < give_up_ns {
             self.turn();
             self.sleep();
             if self.end_asked {
@@ -247,23 +295,17 @@ impl Supervisor {
         if let Some(source) = self.source.take() {
             self.device.start(Box::new(source)).map_err(io::Error::other)?;
         }
+        self.regions.ledger.playback.open();
+        self.regions.ledger.roster.playing.store(1, Ordering::Release);
         tracing::info!("playing to {}", self.device.describe());
         Ok(())
     }
 
     fn sleep(&mut self) {
-        let mut fds = [self.ears.kick.as_fd(); PLACES + 3];
-        fds[1] = self.ears.end.as_fd();
-        fds[2] = self.ticker.as_fd();
-        let mut count = 3;
-        for child in self.processes.running() {
-            fds[count] = child.as_fd();
-            count += 1;
-        }
-        let mut ready = [false; PLACES + 3];
-        poll_readable(&fds[..count], &mut ready, self.time_to_sleep());
+        let fds = [self.ears.kick.as_fd(), self.ears.end.as_fd(), self.ticker.as_fd()];
+        let mut ready = [false; 3];
+        poll_readable(&fds, &mut ready, self.time_to_sleep());
         self.end_asked |= ready[1];
-        self.someone_died = ready[3..].contains(&true);
         if ready[0] {
             self.ears.kick.clear();
         }
@@ -281,11 +323,13 @@ impl Supervisor {
             return Some(Duration::from_nanos(BLOCK_FRAMES as u64 * frame_ns));
         }
         if self.device.self_paced() {
-            let period_ns = self.shared.longest_period.load(Ordering::Relaxed) * frame_ns;
+            let period_ns =
+                self.regions.ledger.playback.longest_period.load(Ordering::Relaxed) * frame_ns;
             let often = !self.setup.free_run && period_ns <= 3_000_000;
             return (!often).then_some(LONGEST_SLEEP);
         }
-        let next = self.device_clock.time_of(self.shared.frames.load(Ordering::Acquire));
+        let next =
+            self.device_clock.time_of(self.regions.ledger.playback.frames.load(Ordering::Acquire));
         let ahead_ns = next.map_or(0, |next_ns| next_ns.saturating_sub(clock::monotonic_ns()));
         Some(Duration::from_nanos(ahead_ns + CALLBACK_SLACK_NS).min(LONGEST_SLEEP))
     }
@@ -305,19 +349,20 @@ impl Supervisor {
         if !self.supervision.has_begun() {
             return;
         }
-        let period = self.shared.longest_period.load(Ordering::Relaxed);
+        let period = self.regions.ledger.playback.longest_period.load(Ordering::Relaxed);
         let extra = period.div_ceil(BLOCK_FRAMES as u64).saturating_sub(1);
         let ahead = (self.setup.lead_blocks + extra).min(RING_BLOCKS as u64 - 16);
         let (slowest_entry, slowest_block) = self.slowest_reader();
-        let target = (self.shared.next_block.load(Ordering::Acquire) + ahead)
-            .min(slowest_block + SEALS as u64 - 16);
+        let target = (self.regions.ledger.playback.next_block.load(Ordering::Acquire) + ahead)
+            .min(slowest_block + SEALS as u64 - 16)
+            .min(self.slowest_worker() + RING_BLOCKS as u64 - 16);
         let board = &self.regions.log.board;
         let before = self.sequencer.next_block();
         while self.sequencer.next_block() < target {
             let mut log = LogWriter {
                 head: &board.head,
                 entries: &self.regions.log.entries,
-                slowest_reader: slowest_entry,
+                slowest_reader: slowest_entry.min(self.snapshots.needed_from()),
             };
             let mut sealed = Sealed {
                 controls: &mut self.controls,
@@ -333,6 +378,14 @@ impl Supervisor {
         if self.sequencer.next_block() != before {
             self.ring();
         }
+    }
+
+    /// How far the slowest worker is. Without a clock the others wait for it before they overwrite what it is
+    /// to be compared with; with one it is fenced long before.
+    fn slowest_worker(&self) -> u64 {
+        let at_work = (0..SLOTS).filter(|slot| self.supervision.is_live(*slot));
+        let rendered = at_work.map(|slot| self.regions.slots.slots[slot].board.rendered());
+        rendered.min().unwrap_or(u64::MAX / 2)
     }
 
     /// The log position and the block before which no worker will ever look back.
@@ -353,7 +406,7 @@ impl Supervisor {
     /// Looks at the workers and does what supervision decides.
     fn watch(&mut self, now_ns: u64) {
         let mut actions = Vec::new();
-        let events = self.processes.events(&self.regions.slots, self.someone_died);
+        let events = self.processes.events(&self.regions);
         let divergence = self.compare();
         let seen = self.seen();
         let cpu = |slot: Slot| self.processes.cpu_ns(slot);
@@ -378,6 +431,11 @@ impl Supervisor {
         for action in actions {
             self.act(action, now_ns);
         }
+        let has_vote =
+            |slot: &Slot| self.supervision.is_live(*slot) && self.divergence.has_vote(*slot);
+        let voters = (0..SLOTS).filter(has_vote).fold(0_u32, |voters, slot| voters | 1 << slot);
+        self.regions.ledger.playback.voters.store(voters, Ordering::Relaxed);
+        self.regions.log.board.set_voting(voters.count_ones() as usize >= VOTERS);
     }
 
     /// What the boards say, and which checkpoints are of use.
@@ -423,10 +481,14 @@ impl Supervisor {
                 }
                 self.figures.promoted(clock::monotonic_ns());
             }
-            Action::Admit { slot, number } => self.shared.admit(slot, number),
-            Action::Disown(slot) => self.shared.disown(slot),
+            Action::Admit { slot, number } => {
+                self.regions.ledger.playback.admit(slot, number);
+                self.divergence.forget(slot);
+            }
+            Action::Disown(slot) => self.regions.ledger.playback.disown(slot),
             Action::Fence(slot) => self.processes.fence(slot),
             Action::Fork { forker, into, number } => {
+                self.regions.ledger.roster.last_number.store(number, Ordering::Release);
                 let board = &self.regions.slots.slots[forker].board;
                 let floor = (board.log_position(), board.rendered());
                 self.processes.expect_fork(forker, into, number, floor);
@@ -445,12 +507,13 @@ impl Supervisor {
     }
 
     fn spawn(&mut self, slot: Slot, number: u32, restart: bool) {
+        self.regions.ledger.roster.last_number.store(number, Ordering::Release);
         if restart {
             self.sequencer.submit_urgent(Command::Restart.encode());
         }
         let amendments = self.regions.log.settlement.standing().amendments;
         let start = (self.sequencer.next_block(), self.sequencer.log_position(), amendments);
-        self.shared.lost_before.store(start.0, Ordering::Release);
+        self.regions.ledger.playback.lost_before.store(start.0, Ordering::Release);
         let genesis = (&self.plan, &self.controls, self.edits.last.0);
         let kick = &self.ears.kick;
         self.processes.spawn(slot, number, start, genesis, (self.rate_hz, self.realtime), kick);
@@ -458,9 +521,11 @@ impl Supervisor {
 
     /// Has a checkpoint go on as the worker of a slot.
     fn thaw(&mut self, from: Slot, into: Slot, number: u32) {
-        self.processes.move_to(from, into);
+        self.regions.ledger.roster.last_number.store(number, Ordering::Release);
         let board = &self.regions.log.board;
-        board.give_order(from, chronus_replication::lockstep::Order::Thaw { into, number });
+        self.processes.move_to(from, into, number, || {
+            board.give_order(from, chronus_replication::lockstep::Order::Thaw { into, number });
+        });
         board.thaw_bell.fetch_add(1, Ordering::Release);
         wake_all(&board.thaw_bell);
     }
@@ -474,7 +539,7 @@ impl Supervisor {
     }
 
     fn keep_journal(&mut self, now_ns: u64) {
-        let gap_blocks = self.shared.gap_blocks.load(Ordering::Relaxed);
+        let gap_blocks = self.regions.ledger.playback.gap_blocks.load(Ordering::Relaxed);
         if self.figures.time_to_tell_gaps(gap_blocks, now_ns) {
             tracing::warn!("gap: no replica had a block in time; {gap_blocks} blocks so far");
         }
@@ -483,28 +548,20 @@ impl Supervisor {
                 journal.gap(block);
             }
         }
+        if let Some(news) = self.journal.as_mut().and_then(JournalWriter::news) {
+            let reason = news.reason.unwrap_or_default();
+            self.tell("journal", &[Value::Text(news.state.to_owned()), Value::Text(reason)]);
+        }
         if let Some(journal) = &mut self.journal
             && now_ns >= self.journal_mark_ns + 1_000_000_000
         {
             self.journal_mark_ns = now_ns;
-            journal.reached(self.shared.frames.load(Ordering::Acquire));
-        }
-    }
-
-    fn watch_device(&mut self) {
-        if self.device_lost {
-            return;
-        }
-        if self.figures.time_for_device_check(clock::monotonic_ns())
-            && let Some(why) = self.device.stats().lost
-        {
-            self.device_lost = true;
-            tracing::error!("the audio device is lost: {why}");
+            journal.reached(self.regions.ledger.playback.frames.load(Ordering::Acquire));
         }
     }
 
     fn asked_to_end(&self) -> bool {
-        let reached = self.shared.frames.load(Ordering::Acquire);
+        let reached = self.regions.ledger.playback.frames.load(Ordering::Acquire);
         self.end_asked || self.setup.end_frame.is_some_and(|end| reached >= end)
     }
 
@@ -514,7 +571,8 @@ impl Supervisor {
         let fade_frames = u64::from(self.rate_hz) / 50;
         let end = self.sequencer.first_open_frame() + BLOCK_FRAMES as u64 + fade_frames;
         let give_up_ns = clock::monotonic_ns() + 500_000_000;
-        while self.shared.frames.load(Ordering::Acquire) < end && clock::monotonic_ns() < give_up_ns
+        while self.regions.ledger.playback.frames.load(Ordering::Acquire) < end
+            && clock::monotonic_ns() < give_up_ns
         {
             self.sleep();
             self.turn();
@@ -522,8 +580,10 @@ impl Supervisor {
     }
 
     fn shut_down(&mut self) -> io::Result<()> {
+        // From here on it may take as long as it does.
+        self.regions.ledger.roster.playing.store(0, Ordering::Release);
         let stopped = self.device.stop();
-        let frames = self.shared.frames.load(Ordering::Acquire);
+        let frames = self.regions.ledger.playback.frames.load(Ordering::Acquire);
         self.processes.end_all();
         self.keep_journal(clock::monotonic_ns());
         if let Some(journal) = self.journal.take() {
@@ -532,10 +592,20 @@ impl Supervisor {
         let report = stopped.map_err(io::Error::other)?;
         tracing::info!(
             "ended after {frames} frames, {} gaps, {} xruns",
-            self.shared.gaps.load(Ordering::Relaxed),
+            self.regions.ledger.playback.gaps.load(Ordering::Relaxed),
             report.xruns
         );
         Ok(())
+    }
+}
+
+/// Says once what it means if workers can't be confined.
+fn tell_of_confinement() {
+    if !confine::is_available() {
+        tracing::warn!(
+            "this kernel filters no system calls: a module that goes wild may reach beyond its own \
+             process; `chronus doctor` tells more"
+        );
     }
 }
 

@@ -1,10 +1,10 @@
 //! What players ask for: commands get their frame here, questions their answer.
 
 use chronus_engine::{Command, TextPiece};
+use chronus_os::child::Child;
 use chronus_os::clock;
 use chronus_osc::{Chaos, Crash, Request, Target};
-use chronus_replication::lockstep::Order;
-use chronus_replication::{BLOCK_FRAMES, SLOTS, Slot};
+use chronus_replication::{BLOCK_FRAMES, PLACES, SLOTS, Slot};
 use std::sync::atomic::Ordering;
 
 use super::Supervisor;
@@ -18,7 +18,7 @@ impl Supervisor {
     /// Takes what has come in over OSC.
     pub(super) fn take_orders(&mut self, now_ns: u64) {
         for _ in 0..MOST_IN_A_TURN {
-            let Ok(incoming) = self.ears.incoming.pop() else { break };
+            let Some(incoming) = self.ears.inbox.next() else { break };
             match &incoming.request {
                 Request::Command(Command::Enable { module }) => {
                     self.enable(&incoming, *module, now_ns);
@@ -46,6 +46,7 @@ impl Supervisor {
                 Request::Record(record) => self.take_record(&incoming, record),
                 _ => {}
             }
+            self.ears.inbox.give_back(incoming);
         }
     }
 
@@ -57,7 +58,10 @@ impl Supervisor {
             commands.try_for_each(|command| self.sequencer.submit(frame, command.encode()))
         });
         if let Err(busy) = ordered {
-            self.ears.replies.fail(&incoming.address, &busy.to_string(), incoming.from);
+            self.ears.replies.counts.busy.fetch_add(1, Ordering::Relaxed);
+            if self.refusals.is_due(incoming.from, clock::monotonic_ns()) {
+                self.ears.replies.fail(&incoming.address, &busy.to_string(), incoming.from);
+            }
         }
     }
 
@@ -78,13 +82,25 @@ impl Supervisor {
     pub(super) fn frame_at_wall(&self, wall_ns: u64) -> Option<u64> {
         let ahead_ns = i128::from(wall_ns) - i128::from(clock::wall_ns());
         let time_ns = i128::from(clock::monotonic_ns()) + ahead_ns;
-        self.device_clock.frame_at(time_ns.clamp(0, i128::from(u64::MAX / 2)) as u64)
+        let frame = self.device_clock.frame_at(time_ns.clamp(0, i128::from(u64::MAX / 2)) as u64);
+        frame.or_else(|| {
+            // Before the device has begun, or while another is being opened.
+            let ahead = ahead_ns * i128::from(self.rate_hz) / 1_000_000_000;
+            let now = self.regions.ledger.playback.frames.load(Ordering::Acquire);
+            u64::try_from(i128::from(now) + ahead).ok()
+        })
     }
 
     /// The constant delay from arrival to effect: the lead, the device's period, and one block of
     /// slack for the supervisor itself.
     pub(super) fn delay_frames(&self) -> u64 {
-        let period = self.shared.longest_period.load(Ordering::Relaxed).max(BLOCK_FRAMES as u64);
+        let period = self
+            .regions
+            .ledger
+            .playback
+            .longest_period
+            .load(Ordering::Relaxed)
+            .max(BLOCK_FRAMES as u64);
         (self.setup.lead_blocks + 1) * BLOCK_FRAMES as u64 + 2 * period - BLOCK_FRAMES as u64
     }
 
@@ -100,9 +116,23 @@ impl Supervisor {
         }
         match chaos {
             Chaos::Kill { target, signal } => {
-                let slot = self.target(target)?;
+                let places = match target {
+                    Target::Workers => 0..SLOTS,
+                    Target::Checkpoints => SLOTS..PLACES,
+                    Target::Everybody => 0..PLACES,
+                    Target::Supervisor => {
+                        let this = Child::open(std::process::id());
+                        return this
+                            .and_then(|this| this.signal(signal))
+                            .map_err(|e| e.to_string());
+                    }
+                    target => {
+                        let slot = self.target(target)?;
+                        slot..slot + 1
+                    }
+                };
                 self.figures.fault_caused(clock::monotonic_ns());
-                self.processes.signal(slot, signal).map_err(|error| error.to_string())
+                self.processes.signal(places, signal).map_err(|error| error.to_string())
             }
             Chaos::Crash { target, how } => {
                 let slot = self.target(target)?;
@@ -112,14 +142,12 @@ impl Supervisor {
                     Crash::Abort => crashes::ABORT,
                     Crash::Loop => crashes::LOOP,
                     Crash::Sleep => crashes::SLEEP,
+                    Crash::Flip => crashes::FLIP,
                 };
-                // A fork that was ordered and not answered yet must not be overwritten.
-                if self.processes.any_pending() {
-                    return Err("a fork is under way; ask again in a moment".into());
-                }
                 let number = self.supervision.take_number();
+                self.regions.ledger.roster.last_number.store(number, Ordering::Release);
                 self.figures.fault_caused(now_ns);
-                self.regions.log.board.give_order(slot, Order::Crash { how, number });
+                self.regions.log.board.order_harm(slot, how, number);
                 self.ring();
                 Ok(())
             }
@@ -134,6 +162,7 @@ impl Supervisor {
                 (0..SLOTS).find(|slot| self.supervision.is_live(*slot) && primary != Some(*slot))
             }
             Target::Slot(slot) => Some(usize::from(slot)),
+            Target::Workers | Target::Checkpoints | Target::Everybody | Target::Supervisor => None,
         };
         slot.filter(|slot| *slot < SLOTS && self.processes.child(*slot).is_some())
             .ok_or_else(|| "no worker is there at the moment".into())

@@ -2,19 +2,24 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use chronus_engine::Controls;
-use chronus_os::child::{Child, Exit, children_of_this_thread};
-use chronus_os::memfd::Memfd;
+use chronus_os::child::{self, Child, Exit};
 use chronus_os::wake::Kick;
-use chronus_os::{clock, spawn};
+use chronus_os::{clock, crash, spawn};
 use chronus_replication::blame::{Cause, Crumb};
 use chronus_replication::restart::Death;
 use chronus_replication::supervision::{Event, View};
-use chronus_replication::{BlockIndex, PLACES, Slot};
-use chronus_shm::status_board::{ForkAnswer, SlotsRegion};
+use chronus_replication::{BlockIndex, PLACES, SLOTS, Slot};
+use chronus_shm::ledger::{ForkUnderWay, LedgerRegion, Member, Obituary};
+use chronus_shm::region;
+use chronus_shm::status_board::ForkAnswer;
 
+use super::Memory;
 use crate::playback::Regions;
 use crate::shelf::Plan;
 use crate::worker::{Genesis, WorkerArgs};
@@ -22,15 +27,19 @@ use crate::worker::{Genesis, WorkerArgs};
 /// The processes of all slots.
 #[derive(Debug)]
 pub struct Processes {
-    log_memory: Memfd,
-    slots_memory: Memfd,
+    memory: Memory,
+    pub(super) ledger: Arc<region::View<LedgerRegion>>,
+    /// Their parent, who alone can reap them.
+    pub(super) keeper: u32,
+    /// Obituaries of processes that are not known yet.
+    strangers: Vec<Obituary>,
     /// Through this descriptor it can only be read.
     shelf: OwnedFd,
-    children: [Option<Child>; PLACES],
+    pub(super) children: [Option<Child>; PLACES],
     /// The fork under way: who was asked, for which slot, by which number.
-    pending: Option<(Slot, Slot, u32)>,
+    pub(super) pending: Option<(Slot, Slot, u32)>,
     /// Where the reader of a slot begins, until it has claimed the slot.
-    floors: [(u64, u64); PLACES],
+    pub(super) floors: [(u64, u64); PLACES],
     events: VecDeque<Event>,
 }
 
@@ -73,10 +82,17 @@ impl Seen {
 
 impl Processes {
     /// No process yet.
-    pub fn new(log_memory: Memfd, slots_memory: Memfd, shelf: OwnedFd) -> Self {
+    pub fn new(
+        memory: Memory,
+        ledger: Arc<region::View<LedgerRegion>>,
+        keeper: u32,
+        shelf: OwnedFd,
+    ) -> Self {
         Self {
-            log_memory,
-            slots_memory,
+            memory,
+            ledger,
+            keeper,
+            strangers: Vec::new(),
             shelf,
             children: Default::default(),
             pending: None,
@@ -112,74 +128,107 @@ impl Processes {
 
     /// Remembers an order to fork, so that its answer is understood.
     pub fn expect_fork(&mut self, forker: Slot, into: Slot, number: u32, floor: (u64, u64)) {
+        self.ledger.roster.note_fork(Some(ForkUnderWay { forker, into, number }));
         self.pending = Some((forker, into, number));
         self.floors[into] = floor;
     }
 
     /// What has happened since the last call. Replies come before deaths: a forker may have answered
     /// and died.
-    pub fn events(&mut self, slots: &SlotsRegion, someone_died: bool) -> Vec<Event> {
+    pub fn events(&mut self, regions: &Regions) -> Vec<Event> {
         let mut events: Vec<Event> = self.events.drain(..).collect();
         if let Some((forker, into, number)) = self.pending
-            && let Some(answer) = slots.slots[forker].board.fork_answer(number)
+            && let Some(answer) = regions.slots.slots[forker].board.fork_answer(number)
         {
-            self.pending = None;
-            events.push(self.take_answer(into, number, answer));
+            self.take_answer(into, number, answer, regions, &mut events);
+            self.settle_fork();
         }
-        for slot in 0..PLACES {
-            if someone_died
-                && let Some(child) = &self.children[slot]
-                && let Ok(Some(exit)) = child.try_reap()
-            {
-                tracing::debug!("worker {} in slot {slot} {exit}", child.pid());
-                self.children[slot] = None;
-                let death = match exit {
-                    _ if !exit.is_own_doing() => Death::Killed,
-                    Exit::Signal(signal) => Death::OfItself(Cause::Signal(signal)),
-                    Exit::Status(status) => Death::OfItself(Cause::Status(status)),
-                };
-                let crumb = slots.slots[slot].board.breadcrumb.read();
-                events.push(Event::Exited { slot, death, crumb });
+        let LedgerRegion { keeper, roster, .. } = &**regions.ledger;
+        for number in roster.obituaries_read.load(Ordering::Relaxed)..keeper.deaths() {
+            if let Some(obituary) = keeper.obituary(number) {
+                self.take_obituary(obituary, regions, &mut events);
             }
+            roster.obituaries_read.store(number + 1, Ordering::Release);
         }
         events
     }
 
-    fn take_answer(&mut self, into: Slot, number: u32, answer: ForkAnswer) -> Event {
-        match answer {
-            ForkAnswer::Failed(errno) => Event::ForkFailed { number, errno },
-            // A child that died already is still there to be opened: nobody has reaped it.
-            ForkAnswer::Child(pid) => match Child::open(pid) {
-                Ok(child) => {
-                    self.children[into] = Some(child);
-                    Event::Forked { number }
-                }
-                Err(error) => {
-                    Event::ForkFailed { number, errno: error.raw_os_error().unwrap_or(0) }
-                }
-            },
+    fn take_obituary(&mut self, obituary: Obituary, regions: &Regions, events: &mut Vec<Event>) {
+        let is_it =
+            |child: &Option<Child>| child.as_ref().is_some_and(|child| child.pid() == obituary.pid);
+        if let Some(slot) = self.children.iter().position(is_it) {
+            self.settle(slot, None, 0);
+            events.push(exited(slot, obituary, regions));
+        } else if self.pending.is_some() {
+            // Perhaps the child of a fork whose answer has not come yet.
+            self.strangers.push(obituary);
+        }
+    }
+
+    fn take_answer(
+        &mut self,
+        into: Slot,
+        number: u32,
+        answer: ForkAnswer,
+        regions: &Regions,
+        events: &mut Vec<Event>,
+    ) {
+        let pid = match answer {
+            ForkAnswer::Failed(errno) => return events.push(Event::ForkFailed { number, errno }),
+            ForkAnswer::Child(pid) => pid,
+        };
+        events.push(Event::Forked { number });
+        if let Some(died) = self.strangers.iter().find(|stranger| stranger.pid == pid) {
+            events.push(exited(into, *died, regions));
+            return;
+        }
+        match Child::open(pid) {
+            Ok(child) => self.settle(into, Some(child), number),
+            // It died and was reaped a moment ago.
+            Err(_) => events.push(exited(into, Obituary { pid, cause: Err(KILLED) }, regions)),
         }
     }
 
     /// The forker died before it could answer: takes in the child that nobody knows, if there is one.
     pub fn find_child(&mut self, number: u32, into: Slot) {
-        self.pending = None;
-        let known: Vec<u32> = self.running().map(Child::pid).collect();
-        let unknown = children_of_this_thread()
-            .unwrap_or_default()
-            .into_iter()
-            .filter(|pid| !known.contains(pid))
-            .find_map(|pid| Child::open(pid).ok());
+        let unknown = self.unknown_children().into_iter().find_map(|pid| Child::open(pid).ok());
         let event =
             if unknown.is_some() { Event::Forked { number } } else { Event::NoChild { number } };
-        self.children[into] = unknown;
+        self.settle(into, unknown, number);
+        self.settle_fork();
         self.events.push_back(event);
     }
 
-    /// A checkpoint becomes the worker of a slot; it reads the log from where it was taken.
-    pub fn move_to(&mut self, from: Slot, into: Slot) {
-        self.children[into] = self.children[from].take();
+    /// A process is in a slot, or none any more.
+    fn settle(&mut self, slot: Slot, child: Option<Child>, number: u32) {
+        let member = child.as_ref().map(|child| Member { pid: child.pid(), number });
+        self.ledger.roster.enrol(slot, member);
+        self.children[slot] = child;
+    }
+
+    /// The fork under way has come to its end.
+    fn settle_fork(&mut self) {
+        self.pending = None;
+        self.strangers.clear();
+        self.ledger.roster.note_fork(None);
+    }
+
+    /// The keeper's children that are in no slot and not this process.
+    pub(super) fn unknown_children(&self) -> Vec<u32> {
+        let mut children = child::children_of(self.keeper).unwrap_or_default();
+        let this = std::process::id();
+        children.retain(|pid| *pid != this && self.running().all(|child| child.pid() != *pid));
+        children
+    }
+
+    /// A checkpoint becomes the worker of a slot; it reads the log from where it was taken. `order` has it do
+    /// so: until it was given, a successor shall find it in both places.
+    pub fn move_to(&mut self, from: Slot, into: Slot, number: u32, order: impl FnOnce()) {
+        let child = self.children[from].take();
+        self.settle(into, child, number);
         self.floors[into] = self.floors[from];
+        order();
+        self.ledger.roster.enrol(from, None);
     }
 
     /// Starts a worker afresh.
@@ -193,20 +242,22 @@ impl Processes {
         kick: &Kick,
     ) {
         self.floors[slot] = (start.1, start.0);
-        let line = WorkerArgs::command_line(slot, number, start, rate.0, rate.1);
+        self.ledger.roster.enrol(slot, Some(Member { pid: 0, number }));
+        let line = WorkerArgs::command_line(self.keeper, (slot, number), start, rate);
         let started = Genesis::to_file(genesis.0, genesis.1, genesis.2).and_then(|genesis| {
             let hand_over = [
-                self.log_memory.as_fd(),
-                self.slots_memory.as_fd(),
+                self.memory.log.as_fd(),
+                self.memory.slots.as_fd(),
                 kick.as_fd(),
                 genesis.as_fd(),
                 self.shelf.as_fd(),
             ];
-            spawn::spawn_self(&line, &hand_over)
+            spawn::spawn_sibling(&line, &hand_over)
         });
         match started {
-            Ok(child) => self.children[slot] = Some(child),
+            Ok(child) => self.settle(slot, Some(child), number),
             Err(error) => {
+                self.settle(slot, None, number);
                 let errno = error.raw_os_error().unwrap_or(0);
                 self.events.push_back(Event::SpawnFailed { number, errno });
             }
@@ -220,31 +271,42 @@ impl Processes {
         }
     }
 
-    /// Sends a signal to the process of a slot, for chaos tests.
+    /// Sends a signal to the processes of these places, for chaos tests.
     ///
     /// # Errors
-    /// `NotFound` if the slot is empty, or as the kernel says.
-    pub fn signal(&self, slot: Slot, signal: i32) -> io::Result<()> {
-        self.children[slot].as_ref().ok_or(io::ErrorKind::NotFound)?.signal(signal)
+    /// `NotFound` if there is none, or as the kernel says.
+    pub fn signal(&self, places: Range<Slot>, signal: i32) -> io::Result<()> {
+        let none = Err(io::Error::from(io::ErrorKind::NotFound));
+        let children = self.children[places].iter().flatten();
+        children.map(|child| child.signal(signal)).fold(none, io::Result::or)
     }
 
-    /// Kills and reaps all, and any child that nobody knows yet, until there is none.
-    pub fn end_all(&mut self) {
+    /// Kills all. The keeper reaps them, and whoever is still being born.
+    pub fn end_all(&self) {
         for child in self.running() {
             child.kill();
         }
-        for child in &mut self.children {
-            if let Some(child) = child.take() {
-                let _ = child.reap();
-            }
-        }
-        while let Some(child) = children_of_this_thread()
-            .unwrap_or_default()
-            .into_iter()
-            .find_map(|pid| Child::open(pid).ok())
-        {
-            child.kill();
-            let _ = child.reap();
-        }
     }
+}
+
+/// SIGKILL.
+const KILLED: i32 = 9;
+
+fn exited(slot: Slot, obituary: Obituary, regions: &Regions) -> Event {
+    let board = &regions.slots.slots[slot].board;
+    let exit = obituary.cause.map_or_else(Exit::Signal, Exit::Status);
+    let crash = board.crash.of(obituary.pid);
+    let why = crash.map_or_else(|| exit.to_string(), |crash| format!("ended by {crash}"));
+    let own_doing = crash::is_own_doing(exit, crash);
+    let blame = if own_doing { "its own doing" } else { "blames nobody" };
+    if slot < SLOTS {
+        tracing::info!("worker {} in slot {slot} {why}; {blame}", obituary.pid);
+    }
+    let death = match (crash.map(|crash| crash.signal), exit) {
+        _ if !own_doing => Death::Killed,
+        (Some(signal), _) | (None, Exit::Signal(signal)) => Death::OfItself(Cause::Signal(signal)),
+        (None, Exit::Status(status)) => Death::OfItself(Cause::Status(status)),
+    };
+    let crumb = board.breadcrumb.read();
+    Event::Exited { slot, death, crumb }
 }

@@ -3,11 +3,12 @@
 //! goes.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use chronus_osc::{Record, Value};
 use chronus_output::{Ask, Deck, Moment, Recording, RecordingState, Take, Tell, WavFormat};
+use chronus_shm::ledger::LedgerRegion;
 use serde::Serialize;
 
 use super::Supervisor;
@@ -19,6 +20,35 @@ pub struct Recorder {
     folder: PathBuf,
     format: WavFormat,
     last: Option<(Take, Stopper)>,
+    /// A successor can find the file of the last one.
+    is_noted: bool,
+}
+
+/// A recording that another supervisor was making.
+pub struct Unfinished {
+    name: String,
+    format: WavFormat,
+}
+
+impl Unfinished {
+    /// Completes the file of the recording that `ledger` tells of, as far as it was written, and gives the name of
+    /// the next, in `folder`.
+    pub fn find(ledger: &LedgerRegion, folder: &Path) -> Option<Self> {
+        let note = ledger.recording.read()?;
+        let (format, file) = note.split_once(' ')?;
+        let file = Path::new(file);
+        let inside = file.strip_prefix(folder).ok()?.with_extension("");
+        let names = (2..).map(|count| format!("{}-{count}", inside.display()));
+        let name = names.into_iter().find(|name| !folder.join(format!("{name}.wav")).exists())?;
+        match chronus_output::complete(file) {
+            Ok(()) => tracing::info!(
+                "{} ends where its supervisor died; the recording goes on in {name}.wav",
+                file.display()
+            ),
+            Err(error) => tracing::error!("{} may lack its end: {error}", file.display()),
+        }
+        Some(Self { name, format: format.parse().ok()? })
+    }
 }
 
 /// Who ended a recording, and shall hear when it is whole.
@@ -27,7 +57,42 @@ type Stopper = Arc<OnceLock<SocketAddr>>;
 impl Recorder {
     /// Nothing recorded yet. Files go to `folder`, in `format` unless a player wants another.
     pub fn new(deck: Option<Deck>, folder: PathBuf, format: WavFormat) -> Self {
-        Self { deck, folder, format, last: None }
+        Self { deck, folder, format, last: None, is_noted: false }
+    }
+
+    /// Goes on with a recording in a new file, from this frame.
+    pub fn go_on(
+        &mut self,
+        unfinished: Unfinished,
+        from_frame: u64,
+        replies: Replies,
+        rate_hz: u32,
+    ) {
+        let Unfinished { name, format } = unfinished;
+        let stopper = Stopper::default();
+        let tell = tell(None, stopper.clone(), replies, rate_hz);
+        let (folder, name) = (self.folder.clone(), Some(name));
+        let ask = Ask { folder, name, format, from_frame, tell };
+        let take = self.deck.as_mut().and_then(|deck| deck.record(ask).ok());
+        self.last = take.map(|take| (take, stopper));
+    }
+
+    /// Leaves word of the recording that is being made.
+    pub fn note(&mut self, ledger: &LedgerRegion) {
+        let Some((take, _)) = &self.last else { return };
+        if self.is_noted == !take.is_done() {
+            return;
+        }
+        if take.is_done() {
+            ledger.recording.clear();
+            self.is_noted = false;
+            return;
+        }
+        let recording = take.recording();
+        if !recording.path.as_os_str().is_empty() {
+            ledger.recording.write(&format!("{} {}", recording.format, recording.path.display()));
+            self.is_noted = true;
+        }
     }
 
     fn start(
@@ -53,7 +118,7 @@ impl Recorder {
             });
         }
         let stopper = Stopper::default();
-        let tell = tell(from, stopper.clone(), replies, rate_hz);
+        let tell = tell(Some(from), stopper.clone(), replies, rate_hz);
         let deck = self.deck.as_mut().ok_or("this device cannot be recorded")?;
         let take = deck.record(Ask { folder: self.folder.clone(), name, format, from_frame, tell });
         self.last = Some((take?, stopper));
@@ -109,14 +174,16 @@ impl Supervisor {
 }
 
 /// Tells who began a recording, and who ended it, and whoever reads the log.
-fn tell(starter: SocketAddr, stopper: Stopper, replies: Replies, rate_hz: u32) -> Tell {
+fn tell(starter: Option<SocketAddr>, stopper: Stopper, replies: Replies, rate_hz: u32) -> Tell {
     Box::new(move |moment, recording| {
         let status = RecordStatus::of(recording, rate_hz);
         let file = file_of(recording);
         match moment {
             Moment::Begun => {
                 tracing::info!("recording to {file}");
-                replies.record(&status.fields(), starter);
+                if let Some(starter) = starter {
+                    replies.record(&status.fields(), starter);
+                }
             }
             Moment::Complete => {
                 let (frames, seconds) = (status.frames, status.seconds);
@@ -127,7 +194,9 @@ fn tell(starter: SocketAddr, stopper: Stopper, replies: Replies, rate_hz: u32) -
             }
             Moment::Failed => {
                 let reason = status.error.as_deref().unwrap_or("the recording failed");
-                replies.fail("/record/start", reason, starter);
+                if let Some(starter) = starter {
+                    replies.fail("/record/start", reason, starter);
+                }
                 if let Some(stopper) = stopper.get() {
                     replies.fail("/record/stop", reason, *stopper);
                 }

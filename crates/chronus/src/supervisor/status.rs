@@ -5,11 +5,13 @@ use std::sync::atomic::Ordering;
 use chronus_os::clock;
 use chronus_osc::Value;
 use chronus_replication::supervision::{Event, Notice};
-use chronus_replication::{SLOTS, Slot};
+use chronus_replication::{PLACES, SLOTS, Slot};
 use serde::Serialize;
 
 use super::Supervisor;
+use super::device::DeviceStatus;
 use super::recording::RecordStatus;
+use crate::journal_writer::{JournalStatus, JournalWriter};
 
 /// Durations in microseconds: how many, the last, the median and the largest of the recent ones.
 #[derive(Clone, Debug, Default)]
@@ -97,9 +99,10 @@ pub struct Figures {
     pub fresh_starts: u64,
     /// Replicas that rendered other bits.
     pub divergences: u64,
+    /// How long after the death of its supervisor the sound went on.
+    pub resumed_after_ms: f64,
     /// Times that nobody was left and a checkpoint took over.
     pub thaws: u64,
-    device_checked_ns: u64,
     gaps_told: (u64, u64),
 }
 
@@ -125,8 +128,8 @@ impl Figures {
             forks_failed: 0,
             fresh_starts: 0,
             divergences: 0,
+            resumed_after_ms: 0.0,
             thaws: 0,
-            device_checked_ns: 0,
             gaps_told: (0, 0),
         }
     }
@@ -229,15 +232,6 @@ impl Figures {
         }
         due
     }
-
-    /// Whether the device should be asked how it is: four times a second.
-    pub fn time_for_device_check(&mut self, now_ns: u64) -> bool {
-        let due = now_ns >= self.device_checked_ns + 250_000_000;
-        if due {
-            self.device_checked_ns = now_ns;
-        }
-        due
-    }
 }
 
 /// One replica.
@@ -259,6 +253,8 @@ pub struct Replica {
     pub misses: u64,
     /// Entries that could not be trusted.
     pub refused: u64,
+    /// Blocks that were not those that most replicas had.
+    pub outvoted: u64,
     /// How long its last fork took, in microseconds.
     pub fork_us: f64,
 }
@@ -292,6 +288,8 @@ pub struct Status {
     pub delay_frames: u64,
     pub uptime_s: f64,
     pub output: String,
+    /// Whether it plays.
+    pub device: DeviceStatus,
     pub realtime: bool,
     pub gaps: u64,
     pub gap_blocks: u64,
@@ -300,6 +298,12 @@ pub struct Status {
     pub role_changes: u64,
     pub fences: u64,
     pub respawns: u64,
+    /// Supervisors that have died.
+    pub supervisor_deaths: u64,
+    /// How long after the last of these deaths the sound went on.
+    pub resumed_after_ms: f64,
+    /// The process of this supervisor.
+    pub supervisor_pid: u32,
     pub forks_failed: u64,
     pub fresh_starts: u64,
     pub overtaken: u64,
@@ -315,11 +319,17 @@ pub struct Status {
     pub late_commands: u64,
     pub refused_commands: u64,
     pub put_off_commands: u64,
+    /// Commands that wait for their frame.
+    pub waiting_commands: u64,
     pub osc_packets: u64,
     pub osc_failed: u64,
     pub osc_clamped: u64,
     pub osc_busy: u64,
-    pub journal_lost: u64,
+    /// Packets that the kernel had no room for.
+    pub osc_lost: u64,
+    pub journal: JournalStatus,
+    /// Lines of the log that found no room.
+    pub log_lost: u64,
     pub detection: Summary,
     pub promotion: Summary,
     pub redundancy: Summary,
@@ -328,6 +338,8 @@ pub struct Status {
     /// What `wav:FILE` and `--capture` write.
     pub captures: Vec<RecordStatus>,
     pub replicas: Vec<Replica>,
+    /// The processes of the checkpoints.
+    pub checkpoints: Vec<u32>,
 }
 
 impl Status {
@@ -369,8 +381,9 @@ fn flatten(
 impl Supervisor {
     /// How the engine is now.
     pub(super) fn status(&self, now_ns: u64) -> Status {
-        let (figures, shared) = (&self.figures, &self.shared);
+        let (figures, shared) = (&self.figures, &self.regions.ledger.playback);
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let lives = &self.regions.ledger.keeper.lives;
         let port = &self.ears.replies.counts;
         let (commands, device) = (self.sequencer.counts(), self.device.stats());
         let captures = device.recordings.iter();
@@ -409,6 +422,7 @@ impl Supervisor {
             delay_frames: self.delay_frames(),
             uptime_s: now_ns.saturating_sub(figures.started_ns) as f64 / 1e9,
             output: self.device.describe(),
+            device: self.device_watch.status(now_ns),
             realtime: self.realtime,
             gaps: load(&shared.gaps),
             gap_blocks: load(&shared.gap_blocks),
@@ -417,6 +431,9 @@ impl Supervisor {
             role_changes: figures.role_changes,
             fences: figures.fences,
             respawns: figures.deaths,
+            supervisor_deaths: u64::from(lives.load(Ordering::Relaxed).saturating_sub(1)),
+            resumed_after_ms: figures.resumed_after_ms,
+            supervisor_pid: std::process::id(),
             forks_failed: figures.forks_failed,
             fresh_starts: figures.fresh_starts,
             overtaken: figures.overtaken,
@@ -433,17 +450,23 @@ impl Supervisor {
             late_commands: commands.late,
             refused_commands: commands.refused,
             put_off_commands: commands.put_off,
+            waiting_commands: self.sequencer.waiting() as u64,
             osc_packets: load(&port.packets),
             osc_failed: load(&port.failed),
             osc_clamped: load(&port.clamped),
             osc_busy: load(&port.busy),
-            journal_lost: self.journal.as_ref().map_or(0, crate::journal::JournalWriter::lost),
+            osc_lost: self.ears.replies.lost(),
+            journal: self.journal.as_ref().map_or_else(JournalStatus::none, JournalWriter::status),
+            log_lost: crate::log::lost(),
             detection,
             promotion,
             redundancy,
             recording: self.recorder.status(self.rate_hz),
             captures,
             replicas: (0..SLOTS).filter_map(|slot| self.replica(slot, now_ns)).collect(),
+            checkpoints: (SLOTS..PLACES)
+                .filter_map(|place| Some(self.processes.child(place)?.pid()))
+                .collect(),
         }
     }
 
@@ -459,8 +482,9 @@ impl Supervisor {
             incarnation: board.incarnation(),
             block: board.rendered(),
             load: get(&board.busy_ns) as f64 / lived_ns as f64,
-            misses: get(&self.shared.misses[slot]),
-            refused: get(&self.shared.refused[slot]),
+            misses: get(&self.regions.ledger.playback.misses[slot]),
+            refused: get(&self.regions.ledger.playback.refused[slot]),
+            outvoted: get(&self.regions.ledger.playback.outvoted[slot]),
             fork_us: get(&board.fork_ns) as f64 / 1e3,
         })
     }

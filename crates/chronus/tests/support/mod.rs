@@ -5,7 +5,8 @@
 
 use std::fs::File;
 use std::net::{SocketAddr, UdpSocket};
-use std::path::PathBuf;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,39 +23,35 @@ pub struct Engine {
     _turn: MutexGuard<'static, ()>,
     pub process: Child,
     pub folder: tempfile::TempDir,
-    socket: UdpSocket,
+    client: Client,
 }
 
-impl Engine {
-    /// An engine that pulls as fast as its replicas deliver, recorded and journaled.
-    pub fn free_running(arguments: &[&str]) -> Self {
-        Self::start(&[&["--free-run"], arguments].concat())
-    }
+/// Somebody who speaks OSC to an engine.
+pub struct Client {
+    socket: UdpSocket,
+    /// What the engine says, for whoever wants to know why something does not come.
+    log: PathBuf,
+}
 
-    /// An engine in real time, recorded and journaled.
-    pub fn start(arguments: &[&str]) -> Self {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let folder = tempfile::tempdir().expect("temporary folder");
+impl Deref for Engine {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Client {
+    /// A client of an engine that is to listen at a port that is free.
+    pub fn with_free_port(log: PathBuf) -> (Self, SocketAddr) {
         let port = UdpSocket::bind("127.0.0.1:0").expect("port").local_addr().expect("address");
-        let log = File::create(folder.path().join("log")).expect("log");
-        let process = Command::new(env!("CARGO_BIN_EXE_chronus"))
-            .current_dir(folder.path())
-            .args(["run", "--output", "wav:a.wav", "--journal", "a.journal"])
-            .args(["--allow-chaos", "--osc", &port.to_string()])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("the engine starts");
         let socket = UdpSocket::bind("127.0.0.1:0").expect("socket");
         socket.connect(port).expect("connect");
-        let engine = Self { _turn: turn, process, folder, socket };
-        engine.wait_for("the first sound", |status| status["frames"].as_u64() > Some(0));
-        engine
+        (Self { socket, log }, port)
     }
 
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// Sends an OSC message; the arguments are read as `chronus send` reads them.
@@ -63,6 +60,22 @@ impl Engine {
         let packet =
             message(address, encode_arguments(&words).expect("arguments")).expect("message");
         self.send_bytes(&packet);
+    }
+
+    /// Sends an OSC message that takes effect after a while.
+    pub fn send_at(&self, ahead: Duration, address: &str, arguments: &[&str]) {
+        let words: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
+        let inner =
+            message(address, encode_arguments(&words).expect("arguments")).expect("message");
+        let time = std::time::SystemTime::now() + ahead;
+        let time = time.duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+        let mut bundle = b"#bundle\0".to_vec();
+        bundle.extend((time.as_secs() as u32).wrapping_add(2_208_988_800).to_be_bytes());
+        let fraction = (u64::from(time.subsec_nanos()) << 32) / 1_000_000_000;
+        bundle.extend((fraction as u32).to_be_bytes());
+        bundle.extend((inner.len() as u32).to_be_bytes());
+        bundle.extend(inner);
+        self.send_bytes(&bundle);
     }
 
     pub fn send_bytes(&self, packet: &[u8]) {
@@ -89,7 +102,7 @@ impl Engine {
     }
 
     pub fn status(&self) -> Value {
-        self.try_status().unwrap_or_else(|| panic!("no status; log:\n{}", self.log()))
+        self.wait_for("a status", |_| true)
     }
 
     /// Asks until the status is as wanted. The bound is for a test that would hang, not a figure.
@@ -106,6 +119,42 @@ impl Engine {
             std::thread::sleep(Duration::from_millis(1));
         }
         panic!("waited in vain for {what}; last status: {last:#?}\nlog:\n{}", self.log());
+    }
+}
+
+impl Engine {
+    /// An engine that pulls as fast as its replicas deliver, recorded and journaled.
+    pub fn free_running(arguments: &[&str]) -> Self {
+        Self::start(&[&["--free-run"], arguments].concat())
+    }
+
+    /// An engine in real time, recorded and journaled.
+    pub fn start(arguments: &[&str]) -> Self {
+        Self::launch(&[&["--output", "wav:a.wav"], arguments].concat(), &[], None)
+    }
+
+    /// A journaled engine with an output, an environment and, if it shall not be a file, a standard error of
+    /// its own.
+    pub fn launch(arguments: &[&str], environment: &[(&str, &str)], errors: Option<Stdio>) -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("log");
+        let log = File::create(&path).expect("log");
+        let (client, port) = Client::with_free_port(path);
+        let process = Command::new(env!("CARGO_BIN_EXE_chronus"))
+            .current_dir(folder.path())
+            .args(["run", "--journal", "a.journal"])
+            .args(["--allow-chaos", "--osc", &port.to_string()])
+            .args(arguments)
+            .env("CHRONUS_LOG", "warn,chronus=debug")
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stderr(errors.unwrap_or(log.into()))
+            .spawn()
+            .expect("the engine starts");
+        let engine = Self { _turn: turn, process, folder, client };
+        engine.wait_for("the first sound", |status| status["frames"].as_u64() > Some(0));
+        engine
     }
 
     /// Waits until all replicas are level and so many workers have died in all.
@@ -131,6 +180,32 @@ impl Engine {
         let number = chronus_os::child::signal_number(signal).expect("a signal").to_string();
         let done = Command::new("kill").args([format!("-{number}"), pid.to_string()]).status();
         assert!(done.expect("kill runs").success(), "SIG{signal} to {pid}");
+    }
+
+    /// Kills all workers and all checkpoints, none of which can do anything meanwhile.
+    pub fn kill_everybody(&self) {
+        let pids = |status: &Value, of: &str| -> Vec<u32> {
+            let pid = |it: &Value| it["pid"].as_u64().or(it.as_u64()).expect("a pid") as u32;
+            status[of].as_array().expect("a list").iter().map(pid).collect()
+        };
+        let workers = pids(&self.wait_for("two", |s| s["redundant"] == true), "replicas");
+        workers.iter().for_each(|pid| Self::signal(*pid, "STOP"));
+        let checkpoints = pids(&self.status(), "checkpoints");
+        checkpoints.iter().for_each(|pid| Self::signal(*pid, "STOP"));
+        for pid in workers.into_iter().chain(checkpoints) {
+            // One that is stopped for too long may be gone before.
+            if is_alive(pid) {
+                let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+            }
+        }
+    }
+
+    /// Sends a signal to several processes at once.
+    pub fn signal_all(pids: &[u32], signal: &str) {
+        let number = chronus_os::child::signal_number(signal).expect("a signal");
+        let pids = pids.iter().map(u32::to_string);
+        let done = Command::new("kill").arg(format!("-{number}")).args(pids).status();
+        assert!(done.expect("kill runs").success());
     }
 
     /// Ends the engine by SIGTERM and waits.
@@ -215,7 +290,8 @@ pub fn is_alive(pid: u32) -> bool {
         .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or("").trim_start().starts_with('Z'))
 }
 
-fn samples(path: &PathBuf) -> Vec<f32> {
+/// The samples of a WAV file.
+pub fn samples(path: &Path) -> Vec<f32> {
     let reader = hound::WavReader::open(path).expect("a WAV file");
     reader.into_samples().collect::<Result<_, _>>().expect("samples")
 }

@@ -1,0 +1,78 @@
+//! The estate: what outlives a supervisor. The keeper makes it and hands it down to one after another.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use chronus_os::memfd::Memfd;
+use chronus_os::spawn;
+use chronus_os::wake::Kick;
+use chronus_shm::control_board::LogRegion;
+use chronus_shm::ledger::LedgerRegion;
+use chronus_shm::region::{self, Whole};
+use chronus_shm::status_board::SlotsRegion;
+
+/// What a supervisor hands down to the next.
+#[derive(Debug)]
+pub struct Estate {
+    /// The command log and the control board.
+    pub log: Memfd,
+    /// What the workers have rendered.
+    pub slots: Memfd,
+    /// Plans of patches, and recordings.
+    pub shelf: Memfd,
+    /// What supervisors note for their successors.
+    pub ledger: Memfd,
+    /// Raised by whoever has something for the supervisor.
+    pub kick: Kick,
+    /// Where messages arrive; while nobody receives them, they wait.
+    pub port: UdpSocket,
+}
+
+impl Estate {
+    /// A new estate, with a port at this address.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn create(address: SocketAddr) -> Result<Self, String> {
+        let port = UdpSocket::bind(address).map_err(|error| {
+            format!(
+                "can't listen on {address} ({error}); is another engine running? try --osc 127.0.0.1:5006"
+            )
+        })?;
+        let memory = || {
+            Ok::<_, io::Error>(Self {
+                log: LogRegion::create()?,
+                slots: SlotsRegion::create()?,
+                shelf: region::create_shelf()?,
+                ledger: LedgerRegion::create()?,
+                kick: Kick::new()?,
+                port,
+            })
+        };
+        memory().map_err(|error| format!("no shared memory: {error}"))
+    }
+
+    /// The descriptors for a supervisor.
+    pub fn hand_over(&self) -> [BorrowedFd<'_>; 6] {
+        let Self { log, slots, shelf, ledger, kick, port } = self;
+        [log.as_fd(), slots.as_fd(), shelf.as_fd(), ledger.as_fd(), kick.as_fd(), port.as_fd()]
+    }
+
+    /// In a supervisor: what the keeper has handed over.
+    ///
+    /// # Errors
+    /// If this process was not started by a keeper.
+    pub fn take_over() -> io::Result<Self> {
+        let missing = || io::Error::other("supervisors are started by `chronus run`, not by hand");
+        let take = |position| spawn::take_handed_over(position).ok_or_else(missing);
+        Ok(Self {
+            log: Memfd::adopt(take(0)?)?,
+            slots: Memfd::adopt(take(1)?)?,
+            shelf: Memfd::adopt(take(2)?)?,
+            ledger: Memfd::adopt(take(3)?)?,
+            kick: Kick::adopt(take(4)?),
+            port: UdpSocket::from(take(5)?),
+        })
+    }
+}

@@ -1,0 +1,495 @@
+//! The legacy: what a supervisor finds when it takes over. Everything that the one before knew is made again of
+//! what lies in shared memory. Nothing is believed that does not fit: a digest, a checksum, a number out of its
+//! range.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use chronus_engine::patch::Document;
+use chronus_engine::{Command, Controls, Patch};
+use chronus_os::child::{self, Child};
+use chronus_os::memfd::Memfd;
+use chronus_replication::amendment::{Amendment, Change};
+use chronus_replication::command_sequencer::Begun;
+use chronus_replication::{BLOCK_FRAMES, BlockIndex, Entry};
+use chronus_shm::block_ring::RING_BLOCKS;
+use chronus_shm::command_log::{self, LOG_ENTRIES};
+use chronus_shm::control_board::seal_of;
+use chronus_shm::ledger::{Edition, Piece, digest};
+use chronus_shm::settlement::AMENDMENTS;
+
+use crate::journal::{Score, edit_number};
+use crate::journal_writer::Left;
+use crate::playback::Regions;
+use crate::shelf::{Plan, Shelf};
+use crate::snapshot::{self, Snapshot};
+use crate::supervisor::Settled;
+
+/// No gap is longer: 20 minutes.
+const LONGEST_GAP_BLOCKS: u64 = 1 << 20;
+
+/// What a supervisor leaves to the next.
+#[derive(Debug)]
+pub struct Legacy {
+    /// What is settled.
+    pub settled: Settled,
+    /// How many amendments there are.
+    pub amendments: u64,
+    /// What was sealed since and is not withheld.
+    pub pending: Vec<Entry>,
+    /// The edit among it.
+    pub pending_edit: Option<Revision>,
+    /// The patch that plays, for workers, with all that is sealed.
+    pub plan: Plan,
+    /// Where its controls stand.
+    pub controls: Controls,
+    /// The last edit that was sealed: its number, how many entries the log had with it, and the block after it.
+    pub last_edit: (u32, u64, BlockIndex),
+    /// The edit that is not in the log yet, and whether it was ordered.
+    pub under_way: Option<(Revision, bool)>,
+    /// The text of the last edition that is played or will be.
+    pub score: Score,
+    /// Where the sequencer goes on.
+    pub begun: Begun,
+    /// What the journal may lack.
+    pub journal: Left,
+    /// What was damaged and could be got round.
+    pub remarks: Vec<String>,
+}
+
+/// An edition of the patch that takes the place of another.
+#[derive(Debug)]
+pub struct Revision {
+    /// Where it lies.
+    pub edition: Edition,
+    /// Its plan.
+    pub plan: Plan,
+    /// Its score.
+    pub score: Score,
+    /// What is played before it.
+    pub before: (Plan, Score),
+}
+
+/// What there is to take over.
+#[derive(Debug)]
+pub enum Found {
+    /// Nothing: this is the first supervisor.
+    Nothing,
+    /// Everything.
+    Legacy(Box<Legacy>),
+    /// What there is can't be trusted, or not all of it.
+    Ruin(Box<Ruin>),
+}
+
+/// A performance that can't go on.
+#[derive(Debug)]
+pub struct Ruin {
+    /// Why not.
+    pub why: String,
+    /// What another can begin with.
+    pub remains: Option<Remains>,
+}
+
+/// A patch with its controls as they stood.
+#[derive(Debug)]
+pub struct Remains {
+    /// The patch.
+    pub patch: Patch,
+    /// Where the names of its recordings count from.
+    pub base: PathBuf,
+    /// What has to be commanded: gates, notes, musical time.
+    pub gestures: Vec<Command>,
+}
+
+impl Found {
+    /// Tells people what is wrong with it.
+    pub fn say(&self) {
+        match self {
+            Self::Nothing => {}
+            Self::Legacy(legacy) => {
+                for remark in &legacy.remarks {
+                    tracing::error!("what the supervisor before has left is damaged: {remark}");
+                }
+            }
+            Self::Ruin(ruin) => {
+                let with = if ruin.remains.is_some() {
+                    "the patch and the parameters that are whole"
+                } else {
+                    "the patch of the command line"
+                };
+                tracing::error!(
+                    "what the supervisor before has left can't be trusted ({}); another performance \
+                     begins with {with}",
+                    ruin.why
+                );
+            }
+        }
+    }
+}
+
+/// Ends all workers and empties the memory, so that another performance can begin.
+///
+/// # Errors
+/// As the kernel says.
+pub fn clear(
+    keeper: u32,
+    memory: [&Memfd; 2],
+    ledger: &Memfd,
+    regions: &Regions,
+) -> io::Result<()> {
+    let this = std::process::id();
+    let give_up = Instant::now() + Duration::from_secs(2);
+    let workers = || {
+        let children = child::children_of(keeper).unwrap_or_default();
+        children.into_iter().filter(|pid| *pid != this).collect::<Vec<_>>()
+    };
+    while let workers = workers()
+        && !workers.is_empty()
+    {
+        if Instant::now() > give_up {
+            return Err(io::Error::other("workers of before do not end"));
+        }
+        for worker in workers.into_iter().filter_map(|pid| Child::open(pid).ok()) {
+            worker.kill();
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    for memory in memory {
+        memory.clear_from(0)?;
+    }
+    ledger.clear_from(chronus_shm::ledger::OF_SUPERVISORS)?;
+    let deaths = regions.ledger.keeper.deaths();
+    regions.ledger.roster.obituaries_read.store(deaths, Ordering::Release);
+    Ok(())
+}
+
+/// Looks at what the supervisor before has left.
+pub fn find(regions: &Regions, ledger: &Memfd, shelf: &Arc<Memfd>) -> Found {
+    let (snapshots, damaged) = snapshot::find(ledger);
+    let board = &regions.log.board;
+    if snapshots.is_empty() {
+        let untouched = board.sealed() == 0 && board.head.load(Ordering::Acquire) == 0;
+        return if damaged == 0 && untouched {
+            Found::Nothing
+        } else {
+            Found::Ruin(Box::new(Ruin { why: "no snapshot is whole".into(), remains: None }))
+        };
+    }
+    let reading = Reading { regions, shelf };
+    let mut remarks = Vec::new();
+    if damaged > 0 {
+        remarks.push(format!("{damaged} of 2 snapshots are damaged"));
+    }
+    for snapshot in &snapshots {
+        match reading.replay(snapshot) {
+            Ok(mut legacy) => {
+                legacy.remarks.splice(0..0, remarks);
+                return Found::Legacy(Box::new(legacy));
+            }
+            Err(why) => remarks.push(why),
+        }
+    }
+    let remains = snapshots.iter().find_map(|snapshot| reading.remains(snapshot).ok());
+    Found::Ruin(Box::new(Ruin { why: remarks.join("; "), remains }))
+}
+
+/// The shelf that goes with a legacy, written on from the last edition; nothing that one names is written over.
+pub fn shelf_of(regions: &Regions, memory: &Arc<Memfd>, playing: &Plan) -> Shelf {
+    let reading = Reading { regions, shelf: memory };
+    let editions: Vec<Edition> = regions.ledger.editions().collect();
+    let plans = editions.iter().filter_map(|edition| reading.plan(edition).ok());
+    let plans: Vec<Plan> = plans.collect();
+    let last = editions.iter().max_by_key(|edition| edition.number);
+    let end = last.map_or(0, |last| last.score.offset + last.score.bytes);
+    Shelf::taken_over(memory.clone(), end as usize, &plans, playing)
+}
+
+/// What is read.
+#[derive(Clone, Copy)]
+struct Reading<'a> {
+    regions: &'a Regions,
+    shelf: &'a Memfd,
+}
+
+/// The patch and its controls while commands are applied.
+#[derive(Clone)]
+struct Playing {
+    edition: Edition,
+    plan: Plan,
+    controls: Controls,
+}
+
+impl Reading<'_> {
+    /// Applies to a snapshot what has entered the log since.
+    fn replay(&self, snapshot: &Snapshot) -> Result<Legacy, String> {
+        let Reading { regions, .. } = *self;
+        let log = &regions.log;
+        let (head, sealed) = (log.board.head.load(Ordering::Acquire), log.board.sealed());
+        let standing = log.settlement.standing();
+        let rate_hz = snapshot.rate_hz;
+        let fits = snapshot.position <= head
+            && head - snapshot.position <= LOG_ENTRIES as u64
+            && snapshot.amendments <= standing.amendments
+            && rate_hz != 0;
+        if !fits {
+            return Err(format!(
+                "a snapshot of entry {} does not fit a log of {head}",
+                snapshot.position
+            ));
+        }
+        self.check_seals(standing.next_block, sealed, head)?;
+        let mut playing = self.begin(snapshot)?;
+        let entries = self.entries(snapshot.position, head)?;
+        let amendments = self.amendments(snapshot.amendments, standing.amendments)?;
+        let is_withheld = |entry: &Entry| {
+            let change = Change::Withhold { sequence: entry.sequence };
+            amendments.iter().any(|amendment| amendment.change == change)
+        };
+        let new = entries.iter().filter(|entry| entry.sequence >= snapshot.position);
+        let (settled, pending): (Vec<Entry>, Vec<Entry>) = new
+            .filter(|entry| !is_withheld(entry))
+            .partition(|entry| entry.block() < standing.next_block);
+        let mut inserts = amendments.iter().filter_map(|amendment| match amendment.change {
+            Change::Insert(payload) if amendment.number >= snapshot.amendments => {
+                Some(Entry { sequence: 0, payload, ..amendment.to_entry() })
+            }
+            _ => None,
+        });
+        let mut inserted = inserts.by_ref().peekable();
+        for entry in &settled {
+            while let Some(insert) = inserted.next_if(|insert| insert.block() <= entry.block()) {
+                self.apply(&mut playing, &insert, rate_hz)?;
+            }
+            self.apply(&mut playing, entry, rate_hz)?;
+        }
+        for insert in inserted {
+            self.apply(&mut playing, &insert, rate_hz)?;
+        }
+        let position = settled.last().map_or(snapshot.position, |last| last.sequence + 1);
+        let settled =
+            Settled { controls: playing.controls.clone(), position, edition: playing.edition };
+        let mut pending_edit = None;
+        for entry in &pending {
+            let before = (playing.edition.number, playing.plan.clone(), playing.edition);
+            self.apply(&mut playing, entry, rate_hz)?;
+            if playing.edition.number != before.0 {
+                pending_edit = Some(self.revision(&playing.edition, before.1, &before.2)?);
+            }
+        }
+        let mut remarks = Vec::new();
+        let mut waiting = regions.ledger.waiting.all(head);
+        let under_way = self.under_way(&playing, &entries, &mut waiting, &mut remarks)?;
+        let score = match &under_way {
+            Some((revision, _)) => revision.score.clone(),
+            None => self.score(&playing.edition)?,
+        };
+        let last_edit = entries.iter().rev().find(|entry| edit_number(entry).is_some());
+        let last_edit = last_edit.map_or((position, 0), |it| (it.sequence + 1, it.block() + 1));
+        let frame = standing.next_block * BLOCK_FRAMES as u64;
+        Ok(Legacy {
+            settled,
+            amendments: standing.amendments,
+            pending,
+            pending_edit,
+            last_edit: (playing.edition.number, last_edit.0, last_edit.1),
+            plan: playing.plan,
+            controls: playing.controls,
+            under_way,
+            score,
+            begun: Begun {
+                log_position: head,
+                last_frame: entries.last().map_or(0, |entry| entry.frame),
+                next_block: sealed,
+                waiting,
+            },
+            journal: Left {
+                rate_hz,
+                log_position: head,
+                scores: self.scores(&entries),
+                entries,
+                amendments,
+                amended: standing.amendments,
+                stopped_at: regions.ledger.playback.frames.load(Ordering::Acquire).min(frame),
+                goes_on_at: frame,
+            },
+            remarks,
+        })
+    }
+
+    fn begin(&self, snapshot: &Snapshot) -> Result<Playing, String> {
+        let edition = Edition::from_words(&snapshot.edition);
+        let edition = edition.ok_or("the edition of a snapshot is damaged")?;
+        let plan = self.plan(&edition)?;
+        let controls = Controls::decode(&snapshot.controls, &plan.patch);
+        Ok(Playing { controls: controls.map_err(|error| error.to_string())?, edition, plan })
+    }
+
+    /// What a snapshot and those entries of the log that are whole amount to.
+    fn remains(&self, snapshot: &Snapshot) -> Result<Remains, String> {
+        let mut playing = self.begin(snapshot)?;
+        let log = &self.regions.log;
+        let head = log.board.head.load(Ordering::Acquire);
+        let entries = (snapshot.position..head).take(LOG_ENTRIES);
+        for sequence in entries {
+            if let Ok(entry) = command_log::read(&log.board.head, &log.entries, sequence) {
+                let _ = self.apply(&mut playing, &entry, snapshot.rate_hz);
+            }
+        }
+        let Playing { edition, plan, controls } = playing;
+        let score = self.score(&edition)?;
+        let mut document = Document::parse(&score.text)?;
+        document.write_controls(&plan.patch, &controls);
+        let patch = Patch::parse(&document.to_string(), "the patch that was played");
+        let patch = patch.map_err(|error| error.to_string())?;
+        let frame = self.regions.log.settlement.standing().next_block * BLOCK_FRAMES as u64;
+        let gestures = controls.gestures(&patch, frame, snapshot.rate_hz);
+        Ok(Remains { patch, base: score.folder, gestures })
+    }
+
+    fn apply(&self, playing: &mut Playing, entry: &Entry, rate_hz: u32) -> Result<(), String> {
+        match Command::decode(entry.payload) {
+            Ok(Command::Edit { number }) => {
+                let edition = self.edition(number)?;
+                let plan = self.plan(&edition)?;
+                let mut controls = Controls::of(&plan.patch);
+                controls.succeed(&playing.controls, entry.frame, rate_hz);
+                *playing = Playing { edition, plan, controls };
+            }
+            Ok(command) => {
+                playing.controls.apply(&command, entry.frame, rate_hz);
+            }
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Everything that the log still has, at least from `position` on.
+    fn entries(&self, position: u64, head: u64) -> Result<Vec<Entry>, String> {
+        let log = &self.regions.log;
+        let mut entries: Vec<Entry> = Vec::new();
+        for sequence in head.saturating_sub(LOG_ENTRIES as u64)..head {
+            let entry = match command_log::read(&log.board.head, &log.entries, sequence) {
+                // What comes next may have been half written over it.
+                Err(_) if sequence < position => {
+                    entries.clear();
+                    continue;
+                }
+                entry => entry.map_err(|damaged| damaged.to_string())?,
+            };
+            if entries.last().is_some_and(|last| last.frame > entry.frame) {
+                return Err(format!("entry {sequence} of the command log is out of order"));
+            }
+            entries.push(entry);
+        }
+        // Those of the block that was being sealed may be there already.
+        if entries.last().is_some_and(|last| last.block() > log.board.sealed()) {
+            return Err("the command log goes on past the last seal".into());
+        }
+        Ok(entries)
+    }
+
+    /// The last amendments, at least from number `from` on.
+    fn amendments(&self, from: u64, count: u64) -> Result<Vec<Amendment>, String> {
+        let first = count.saturating_sub(AMENDMENTS as u64);
+        let read = |number| self.regions.log.settlement.amendment(number);
+        let numbers = (first..count).filter(|number| *number >= from || read(*number).is_ok());
+        numbers.map(|number| read(number).map_err(|gone| gone.to_string())).collect()
+    }
+
+    fn check_seals(&self, next_block: u64, sealed: u64, head: u64) -> Result<(), String> {
+        // A device that found nothing went on all the same, but not for ever.
+        if next_block > sealed + LONGEST_GAP_BLOCKS || sealed > next_block + RING_BLOCKS as u64 {
+            return Err(format!("block {next_block} can't be the next of {sealed}"));
+        }
+        let mut before = 0;
+        for block in next_block..sealed {
+            let seal = seal_of(&self.regions.log.seals, block).map_err(|gone| gone.to_string())?;
+            if seal < before || seal > head {
+                return Err(format!("the seal of block {block} does not fit the log"));
+            }
+            before = seal;
+        }
+        Ok(())
+    }
+
+    /// The edit that is not in the log yet.
+    fn under_way(
+        &self,
+        playing: &Playing,
+        entries: &[Entry],
+        waiting: &mut Vec<(usize, Entry)>,
+        remarks: &mut Vec<String>,
+    ) -> Result<Option<(Revision, bool)>, String> {
+        let number = self.regions.ledger.roster.edit_under_way.load(Ordering::Acquire);
+        let is_sealed = entries.iter().any(|entry| edit_number(entry) == Some(number));
+        let revision = match number {
+            0 => None,
+            _ if is_sealed => None,
+            _ => match self.edition(number) {
+                Ok(edition) => {
+                    Some(self.revision(&edition, playing.plan.clone(), &playing.edition)?)
+                }
+                Err(why) => {
+                    remarks.push(why);
+                    None
+                }
+            },
+        };
+        let is_it = |command: &Entry| edit_number(command) == Some(number);
+        let is_ordered = waiting.iter().any(|(_, command)| is_it(command));
+        // What has no edition can't be played.
+        let can_be_played = |command: &Entry| {
+            edit_number(command).is_none() || is_it(command) && revision.is_some()
+        };
+        waiting.retain(|(_, command)| can_be_played(command));
+        Ok(revision.map(|revision| (revision, is_ordered)))
+    }
+
+    fn revision(
+        &self,
+        edition: &Edition,
+        before: Plan,
+        before_edition: &Edition,
+    ) -> Result<Revision, String> {
+        Ok(Revision {
+            edition: *edition,
+            plan: self.plan(edition)?,
+            score: self.score(edition)?,
+            before: (before, self.score(before_edition)?),
+        })
+    }
+
+    /// The scores of edits among these entries. Those of long ago are in the journal already.
+    fn scores(&self, entries: &[Entry]) -> Vec<(u32, Arc<Score>)> {
+        let numbers = entries.iter().filter_map(edit_number);
+        let score = |number| self.score(&self.edition(number).ok()?).ok();
+        numbers.filter_map(|number| Some((number, Arc::new(score(number)?)))).collect()
+    }
+
+    fn edition(&self, number: u32) -> Result<Edition, String> {
+        let edition = self.regions.ledger.edition(number);
+        edition.ok_or_else(|| format!("edition {number} of the patch is damaged"))
+    }
+
+    fn plan(&self, edition: &Edition) -> Result<Plan, String> {
+        let plan = self.piece(edition.plan).and_then(|bytes| Plan::from_bytes(&bytes).ok());
+        plan.ok_or_else(|| {
+            format!("the plan of edition {} of the patch is damaged", edition.number)
+        })
+    }
+
+    fn score(&self, edition: &Edition) -> Result<Score, String> {
+        let score = self.piece(edition.score).and_then(|bytes| postcard::from_bytes(&bytes).ok());
+        score.ok_or_else(|| {
+            format!("the text of edition {} of the patch is damaged", edition.number)
+        })
+    }
+
+    fn piece(&self, piece: Piece) -> Option<Vec<u8>> {
+        let bytes = self.shelf.read_at(piece.offset as usize, piece.bytes as usize).ok()?;
+        (digest(&bytes) == piece.digest).then_some(bytes)
+    }
+}

@@ -1,0 +1,144 @@
+//! Living under a service manager: systemd keeps the memory and the port should even the keeper die, is told how
+//! it goes, and restarts everything should the sound stand still. Without one, nothing of this happens.
+
+use std::io;
+use std::net::UdpSocket;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use chronus_os::memfd::Memfd;
+use chronus_os::spawn;
+use chronus_os::wake::Kick;
+use chronus_shm::ledger::LedgerRegion;
+use chronus_shm::region::View;
+use sd_notify::NotifyState;
+
+use crate::estate::Estate;
+
+/// The names under which the parts of the estate are kept.
+const NAMES: [&str; 5] =
+    ["chronus-log", "chronus-slots", "chronus-shelf", "chronus-ledger", "chronus-port"];
+/// How it goes is looked at this often.
+const LOOK: Duration = Duration::from_millis(250);
+/// It is told this often, in looks.
+const TELL_EVERY: u32 = 20;
+
+fn is_there() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
+}
+
+fn tell(states: &[NotifyState]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!("the service manager can't be told: {error}");
+    }
+}
+
+/// The estate that the service manager has kept for this process.
+///
+/// # Errors
+/// If parts of it are missing.
+pub fn kept() -> io::Result<Option<Estate>> {
+    let names: Vec<String> = sd_notify::listen_fds_with_names()?.map(|(_, name)| name).collect();
+    let is_ours = |name: &&str| names.iter().any(|kept| kept == name);
+    if !NAMES.iter().any(|name| is_ours(&name)) {
+        return Ok(None);
+    }
+    let take = |name: &str| -> io::Result<OwnedFd> {
+        let position = names.iter().position(|kept| kept == name);
+        let missing = || io::Error::other(format!("{name} was not kept"));
+        position.and_then(spawn::take_handed_over).ok_or_else(missing)
+    };
+    let [log, slots, shelf, ledger, port] = NAMES;
+    Ok(Some(Estate {
+        log: Memfd::adopt(take(log)?)?,
+        slots: Memfd::adopt(take(slots)?)?,
+        shelf: Memfd::adopt(take(shelf)?)?,
+        ledger: Memfd::adopt(take(ledger)?)?,
+        kick: Kick::new()?,
+        port: UdpSocket::from(take(port)?),
+    }))
+}
+
+/// Has the service manager keep the estate, in the place of any other.
+pub fn keep(estate: &Estate) {
+    if !is_there() {
+        return;
+    }
+    forget();
+    let Estate { log, slots, shelf, ledger, port, .. } = estate;
+    let parts: [BorrowedFd<'_>; 5] =
+        [log.as_fd(), slots.as_fd(), shelf.as_fd(), ledger.as_fd(), port.as_fd()];
+    for (name, part) in NAMES.iter().zip(parts) {
+        // A port to which somebody could not be answered is no worse for it.
+        let poll = NotifyState::Custom("FDPOLL=0");
+        let states = [NotifyState::FdStore, NotifyState::FdName(name), poll];
+        if let Err(error) = sd_notify::notify_with_fds(&states, &[part]) {
+            tracing::warn!("the service manager does not keep {name}: {error}");
+        }
+    }
+}
+
+/// Has the service manager give up what it has kept: the performance is over, or of no use.
+pub fn forget() {
+    for name in NAMES {
+        tell(&[NotifyState::FdStoreRemove, NotifyState::FdName(name)]);
+    }
+}
+
+/// Tells that the end has begun.
+pub fn stopping() {
+    tell(&[NotifyState::Stopping]);
+}
+
+/// In a supervisor: starts a thread that tells how it goes, as long as the sound goes on. A thread of its own,
+/// because whoever is told may keep it waiting.
+///
+/// # Errors
+/// As the system says.
+pub fn accompany(ledger: Arc<View<LedgerRegion>>, output: String) -> io::Result<()> {
+    if !is_there() {
+        return Ok(());
+    }
+    let body = move || {
+        let mut progress = Progress { ledger, output, last: (0, 0), is_ready: false };
+        for look in 0_u32.. {
+            std::thread::sleep(LOOK);
+            progress.look(look % TELL_EVERY == 0);
+        }
+    };
+    std::thread::Builder::new().name("service".into()).spawn(body)?;
+    Ok(())
+}
+
+struct Progress {
+    ledger: Arc<View<LedgerRegion>>,
+    output: String,
+    /// The frame and the turn of the supervisor when it was last looked at.
+    last: (u64, u64),
+    is_ready: bool,
+}
+
+impl Progress {
+    fn look(&mut self, tells: bool) {
+        let LedgerRegion { keeper, roster, playback, .. } = &**self.ledger;
+        let load = |word: &chronus_shm::sync::AtomicU64| word.load(Ordering::Acquire);
+        let now = (load(&playback.frames), load(&roster.turned_at_ns));
+        let is_well = now.0 != self.last.0 && now.1 != self.last.1;
+        self.last = now;
+        if !is_well {
+            return;
+        }
+        let mut states = vec![NotifyState::Watchdog];
+        if !std::mem::replace(&mut self.is_ready, true) {
+            states.push(NotifyState::Ready);
+        }
+        let (gaps, lives) = (load(&playback.gaps), keeper.lives.load(Ordering::Acquire));
+        let status = format!("{}; {gaps} gaps, supervisor {lives}", self.output);
+        if tells || states.len() > 1 {
+            states.push(NotifyState::Status(&status));
+        }
+        tell(&states);
+    }
+}

@@ -1,0 +1,213 @@
+//! `chronus supervisor`: from what the keeper hands over to an engine that plays.
+
+use std::error::Error;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use chronus_os::memfd::Memfd;
+use chronus_os::sched::{self, priority};
+use chronus_os::wake::Kick;
+use chronus_os::{child, process_title};
+use chronus_output::Options;
+use signal_hook::consts::{SIGTERM, SIGXFSZ};
+
+use crate::cli::{RunArgs, SupervisorArgs};
+use crate::estate::Estate;
+use crate::journal::Score;
+use crate::legacy::{self, Found, Legacy, Remains};
+use crate::osc_server;
+use crate::patcher::{self, Line, Patcher};
+use crate::playback::Regions;
+use crate::run::read_patch;
+use crate::service;
+use crate::shelf::Plan;
+use crate::supervisor::{Beginning, Ears, Memory, Setup, Supervisor, Unfinished};
+
+/// Runs an engine until it is told to end, as the supervisor that a keeper has started.
+///
+/// # Errors
+/// Whatever keeps it from starting, as a sentence.
+pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
+    let (args, keeper) = (&args.run, args.keeper);
+    child::die_with_parent(keeper);
+    child::leave_terminal_signals_to_parent();
+    child::crash_by_default_action();
+    process_title::name_thread("chronus");
+    if args.watch && args.patch.is_none() {
+        return Err("there is no file to watch; give one with --patch FILE".into());
+    }
+    let estate = Estate::take_over()?;
+    let (end, end_writer) = UnixStream::pair()?;
+    signal_hook::low_level::pipe::register(SIGTERM, end_writer)?;
+    // A file that may grow no further costs a recording or the journal, never the sound.
+    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
+    let Estate { log, slots, ledger, kick, port, .. } = estate;
+    let shelf = Arc::new(estate.shelf);
+    let regions = Regions::map(&log, &slots, &ledger)?;
+    let found = legacy::find(&regions, &ledger, &shelf);
+    found.say();
+    let device =
+        chronus_output::connect(&args.output, &device_options(args, &found, kick.try_clone()?))?;
+    if let Some(note) = device.note() {
+        tracing::warn!("{note}");
+    }
+    let start = patcher::Start {
+        file: args.patch.clone(),
+        folder: patches_folder(args),
+        in_real_time: !args.free_run,
+        allow_chaos: args.allow_chaos,
+        rate_hz: device.rate_hz(),
+        shelf: shelf.clone(),
+    };
+    let (patcher, beginning, line) = match found {
+        Found::Nothing => begin(args, start, None, &kick)?,
+        Found::Legacy(legacy) => take_over(*legacy, start, &regions, &kick)?,
+        Found::Ruin(ruin) => {
+            legacy::clear(keeper, [&log, &slots], &ledger, &regions)?;
+            set_aside(args.journal.as_deref())?;
+            begin(args, start, ruin.remains, &kick)?
+        }
+    };
+    let port = osc_server::Port::new(port)?;
+    let address = port.address()?;
+    let replies = port.replies()?;
+    let directory = patcher.directory();
+    let patches = patcher.serve(replies.clone())?;
+    if let Some(path) = args.patch.as_ref().filter(|_| args.watch) {
+        patcher::watch::watch(path.clone(), patches.clone())?;
+    }
+    let inbox = port.serve(directory, patches, kick.try_clone()?)?;
+    tracing::info!("listening for OSC on udp://{address}");
+    service::accompany(regions.ledger.clone(), device.describe())?;
+    let rate_hz = f64::from(device.rate_hz());
+    // Absolute, so that players elsewhere can tell where their files are.
+    let recordings = std::path::absolute(&args.recordings)?;
+    let unfinished = Unfinished::find(&regions.ledger, &recordings);
+    let setup = Setup {
+        lead_blocks: args.lead,
+        replicas: usize::from(args.replicas),
+        allow_chaos: args.allow_chaos,
+        free_run: args.free_run,
+        end_frame: args.seconds.map(|seconds| (seconds.max(0.0) * rate_hz) as u64),
+        journal: args.journal.clone(),
+        beginning,
+        shelf,
+        // Workers can't even ask for writing into the log.
+        memory: Memory { log: Memfd::adopt(log.read_only()?)?, slots },
+        ledger,
+        regions,
+        keeper,
+        line,
+        unfinished,
+        recordings,
+        record_format: args.record_format,
+    };
+    let ears = Ears { inbox, kick, end, replies };
+    let mut supervisor = Supervisor::new(setup, ears, device).map_err(|error| {
+        format!("can't set the engine up: {error}; is the journal's folder writable?")
+    })?;
+    supervisor.run()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The patcher, with the patch of the command line or with what remains of another performance.
+fn begin(
+    args: &RunArgs,
+    start: patcher::Start,
+    remains: Option<Remains>,
+    kick: &Kick,
+) -> Result<(Patcher, Beginning, Line), Box<dyn Error>> {
+    let kick = kick.try_clone()?;
+    let (patch, base, gestures) = match remains {
+        Some(Remains { patch, base, gestures }) => (patch, Some(base), gestures),
+        None => (read_patch(args.patch.as_deref())?, None, Vec::new()),
+    };
+    let (patcher, first, line) = Patcher::new(start, patch, base, kick)?;
+    Ok((patcher, Beginning::Anew(first, gestures), line))
+}
+
+/// The patcher, with what another supervisor has left.
+fn take_over(
+    legacy: Legacy,
+    start: patcher::Start,
+    regions: &Regions,
+    kick: &Kick,
+) -> Result<(Patcher, Beginning, Line), Box<dyn Error>> {
+    let (played_hz, rate_hz) = (legacy.journal.rate_hz, start.rate_hz);
+    if played_hz != rate_hz {
+        return Err(format!(
+            "the output runs at {rate_hz} Hz, but what is played at {played_hz} Hz; let it run as before"
+        )
+        .into());
+    }
+    let with_text = |plan: &Plan, score: &Score| plan.patch.clone().with_text(score.text.clone());
+    let under_way = legacy.under_way.as_ref().map(|(revision, _)| revision);
+    let last = under_way.or(legacy.pending_edit.as_ref());
+    let plan = under_way.map_or(&legacy.plan, |revision| &revision.plan);
+    let mut shelf = legacy::shelf_of(regions, &start.shelf, &legacy.plan);
+    shelf.needs(&legacy.settled.edition);
+    if let Some(revision) = last {
+        shelf.needs(&revision.edition);
+    }
+    let left = patcher::Left {
+        patch: with_text(plan, &legacy.score),
+        shelf,
+        number: regions.ledger.editions().map(|edition| edition.number).max().unwrap_or(0),
+        base: legacy.score.folder.clone(),
+        before: last.map(|revision| {
+            let (plan, score) = &revision.before;
+            (revision.edition.number, with_text(plan, score))
+        }),
+    };
+    let (patcher, line) = Patcher::taking_over(start, left, kick.try_clone()?);
+    Ok((patcher, Beginning::TakenOver(Box::new(legacy)), line))
+}
+
+/// Keeps the journal of a performance that can't go on under another name.
+fn set_aside(journal: Option<&Path>) -> std::io::Result<()> {
+    let Some(path) = journal.filter(|path| path.exists()) else { return Ok(()) };
+    let aside = |count: u32| {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{count}"));
+        path.with_file_name(name)
+    };
+    if let Some(aside) = (1..).map(aside).find(|aside| !aside.exists()) {
+        std::fs::rename(path, &aside)?;
+        tracing::warn!("the journal until now is kept as {}", aside.display());
+    }
+    Ok(())
+}
+
+fn device_options(args: &RunArgs, found: &Found, kick: Kick) -> Options {
+    let free_run = args.free_run;
+    let played_hz = match found {
+        Found::Legacy(legacy) => Some(legacy.journal.rate_hz),
+        Found::Nothing | Found::Ruin(_) => args.rate,
+    };
+    Options {
+        rate_hz: played_hz,
+        goes_on: !matches!(found, Found::Nothing),
+        period_frames: args.period,
+        free_run,
+        capture: args.capture.clone(),
+        client_name: "chronus".into(),
+        on_audio_thread: Some(Arc::new(move || {
+            sched::set_least_timer_slack();
+            // A device without a clock would starve everything else of the same class.
+            if !free_run {
+                let _ = sched::set_fifo(priority::AUDIO);
+            }
+        })),
+        on_news: Some(Arc::new(move || kick.raise())),
+        ..Options::default()
+    }
+}
+
+/// Where patches are loaded from and saved to: as given, or where the patch lies.
+fn patches_folder(args: &RunArgs) -> PathBuf {
+    let of_patch = || args.patch.as_deref().and_then(Path::parent).map(Path::to_owned);
+    let folder = args.patches.clone().or_else(of_patch).unwrap_or_default();
+    if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder }
+}

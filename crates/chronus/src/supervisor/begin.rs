@@ -1,0 +1,145 @@
+//! How a supervisor begins: with a performance of its own, or with that of another which died.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use chronus_engine::{Command, Controls};
+use chronus_os::memfd::Memfd;
+use chronus_replication::Entry;
+use chronus_replication::command_sequencer::{Begun, CommandSequencer, WaitingRoom};
+use chronus_shm::ledger::LedgerRegion;
+use chronus_shm::region::View;
+
+use super::edits::Edits;
+use super::hindsight::{Hindsight, Settled};
+use crate::journal_writer::JournalWriter;
+use crate::legacy::{Legacy, Revision};
+use crate::patcher::{Edit, First, Line};
+use crate::playback::Regions;
+use crate::shelf::Plan;
+use crate::snapshot::{Snapshot, Snapshots};
+
+/// Commands that may wait for their frame.
+const WAITING_COMMANDS: usize = 8192;
+
+/// What a supervisor begins with.
+pub enum Beginning {
+    /// A patch, and what is to be commanded first.
+    Anew(First, Vec<Command>),
+    /// Everything that another has left.
+    TakenOver(Box<Legacy>),
+}
+
+/// Notes in the ledger what waits for its frame.
+pub struct Noted(Arc<View<LedgerRegion>>);
+
+impl WaitingRoom for Noted {
+    fn enter(&mut self, place: usize, command: &Entry) {
+        self.0.waiting.enter(place, command);
+    }
+
+    fn leave(&mut self, place: usize, sequence: u64) {
+        self.0.waiting.leave(place, sequence);
+    }
+
+    fn settle(&mut self, place: usize, has_left: bool) {
+        self.0.waiting.settle(place, has_left);
+    }
+}
+
+/// Everything that differs between the two.
+pub(super) struct Begins {
+    pub plan: Plan,
+    pub controls: Controls,
+    pub hindsight: Hindsight,
+    pub edits: Edits,
+    pub sequencer: CommandSequencer<Noted>,
+    pub journal: Option<JournalWriter>,
+    pub snapshots: Snapshots,
+}
+
+impl Beginning {
+    /// Whether it is the performance of another.
+    pub fn is_taken_over(&self) -> bool {
+        matches!(self, Self::TakenOver(_))
+    }
+
+    pub(super) fn begin(
+        self,
+        regions: &Regions,
+        ledger: &Memfd,
+        (journal, line): (Option<&Path>, Line),
+        rate_hz: u32,
+    ) -> io::Result<Begins> {
+        let noted = Noted(regions.ledger.clone());
+        match self {
+            Self::Anew(First { plan, score, edition }, gestures) => {
+                let begun = Begun::default();
+                let mut sequencer = CommandSequencer::noting(noted, WAITING_COMMANDS, begun);
+                for gesture in gestures {
+                    sequencer.submit_urgent(gesture.encode());
+                }
+                let controls = Controls::of(&plan.patch);
+                let settled = Settled { controls: controls.clone(), position: 0, edition };
+                let create = |path| JournalWriter::create(path, &score, rate_hz);
+                Ok(Begins {
+                    journal: journal.map(create).transpose()?,
+                    // From here on a successor finds something to take over.
+                    snapshots: Snapshots::begin(ledger, &Snapshot::of(&settled, 0, rate_hz))?,
+                    hindsight: Hindsight::new(settled, Vec::new(), None),
+                    edits: Edits::new(line, (0, 0, 0), None),
+                    sequencer,
+                    plan,
+                    controls,
+                })
+            }
+            Self::TakenOver(legacy) => {
+                let legacy = *legacy;
+                let snapshot = Snapshot::of(&legacy.settled, legacy.amendments, rate_hz);
+                let resume = |path: &Path| {
+                    let resumed = JournalWriter::resume(path, legacy.journal);
+                    let say = |error: &io::Error| {
+                        tracing::error!(
+                            "journal {}: {error}; the sound goes on without a journal",
+                            path.display()
+                        );
+                    };
+                    resumed.inspect_err(say).ok()
+                };
+                let under_way = legacy
+                    .under_way
+                    .map(|(revision, is_ordered)| (edit_under_way(revision), is_ordered));
+                Ok(Begins {
+                    journal: journal.and_then(resume),
+                    snapshots: Snapshots::begin(ledger, &snapshot)?,
+                    hindsight: Hindsight::new(
+                        legacy.settled,
+                        legacy.pending,
+                        legacy.pending_edit.map(sealed_edit),
+                    ),
+                    plan: legacy.plan,
+                    controls: legacy.controls,
+                    edits: Edits::new(line, legacy.last_edit, under_way),
+                    sequencer: CommandSequencer::noting(noted, WAITING_COMMANDS, legacy.begun),
+                })
+            }
+        }
+    }
+}
+
+/// An edit as it is before its command is sealed.
+fn edit_under_way(revision: Revision) -> Box<Edit> {
+    let Revision { edition, plan, score, .. } = revision;
+    let controls = Controls::of(&plan.patch);
+    let twin = controls.clone();
+    Box::new(Edit { edition, plan, controls, twin, score: Arc::new(score) })
+}
+
+/// An edit as it is afterwards: with what was played before.
+fn sealed_edit(revision: Revision) -> Box<Edit> {
+    let Revision { edition, plan, score, before: (before, _) } = revision;
+    let twin = Controls::of(&plan.patch);
+    let controls = Controls::of(&before.patch);
+    Box::new(Edit { edition, plan: before, controls, twin, score: Arc::new(score) })
+}

@@ -1,0 +1,158 @@
+//! Taking over from a supervisor that died, and leaving word for the one that may come.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use chronus_os::child::{self, Child};
+use chronus_os::clock;
+use chronus_os::wake::wake_all;
+use chronus_replication::lockstep::Order;
+use chronus_replication::supervision::Left;
+use chronus_replication::{PLACES, Slot};
+use chronus_shm::ledger::{ForkUnderWay, Member};
+
+use super::Supervisor;
+use super::processes::Processes;
+use crate::playback::Regions;
+
+impl Supervisor {
+    /// Takes in the workers that another supervisor has left, and gives again the orders whose outcome it did
+    /// not live to see.
+    pub(super) fn take_in_workers(&mut self) {
+        let left = self.processes.take_over(&self.regions);
+        self.supervision.take_over(&left);
+        let board = &self.regions.log.board;
+        if let Some((forker, into, number)) = left.fork {
+            // Whoever has obeyed it already knows its number.
+            board.give_order(forker, Order::Fork { into, number });
+        }
+        // A checkpoint may have been about to be thawed.
+        board.thaw_bell.fetch_add(1, Ordering::Release);
+        wake_all(&board.thaw_bell);
+        if let Some(edition) = self.edits.offered() {
+            board.make_offer(edition.number, edition.plan.offset, edition.plan.bytes);
+        }
+        self.turn();
+    }
+
+    /// Tells once how long nothing was played, when the sound is back.
+    pub(super) fn tell_resumption(&mut self, callback_ns: u64) {
+        let Some(frame) = self.goes_on_at.filter(|_| callback_ns != 0) else { return };
+        self.goes_on_at = None;
+        let died_ns = self.regions.ledger.keeper.died_at_ns.load(Ordering::Acquire);
+        self.figures.resumed_after_ms = callback_ns.saturating_sub(died_ns) as f64 / 1e6;
+        tracing::warn!(
+            "the supervisor had died; the sound goes on at frame {frame}, {:.1} ms later",
+            self.figures.resumed_after_ms
+        );
+    }
+
+    /// Leaves word of how far everything has come.
+    pub(super) fn keep_ledger(&mut self) {
+        let roster = &self.regions.ledger.roster;
+        roster.edit_under_way.store(self.edits.number_under_way(), Ordering::Release);
+        let amendments = self.regions.log.settlement.standing().amendments;
+        let settled = self.hindsight.settled();
+        let kept = self.snapshots.keep(&self.ledger, settled, amendments, self.rate_hz);
+        if let Err(error) = kept
+            && !std::mem::replace(&mut self.snapshot_failed, true)
+        {
+            tracing::error!("no snapshot can be kept: {error}; give the machine more memory");
+        }
+        self.recorder.note(&self.regions.ledger);
+        roster.turned_at_ns.store(clock::monotonic_ns(), Ordering::Release);
+    }
+}
+
+impl Processes {
+    /// Takes in who is there, as the supervisor before has noted it.
+    pub fn take_over(&mut self, regions: &Regions) -> Left {
+        let (ledger, board) = (self.ledger.clone(), &regions.log.board);
+        let roster = &ledger.roster;
+        let alive = child::children_of(self.keeper).unwrap_or_default();
+        let mut has_claimed = [false; PLACES];
+        let mut lowest: Option<(u64, u64)> = None;
+        for place in 0..PLACES {
+            let Some(Member { pid, number }) = roster.member(place) else { continue };
+            let child = alive.contains(&pid).then(|| Child::open(pid).ok()).flatten();
+            let Some(child) = child else {
+                // Dead and reaped already, or never born.
+                roster.enrol(place, None);
+                continue;
+            };
+            let status = &regions.slots.slots[place].board;
+            if status.incarnation() == number {
+                let (entry, block) = (status.log_position(), status.rendered());
+                has_claimed[place] = true;
+                self.floors[place] = (entry, block);
+                lowest =
+                    Some(lowest.map_or((entry, block), |it| (it.0.min(entry), it.1.min(block))));
+            }
+            if let Some(into) = self.place_of(pid) {
+                // A checkpoint that is to be the worker of a slot stands in both places; slots come first.
+                let number = roster.member(into).map_or(0, |member| member.number);
+                board.give_order(place, Order::Thaw { into, number });
+                roster.enrol(place, None);
+            } else {
+                self.children[place] = Some(child);
+            }
+        }
+        let last_number = roster.last_number.load(Ordering::Acquire);
+        let mut left = Left { last_number, ..Left::default() };
+        let (head, sealed) = (board.head.load(Ordering::Acquire), board.sealed());
+        for place in 0..PLACES {
+            let (Some(child), Some(member)) = (&self.children[place], roster.member(place)) else {
+                continue;
+            };
+            left.members[place] = Some(member.number);
+            left.last_number = left.last_number.max(member.number);
+            if !has_claimed[place] {
+                self.floors[place] = lowest.unwrap_or_default();
+            }
+            // One that has not begun can only be waited for if there is another for it to follow.
+            let (entry, block) = self.floors[place];
+            if lowest.is_none() || entry > head || block > sealed {
+                child.kill();
+                left.unfit[place] = true;
+            }
+        }
+        left.fork = self.take_over_fork(&left);
+        left
+    }
+
+    /// The place of a process that is known already.
+    fn place_of(&self, pid: u32) -> Option<Slot> {
+        let is_it = |child: &Option<Child>| child.as_ref().is_some_and(|child| child.pid() == pid);
+        self.children.iter().position(is_it)
+    }
+
+    /// The fork that was under way goes on, unless its forker is gone.
+    fn take_over_fork(&mut self, left: &Left) -> Option<(Slot, Slot, u32)> {
+        let is_under_way = |fork: &ForkUnderWay| {
+            left.members[fork.into] != Some(fork.number) && self.children[fork.forker].is_some()
+        };
+        let fork = self.ledger.roster.fork().filter(is_under_way);
+        self.ledger.roster.note_fork(fork);
+        self.pending = fork.map(|fork| (fork.forker, fork.into, fork.number));
+        if let Some(fork) = fork {
+            self.floors[fork.into] = self.floors[fork.forker];
+        } else {
+            self.end_strangers();
+        }
+        self.pending
+    }
+
+    /// Ends children that are in no slot: they were being started when the supervisor died.
+    fn end_strangers(&self) {
+        for _ in 0..100 {
+            let strangers = self.unknown_children();
+            if strangers.is_empty() {
+                return;
+            }
+            for stranger in strangers.into_iter().filter_map(|pid| Child::open(pid).ok()) {
+                stranger.kill();
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}

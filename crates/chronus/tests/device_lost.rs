@@ -1,0 +1,128 @@
+//! Guarantee: when the sound server dies, the performance goes on without it, with all its commands,
+//! and is heard again when a server is back; everybody is told; and not one sample is left out, played
+//! twice or other than the journal gives.
+
+#[path = "support/gaps.rs"]
+mod gaps;
+#[path = "../../chronus-output/tests/support/servers.rs"]
+mod servers;
+mod support;
+
+use std::time::{Duration, Instant};
+
+use chronus_osc::OscType;
+use serde_json::Value;
+use servers::{JackServer, PulseServer};
+use support::{Engine, samples, string};
+
+const RATE_HZ: u32 = 48_000;
+
+/// Waits for what the listeners are told of the device, which must be this.
+fn told(engine: &Engine, state: &str) -> String {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(20) {
+        if let Some(event) = engine.answer()
+            && event.address == "/event/device"
+        {
+            assert_eq!(event.args[0], string(state), "{event:?}");
+            let OscType::String(text) = &event.args[1] else { panic!("{event:?}") };
+            return text.clone();
+        }
+    }
+    panic!("nobody was told `{state}`; log:\n{}", engine.log());
+}
+
+fn state(engine: &Engine) -> Value {
+    engine.status()["device"]["state"].clone()
+}
+
+/// A server that can be killed and started anew.
+trait Server {
+    fn kill(&mut self);
+    fn revive(&mut self);
+}
+
+impl Server for JackServer {
+    fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    fn revive(&mut self) {
+        self.restart(RATE_HZ, 256);
+    }
+}
+
+impl Server for PulseServer {
+    fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    fn revive(&mut self) {
+        self.restart(RATE_HZ);
+    }
+}
+
+fn plays_on_without(server: &mut dyn Server, output: &str, environment: &[(&str, &str)]) {
+    let engine = Engine::launch(&["--output", output, "--capture", "a.wav"], environment, None);
+    engine.send("/events", &[]);
+    engine.send("/gate/adsr", &["on"]);
+    engine.play_on(100);
+    assert_eq!(state(&engine), "playing");
+    let mut pitch = 300;
+    for losses in 1..=2 {
+        server.kill();
+        let why = told(&engine, "lost");
+        let status = engine.status();
+        assert_eq!(
+            (&status["device"]["state"], &status["device"]["losses"]),
+            (&"away".into(), &losses.into())
+        );
+        assert_eq!(status["device"]["reason"], why.as_str());
+        assert!(
+            status["output"].as_str().is_some_and(|output| output.starts_with("null")),
+            "{status}"
+        );
+        // Commands take effect while it is away.
+        for _ in 0..5 {
+            pitch += 7;
+            engine.send("/mod/sine/freq", &[&pitch.to_string()]);
+            engine.play_on(20);
+        }
+        server.revive();
+        let what = told(&engine, "back");
+        assert_eq!(engine.status()["output"], format!("{what}; recorded to a.wav").as_str());
+        assert_eq!(state(&engine), "playing");
+        pitch += 7;
+        engine.send("/mod/sine/freq", &[&pitch.to_string()]);
+        engine.play_on(200);
+    }
+    let log = engine.log();
+    assert_eq!(log.matches("the audio device is lost").count(), 2, "{log}");
+    assert_eq!(log.matches("the audio device is back").count(), 2, "{log}");
+    let status = engine.status();
+    assert_eq!(
+        (&status["captures"][0]["lost_frames"], &status["fresh_starts"]),
+        (&0.into(), &0.into())
+    );
+    let (engine, rendered) = engine.end_and_render();
+    let captured = samples(&engine.folder.path().join("a.wav"));
+    // The device may have asked for frames before the performance began.
+    let begins = captured.len() - rendered.len();
+    assert!(captured[..begins].iter().all(|sample| *sample == 0.0));
+    let journal = engine.folder.path().join("a.journal");
+    gaps::assert_only_gaps_differ(&captured[begins..], &rendered, &journal);
+}
+
+#[test]
+fn a_jack_server_that_is_killed_costs_nothing_but_its_sound() {
+    let Some(mut server) = JackServer::start("engine", RATE_HZ, 128) else { return };
+    let name = server.name.clone();
+    plays_on_without(&mut server, "jack", &[("JACK_DEFAULT_SERVER", &name)]);
+}
+
+#[test]
+fn a_pulseaudio_server_that_is_killed_costs_nothing_but_its_sound() {
+    let Some(mut server) = PulseServer::start(RATE_HZ) else { return };
+    let socket = format!("unix:{}", server.socket().display());
+    plays_on_without(&mut server, "pulse", &[("PULSE_SERVER", &socket)]);
+}

@@ -1,0 +1,105 @@
+//! Modules that do harm, with real processes: the culprit is found and bypassed before anybody hears it, the
+//! rest plays on, players are told, and the journal replays all of it bit for bit.
+
+mod support;
+
+use chronus_osc::OscType;
+use support::Engine;
+
+/// A circle that is twice as loud with each block once `level_b` of `circle` is 2.
+const CIRCLE: &str = r#"
+format = 1
+[[module]]
+id = "tone"
+kind = "sine"
+gain = 0.3
+[[module]]
+id = "circle"
+kind = "mix"
+level_b = 0.0
+[[module]]
+id = "after"
+kind = "mix"
+[[cable]]
+from = "tone.out"
+to = "circle.a"
+[[cable]]
+from = "circle.out"
+to = "circle.b"
+[[cable]]
+from = "circle.out"
+to = "after.a"
+[[cable]]
+from = "tone.out"
+to = "after.b"
+[output]
+left = "after.out"
+right = "after.out"
+"#;
+
+fn file(engine: &tempfile::TempDir, text: &str) -> String {
+    let path = engine.path().join("poison.toml");
+    std::fs::write(&path, text).expect("a patch file");
+    path.display().to_string()
+}
+
+/// Waits for an event, and returns its arguments as text.
+fn event(engine: &Engine, name: &str) -> Vec<String> {
+    for _ in 0..200 {
+        if let Some(reply) = engine.answer()
+            && reply.address == format!("/event/{name}")
+        {
+            let word = |arg: &OscType| match arg {
+                OscType::String(text) => text.clone(),
+                other => format!("{other:?}"),
+            };
+            return reply.args.iter().map(word).collect();
+        }
+    }
+    panic!("no /event/{name}; log:\n{}", engine.log());
+}
+
+#[test]
+fn a_circle_that_runs_away_is_bypassed_before_it_is_heard_and_may_try_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = Engine::free_running(&["--patch", &file(&folder, CIRCLE)]);
+    engine.send("/events", &[]);
+    engine.play_on(50);
+    engine.send("/mod/circle/level_b", &["2"]);
+    assert_eq!(event(&engine, "bypass"), ["circle", "ran away in level"]);
+    let status = engine.wait_for("the bypass", |status| status["bypassed"][0] == "circle");
+    assert_eq!(status["amendments"], 1);
+    engine.play_on(50);
+
+    engine.send("/mod/circle/enable", &[]);
+    let refused = engine.answer().expect("an answer");
+    let reason = refused.args.last().map(|arg| format!("{arg:?}")).unwrap_or_default();
+    assert!(reason.contains("it may be enabled in"), "{refused:?}");
+    engine.send("/mod/circle/level_b", &["0.5"]);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    engine.send("/mod/circle/enable", &[]);
+    assert_eq!(event(&engine, "enable"), ["circle"]);
+    engine.wait_for("it plays again", |status| {
+        status["bypassed"].as_array().is_some_and(Vec::is_empty) && status["redundant"] == true
+    });
+    engine.play_on(200);
+    let status = engine.status();
+    assert_eq!((&status["gaps"], &status["fresh_starts"]), (&0.into(), &0.into()), "{status}");
+    engine.end_and_compare().assert_identical();
+}
+
+#[test]
+fn with_a_single_replica_nothing_is_lost_but_the_sound_of_a_moment() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = Engine::free_running(&["--replicas", "1", "--patch", &file(&folder, CIRCLE)]);
+    engine.play_on(50);
+    engine.send("/mod/circle/level_b", &["2"]);
+    engine.wait_for("the bypass", |status| {
+        status["bypassed"][0] == "circle" && status["redundant"] == true
+    });
+    engine.play_on(200);
+    assert_eq!(engine.status()["fresh_starts"], 1);
+    let comparison = engine.end_and_compare();
+    let loudest = comparison.played.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+    assert!(loudest < 0.97, "the limiter holds: {loudest}");
+}

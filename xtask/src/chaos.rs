@@ -1,0 +1,443 @@
+//! `cargo xtask chaos`: everything that can go wrong, by chance, with real processes, among edits and a load of
+//! commands. Every sample that was played is compared with the journal's offline rendering, and each frame
+//! that differs is charged to the fault after which it was played.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use chronus_osc::{encode_arguments, message};
+use clap::Args;
+use comfy_table::{Table, presets};
+use serde_json::Value;
+
+use crate::engine::Engine;
+
+/// Where engines play whose every frame is compared.
+const RECORDED: &str = "wav:a.wav";
+/// Modules that can do harm; once all have, an edit puts new ones in their place.
+const POISONS: usize = 8;
+
+/// How the campaign is run.
+#[derive(Args)]
+pub struct Chaos {
+    /// How long, in minutes; the round under way is finished
+    #[arg(long, default_value_t = 5.0)]
+    minutes: f64,
+    /// End after so many faults, if that is sooner
+    #[arg(long)]
+    faults: Option<u64>,
+    /// The seed of faults, edits and pauses
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// In real time, beside an undisturbed run of the same length; otherwise the device pulls without a clock
+    #[arg(long)]
+    real_time: bool,
+    /// How many replicas
+    #[arg(long, default_value_t = 2)]
+    replicas: u64,
+    /// Faults of a round, after which the engine ends and what it played is compared
+    #[arg(long, default_value_t = 2_000)]
+    round: u64,
+    /// Commands a second that come all the while
+    #[arg(long, default_value_t = 2_000)]
+    load: u64,
+}
+
+/// What may be done to an engine, and by what it is told that it was noticed and mended.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Fault {
+    /// A signal to a worker from outside.
+    Signal(&'static str),
+    /// A worker does harm to itself between two blocks.
+    Crash(&'static str),
+    /// All workers die in the same moment.
+    KillWorkers,
+    /// The checkpoints die.
+    KillCheckpoints,
+    /// A bit of the state of a worker flips.
+    Flip,
+    /// A module does harm while it renders.
+    Module(&'static str),
+    /// A command does harm while it is applied.
+    Command(&'static str),
+    /// The patch is edited; no fault, but it must cost nothing either.
+    Edit,
+}
+
+const SIGNALS: [&str; 4] = ["KILL", "STOP", "TERM", "SEGV"];
+const CRASHES: [&str; 5] = ["segfault", "panic", "abort", "loop", "sleep"];
+const DEEDS: [&str; 14] = [
+    "segfault",
+    "panic",
+    "abort",
+    "loop",
+    "sleep",
+    "nan",
+    "infinity",
+    "runaway",
+    "stack-overflow",
+    "allocate",
+    "write-log",
+    "write-slot",
+    "system-call",
+    "fork-bomb",
+];
+/// What can be done while a command is applied: not what is only heard, and not what takes long to notice.
+const AT_ONCE: [&str; 5] = ["segfault", "panic", "abort", "stack-overflow", "system-call"];
+
+impl Fault {
+    fn draw(random: &mut fastrand::Rng, replicas: u64) -> Self {
+        match random.u32(..100) {
+            0..=44 => Self::Signal(SIGNALS[random.usize(..SIGNALS.len())]),
+            45..=54 => Self::Crash(CRASHES[random.usize(..CRASHES.len())]),
+            55..=64 if replicas > 1 => Self::KillWorkers,
+            65..=69 if replicas > 1 => Self::KillCheckpoints,
+            70..=74 if replicas > 1 => Self::Flip,
+            75..=89 => Self::Module(DEEDS[random.usize(..DEEDS.len())]),
+            90..=92 => Self::Command(AT_ONCE[random.usize(..AT_ONCE.len())]),
+            93..=99 => Self::Edit,
+            _ => Self::Signal("KILL"),
+        }
+    }
+
+    fn name(self) -> String {
+        match self {
+            Self::Signal(signal) => format!("SIG{signal} from outside"),
+            Self::Crash(how) => format!("worker: {how}"),
+            Self::KillWorkers => "all workers killed at once".into(),
+            Self::KillCheckpoints => "all checkpoints killed".into(),
+            Self::Flip => "a bit of a worker's state flips".into(),
+            Self::Module(deed) => format!("module: {deed}"),
+            Self::Command(deed) => format!("command: {deed}"),
+            Self::Edit => "(an edit of the patch)".into(),
+        }
+    }
+
+    /// Whether the engine has noticed and mended it, by what it said before and says now.
+    fn is_over(self, before: &Value, now: &Value) -> bool {
+        let count = |status: &Value, name: &str| status[name].as_u64().unwrap_or(0);
+        let more = |name: &str| count(now, name) > count(before, name);
+        let is_whole = now["redundant"] == true;
+        is_whole
+            && match self {
+                Self::Signal(_) | Self::Crash(_) => more("respawns"),
+                Self::KillWorkers => more("thaws") || more("fresh_starts"),
+                Self::KillCheckpoints => {
+                    has_checkpoint(now) && now["checkpoints"] != before["checkpoints"]
+                }
+                Self::Flip => more("divergences"),
+                Self::Module(_) => more("amendments"),
+                Self::Command(_) => more("withheld_commands"),
+                Self::Edit => more("edits"),
+            }
+    }
+}
+
+fn has_checkpoint(status: &Value) -> bool {
+    status["checkpoint_age_blocks"].as_f64() >= Some(0.0)
+}
+
+/// What is known of one kind of fault.
+#[derive(Default)]
+struct Tally {
+    tried: u64,
+    lost: u64,
+    took_us: Vec<f64>,
+}
+
+/// What all rounds came to.
+#[derive(Default)]
+struct Totals {
+    tallies: BTreeMap<Fault, Tally>,
+    faults: u64,
+    frames: u64,
+    gaps: u64,
+    fresh_starts: u64,
+    played: Duration,
+}
+
+/// Runs the campaign; whether everything was as promised.
+pub fn run(chaos: &Chaos) -> Result<bool, Box<dyn Error>> {
+    crate::build()?;
+    let mut totals = Totals::default();
+    let started = Instant::now();
+    let most = chaos.faults.unwrap_or(u64::MAX);
+    let mut seed = chaos.seed;
+    while started.elapsed().as_secs_f64() < chaos.minutes * 60.0 && totals.faults < most {
+        let until = started + Duration::from_secs_f64(chaos.minutes * 60.0);
+        let faults = chaos.round.min(most - totals.faults);
+        round(chaos, seed, faults, until, &mut totals)
+            .map_err(|error| format!("seed {seed}: {error}"))?;
+        println!(
+            "seed {seed}: {} faults so far, {} frames compared, {} lost",
+            totals.faults,
+            totals.frames,
+            totals.lost()
+        );
+        seed += 1;
+    }
+    let calm = if chaos.real_time { Some(undisturbed(chaos, totals.played)?) } else { None };
+    totals.print(calm);
+    let may_have = calm.unwrap_or(0);
+    Ok(totals.gaps <= may_have && (chaos.real_time || totals.lost() == 0))
+}
+
+/// One engine: so many faults, then its end and the comparison.
+fn round(
+    chaos: &Chaos,
+    seed: u64,
+    faults: u64,
+    until: Instant,
+    totals: &mut Totals,
+) -> Result<(), Box<dyn Error>> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("chaos.toml");
+    std::fs::write(&path, patch())?;
+    let (replicas, path) = (chaos.replicas.to_string(), path.display().to_string());
+    let mut arguments = vec!["--replicas", &replicas, "--patch", &path];
+    arguments.extend((!chaos.real_time).then_some("--free-run"));
+    let mut engine = Engine::start(RECORDED, &arguments)?;
+    let started = Instant::now();
+    let load = Load::start(&engine, chaos.load)?;
+    engine.send("/gate/env", &["on"])?;
+    let mut poisons = Poisons::default();
+    // From which frame on a difference is charged to which fault.
+    let mut charges: Vec<(u64, Fault)> = Vec::new();
+    for _ in 0..faults {
+        if Instant::now() >= until {
+            break;
+        }
+        std::thread::sleep(Duration::from_micros(random.u64(..3000)));
+        let fault = Fault::draw(&mut random, chaos.replicas);
+        if matches!(fault, Fault::Module(_) | Fault::Command(_)) {
+            poisons.renew_if_spent(&engine)?;
+        }
+        let before = engine.wait_for(|status| {
+            status["redundant"] == true && (fault != Fault::KillWorkers || has_checkpoint(status))
+        })?;
+        charges.push((before["frames"].as_u64().unwrap_or(0), fault));
+        let struck = Instant::now();
+        strike(fault, &engine, &mut poisons, &mut random)?;
+        let after = engine
+            .wait_for(|now| fault.is_over(&before, now))
+            .map_err(|error| format!("{}: {error}", told(&charges)))?;
+        let tally = totals.tallies.entry(fault).or_default();
+        tally.tried += 1;
+        tally.took_us.push(struck.elapsed().as_micros() as f64);
+        totals.faults += u64::from(fault != Fault::Edit);
+        drop(after);
+    }
+    drop(load);
+    let status = engine.status()?;
+    totals.played += started.elapsed();
+    totals.gaps += status["gaps"].as_u64().unwrap_or(0);
+    totals.fresh_starts += status["fresh_starts"].as_u64().unwrap_or(0);
+    let (compared, different) = engine.end_and_compare()?;
+    totals.frames += compared;
+    for frame in different {
+        let after = charges.partition_point(|(from, _)| *from <= frame);
+        if let Some((_, fault)) = after.checked_sub(1).and_then(|at| charges.get(at)) {
+            totals.tallies.entry(*fault).or_default().lost += 1;
+        }
+    }
+    Ok(())
+}
+
+/// The last faults, in order.
+fn told(charges: &[(u64, Fault)]) -> String {
+    let last = &charges[charges.len().saturating_sub(8)..];
+    let names: Vec<_> =
+        last.iter().map(|(frame, fault)| format!("{} ({frame})", fault.name())).collect();
+    names.join(", ")
+}
+
+/// Does it.
+fn strike(
+    fault: Fault,
+    engine: &Engine,
+    poisons: &mut Poisons,
+    random: &mut fastrand::Rng,
+) -> Result<(), Box<dyn Error>> {
+    let target = ["primary", "standby"][random.usize(..2)];
+    match fault {
+        Fault::Signal(signal) => engine.send("/chaos/kill", &[target, signal]),
+        Fault::Crash(how) => engine.send("/chaos/crash", &[target, how]),
+        Fault::KillWorkers => engine.send("/chaos/kill", &["workers"]),
+        Fault::KillCheckpoints => engine.send("/chaos/kill", &["checkpoints"]),
+        Fault::Flip => engine.send("/chaos/crash", &["standby", "flip"]),
+        Fault::Module(deed) => {
+            let id = poisons.take();
+            engine.send(&format!("/mod/{id}/deed"), &[deed])?;
+            engine.send(&format!("/gate/{id}"), &["on"])
+        }
+        Fault::Command(deed) => engine.send(&format!("/seq/{}/at_once", poisons.take()), &[deed]),
+        Fault::Edit => {
+            engine.ask("/patch/set", &["osc", "gain", &format!("0.{}", 1 + random.u32(..5))])?;
+            engine.ask("/patch/commit", &[])
+        }
+    }
+}
+
+/// The modules of the patch that can do harm, each once.
+#[derive(Default)]
+struct Poisons {
+    spent: usize,
+    generation: u64,
+}
+
+impl Poisons {
+    fn take(&mut self) -> String {
+        self.spent += 1;
+        poison(self.generation, self.spent - 1)
+    }
+
+    /// Once all are spent, an edit puts others in their places: one that did harm is not soon permitted to
+    /// play again.
+    fn renew_if_spent(&mut self, engine: &Engine) -> Result<(), Box<dyn Error>> {
+        if self.spent < POISONS {
+            return Ok(());
+        }
+        for at in 0..POISONS {
+            engine.ask("/patch/delete", &[&poison(self.generation, at)])?;
+        }
+        (self.generation, self.spent) = (self.generation + 1, 0);
+        for at in 0..POISONS {
+            engine.ask("/patch/create", &[&poison(self.generation, at), "fault"])?;
+        }
+        for (from, to) in cables(self.generation) {
+            engine.ask("/patch/connect", &[&from, &to])?;
+        }
+        engine.ask("/patch/commit", &[])
+    }
+}
+
+fn poison(generation: u64, at: usize) -> String {
+    format!("poison{generation}_{at}")
+}
+
+/// The modules that can do harm stand one after the other between envelope and filter.
+fn cables(generation: u64) -> Vec<(String, String)> {
+    let id = |at: usize| poison(generation, at);
+    let mut cables = vec![("env.out".to_owned(), format!("{}.in", id(0)))];
+    cables.extend((1..POISONS).map(|at| (format!("{}.out", id(at - 1)), format!("{}.in", id(at)))));
+    cables.push((format!("{}.out", id(POISONS - 1)), "filter.in".to_owned()));
+    cables
+}
+
+/// A tone and a sequence of it, through everything that can do harm.
+fn patch() -> String {
+    let mut text = "format = 1\nname = \"chaos\"\n[transport]\ntempo = 140\n".to_owned();
+    let mut module = |id: &str, kind: &str, lines: &str| {
+        let _ = writeln!(text, "[[module]]\nid = \"{id}\"\nkind = \"{kind}\"\n{lines}");
+    };
+    module("steps", "steps", "pattern = \"X.x.x...\"\nnotes = \"0 3 7 12\"");
+    module("osc", "saw", "freq = 110\ngain = 0.4");
+    module("env", "adsr", "attack = 2\nsustain = 0.6");
+    module("filter", "svf", "cutoff = 1200");
+    module("delay", "delay", "");
+    for at in 0..POISONS {
+        module(&poison(0, at), "fault", "");
+    }
+    let mut all = cables(0);
+    for (from, to) in
+        [("steps.pitch", "osc.freq"), ("osc.out", "env.in"), ("filter.low", "delay.left")]
+    {
+        all.push((from.to_owned(), to.to_owned()));
+    }
+    for (from, to) in all {
+        let _ = writeln!(text, "[[cable]]\nfrom = \"{from}\"\nto = \"{to}\"");
+    }
+    text + "[output]\nleft = \"delay.left\"\nright = \"delay.right\"\n"
+}
+
+/// Sends commands all the while, from a thread of its own.
+struct Load {
+    ends: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Load {
+    fn start(engine: &Engine, a_second: u64) -> Result<Self, Box<dyn Error>> {
+        use std::sync::atomic::Ordering;
+        let socket = engine.another_socket()?;
+        let ends = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let flag = ends.clone();
+        let packets: Vec<Vec<u8>> = (0..64)
+            .map(|step| {
+                let cutoff = (300 + step * 50).to_string();
+                message("/mod/filter/cutoff", encode_arguments(&[cutoff])?)
+            })
+            .collect::<Result<_, _>>()?;
+        let thread = std::thread::spawn(move || {
+            let every = Duration::from_millis(5);
+            let at_once = (a_second * 5).div_ceil(1000) as usize;
+            let mut packets = packets.iter().cycle();
+            while !flag.load(Ordering::Relaxed) {
+                for packet in packets.by_ref().take(at_once) {
+                    let _ = socket.send(packet);
+                }
+                std::thread::sleep(every);
+            }
+        });
+        Ok(Self { ends, thread: Some(thread) })
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.ends.store(true, std::sync::atomic::Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The gaps of an engine that is left alone for as long.
+fn undisturbed(chaos: &Chaos, length: Duration) -> Result<u64, Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("chaos.toml");
+    std::fs::write(&path, patch())?;
+    let engine = Engine::start(RECORDED, &["--patch", &path.display().to_string()])?;
+    let load = Load::start(&engine, chaos.load)?;
+    engine.send("/gate/env", &["on"])?;
+    std::thread::sleep(length);
+    drop(load);
+    Ok(engine.status()?["gaps"].as_u64().unwrap_or(0))
+}
+
+impl Totals {
+    fn lost(&self) -> u64 {
+        self.tallies.values().map(|tally| tally.lost).sum()
+    }
+
+    fn print(&mut self, calm: Option<u64>) {
+        let mut table = Table::new();
+        table.load_preset(presets::ASCII_MARKDOWN);
+        table.set_header(["fault", "tried", "frames lost", "mended after, median", "max"]);
+        for (fault, tally) in &mut self.tallies {
+            tally.took_us.sort_by(f64::total_cmp);
+            let ms = |us: f64| format!("{:.2} ms", us / 1e3);
+            let median = tally.took_us.get(tally.took_us.len() / 2).copied().unwrap_or(0.0);
+            let max = tally.took_us.last().copied().unwrap_or(0.0);
+            table.add_row([
+                fault.name(),
+                tally.tried.to_string(),
+                tally.lost.to_string(),
+                ms(median),
+                ms(max),
+            ]);
+        }
+        println!("\n{table}\n");
+        let Self { faults, frames, gaps, fresh_starts, .. } = self;
+        println!(
+            "{faults} faults, {frames} frames compared, {} lost, {gaps} gaps, {fresh_starts} fresh starts",
+            self.tallies.values().map(|tally| tally.lost).sum::<u64>()
+        );
+        if let Some(calm) = calm {
+            println!("{calm} gaps in an undisturbed run of the same length");
+        }
+    }
+}
