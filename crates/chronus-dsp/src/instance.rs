@@ -4,6 +4,7 @@
 use core::ops::Range;
 
 use pulp::{Arch, NullaryFnOnce};
+use smallvec::SmallVec;
 
 use crate::catalog::CatalogEntry;
 use crate::math::{exp2, frames_of_ms};
@@ -63,7 +64,7 @@ pub struct Instance {
     arch: Arch,
     params: Vec<Moving>,
     /// All parameters as far as they rest, ready for the module.
-    steady: Vec<ParamSignal<'static>>,
+    steady: SmallVec<[ParamSignal<'static>; 4]>,
     /// Whether the ramp of any parameter is under way.
     moves: bool,
     /// Inputs that rest at 1.
@@ -248,6 +249,9 @@ impl Instance {
             if self.moves {
                 self.settle();
             }
+        }
+        if hints.kept {
+            return;
         }
         for (index, silent) in silent_frames.iter_mut().enumerate() {
             let is_silent = hints.silent_outputs & (1 << index) != 0;

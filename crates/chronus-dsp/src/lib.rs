@@ -26,6 +26,7 @@ pub mod mix;
 pub mod module;
 pub mod names;
 pub mod oscillator;
+pub mod signal;
 pub mod simd;
 pub mod smooth;
 pub mod tables;
@@ -38,4 +39,5 @@ pub use module::{
     Module, ModuleSpec, Note, ParamSpec, PortSet, PortSpec, Recording, RecordingSpec, TEXT_MAX,
     TextSpec, frame_set, silent_buffer,
 };
+pub use signal::Signal;
 pub use transport::Transport;

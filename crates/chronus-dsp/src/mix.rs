@@ -7,10 +7,16 @@ use crate::module::CHANNELS_MAX;
 /// A signal and its level.
 pub type Source<'a> = (&'a [f32], f32);
 
-/// Makes `sum` the sum of all sources, each times its level, in their order. All are as long as `sum`.
-pub fn sum<'a>(arch: Arch, sum: &mut [f32], sources: impl IntoIterator<Item = Source<'a>>) {
+/// Adds all sources to `sum`, each times its level, in their order; or makes `sum` their sum, if it `begins` with
+/// them. All are as long as `sum`. Returns whether there are any; without, `sum` is as it was.
+pub fn sum<'a>(
+    arch: Arch,
+    sum: &mut [f32],
+    sources: impl IntoIterator<Item = Source<'a>>,
+    begins: bool,
+) -> bool {
     let mut sources = sources.into_iter();
-    let mut is_first = true;
+    let (mut is_first, mut is_any) = (begins, false);
     loop {
         // Four at a time, so that the sum is read and written for every fourth only.
         match [sources.next(), sources.next(), sources.next(), sources.next()] {
@@ -18,16 +24,20 @@ pub fn sum<'a>(arch: Arch, sum: &mut [f32], sources: impl IntoIterator<Item = So
                 arch.dispatch(Add { sum, sources: [a, b, c, d], is_first });
             }
             [Some(a), Some(b), Some(c), None] => {
-                return arch.dispatch(Add { sum, sources: [a, b, c], is_first });
+                arch.dispatch(Add { sum, sources: [a, b, c], is_first });
+                return true;
             }
             [Some(a), Some(b), ..] => {
-                return arch.dispatch(Add { sum, sources: [a, b], is_first });
+                arch.dispatch(Add { sum, sources: [a, b], is_first });
+                return true;
             }
-            [Some(a), ..] => return arch.dispatch(Add { sum, sources: [a], is_first }),
-            [None, ..] if is_first => return sum.fill(0.0),
-            [None, ..] => return,
+            [Some(a), ..] => {
+                arch.dispatch(Add { sum, sources: [a], is_first });
+                return true;
+            }
+            [None, ..] => return is_any,
         }
-        is_first = false;
+        (is_first, is_any) = (false, true);
     }
 }
 
@@ -67,7 +77,7 @@ pub fn add_down(arch: Arch, sum: &mut [f32], signal: &[f32], channels: usize) {
     match channels {
         4 => arch.dispatch(AddDown::<4> { sum, signal }),
         8 => arch.dispatch(AddDown::<8> { sum, signal }),
-        CHANNELS_MAX => arch.dispatch(AddDown::<CHANNELS_MAX> { sum, signal }),
+        CHANNELS_MAX => arch.dispatch(AddDownAll { sum, signal }),
         _ => panic!("{channels} channels are not mixed down"),
     }
 }
@@ -93,6 +103,35 @@ impl<const C: usize> NullaryFnOnce for AddDown<'_, C> {
                 half /= 2;
             }
             *sum += sums[0];
+        }
+    }
+}
+
+/// As [`AddDown`] with all channels that there may be. The first halves are added aside, for a few frames at a time:
+/// so the compiler finds vectors for both steps.
+struct AddDownAll<'a> {
+    sum: &'a mut [f32],
+    signal: &'a [f32],
+}
+
+impl NullaryFnOnce for AddDownAll<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        const HALF: usize = CHANNELS_MAX / 2;
+        const FRAMES: usize = 16;
+        let frames = self.signal.as_chunks::<CHANNELS_MAX>().0;
+        for (sums, frames) in self.sum.chunks_mut(FRAMES).zip(frames.chunks(FRAMES)) {
+            let mut halves = [[0.0; HALF]; FRAMES];
+            for (half, frame) in halves.iter_mut().zip(frames) {
+                for c in 0..HALF {
+                    half[c] = frame[c] + frame[c + HALF];
+                }
+            }
+            for (sum, [a, b, c, d, e, f, g, h]) in sums.iter_mut().zip(&halves) {
+                *sum += ((a + e) + (c + g)) + ((b + f) + (d + h));
+            }
         }
     }
 }

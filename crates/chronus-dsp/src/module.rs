@@ -4,6 +4,7 @@
 use core::ops::{Deref, DerefMut, Range};
 use std::sync::Arc;
 
+use crate::signal::Signal;
 use crate::tables::Table;
 use crate::transport::Transport;
 
@@ -137,7 +138,7 @@ pub trait Module: Send {
     }
 
     /// Does to the state what `process` would, for frames whose outputs nobody will read; it may leave
-    /// them as they are.
+    /// them as they are, and should say so: [`Io::keep_outputs`].
     fn skip(&mut self, io: Io<'_>) {
         self.process(io);
     }
@@ -199,6 +200,8 @@ pub struct Hints {
     pub(crate) zero_outputs: PortSet,
     /// Outputs that the module made silent.
     pub(crate) silent_outputs: PortSet,
+    /// Whether the module left all outputs as they were.
+    pub(crate) kept: bool,
 }
 
 /// What a parameter is in this block.
@@ -300,6 +303,11 @@ impl<'a> Io<'a> {
         self.hints.unheard_outputs & (1 << index) == 0
     }
 
+    /// Says that all outputs are as they were, and silent where they were.
+    pub fn keep_outputs(&mut self) {
+        self.hints.kept = true;
+    }
+
     /// Makes output `index` silent in these frames, which costs nothing if it was, and lets those who
     /// read it know.
     #[inline(always)]
@@ -342,6 +350,11 @@ pub struct ModuleSpec {
     pub told: &'static [usize],
     /// The tables that it reads.
     pub tables: &'static [&'static Table],
+    /// Whether [`Module::skip`] costs less than [`Module::process`], so that it is worth finding out whether
+    /// its output is ignored.
+    pub skips: bool,
+    /// Whether [`Module::ignored_inputs`] ever says so.
+    pub ignores: bool,
 }
 
 impl ModuleSpec {
@@ -359,6 +372,8 @@ impl ModuleSpec {
         recording: None,
         told: &[],
         tables: &[],
+        skips: false,
+        ignores: false,
     };
 }
 
@@ -463,6 +478,8 @@ impl PartialEq for TextSpec {
 pub struct PortSpec {
     /// Its name in patch files, unique among the inputs or outputs of the module.
     pub name: &'static str,
+    /// What its signal means.
+    pub signal: Signal,
     /// What signal goes there.
     pub doc: &'static str,
     /// What an input reads where no cable ends: 0 or 1.
@@ -470,9 +487,29 @@ pub struct PortSpec {
 }
 
 impl PortSpec {
-    /// A port that rests at 0.
-    pub const fn new(name: &'static str, doc: &'static str) -> Self {
-        Self { name, doc, rest: 0.0 }
+    /// A port for sound. This and the next four rest at 0.
+    pub const fn audio(name: &'static str, doc: &'static str) -> Self {
+        Self { name, signal: Signal::Audio, doc, rest: 0.0 }
+    }
+
+    /// A port for what moves something else.
+    pub const fn control(name: &'static str, doc: &'static str) -> Self {
+        Self { signal: Signal::Control, ..Self::audio(name, doc) }
+    }
+
+    /// A port for a pitch.
+    pub const fn pitch(name: &'static str, doc: &'static str) -> Self {
+        Self { signal: Signal::Pitch, ..Self::audio(name, doc) }
+    }
+
+    /// A port for a gate.
+    pub const fn gate(name: &'static str, doc: &'static str) -> Self {
+        Self { signal: Signal::Gate, ..Self::audio(name, doc) }
+    }
+
+    /// A port for a trigger.
+    pub const fn trigger(name: &'static str, doc: &'static str) -> Self {
+        Self { signal: Signal::Trigger, ..Self::audio(name, doc) }
     }
 
     /// An input that reads 1 where no cable ends.

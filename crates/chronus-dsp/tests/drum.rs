@@ -114,6 +114,27 @@ fn a_drum_is_struck_in_the_very_frame_and_ends_in_silence() {
     }
 }
 
+/// Struck ten times, as they are: the means of the peaks, and of the level of 200 ms.
+#[test]
+fn no_drum_stands_out_as_it_is() {
+    const STROKE: usize = 48_000;
+    let strokes: Vec<usize> = (0..10).map(|stroke| stroke * STROKE).collect();
+    let levels = KINDS.map(|kind| {
+        let heard = play(kind, 48_000, &[], 10 * STROKE, struck("gate", &strokes));
+        let mean = |of: fn(&[f32]) -> f64| heard.chunks(STROKE).map(of).sum::<f64>() / 10.0;
+        let (highest, level) = (mean(|it| peak(it).into()), mean(|it| rms(&it[..STROKE / 5])));
+        println!("{kind} peaks at {highest:.3}, and is {level:.3} loud");
+        assert!((0.6..1.1).contains(&highest), "{kind} peaks at {highest}");
+        level
+    });
+    // Those of much the same pitch and length.
+    let [_, snare, _, clap, _, _, cowbell] = levels;
+    for other in [snare, cowbell] {
+        let apart = 20.0 * (clap / other).log10();
+        assert!(apart.abs() < 1.0, "a clap is {apart} dB from its like");
+    }
+}
+
 #[test]
 fn the_rate_changes_no_level() {
     for kind in KINDS {

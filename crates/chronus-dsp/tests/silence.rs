@@ -95,6 +95,7 @@ fn knowing_of_silence_changes_no_sample() {
                     }
                     let all: Vec<_> = inputs.iter().map(|input| Some(&input[..])).collect();
                     let ignores = knowing.instance.ignored_inputs(silent);
+                    assert!(ignores == 0 || entry.spec.ignores, "{}", entry.spec.kind);
                     let mut heard = all.clone();
                     for (index, input) in heard.iter_mut().enumerate() {
                         if ignores & (1 << index) != 0 {

@@ -24,9 +24,12 @@ pub type Finding = (Handle, Unsound);
 
 /// What is wrong with these samples, if anything is.
 pub(crate) fn examine(samples: &[f32]) -> Option<Unsound> {
-    // One comparison a sample, which fails for NaN too, and no branch: this is done for each module.
-    let are_sound = samples.iter().fold(true, |sound, x| sound & (x.abs() <= LEVEL_MAX));
-    if are_sound {
+    // One comparison of whole numbers a sample, which NaN fails too, and no branch: this is done for each module.
+    let mut unsound = 0;
+    for sample in samples {
+        unsound |= u32::from(sample.abs().to_bits() > LEVEL_MAX.to_bits());
+    }
+    if unsound == 0 {
         return None;
     }
     let are_finite = samples.iter().all(|sample| sample.is_finite());

@@ -11,9 +11,10 @@ use crate::command::{Command, Handle};
 use crate::controls::{Controls, Effect};
 use crate::edit::{Preparation, fade_frames};
 use crate::master::Master;
+use crate::mixing::Shares;
 use crate::output::OutputStage;
 use crate::patch::{Patch, Recordings};
-use crate::schedule::{Schedule, Shares};
+use crate::schedule::Schedule;
 use crate::{BLOCK_FRAMES, Block, CHANNELS};
 
 /// The rates that an engine renders at, in frames per second.
@@ -240,7 +241,7 @@ impl Engine {
     pub fn buses(&self) -> impl Iterator<Item = (&str, [&[f32]; 2])> {
         let taps = self.schedule.wiring.buses.iter();
         let names = self.patch.buses().iter().map(|bus| bus.name.as_str());
-        names.zip(taps.map(|[left, right]| [&left.mixed[..], &right.mixed[..]]))
+        names.zip(taps.map(|[left, right]| [&left.buffer[..], &right.buffer[..]]))
     }
 
     /// What meters and their like have told at the end of the block that was rendered last.
@@ -302,8 +303,9 @@ impl Engine {
             self.schedule.unsound = self.schedule.examine(&frames);
         }
         let (left, right) = self.schedule.heard();
-        for frame in frames.clone() {
-            self.heard[frame] = [left[frame], right[frame]];
+        let sides = left[frames.clone()].iter().zip(&right[frames.clone()]);
+        for (heard, (left, right)) in self.heard[frames.clone()].iter_mut().zip(sides) {
+            *heard = [*left, *right];
         }
         self.master.apply(&mut self.heard[frames]);
         self.frames_done = end;

@@ -11,6 +11,7 @@ pub mod directory;
 pub mod edit;
 pub mod engine;
 mod master;
+mod mixing;
 mod output;
 pub mod patch;
 pub mod reference;
@@ -22,8 +23,8 @@ mod wiring;
 pub use bypass::{Finding, LEVEL_MAX, Unsound};
 pub use chronus_dsp::utility::fault;
 pub use chronus_dsp::{
-    ALL_NOTES, BLOCK_FRAMES, ModuleSpec, Note, ParamSpec, Recording, RecordingSpec, TEXT_MAX,
-    TextSpec,
+    ALL_NOTES, BLOCK_FRAMES, ModuleSpec, Note, ParamSpec, PortSpec, Recording, RecordingSpec,
+    Signal, TEXT_MAX, TextSpec,
 };
 pub use chronus_dsp::{names, tables};
 pub use command::{Command, DecodeError, Handle, ParamIndex, TextPiece, TransportChange};

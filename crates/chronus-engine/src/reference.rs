@@ -68,8 +68,9 @@ fn section(spec: &ModuleSpec) -> String {
     let mut text = format!("## `{}`\n\n{}\n\n", spec.kind, spec.summary);
     for (direction, ports) in [("Input", spec.inputs), ("Output", spec.outputs)] {
         for port in ports {
+            let signal = port.signal.name();
             let rest = if port.rest == 0.0 { "" } else { "; 1 without a cable" };
-            let _ = writeln!(text, "* {direction} `{}`: {}{rest}.", port.name, port.doc);
+            let _ = writeln!(text, "* {direction} `{}` ({signal}): {}{rest}.", port.name, port.doc);
         }
     }
     for text_spec in spec.texts {
@@ -165,8 +166,8 @@ mod tests {
     fn a_kind_tells_all_about_itself() {
         let adsr = of_kind("adsr").expect("a kind");
         for line in [
-            "* Input `in`: the signal to be shaped.\n",
-            "* Output `env`: the envelope itself, from 0 to 1.\n",
+            "* Input `in` (audio): the signal to be shaped.\n",
+            "* Output `env` (control): the envelope itself, from 0 to 1.\n",
             "* Gate: `/gate/ID` opens and closes it.\n",
             "* Bypassed: `in` is heard at `out`, `env` is silent.\n",
             "| `sustain` | 0 to 1     | 0.7     |      | level while the gate stays open |\n",

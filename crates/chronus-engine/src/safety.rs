@@ -146,12 +146,13 @@ impl Limiter {
     }
 
     pub fn process(&mut self, frames: &mut [[f32; CHANNELS]]) {
-        let mut peak = 0.0_f32;
+        // Whether any is too loud takes a comparison each, and no order as the loudest would.
+        let mut is_loud = false;
         for sample in frames.as_flattened_mut() {
             *sample = finite(*sample);
-            peak = peak.max(sample.abs());
+            is_loud |= sample.abs() > CEILING;
         }
-        if peak <= CEILING && self.is_at_rest() {
+        if !is_loud && self.is_at_rest() {
             return self.delay(frames);
         }
         for frame in frames {

@@ -5,15 +5,17 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use arrayvec::ArrayVec;
 use chronus_dsp::{
-    BLOCK_FRAMES, Buffer, CHANNEL_COUNTS, Drive, FrameSet, INPUTS_MAX, Instance, PortSet,
-    Transport, Turn, frame_set, mix, silent_buffer,
+    BLOCK_FRAMES, Buffer, Drive, FrameSet, INPUTS_MAX, Instance, PortSet, Transport, Turn,
+    frame_set, silent_buffer,
 };
-use pulp::Arch;
+
+use smallvec::{SmallVec, smallvec};
 
 use crate::bypass::{Bypass, Finding, examine};
 use crate::command::Handle;
+use crate::mixing::{Mixer, Shares, Span};
 use crate::patch::{DRIVES_MAX, Patch, PatchModule, Recordings};
-use crate::wiring::{Feed, Feeds, Gain, Source, Tap, Wiring};
+use crate::wiring::{Feed, Feeds, Part, Source, Wiring};
 
 /// The modules of a patch, ready to render.
 pub(crate) struct Schedule {
@@ -35,15 +37,13 @@ static UNWATCHED: AtomicU32 = AtomicU32::new(0);
 #[derive(Default)]
 pub(crate) struct Cell {
     instance: Option<Instance>,
+    // Within the cell, and not behind pointers: in a large patch, each is far from the processor.
+    outputs: SmallVec<[Buffer; 2]>,
+    /// Where each output is silent.
+    silent: SmallVec<[FrameSet; 2]>,
     handle: Handle,
     bypass: Bypass,
-    outputs: Vec<Buffer>,
-    /// Where each output is silent.
-    silent: Vec<FrameSet>,
 }
-
-/// How far a change of patches has come in each frame of the block, from 0 to 1.
-pub(crate) type Shares = [f32; BLOCK_FRAMES];
 
 impl Schedule {
     /// All modules new, at the parameters of the patch.
@@ -103,29 +103,36 @@ impl Schedule {
     pub fn process(&mut self, frames: Range<usize>, transport: Transport, shares: &Shares) {
         let Wiring { order, feeds, heard, buses, .. } = &mut self.wiring;
         let set = frame_set(&frames);
+        let span = Span { frames: frames.clone(), shares };
         for &index in order.iter() {
             let is_ignored = is_ignored(&self.cells, feeds, index, set);
             let (before, rest) = self.cells.split_at_mut(index);
             let Some((cell, after)) = rest.split_first_mut() else { continue };
             let around = Around { before, after, mixer: &mut self.mixer };
-            let span = Span { frames: frames.clone(), transport, shares };
             self.crumb.store(cell.handle.0 + 1, Ordering::Relaxed);
-            cell.process(&mut feeds[index], around, &span, is_ignored);
+            cell.process(&mut feeds[index], around, &span, transport, is_ignored);
             let unsound = if is_ignored { None } else { cell.examine_end(&frames) };
             self.unsound = self.unsound.or(unsound);
+            for part in 0..feeds[index].then.len() {
+                let Part { cell, input, sources } = feeds[index].then[part].clone();
+                if let Feed::Mixed(mix) = &mut feeds[cell].inputs[input] {
+                    let find = |source: Source| self.cells[source.cell].output(source);
+                    self.mixer.add_part(mix, sources, find, &frames);
+                }
+            }
         }
         self.crumb.store(0, Ordering::Relaxed);
-        let cells = &self.cells;
+        let find = |source: Source| self.cells[source.cell].output(source);
         let [left, right] = heard;
-        left.listen(cells, &mut self.mixer, frames.clone(), shares);
+        self.mixer.mix(left, find, &span);
         if left.sources == right.sources {
-            right.mixed[frames.clone()].copy_from_slice(&left.mixed[frames.clone()]);
+            right.buffer[frames.clone()].copy_from_slice(&left.buffer[frames]);
         } else {
-            right.listen(cells, &mut self.mixer, frames.clone(), shares);
+            self.mixer.mix(right, find, &span);
         }
         if self.with_buses {
             for tap in buses.iter_mut().flatten() {
-                tap.listen(cells, &mut self.mixer, frames.clone(), shares);
+                self.mixer.mix(tap, find, &span);
             }
         }
     }
@@ -138,7 +145,7 @@ impl Schedule {
     /// The signals that are heard left and right, one channel each.
     pub fn heard(&self) -> (&[f32], &[f32]) {
         let [left, right] = &self.wiring.heard;
-        (&left.mixed, &right.mixed)
+        (&left.buffer, &right.buffer)
     }
 }
 
@@ -156,7 +163,7 @@ impl Cell {
             handle: module.handle(),
             bypass: Bypass::for_channels(outputs.len() * module.channels()),
             outputs: outputs.iter().map(|_| silent_buffer(module.channels())).collect(),
-            silent: vec![FrameSet::MAX; outputs.len()],
+            silent: smallvec![FrameSet::MAX; outputs.len()],
         }
     }
 
@@ -205,11 +212,12 @@ impl Cell {
         feeds: &mut Feeds,
         around: Around<'_>,
         span: &Span<'_>,
+        transport: Transport,
         is_ignored: bool,
     ) {
         let Some(instance) = &mut self.instance else { return };
         let Around { before, after, mixer } = around;
-        let (channels, set) = (instance.channels(), frame_set(&span.frames));
+        let set = frame_set(&span.frames);
         let own = (&self.outputs[..], &self.silent[..]);
         // The buffer of a source and where it is silent.
         let find = |source: Source| match source.cell.checked_sub(before.len()) {
@@ -219,9 +227,8 @@ impl Cell {
         };
         let inputs = feeds.inputs.iter_mut();
         for feed in inputs.chain(feeds.drives.iter_mut().map(|drive| &mut drive.2)) {
-            if let Feed::Mixed { sources, rest, buffer, silent } = feed {
-                let is_silent = mixer.mix((sources, *rest), buffer, channels, find, span);
-                *silent = if is_silent { *silent | set } else { *silent & !set };
+            if let Feed::Mixed(mix) = feed {
+                mixer.mix(mix, find, span);
             }
         }
         let signal = |feed| -> Option<(&[f32], bool)> {
@@ -235,7 +242,7 @@ impl Cell {
                     };
                     Some((signal, silent & set == set))
                 }
-                Feed::Mixed { buffer, silent, .. } => Some((buffer, silent & set == set)),
+                Feed::Mixed(mix) => Some((&mix.buffer, mix.silent & set == set)),
             }
         };
         let mut inputs = ArrayVec::<_, INPUTS_MAX>::new();
@@ -268,7 +275,7 @@ impl Cell {
             silent_frames: &mut self.silent,
             unheard_outputs: feeds.unheard,
             frames: span.frames.clone(),
-            transport: span.transport,
+            transport,
         };
         if is_ignored {
             instance.skip(turn);
@@ -288,13 +295,6 @@ struct Around<'a> {
     before: &'a [Cell],
     after: &'a [Cell],
     mixer: &'a mut Mixer,
-}
-
-/// The frames that are rendered.
-struct Span<'a> {
-    frames: Range<usize>,
-    transport: Transport,
-    shares: &'a Shares,
 }
 
 /// Whether all who read this cell would take no notice of it in these frames.
@@ -318,103 +318,4 @@ fn is_ignored(cells: &[Cell], feeds: &[Feeds], index: usize, set: FrameSet) -> b
         }
         instance.ignored_inputs(silent) & (1 << input) != 0
     })
-}
-
-impl Tap {
-    fn listen(&mut self, cells: &[Cell], mixer: &mut Mixer, frames: Range<usize>, shares: &Shares) {
-        let find = |source: Source| cells[source.cell].output(source);
-        let span = Span { frames, transport: Transport::stopped(1), shares };
-        mixer.mix((&self.sources, Gain::ZERO), &mut self.mixed, 1, find, &span);
-    }
-}
-
-/// Where signals of many channels are added up before they are mixed down, once for all.
-struct Mixer {
-    arch: Arch,
-    wide: [Buffer; CHANNEL_COUNTS.len()],
-}
-
-impl Mixer {
-    fn new() -> Self {
-        Self { arch: Arch::new(), wide: CHANNEL_COUNTS.map(silent_buffer) }
-    }
-
-    /// Adds up sources after what is there at rest, those of as many channels as `sum` first. One channel
-    /// goes to all; many are mixed down to one. Returns whether the sum is silent.
-    fn mix<'a>(
-        &mut self,
-        (sources, rest): (&[(Source, Gain)], Gain),
-        sum: &mut [f32],
-        channels: usize,
-        find: impl Fn(Source) -> (&'a [f32], FrameSet),
-        span: &Span<'_>,
-    ) -> bool {
-        if rest != Gain::ZERO || !sources.iter().all(|(_, gain)| gain.is_steady()) {
-            fade((sources, rest), sum, channels, find, span);
-            return false;
-        }
-        let frames = &span.frames;
-        let set = frame_set(frames);
-        let cut = |channels: usize| frames.start * channels..frames.end * channels;
-        let sum = &mut sum[cut(channels)];
-        let mut heard = 0;
-        // Those of so many channels that are not silent.
-        let mut of = |wanted: usize, into: &mut [f32]| {
-            let mut count = 0;
-            let sources = sources.iter().filter(|(source, _)| source.channels == wanted);
-            let signals = sources.filter_map(|(source, gain)| {
-                let (signal, silent) = find(*source);
-                (silent & set != set).then(|| {
-                    count += 1;
-                    (&signal[cut(wanted)], gain.to)
-                })
-            });
-            mix::sum(self.arch, into, signals);
-            heard += count;
-            count > 0
-        };
-        of(channels, sum);
-        for (wide, count) in self.wide.iter_mut().zip(CHANNEL_COUNTS) {
-            let wide = &mut wide[cut(count)];
-            let is_there = sources.iter().any(|(source, _)| source.channels == count);
-            if count != channels && is_there && of(count, wide) {
-                match (count, channels) {
-                    (1, _) => mix::add_to_all(self.arch, sum, channels, wide, 1.0),
-                    (_, 1) => mix::add_down(self.arch, sum, wide, count),
-                    _ => (),
-                }
-            }
-        }
-        heard == 0
-    }
-}
-
-/// As [`Mixer::mix`], while patches change: gains move from frame to frame.
-fn fade<'a>(
-    (sources, rest): (&[(Source, Gain)], Gain),
-    sum: &mut [f32],
-    channels: usize,
-    find: impl Fn(Source) -> (&'a [f32], FrameSet),
-    span: &Span<'_>,
-) {
-    for frame in span.frames.clone() {
-        let at = |gain: Gain| gain.from + (gain.to - gain.from) * span.shares[frame];
-        let sum = &mut sum[frame * channels..][..channels];
-        sum.fill(at(rest));
-        for (source, gain) in sources {
-            let signal = &find(*source).0[frame * source.channels..][..source.channels];
-            let gain = at(*gain);
-            if source.channels == channels {
-                for (sum, sample) in sum.iter_mut().zip(signal) {
-                    *sum += sample * gain;
-                }
-            } else if let [sample] = signal {
-                for sum in sum.iter_mut() {
-                    *sum += sample * gain;
-                }
-            } else {
-                sum[0] += signal.iter().sum::<f32>() * gain;
-            }
-        }
-    }
 }

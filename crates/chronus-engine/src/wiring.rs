@@ -1,10 +1,14 @@
 //! What leads where: in which order modules render, what each input and parameter gets, and what is
 //! heard. While one patch gives way to the next, cables fade.
 
-use chronus_dsp::{Buffer, FrameSet, PortSet, silent_buffer};
+use core::ops::Range;
 use std::collections::BTreeMap;
 
+use chronus_dsp::PortSet;
+use smallvec::SmallVec;
+
 use crate::command::Handle;
+use crate::mixing::{AT_ONCE, Mix};
 use crate::patch::order::order;
 use crate::patch::{Bus, Cable, OutputPort, Patch, PatchModule, Target, TargetPort};
 
@@ -41,28 +45,32 @@ pub(crate) enum Feed {
     Nothing,
     /// The very buffer of the only source.
     Direct(Source),
-    /// A buffer of its own, into which sources are summed, after what the port has at rest; and where it is
-    /// silent.
-    Mixed { sources: Vec<(Source, Gain)>, rest: Gain, buffer: Buffer, silent: FrameSet },
+    /// Several sources, or one that has to be changed.
+    Mixed(Box<Mix>),
 }
 
 /// Everything that one cell gets.
 pub(crate) struct Feeds {
-    pub inputs: Vec<Feed>,
+    pub inputs: SmallVec<[Feed; 2]>,
     /// Parameter, depth and signal of the cables that end at parameters.
     pub drives: Vec<(usize, f32, Feed)>,
     /// Outputs that nobody reads.
     pub unheard: PortSet,
-    /// If all that is heard of the cell goes to inputs of later cells: cell and input of each.
+    /// If the module can be skipped, and all that is heard of it goes to inputs of later cells which may
+    /// ignore them: cell and input of each.
     pub readers: Option<Vec<(usize, usize)>>,
     /// Its place in the order.
     pub place: usize,
+    /// What is to be added up once it is rendered.
+    pub then: Vec<Part>,
 }
 
-/// One channel that leaves the patch.
-pub(crate) struct Tap {
-    pub sources: Vec<(Source, Gain)>,
-    pub mixed: Buffer,
+/// Some of the sources of a [`Mix`] at an input.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub cell: usize,
+    pub input: usize,
+    pub sources: Range<usize>,
 }
 
 /// See the file's head. Cells are numbered by the position of their module in the patch; those that fade
@@ -70,9 +78,10 @@ pub(crate) struct Tap {
 pub(crate) struct Wiring {
     pub order: Vec<usize>,
     pub feeds: Vec<Feeds>,
-    pub heard: [Tap; 2],
+    /// The channels that leave the patch.
+    pub heard: [Mix; 2],
     /// Left and right of each bus.
-    pub buses: Vec<[Tap; 2]>,
+    pub buses: Vec<[Mix; 2]>,
     /// The modules whose values are told, and their cells.
     pub told: Vec<(Handle, usize)>,
 }
@@ -94,8 +103,8 @@ impl Wiring {
             gain: Gain::steady(cable.depth),
         };
         let links: Vec<_> = patch.cables().iter().map(link).collect();
-        let tap = |port| Tap::new(&cells, &[(port, Gain::steady(1.0))]);
-        let heard = [patch.left(), patch.right()].map(tap);
+        let steady = |port| tap(&cells, &[(port, Gain::steady(1.0))]);
+        let heard = [patch.left(), patch.right()].map(steady);
         let wiring = Self {
             order: patch.order().to_vec(),
             feeds: feeds(&cells, &links, cells.len()),
@@ -103,7 +112,7 @@ impl Wiring {
             buses: bus_taps(&cells, patch.buses()),
             told: told(patch),
         };
-        wiring.with_readers(&cells)
+        wiring.with_readers(&cells).with_parts()
     }
 
     /// Finds out which outputs nobody reads, and which cells are read by inputs of later ones alone.
@@ -138,9 +147,42 @@ impl Wiring {
             simple[cell] = false;
         }
         for (cell, (feeds, readers)) in self.feeds.iter_mut().zip(readers).enumerate() {
+            let may_ignore = |&(reader, _): &(usize, usize)| cells[reader].spec().ignores;
+            let is_skipped = cells[cell].spec().skips && readers.iter().all(may_ignore);
             feeds.unheard = !heard[cell];
-            feeds.readers = simple[cell].then_some(readers);
+            feeds.readers = (simple[cell] && is_skipped).then_some(readers);
             feeds.place = place[cell];
+        }
+        self
+    }
+
+    /// Has sums of many sources made as those are rendered, if all are rendered before.
+    fn with_parts(mut self) -> Self {
+        for cell in 0..self.feeds.len() {
+            for input in 0..self.feeds[cell].inputs.len() {
+                let place = |cell: usize| self.feeds[cell].place;
+                let Feed::Mixed(mix) = &self.feeds[cell].inputs[input] else { continue };
+                let sources: Vec<_> = mix.sources.iter().map(|(source, _)| source.cell).collect();
+                if sources.iter().any(|&source| place(source) >= place(cell)) {
+                    continue;
+                }
+                // Each part when its last source is there, and those before it are done.
+                let mut last = 0;
+                let after = sources.chunks(AT_ONCE).map(|part| {
+                    last = part.iter().map(|&source| place(source)).fold(last, usize::max);
+                    self.order[last]
+                });
+                let after: Vec<_> = after.collect();
+                let Feed::Mixed(mix) = &mut self.feeds[cell].inputs[input] else { continue };
+                if !mix.is_made_early() {
+                    continue;
+                }
+                for (part, after) in after.into_iter().enumerate() {
+                    let end = sources.len().min((part + 1) * AT_ONCE);
+                    let part = Part { cell, input, sources: part * AT_ONCE..end };
+                    self.feeds[after].then.push(part);
+                }
+            }
         }
         self
     }
@@ -168,10 +210,10 @@ impl Wiring {
         let heard = [(old.left(), new.left()), (old.right(), new.right())].map(|(was, is)| {
             let was = moved(was);
             if was == is {
-                return Tap::new(&cells, &[(is, Gain::steady(1.0))]);
+                return tap(&cells, &[(is, Gain::steady(1.0))]);
             }
             let (out, into) = (Gain { from: 1.0, to: 0.0 }, Gain { from: 0.0, to: 1.0 });
-            Tap::new(&cells, &[(was, out), (is, into)])
+            tap(&cells, &[(was, out), (is, into)])
         });
         let wiring = Self {
             order: order(cells.len(), &pairs),
@@ -180,7 +222,7 @@ impl Wiring {
             buses: bus_taps(&cells, new.buses()),
             told: told(new),
         };
-        wiring.with_readers(&cells)
+        wiring.with_readers(&cells).with_parts()
     }
 }
 
@@ -247,7 +289,7 @@ fn feeds(cells: &[&PatchModule], links: &[Link], settled: usize) -> Vec<Feeds> {
             }
         });
         let (inputs, drives) = (inputs.collect(), drives.collect());
-        Feeds { inputs, drives, unheard: 0, readers: None, place: 0 }
+        Feeds { inputs, drives, unheard: 0, readers: None, place: 0, then: Vec::new() }
     };
     links_to.iter().enumerate().map(feed).collect()
 }
@@ -258,9 +300,9 @@ fn told(patch: &Patch) -> Vec<(Handle, usize)> {
     told.map(|(cell, module)| (module.handle(), cell)).collect()
 }
 
-fn bus_taps(cells: &[&PatchModule], buses: &[Bus]) -> Vec<[Tap; 2]> {
-    let tap = |port| Tap::new(cells, &[(port, Gain::steady(1.0))]);
-    buses.iter().map(|bus| [bus.left, bus.right].map(tap)).collect()
+fn bus_taps(cells: &[&PatchModule], buses: &[Bus]) -> Vec<[Mix; 2]> {
+    let steady = |port| tap(cells, &[(port, Gain::steady(1.0))]);
+    buses.iter().map(|bus| [bus.left, bus.right].map(steady)).collect()
 }
 
 impl Source {
@@ -270,11 +312,10 @@ impl Source {
     }
 }
 
-impl Tap {
-    fn new(cells: &[&PatchModule], ports: &[(OutputPort, Gain)]) -> Self {
-        let sources = ports.iter().map(|&(port, gain)| (Source::of(cells, port), gain)).collect();
-        Self { sources, mixed: silent_buffer(1) }
-    }
+/// One channel that leaves the patch.
+fn tap(cells: &[&PatchModule], ports: &[(OutputPort, Gain)]) -> Mix {
+    let sources = ports.iter().map(|&(port, gain)| (Source::of(cells, port), gain)).collect();
+    Mix::new(sources, Gain::ZERO, 1)
 }
 
 impl Feed {
@@ -302,14 +343,14 @@ impl Feed {
     }
 
     fn mixed(sources: Vec<(Source, Gain)>, rest: Gain, channels: usize) -> Self {
-        Self::Mixed { sources, rest, buffer: silent_buffer(channels), silent: FrameSet::MAX }
+        Self::Mixed(Box::new(Mix::new(sources, rest, channels)))
     }
 
     fn sources(&self) -> impl Iterator<Item = &Source> {
         let (direct, mixed) = match self {
             Self::Nothing => (None, &[][..]),
             Self::Direct(source) => (Some(source), &[][..]),
-            Self::Mixed { sources, .. } => (None, &sources[..]),
+            Self::Mixed(mix) => (None, &mix.sources[..]),
         };
         direct.into_iter().chain(mixed.iter().map(|(source, _)| source))
     }

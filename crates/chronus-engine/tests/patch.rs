@@ -165,6 +165,55 @@ fn mistakes_in_cables_and_output() {
 }
 
 #[test]
+fn cables_that_can_only_be_a_mistake() {
+    let module = |id: &str, kind: &str| format!("[[module]]\nid = \"{id}\"\nkind = \"{kind}\"\n");
+    let modules = [("seq", "steps"), ("t", "transpose"), ("env", "adsr"), ("drum", "kick")];
+    let modules = modules.map(|(id, kind)| module(id, kind)).concat();
+    let wired = |from: &str, to: &str| {
+        let cable = format!("[[cable]]\nfrom = \"{from}\"\nto = \"{to}\"\n");
+        let text = format!(
+            "format = 1\n{modules}{cable}[output]\nleft = \"env.out\"\nright = \"env.out\"\n"
+        );
+        Patch::parse(&text, "p.toml").map_err(|error| error.to_string())
+    };
+    for (from, to, expected) in [
+        (
+            "seq.pitch",
+            "env.gate",
+            "p.toml:15:8: `seq.pitch` is a pitch, and `env.gate` takes a gate: high notes would hold \
+             it open, low notes never open it; connect `seq.gate` instead",
+        ),
+        (
+            "seq.pitch",
+            "drum.gate",
+            "p.toml:15:8: `seq.pitch` is a pitch, and `drum.gate` takes a trigger: it would not \
+             follow the notes; connect `seq.trigger` instead",
+        ),
+        (
+            "t.out",
+            "env.gate",
+            "p.toml:15:8: `t.out` is a pitch, and `env.gate` takes a gate: high notes would hold it \
+             open, low notes never open it; connect the gate of what plays the notes (an `offset` \
+             makes one of any signal)",
+        ),
+    ] {
+        assert_eq!(wired(from, to).expect_err(to), expected);
+    }
+    // A jump of an octave, a drum that is struck, an envelope that opens for an instant, FM: all are meant.
+    for (from, to) in [
+        ("seq.gate", "t.in"),
+        ("seq.gate", "drum.gate"),
+        ("seq.trigger", "env.gate"),
+        ("env.out", "t.in"),
+        ("env.out", "drum.gate"),
+        ("seq.velocity", "env.gate"),
+        ("seq.pitch", "env.sustain"),
+    ] {
+        wired(from, to).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+#[test]
 fn a_kind_like_no_other_gets_all_kinds_for_an_answer() {
     let error = mistake("format = 1\n[[module]]\nid = \"s\"\nkind = \"qqqqqqqq\"\n");
     assert!(error.starts_with("p.toml:4:8: there is no kind of module `qqqqqqqq`; kinds: "));

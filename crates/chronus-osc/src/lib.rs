@@ -17,7 +17,7 @@ pub use decode::{Decoded, Failure, Timed, decode};
 pub use edits::PatchRequest;
 pub use reply::{
     MOST_DATAGRAM_BYTES, Reply, Value, done, event, fail, meter_reply, parse_reply, pong,
-    record_reply, status_reply, version_reply,
+    record_reply, status_reply, version_reply, wait,
 };
 
 use chronus_engine::{Command, Handle};

@@ -79,6 +79,11 @@ pub fn done(address: &str, told: &str) -> Vec<u8> {
     packet("/done", args)
 }
 
+/// `/wait ADDRESS REASON`: the answer follows.
+pub fn wait(address: &str, reason: &str) -> Vec<u8> {
+    packet("/wait", vec![address.to_owned().into(), reason.to_owned().into()])
+}
+
 /// `/pong`, with the arguments of the ping.
 pub fn pong(args: Vec<OscType>) -> Vec<u8> {
     packet("/pong", args)

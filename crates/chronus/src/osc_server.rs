@@ -94,6 +94,11 @@ impl Replies {
         let _ = self.socket.send_to(&chronus_osc::done(address, told), to);
     }
 
+    /// Tells a sender why something is not done yet.
+    pub fn wait(&self, address: &str, told: &str, to: SocketAddr) {
+        let _ = self.socket.send_to(&chronus_osc::wait(address, told), to);
+    }
+
     /// Tells a sender why something was not done.
     pub fn fail(&self, address: &str, reason: &str, to: SocketAddr) {
         self.counts.failed.fetch_add(1, Ordering::Relaxed);

@@ -3,6 +3,9 @@
 
 mod support;
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use chronus_osc::Reply;
 use support::Engine;
 
 /// Sends a request about the patch and waits for what is answered.
@@ -159,5 +162,102 @@ fn a_watched_file_is_played_each_time_that_it_is_saved() {
     std::fs::write(&path, first.replace("kind = \"sine\"", "kind = \"saw\"")).expect("written");
     engine.wait_for("the edit", |status| status["edits"].as_u64() == Some(1));
     engine.play_on(50);
+    engine.end_and_compare().assert_identical();
+}
+
+/// A message in a bundle whose timetag is so far ahead.
+fn send_ahead(engine: &Engine, ahead: Duration, address: &str) {
+    let message = chronus_osc::message(address, Vec::new()).expect("a message");
+    let at = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock") + ahead;
+    let mut bundle = b"#bundle\0".to_vec();
+    bundle.extend((at.as_secs() as u32).wrapping_add(2_208_988_800).to_be_bytes());
+    let fraction = (u64::from(at.subsec_nanos()) << 32) / 1_000_000_000;
+    bundle.extend((fraction as u32).to_be_bytes());
+    bundle.extend((message.len() as u32).to_be_bytes());
+    bundle.extend(message);
+    engine.send_bytes(&bundle);
+}
+
+/// Waits for the next answer from one of these addresses about a commit.
+fn answer_about_commit(engine: &Engine, addresses: &[&str]) -> Reply {
+    for _ in 0..40 {
+        let Some(reply) = engine.answer() else { continue };
+        assert_ne!(reply.address, "/fail", "{:?}", reply.args);
+        let is_about_it = reply.args.first() == Some(&support::string("/patch/commit"));
+        if is_about_it && addresses.contains(&reply.address.as_str()) {
+            return reply;
+        }
+    }
+    panic!("no answer to the commit; log:\n{}", engine.log());
+}
+
+#[test]
+fn a_commit_in_a_bundle_takes_effect_at_its_timetag() {
+    let engine = Engine::free_running(&[]);
+    done(&engine, "/patch/create", &["late", "sine", "freq", "110"]);
+    done(&engine, "/patch/output", &["late.out"]);
+    send_ahead(&engine, Duration::from_secs(1), "/patch/commit");
+    answer_about_commit(&engine, &["/done"]);
+    let status = engine.status();
+    assert_eq!(status["edits"].as_u64(), Some(0), "its time is still to come");
+    let frames = status["frames"].as_u64().expect("frames");
+    engine.wait_for("the edit", |status| status["edits"].as_u64() == Some(1));
+    engine.play_on(100);
+    let comparison = engine.end_and_compare();
+    comparison.assert_identical();
+    // Before the edit no gate was open.
+    let first = comparison.played.iter().position(|sample| *sample != 0.0).expect("a sound");
+    assert!(first as u64 / 2 > frames, "heard from frame {} on, before {frames}", first / 2);
+}
+
+#[test]
+fn an_edit_that_is_due_much_later_holds_up_neither_saves_nor_further_edits() {
+    let engine = Engine::free_running(&[]);
+    engine.send("/gate/adsr", &["on"]);
+    done(&engine, "/patch/create", &["one", "sine"]);
+    send_ahead(&engine, Duration::from_secs(3000), "/patch/commit");
+    answer_about_commit(&engine, &["/done"]);
+    let saved = |name: &str| {
+        done(&engine, "/patch/save", &[name]);
+        let path = engine.folder.path().join(format!("{name}.toml"));
+        std::fs::read_to_string(path).expect("saved")
+    };
+    engine.send("/mod/sine/freq", &["222.5"]);
+    engine.play_on(50);
+    let text = saved("now");
+    assert!(text.contains("freq = 222.5") && !text.contains("\"one\""), "what sounds: {text}");
+    done(&engine, "/patch/create", &["two", "sine"]);
+    engine.send("/patch/commit", &[]);
+    let reply = answer_about_commit(&engine, &["/wait", "/done"]);
+    assert_eq!(reply.address, "/wait", "{:?}", reply.args);
+    // The next goes on from what waits.
+    done(&engine, "/patch/connect", &["two.out", "adsr.in"]);
+    let reason = refused(&engine, "/patch/create", &["one", "sine"]);
+    assert!(reason.contains("there is a module `one` already"), "{reason}");
+    assert!(!saved("still").contains("\"two\""), "what sounds");
+    assert_eq!(engine.status()["edits"].as_u64(), Some(0));
+    engine.end_and_compare().assert_identical();
+}
+
+#[test]
+fn commits_that_waited_take_effect_one_after_the_other() {
+    let engine = Engine::free_running(&[]);
+    engine.send("/gate/adsr", &["on"]);
+    done(&engine, "/patch/create", &["one", "sine"]);
+    send_ahead(&engine, Duration::from_secs(1), "/patch/commit");
+    answer_about_commit(&engine, &["/done"]);
+    for id in ["two", "three"] {
+        done(&engine, "/patch/create", &[id, "sine"]);
+        done(&engine, "/patch/connect", &[&format!("{id}.out"), "adsr.in"]);
+        engine.send("/patch/commit", &[]);
+    }
+    for _ in 0..2 {
+        answer_about_commit(&engine, &["/done"]);
+    }
+    engine.wait_for("all edits", |status| status["edits"].as_u64() == Some(3));
+    engine.play_on(50);
+    done(&engine, "/patch/save", &["all"]);
+    let text = std::fs::read_to_string(engine.folder.path().join("all.toml")).expect("saved");
+    assert!(["one", "two", "three"].iter().all(|id| text.contains(&format!("\"{id}\""))), "{text}");
     engine.end_and_compare().assert_identical();
 }

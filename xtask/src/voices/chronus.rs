@@ -4,7 +4,7 @@
 use std::error::Error;
 
 use chronus_engine::{
-    BLOCK_FRAMES, CHANNELS, Command, Controls, Directory, Engine, NoRecordings, Patch,
+    BLOCK_FRAMES, CHANNELS, Command, Controls, Directory, Engine, NoRecordings, Note, Patch,
 };
 use chronus_os::clock::thread_cpu_ns;
 
@@ -19,6 +19,16 @@ pub enum Gates {
     Attack,
     /// Never opened.
     Closed,
+    /// Each group of voices plays notes, which are held.
+    Notes,
+    /// As [`Notes`](Self::Notes), but all notes are over, and their sound too.
+    NotesOver,
+}
+
+impl Gates {
+    fn has_notes(self) -> bool {
+        matches!(self, Self::Notes | Self::NotesOver)
+    }
 }
 
 /// The most voices that one module plays.
@@ -39,6 +49,9 @@ fn patch(voices: usize, gates: Gates) -> Result<Patch, Box<dyn Error>> {
     for group in 0..groups {
         let (freq, gain) = (freq_hz(group * GROUP), gain(voices));
         let sine = format!("channels = {GROUP}\nfreq = {freq:?}\ngain = {gain:?}");
+        if gates.has_notes() {
+            module(format!("n{group}"), "voices", &format!("channels = {GROUP}"));
+        }
         module(format!("s{group}"), "sine", &sine);
         module(format!("e{group}"), "adsr", &envelope);
         module(format!("f{group}"), "biquad", &filter);
@@ -51,6 +64,13 @@ fn patch(voices: usize, gates: Gates) -> Result<Patch, Box<dyn Error>> {
     for group in 0..groups {
         for (from, to) in [("s", "e"), ("e", "f")] {
             text += &format!("[[cable]]\nfrom = \"{from}{group}.out\"\nto = \"{to}{group}.in\"\n");
+        }
+        if gates.has_notes() {
+            for (from, to) in
+                [("pitch", format!("s{group}.freq")), ("gate", format!("e{group}.gate"))]
+            {
+                text += &format!("[[cable]]\nfrom = \"n{group}.{from}\"\nto = \"{to}\"\n");
+            }
         }
         if groups > 1 {
             text += &format!("[[cable]]\nfrom = \"f{group}.out\"\nto = \"out.in\"\n");
@@ -65,18 +85,39 @@ pub fn cpu_seconds(voices: usize, seconds: f64, gates: Gates) -> Result<f64, Box
     let patch = patch(voices, gates)?;
     let mut engine = Engine::new(patch.clone(), RATE_HZ, Controls::of(&patch), 0, &NoRecordings)?;
     let mut block = [0.0; BLOCK_FRAMES * CHANNELS];
-    if gates != Gates::Closed {
-        for entry in Directory::of(&patch).modules().filter(|entry| entry.has_gate()) {
+    let directory = Directory::of(&patch);
+    if matches!(gates, Gates::Open | Gates::Attack) {
+        for entry in directory.modules().filter(|entry| entry.has_gate()) {
             engine.apply(0, &Command::Gate { module: entry.handle, on: true });
         }
+    }
+    if gates.has_notes() {
+        play_notes(&mut engine, &directory, true);
     }
     let blocks = |seconds: f64| 0..(seconds * f64::from(RATE_HZ) / BLOCK_FRAMES as f64) as usize;
     for _ in blocks(f64::from(ATTACK_S + DECAY_S)) {
         engine.render(&mut block);
+    }
+    if gates == Gates::NotesOver {
+        play_notes(&mut engine, &directory, false);
+        // A second lets the filters ring out.
+        for _ in blocks(1.0) {
+            engine.render(&mut block);
+        }
     }
     let start = thread_cpu_ns();
     for _ in blocks(seconds) {
         engine.render(&mut block);
     }
     Ok((thread_cpu_ns() - start) as f64 / 1e9)
+}
+
+/// Begins or ends a note for each voice.
+fn play_notes(engine: &mut Engine, directory: &Directory, on: bool) {
+    for entry in directory.modules().filter(|entry| entry.spec.notes) {
+        for voice in 0..GROUP {
+            let note = Note { on, key: 48.0 + voice as f32, velocity: 1.0, id: 0 };
+            engine.apply(0, &Command::Note { module: entry.handle, note });
+        }
+    }
 }

@@ -123,6 +123,12 @@ pub fn bench(options: &Voices) -> Result<(), Box<dyn Error>> {
         Player::new("Chronus, gates closed", 40_000.0, |voices, seconds| {
             chronus::cpu_seconds(voices, seconds, Gates::Closed)
         }),
+        Player::new("Chronus, notes of `voices`", 10_000.0, |voices, seconds| {
+            chronus::cpu_seconds(voices, seconds, Gates::Notes)
+        }),
+        Player::new("Chronus, their notes over", 40_000.0, |voices, seconds| {
+            chronus::cpu_seconds(voices, seconds, Gates::NotesOver)
+        }),
         Player::new("hand-written bound", 20_000.0, |voices, seconds| {
             Ok(bound::cpu_seconds(voices, seconds))
         }),

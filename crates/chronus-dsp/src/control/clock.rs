@@ -9,8 +9,8 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     summary: "Ticks for envelopes and sequences, at a tempo of its own or with the transport.",
     inputs: &[PortSpec { doc: "begins a tick at once, the first of a pair in swing", ..RESET }],
     outputs: &[
-        PortSpec::new("gate", "open for the first part of each tick"),
-        PortSpec::new("phase", "rises from 0 to 1 from each tick to the next"),
+        PortSpec::gate("gate", "open for the first part of each tick"),
+        PortSpec::control("phase", "rises from 0 to 1 from each tick to the next"),
     ],
     params: &[
         ParamSpec::choice(

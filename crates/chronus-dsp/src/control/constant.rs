@@ -6,7 +6,7 @@ use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "constant",
     summary: "A steady value, for any number of inputs and parameters.",
-    outputs: &[PortSpec::new("out", "the value")],
+    outputs: &[PortSpec::control("out", "the value")],
     params: &[ParamSpec::number("value", "", [-10.0, 10.0], 0.0, "what it gives").smoothed(10.0)],
     ..ModuleSpec::BARE
 };

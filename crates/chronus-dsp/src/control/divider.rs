@@ -8,15 +8,15 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "divider",
     summary: "Lets some ticks of a clock pass, such as every third; the first tick always counts.",
     inputs: &[
-        PortSpec::new("clock", "the ticks: each begins where this rises through 0.5"),
+        PortSpec::trigger("clock", "the ticks: each begins where this rises through 0.5"),
         PortSpec { doc: "the next tick, or one that begins at once, is the first", ..RESET },
     ],
     outputs: &[
-        PortSpec::new("out", "every tick whose turn it is, as long as it is"),
-        PortSpec::new("by_2", "every second tick"),
-        PortSpec::new("by_3", "every third tick"),
-        PortSpec::new("by_4", "every fourth tick"),
-        PortSpec::new("by_8", "every eighth tick"),
+        PortSpec::gate("out", "every tick whose turn it is, as long as it is"),
+        PortSpec::gate("by_2", "every second tick"),
+        PortSpec::gate("by_3", "every third tick"),
+        PortSpec::gate("by_4", "every fourth tick"),
+        PortSpec::gate("by_8", "every eighth tick"),
     ],
     params: &[
         ParamSpec::number("by", "ticks", [1.0, 64.0], 16.0, "of so many ticks, out gives one"),

@@ -11,7 +11,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "lfo",
     summary: "A slow oscillator that moves parameters, free or in step with the beat.",
     inputs: &[PortSpec { doc: "begins the turn, and the random series, anew", ..RESET }],
-    outputs: &[PortSpec::new("out", "offset plus depth times the shape")],
+    outputs: &[PortSpec::control("out", "offset plus depth times the shape")],
     params: &[
         ParamSpec::choice(
             "shape",

@@ -6,15 +6,15 @@ use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "logic",
     summary: "Combines two gates; all results at once.",
-    inputs: &[PortSpec::new("a", "the first gate"), PortSpec::new("b", "the second gate")],
+    inputs: &[PortSpec::gate("a", "the first gate"), PortSpec::gate("b", "the second gate")],
     outputs: &[
-        PortSpec::new("and", "open while both are"),
-        PortSpec::new("or", "open while at least one is"),
-        PortSpec::new("xor", "open while just one is"),
-        PortSpec::new("nand", "closed while both are open"),
-        PortSpec::new("nor", "open while both are closed"),
-        PortSpec::new("xnor", "open while both are the same"),
-        PortSpec::new("not_a", "open while a is closed"),
+        PortSpec::gate("and", "open while both are"),
+        PortSpec::gate("or", "open while at least one is"),
+        PortSpec::gate("xor", "open while just one is"),
+        PortSpec::gate("nand", "closed while both are open"),
+        PortSpec::gate("nor", "open while both are closed"),
+        PortSpec::gate("xnor", "open while both are the same"),
+        PortSpec::gate("not_a", "open while a is closed"),
     ],
     params: &[ParamSpec::number(
         "threshold",

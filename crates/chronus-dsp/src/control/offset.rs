@@ -6,8 +6,8 @@ use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "offset",
     summary: "Fits a control signal to its purpose: attenuates, inverts and moves it.",
-    inputs: &[PortSpec::new("in", "the signal to be fitted")],
-    outputs: &[PortSpec::new("out", "the input times scale, plus offset")],
+    inputs: &[PortSpec::control("in", "the signal to be fitted")],
+    outputs: &[PortSpec::control("out", "the input times scale, plus offset")],
     params: &[
         ParamSpec::number("scale", "", [-10.0, 10.0], 1.0, "multiplies; below 0 it inverts")
             .smoothed(10.0),

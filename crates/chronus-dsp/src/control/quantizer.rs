@@ -10,15 +10,15 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "quantizer",
     summary: "Moves a pitch to the nearest note of a scale.",
     inputs: &[
-        PortSpec::new("in", "the pitch, in octaves above middle C"),
-        PortSpec::new(
+        PortSpec::pitch("in", "the pitch, in octaves above middle C"),
+        PortSpec::trigger(
             "trigger",
             "with a cable, the pitch is only taken where this rises through 0.5",
         ),
     ],
     outputs: &[
-        PortSpec::new("pitch", "the nearest note, in octaves above middle C"),
-        PortSpec::new("changed", "1 for 1 ms from each new note on"),
+        PortSpec::pitch("pitch", "the nearest note, in octaves above middle C"),
+        PortSpec::trigger("changed", "1 for 1 ms from each new note on"),
     ],
     params: &[ParamSpec::number(
         "root",

@@ -10,12 +10,12 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "random",
     summary: "A random value at each trigger, and triggers that come by chance.",
     inputs: &[
-        PortSpec::new("trigger", "draws the next value where it rises through 0.5"),
+        PortSpec::trigger("trigger", "draws the next value where it rises through 0.5"),
         PortSpec { doc: "goes back to the first value of the series", ..RESET },
     ],
     outputs: &[
-        PortSpec::new("out", "the value, held until the next"),
-        PortSpec::new("gate", "the triggers that drew a value, each as long as it is"),
+        PortSpec::control("out", "the value, held until the next"),
+        PortSpec::gate("gate", "the triggers that drew a value, each as long as it is"),
     ],
     params: &[
         ParamSpec::number("min", "", [-10.0, 10.0], -1.0, "the least value"),

@@ -8,10 +8,13 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "sample_hold",
     summary: "Holds a signal as it was at the last trigger.",
     inputs: &[
-        PortSpec::new("in", "the signal"),
-        PortSpec::new("trigger", "takes the signal where it rises through 0.5, or while above it"),
+        PortSpec::control("in", "the signal"),
+        PortSpec::trigger(
+            "trigger",
+            "takes the signal where it rises through 0.5, or while above it",
+        ),
     ],
-    outputs: &[PortSpec::new("out", "the signal as it was taken; 0 before")],
+    outputs: &[PortSpec::control("out", "the signal as it was taken; 0 before")],
     params: &[ParamSpec::choice(
         "mode",
         &["sample", "track"],

@@ -7,8 +7,8 @@ use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "slew",
     summary: "Limits how fast a signal rises and falls: glides, soft gates, followed peaks.",
-    inputs: &[PortSpec::new("in", "the signal")],
-    outputs: &[PortSpec::new("out", "what follows it")],
+    inputs: &[PortSpec::control("in", "the signal")],
+    outputs: &[PortSpec::control("out", "what follows it")],
     params: &[
         time("rise", "how long it takes to rise; 0 jumps"),
         time("fall", "how long it takes to fall; 0 jumps"),

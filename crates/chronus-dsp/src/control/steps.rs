@@ -15,12 +15,15 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "steps",
     summary: "A track of the step sequencer; its gate and pitch play another module in time.",
     outputs: &[
-        PortSpec::new("gate", "1 while a note is held; the frame in which one begins is exact"),
-        PortSpec::new("trigger", "1 in the frame in which a note is struck"),
-        PortSpec::new("accent", "1 while a note with an accent is held"),
-        PortSpec::new("slide", "1 while a note is held that the one before slid into"),
-        PortSpec::new("pitch", "octaves above middle C, of the last note"),
-        PortSpec::new("velocity", "of the last note: 1 with an accent, else that of the parameter"),
+        PortSpec::gate("gate", "1 while a note is held; the frame in which one begins is exact"),
+        PortSpec::trigger("trigger", "1 in the frame in which a note is struck"),
+        PortSpec::gate("accent", "1 while a note with an accent is held"),
+        PortSpec::gate("slide", "1 while a note is held that the one before slid into"),
+        PortSpec::pitch("pitch", "octaves above middle C, of the last note"),
+        PortSpec::control(
+            "velocity",
+            "of the last note: 1 with an accent, else that of the parameter",
+        ),
     ],
     params: &[
         ParamSpec::number("per_beat", "", [0.0625, 16.0], 4.0, "steps in a beat"),

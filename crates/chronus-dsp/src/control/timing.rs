@@ -11,7 +11,7 @@ pub const OPEN: f32 = 0.5;
 pub const PULSE_MS: f32 = 1.0;
 
 /// The input that starts a module's time or series afresh.
-pub const RESET: PortSpec = PortSpec::new("reset", "begins anew where it rises through 0.5");
+pub const RESET: PortSpec = PortSpec::trigger("reset", "begins anew where it rises through 0.5");
 
 /// Finds where gates open.
 #[derive(Clone, Copy, Debug)]

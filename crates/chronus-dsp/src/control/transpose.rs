@@ -6,8 +6,8 @@ use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "transpose",
     summary: "Moves a pitch by octaves, semitones and cents; without a cable, a pitch that stays.",
-    inputs: &[PortSpec::new("in", "the pitch, in octaves above middle C")],
-    outputs: &[PortSpec::new("out", "the pitch moved, in octaves above middle C")],
+    inputs: &[PortSpec::pitch("in", "the pitch, in octaves above middle C")],
+    outputs: &[PortSpec::pitch("out", "the pitch moved, in octaves above middle C")],
     params: &[
         ParamSpec::number("octaves", "octaves", [-5.0, 5.0], 0.0, "rounded to whole octaves"),
         ParamSpec::number(

@@ -1,6 +1,6 @@
 //! Notes become voices: each note gets a channel, and with it everything that its cables lead to.
 
-use crate::math::frames_of_ms;
+use crate::math::{frames_of_ms, same};
 use crate::module::{Curve, Io, Module, ModuleSpec, Note, ParamSpec, PortSpec};
 use crate::smooth::Ramp;
 
@@ -10,9 +10,9 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     summary: "Gives each note a channel; with none left, the note that has sounded longest makes way.",
     inputs: &[],
     outputs: &[
-        PortSpec::new("pitch", "octaves above middle C; drives a frequency of 261.63 Hz"),
-        PortSpec::new("gate", "1 while the note is held, 0 after"),
-        PortSpec::new("velocity", "how hard the note was played, from 0 to 1"),
+        PortSpec::pitch("pitch", "octaves above middle C; drives a frequency of 261.63 Hz"),
+        PortSpec::gate("gate", "1 while the note is held, 0 after"),
+        PortSpec::control("velocity", "how hard the note was played, from 0 to 1"),
     ],
     params: &[ParamSpec {
         name: "glide",
@@ -29,6 +29,9 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     ..ModuleSpec::BARE
 };
 
+const PITCH: usize = 0;
+const GATE: usize = 1;
+const VELOCITY: usize = 2;
 const GLIDE: usize = 0;
 const MIDDLE_C: f32 = 60.0;
 
@@ -75,6 +78,39 @@ impl<const C: usize> Voices<C> {
         let order = |c: &usize| (self.channels[*c].note.on, self.channels[*c].since);
         same.or_else(|| (0..C).min_by_key(order)).unwrap_or(0)
     }
+
+    /// Begins the notes that are due. Returns the gates of the first frame, and those of all others.
+    fn begin_notes(&mut self, glide_ms: [f32; C]) -> ([f32; C], [f32; C]) {
+        let (mut first, mut then) = ([0.0; C], [0.0; C]);
+        for (c, voice) in self.channels.iter_mut().enumerate() {
+            if std::mem::take(&mut voice.begins) {
+                let octaves = (voice.note.key - MIDDLE_C) / 12.0;
+                if voice.has_sounded && glide_ms[c] > 0.0 {
+                    voice.pitch.go_to(octaves, frames_of_ms(glide_ms[c], self.rate_hz));
+                } else {
+                    voice.pitch.snap_to(octaves);
+                }
+                voice.has_sounded = true;
+            }
+            then[c] = if voice.note.on { 1.0 } else { 0.0 };
+            let was_interrupted = std::mem::take(&mut voice.is_interrupted);
+            first[c] = if was_interrupted { 0.0 } else { then[c] };
+        }
+        (first, then)
+    }
+
+    fn rests_at_middle_c(&self) -> bool {
+        self.channels.iter().all(|voice| !voice.pitch.is_moving() && voice.pitch.target() == 0.0)
+    }
+
+    fn glide(&mut self, out: &mut [[f32; C]]) {
+        for n in 0..out.len() {
+            if !self.channels.iter().any(|voice| voice.pitch.is_moving()) {
+                return out[n..].fill(self.channels.each_ref().map(|voice| voice.pitch.value()));
+            }
+            out[n] = self.channels.each_mut().map(|voice| voice.pitch.step());
+        }
+    }
 }
 
 impl<const C: usize> Module for Voices<C> {
@@ -104,26 +140,30 @@ impl<const C: usize> Module for Voices<C> {
 
     #[inline(always)]
     fn process(&mut self, mut io: Io<'_>) {
-        let glide = io.param::<C>(GLIDE);
-        let ([], [pitch, gate, velocity]) = io.ports::<C, 0, 3>();
-        for n in 0..pitch.len() {
-            for (c, voice) in self.channels.iter_mut().enumerate() {
-                if std::mem::take(&mut voice.begins) {
-                    let octaves = (voice.note.key - MIDDLE_C) / 12.0;
-                    let glide_ms = glide.at(n)[c];
-                    if voice.has_sounded && glide_ms > 0.0 {
-                        voice.pitch.go_to(octaves, frames_of_ms(glide_ms, self.rate_hz));
-                    } else {
-                        voice.pitch.snap_to(octaves);
-                    }
-                    voice.has_sounded = true;
-                }
-                let was_interrupted = std::mem::take(&mut voice.is_interrupted);
-                let is_open = voice.note.on && !was_interrupted;
-                pitch[n][c] = voice.pitch.step();
-                gate[n][c] = if is_open { 1.0 } else { 0.0 };
-                velocity[n][c] = voice.note.velocity;
-            }
+        if io.frames.is_empty() {
+            return;
+        }
+        let glide_ms = io.param::<C>(GLIDE).at(0);
+        let (first, then) = self.begin_notes(glide_ms);
+        if same(&first, &[0.0; C]) && same(&then, &first) {
+            io.silence::<C>(GATE);
+        } else {
+            let [_, gates, _] = io.ports::<C, 0, 3>().1;
+            gates.fill(then);
+            gates[0] = first;
+        }
+        let velocities = self.channels.each_ref().map(|voice| voice.note.velocity);
+        if same(&velocities, &[0.0; C]) {
+            io.silence::<C>(VELOCITY);
+        } else if io.is_heard(VELOCITY) {
+            let [_, _, velocity] = io.ports::<C, 0, 3>().1;
+            velocity.fill(velocities);
+        }
+        if self.rests_at_middle_c() {
+            io.silence::<C>(PITCH);
+        } else {
+            let [pitch, _, _] = io.ports::<C, 0, 3>().1;
+            self.glide(pitch);
         }
     }
 }

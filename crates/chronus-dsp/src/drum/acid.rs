@@ -12,12 +12,12 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "acid",
     summary: "A bass voice that squelches: a diode ladder, with slides and accents.",
     inputs: &[
-        PortSpec::new("gate", "plays each channel while above 0.5, as the gate does for all"),
-        PortSpec::new("pitch", "octaves above middle C"),
-        PortSpec::new("accent", "above 0.5 as a note begins, it is louder, brighter and shorter"),
-        PortSpec::new("slide", "while above 0.5 the pitch glides to where it is to go"),
+        PortSpec::gate("gate", "plays each channel while above 0.5, as the gate does for all"),
+        PortSpec::pitch("pitch", "octaves above middle C"),
+        PortSpec::gate("accent", "above 0.5 as a note begins, it is louder, brighter and shorter"),
+        PortSpec::gate("slide", "while above 0.5 the pitch glides to where it is to go"),
     ],
-    outputs: &[PortSpec::new("out", "the voice")],
+    outputs: &[PortSpec::audio("out", "the voice")],
     params: &[
         ParamSpec::number("wave", "", [0.0, 1.0], 0.0, "from a saw to a square").smoothed(5.0),
         ParamSpec::number("tune", "semitones", [-24.0, 24.0], 0.0, "moves the pitch").smoothed(5.0),

@@ -9,7 +9,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "clap",
     summary: "Several pairs of hands that clap, not quite at once.",
     inputs: &[super::GATE, super::VELOCITY],
-    outputs: &[PortSpec::new("out", "the clap")],
+    outputs: &[PortSpec::audio("out", "the clap")],
     params: &[
         super::freq("tone", [300.0, 6000.0], 1100.0, "frequency that is heard best"),
         ParamSpec::number("q", "", [0.5, 10.0], 1.5, "how narrow it is around it").smoothed(10.0),
@@ -25,8 +25,8 @@ pub static SPEC: ModuleSpec = ModuleSpec {
 
 /// A burst but for the last fades by 60 dB within so many spacings.
 const BURST_SPACINGS: f32 = 2.5;
-/// A band of the noise is weaker than the whole; this brings it back.
-const LEVEL: f32 = 3.0;
+/// A band of the noise is weaker than the whole; this makes it as loud as the other drums.
+const LEVEL: f32 = 2.4;
 
 /// See [`SPEC`].
 pub struct Clap<const C: usize> {

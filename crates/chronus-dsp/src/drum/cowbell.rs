@@ -10,7 +10,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "cowbell",
     summary: "A cowbell: two tones that do not agree.",
     inputs: &[super::GATE, super::VELOCITY],
-    outputs: &[PortSpec::new("out", "the bell")],
+    outputs: &[PortSpec::audio("out", "the bell")],
     params: &[
         super::freq("tune", [100.0, 2000.0], 540.0, "frequency of the lower of its two tones"),
         super::freq("tone", [200.0, 8000.0], 1400.0, "frequency that is heard best"),

@@ -10,12 +10,12 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "hat",
     summary: "A hi-hat, closed and open; the one cuts the other short.",
     inputs: &[
-        PortSpec::new("gate", "strikes it closed as it rises through 0.5, as the gate does"),
-        PortSpec::new("open", "strikes it open as it rises through 0.5"),
-        PortSpec::new("choke", "cuts it short while above 0.5"),
+        PortSpec::trigger("gate", "strikes it closed as it rises through 0.5, as the gate does"),
+        PortSpec::trigger("open", "strikes it open as it rises through 0.5"),
+        PortSpec::gate("choke", "cuts it short while above 0.5"),
         super::VELOCITY,
     ],
-    outputs: &[PortSpec::new("out", "the hi-hat")],
+    outputs: &[PortSpec::audio("out", "the hi-hat")],
     params: &[
         super::freq("tune", [100.0, 1000.0], 300.0, "frequency of the lowest of its six squares"),
         ParamSpec::number("metal", "", [0.0, 1.0], 0.7, "from noise alone to metal alone")

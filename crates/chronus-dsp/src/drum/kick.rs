@@ -9,7 +9,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "kick",
     summary: "A bass drum, from a short thud to a long boom.",
     inputs: &[super::GATE, super::VELOCITY],
-    outputs: &[PortSpec::new("out", "the drum")],
+    outputs: &[PortSpec::audio("out", "the drum")],
     params: &[
         super::freq("tune", [20.0, 200.0], 50.0, "frequency at which it rings"),
         ParamSpec::number("sweep", "octaves", [0.0, 6.0], 2.5, "how far above it is struck"),

@@ -15,12 +15,14 @@ pub mod tom;
 use crate::module::{ParamSpec, PortSpec};
 
 /// The input that strikes a drum.
-const GATE: PortSpec =
-    PortSpec::new("gate", "strikes each channel as it rises through 0.5, as the gate does for all");
+const GATE: PortSpec = PortSpec::trigger(
+    "gate",
+    "strikes each channel as it rises through 0.5, as the gate does for all",
+);
 
 /// The input that says how hard.
 const VELOCITY: PortSpec =
-    PortSpec::new("velocity", "how hard it is struck, from 0 to 1, in the frame of the stroke")
+    PortSpec::control("velocity", "how hard it is struck, from 0 to 1, in the frame of the stroke")
         .resting_at_one();
 
 /// The level of a drum.

@@ -9,7 +9,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "rim",
     summary: "A stick on the rim of a drum: a short, hard crack.",
     inputs: &[super::GATE, super::VELOCITY],
-    outputs: &[PortSpec::new("out", "the crack")],
+    outputs: &[PortSpec::audio("out", "the crack")],
     params: &[
         super::freq("tune", [400.0, 6000.0], 1700.0, "frequency of the upper of its two tones"),
         ParamSpec::number("tone", "", [0.0, 1.0], 0.6, "from the lower tone alone to the upper")

@@ -9,7 +9,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "snare",
     summary: "A snare drum: a skin of two tones, and wires that rattle.",
     inputs: &[super::GATE, super::VELOCITY],
-    outputs: &[PortSpec::new("out", "the drum")],
+    outputs: &[PortSpec::audio("out", "the drum")],
     params: &[
         super::freq("tune", [80.0, 500.0], 180.0, "frequency of the lower tone"),
         ParamSpec::number("tone", "", [0.0, 1.0], 0.35, "from the lower tone alone to the upper")

@@ -9,7 +9,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "tom",
     summary: "A tom: a drum head of two tones that falls a little as it is struck.",
     inputs: &[super::GATE, super::VELOCITY],
-    outputs: &[PortSpec::new("out", "the drum")],
+    outputs: &[PortSpec::audio("out", "the drum")],
     params: &[
         super::freq("tune", [40.0, 800.0], 110.0, "frequency at which it rings"),
         ParamSpec::number("sweep", "octaves", [0.0, 3.0], 0.5, "how far above it is struck"),

@@ -16,12 +16,12 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     inputs: &[
         super::LEFT_IN,
         super::RIGHT_IN,
-        PortSpec::new("sidechain", "what it listens to; without a cable to the sound itself"),
+        PortSpec::audio("sidechain", "what it listens to; without a cable to the sound itself"),
     ],
     outputs: &[
         super::LEFT_OUT,
         super::RIGHT_OUT,
-        PortSpec::new("reduction", "how much the louder side is turned down, in dB, over 60"),
+        PortSpec::control("reduction", "how much the louder side is turned down, in dB, over 60"),
     ],
     params: &[
         ParamSpec::number("threshold", "dB", [-60.0, 0.0], -18.0, "what is louder is turned down")

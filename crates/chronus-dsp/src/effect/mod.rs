@@ -27,11 +27,11 @@ use crate::math::tan_of_turns;
 use crate::module::{BLOCK_FRAMES, ParamSpec, PortSpec};
 
 /// The inputs of a stereo effect.
-const LEFT_IN: PortSpec = PortSpec::new("left", "the left side, or a signal that has no sides");
-const RIGHT_IN: PortSpec = PortSpec::new("right", "the right side; without a cable as `left`");
+const LEFT_IN: PortSpec = PortSpec::audio("left", "the left side, or a signal that has no sides");
+const RIGHT_IN: PortSpec = PortSpec::audio("right", "the right side; without a cable as `left`");
 /// The outputs of a stereo effect.
-const LEFT_OUT: PortSpec = PortSpec::new("left", "the left side");
-const RIGHT_OUT: PortSpec = PortSpec::new("right", "the right side");
+const LEFT_OUT: PortSpec = PortSpec::audio("left", "the left side");
+const RIGHT_OUT: PortSpec = PortSpec::audio("right", "the right side");
 /// What is heard of a stereo effect that is bypassed.
 const SIDES: &[(usize, usize)] = &[(0, 0), (1, 1)];
 

@@ -12,7 +12,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     inputs: &[
         super::LEFT_IN,
         super::RIGHT_IN,
-        PortSpec::new("carrier", "multiplies the sound; without a cable it is a sine of `freq`"),
+        PortSpec::audio("carrier", "multiplies the sound; without a cable it is a sine of `freq`"),
     ],
     outputs: &[super::LEFT_OUT, super::RIGHT_OUT],
     params: &[

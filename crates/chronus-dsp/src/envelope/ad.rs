@@ -10,9 +10,9 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     summary: "Attack and decay, for drums and plucks, or looping; and the amplifier that it opens.",
     inputs: &[super::IN, super::GATE],
     outputs: &[
-        PortSpec::new("out", "the input times the envelope"),
-        PortSpec::new("env", "the envelope itself, from 0 to 1"),
-        PortSpec::new("end", "1 for a frame as the decay ends: a trigger for what comes next"),
+        PortSpec::audio("out", "the input times the envelope"),
+        PortSpec::control("env", "the envelope itself, from 0 to 1"),
+        PortSpec::trigger("end", "1 for a frame as the decay ends: a trigger for what comes next"),
     ],
     params: &[
         ParamSpec::number(

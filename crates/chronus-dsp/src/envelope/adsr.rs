@@ -10,12 +10,12 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "adsr",
     summary: "An envelope of straight lines, and the amplifier that it opens and closes.",
     inputs: &[
-        PortSpec::new("in", "the signal to be shaped"),
-        PortSpec::new("gate", "opens each channel while above 0.5, as the gate does for all"),
+        PortSpec::audio("in", "the signal to be shaped"),
+        PortSpec::gate("gate", "opens each channel while above 0.5, as the gate does for all"),
     ],
     outputs: &[
-        PortSpec::new("out", "the input times the envelope"),
-        PortSpec::new("env", "the envelope itself, from 0 to 1"),
+        PortSpec::audio("out", "the input times the envelope"),
+        PortSpec::control("env", "the envelope itself, from 0 to 1"),
     ],
     params: &[
         time("attack", 10.0, "from wherever it is to the peak; 0 jumps there"),
@@ -35,6 +35,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     ],
     gate: true,
     bypass: &[(0, 0)],
+    ignores: true,
     ..ModuleSpec::BARE
 };
 

@@ -16,12 +16,12 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     inputs: &[
         super::IN,
         super::GATE,
-        PortSpec::new("velocity", "how hard the note is played, 0 to 1, as the gate opens")
+        PortSpec::control("velocity", "how hard the note is played, 0 to 1, as the gate opens")
             .resting_at_one(),
     ],
     outputs: &[
-        PortSpec::new("out", "the input times the envelope"),
-        PortSpec::new("env", "the envelope itself, from 0 to 1"),
+        PortSpec::audio("out", "the input times the envelope"),
+        PortSpec::control("env", "the envelope itself, from 0 to 1"),
     ],
     params: &[
         time("attack", 5.0, "from silence to the peak; from wherever it is, as much less"),

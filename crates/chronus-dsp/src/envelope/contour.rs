@@ -12,9 +12,12 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     summary: "An envelope of up to 16 stages, looping if you like, and its amplifier.",
     inputs: &[super::IN, super::GATE],
     outputs: &[
-        PortSpec::new("out", "the input times the envelope"),
-        PortSpec::new("env", "the envelope itself, from -1 to 1"),
-        PortSpec::new("end", "1 for a frame as the last stage ends: a trigger for what comes next"),
+        PortSpec::audio("out", "the input times the envelope"),
+        PortSpec::control("env", "the envelope itself, from -1 to 1"),
+        PortSpec::trigger(
+            "end",
+            "1 for a frame as the last stage ends: a trigger for what comes next",
+        ),
     ],
     params: &[
         ParamSpec::number("stretch", "", [0.05, 20.0], 1.0, "multiplies all times").exponential()

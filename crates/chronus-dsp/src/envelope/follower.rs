@@ -6,10 +6,10 @@ use crate::module::{BLOCK_FRAMES, Io, Module, ModuleSpec, ParamSpec, PortSpec};
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "follower",
     summary: "An envelope follower: how loud its input is, and a gate that opens when it is loud.",
-    inputs: &[PortSpec::new("in", "the signal to be followed")],
+    inputs: &[PortSpec::audio("in", "the signal to be followed")],
     outputs: &[
-        PortSpec::new("env", "how loud the input is; 1 for full level"),
-        PortSpec::new("gate", "1 from when env rises above the threshold until it is 6 dB below"),
+        PortSpec::control("env", "how loud the input is; 1 for full level"),
+        PortSpec::gate("gate", "1 from when env rises above the threshold until it is 6 dB below"),
     ],
     params: &[
         ParamSpec::number(

@@ -12,8 +12,8 @@ pub mod way;
 use crate::module::PortSpec;
 
 /// What the amplifier of an envelope shapes.
-const IN: PortSpec = PortSpec::new("in", "the signal to be shaped");
+const IN: PortSpec = PortSpec::audio("in", "the signal to be shaped");
 
 /// The gate of each channel.
 const GATE: PortSpec =
-    PortSpec::new("gate", "opens each channel while above 0.5, as the gate does for all");
+    PortSpec::gate("gate", "opens each channel while above 0.5, as the gate does for all");

@@ -16,8 +16,8 @@ use crate::smooth::Ramp;
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "biquad",
     summary: "A filter with a resonance, from low-pass to shelves; it falls by 12 dB per octave.",
-    inputs: &[PortSpec::new("in", "the signal to be filtered")],
-    outputs: &[PortSpec::new("out", "the filtered signal")],
+    inputs: &[PortSpec::audio("in", "the signal to be filtered")],
+    outputs: &[PortSpec::audio("out", "the filtered signal")],
     params: &[
         ParamSpec::choice(
             "mode",

@@ -16,8 +16,8 @@ const FREQ_MIN_HZ: f32 = 20.0;
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "comb",
     summary: "A comb of resonances or notches at the multiples of a frequency.",
-    inputs: &[PortSpec::new("in", "the signal to be filtered")],
-    outputs: &[PortSpec::new("out", "the filtered signal")],
+    inputs: &[PortSpec::audio("in", "the signal to be filtered")],
+    outputs: &[PortSpec::audio("out", "the filtered signal")],
     params: &[
         ParamSpec::number(
             "freq",

@@ -15,8 +15,8 @@ use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "formant",
     summary: "The vowels a, e, i, o, u and all between them, of five voices.",
-    inputs: &[PortSpec::new("in", "the sound of the vocal cords: a saw, a pulse, noise")],
-    outputs: &[PortSpec::new("out", "the vowel")],
+    inputs: &[PortSpec::audio("in", "the sound of the vocal cords: a saw, a pulse, noise")],
+    outputs: &[PortSpec::audio("out", "the vowel")],
     params: &[
         ParamSpec::number(
             "vowel",

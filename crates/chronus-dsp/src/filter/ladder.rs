@@ -15,8 +15,8 @@ use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "ladder",
     summary: "A transistor ladder: a warm low-pass, 24 or 12 dB per octave, that can sing.",
-    inputs: &[PortSpec::new("in", "the signal to be filtered")],
-    outputs: &[PortSpec::new("out", "the filtered signal")],
+    inputs: &[PortSpec::audio("in", "the signal to be filtered")],
+    outputs: &[PortSpec::audio("out", "the filtered signal")],
     params: &[
         ParamSpec::number(
             "cutoff",

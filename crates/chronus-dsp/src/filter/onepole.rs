@@ -9,10 +9,10 @@ use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "onepole",
     summary: "A gentle filter, 6 dB per octave, which also smooths control signals.",
-    inputs: &[PortSpec::new("in", "the signal to be filtered")],
+    inputs: &[PortSpec::audio("in", "the signal to be filtered")],
     outputs: &[
-        PortSpec::new("low", "what lies below the cutoff"),
-        PortSpec::new("high", "the rest: low and high together are the input"),
+        PortSpec::audio("low", "what lies below the cutoff"),
+        PortSpec::audio("high", "the rest: low and high together are the input"),
     ],
     params: &[ParamSpec::number(
         "cutoff",

@@ -11,12 +11,12 @@ use crate::module::{Curve, Io, Module, ModuleSpec, ParamSpec, PortSpec};
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "svf",
     summary: "A resonant filter, 12 dB per octave, made to be modulated; all its modes at once.",
-    inputs: &[PortSpec::new("in", "the signal to be filtered")],
+    inputs: &[PortSpec::audio("in", "the signal to be filtered")],
     outputs: &[
-        PortSpec::new("low", "what lies below the cutoff"),
-        PortSpec::new("high", "what lies above the cutoff"),
-        PortSpec::new("band", "what lies around the cutoff, at 0 dB"),
-        PortSpec::new("notch", "all but what lies around the cutoff"),
+        PortSpec::audio("low", "what lies below the cutoff"),
+        PortSpec::audio("high", "what lies above the cutoff"),
+        PortSpec::audio("band", "what lies around the cutoff, at 0 dB"),
+        PortSpec::audio("notch", "all but what lies around the cutoff"),
     ],
     params: &[
         ParamSpec {

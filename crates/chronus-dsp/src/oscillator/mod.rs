@@ -43,13 +43,13 @@ const GAIN: ParamSpec = ParamSpec {
 };
 
 /// The input that starts an oscillator's turn afresh.
-const SYNC: PortSpec = PortSpec::new(
+const SYNC: PortSpec = PortSpec::audio(
     "sync",
     "restarts the turn where it rises through 0, to a fraction of a frame and band-limited",
 );
 
 /// The input that modulates an oscillator's frequency.
-const FM: PortSpec = PortSpec::new(
+const FM: PortSpec = PortSpec::audio(
     "fm",
     "modulates the frequency in Hz, through zero: it is freq times (1 + index times this)",
 );

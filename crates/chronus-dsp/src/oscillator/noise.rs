@@ -9,7 +9,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "noise",
     summary: "Noise, white or pink.",
     inputs: &[],
-    outputs: &[PortSpec::new("out", "the noise")],
+    outputs: &[PortSpec::audio("out", "the noise")],
     params: &[
         ParamSpec {
             doc: "amplitude: white lies evenly within -gain and gain; pink is rarely beyond",

@@ -10,7 +10,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "pulse",
     summary: "A pulse of any width, band-limited: a square at width 0.5. It is heard 16 frames late.",
     inputs: &[super::SYNC, super::FM],
-    outputs: &[PortSpec::new(
+    outputs: &[PortSpec::audio(
         "out",
         "the tone, 2 gain from low to high, with a mean of 0: a square goes from -gain to gain",
     )],

@@ -11,13 +11,13 @@ use core::array::from_fn;
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "sample",
     summary: "Plays a recording: once or in a loop, at any speed, forwards or backwards.",
-    inputs: &[PortSpec::new(
+    inputs: &[PortSpec::gate(
         "gate",
         "starts each channel as it rises through 0.5, as the gate does all; closing ends a loop",
     )],
     outputs: &[
-        PortSpec::new("left", "the first channel of the recording"),
-        PortSpec::new("right", "the second, or the first if there is but one"),
+        PortSpec::audio("left", "the first channel of the recording"),
+        PortSpec::audio("right", "the second, or the first if there is but one"),
     ],
     params: &[
         ParamSpec::number(

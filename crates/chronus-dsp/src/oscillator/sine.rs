@@ -15,7 +15,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "sine",
     summary: "A pure tone, and the building block of FM.",
     inputs: &[super::FM],
-    outputs: &[PortSpec::new("out", "the tone, from -gain to gain")],
+    outputs: &[PortSpec::audio("out", "the tone, from -gain to gain")],
     params: &[
         ParamSpec {
             name: "freq",
@@ -41,6 +41,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         },
         super::INDEX,
     ],
+    skips: true,
     ..ModuleSpec::BARE
 };
 
@@ -339,7 +340,8 @@ impl<const C: usize> Module for Sine<C> {
     }
 
     #[inline(always)]
-    fn skip(&mut self, io: Io<'_>) {
+    fn skip(&mut self, mut io: Io<'_>) {
+        io.keep_outputs();
         self.pass(&io.param::<C>(FREQ), &io.frames);
     }
 }

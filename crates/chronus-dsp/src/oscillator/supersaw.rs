@@ -14,8 +14,8 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     summary: "Seven saws, detuned and spread from left to right. It is heard 16 frames late.",
     inputs: &[],
     outputs: &[
-        PortSpec::new("left", "the saw in the middle, and three others"),
-        PortSpec::new("right", "the saw in the middle, and the three that are left"),
+        PortSpec::audio("left", "the saw in the middle, and three others"),
+        PortSpec::audio("right", "the saw in the middle, and the three that are left"),
     ],
     params: &[
         super::FREQ,

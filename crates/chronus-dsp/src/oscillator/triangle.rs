@@ -9,7 +9,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "triangle",
     summary: "A triangle, band-limited. It is heard 16 frames late.",
     inputs: &[super::SYNC, super::FM],
-    outputs: &[PortSpec::new("out", "the tone, from -gain to gain")],
+    outputs: &[PortSpec::audio("out", "the tone, from -gain to gain")],
     params: &[super::FREQ, super::GAIN, super::INDEX],
     tables: &[&super::edge::EDGES],
     ..ModuleSpec::BARE

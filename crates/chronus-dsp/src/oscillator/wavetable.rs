@@ -11,7 +11,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "wavetable",
     summary: "Plays a row of single turns and moves between them, band-limited.",
     inputs: &[super::FM],
-    outputs: &[PortSpec::new("out", "the tone; a table of its own peaks at about gain")],
+    outputs: &[PortSpec::audio("out", "the tone; a table of its own peaks at about gain")],
     params: &[
         super::FREQ,
         super::GAIN,

@@ -8,10 +8,10 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "crossfade",
     summary: "Fades from one signal to another.",
     inputs: &[
-        PortSpec::new("a", "heard alone at position 0"),
-        PortSpec::new("b", "heard alone at position 1"),
+        PortSpec::audio("a", "heard alone at position 0"),
+        PortSpec::audio("b", "heard alone at position 1"),
     ],
-    outputs: &[PortSpec::new("out", "the blend")],
+    outputs: &[PortSpec::audio("out", "the blend")],
     params: &[
         ParamSpec::number("position", "", [0.0, 1.0], 0.5, "0 is a, 1 is b").smoothed(10.0),
         ParamSpec::choice(

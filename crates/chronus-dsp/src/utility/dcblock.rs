@@ -7,8 +7,8 @@ use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "dcblock",
     summary: "Takes the constant part out of a signal.",
-    inputs: &[PortSpec::new("in", "the signal")],
-    outputs: &[PortSpec::new("out", "the signal, around 0")],
+    inputs: &[PortSpec::audio("in", "the signal")],
+    outputs: &[PortSpec::audio("out", "the signal, around 0")],
     params: &[ParamSpec::number(
         "cutoff",
         "Hz",

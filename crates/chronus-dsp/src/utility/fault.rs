@@ -13,8 +13,8 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "fault",
     summary: "Does harm when told to, to try what becomes of it; otherwise the signal passes. Played only with \
               `--allow-chaos`.",
-    inputs: &[PortSpec::new("in", "the signal")],
-    outputs: &[PortSpec::new("out", "the signal")],
+    inputs: &[PortSpec::audio("in", "the signal")],
+    outputs: &[PortSpec::audio("out", "the signal")],
     params: &[ParamSpec::choice(
         "deed",
         &NAMES,

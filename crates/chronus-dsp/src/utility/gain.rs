@@ -9,8 +9,8 @@ const SILENT_DB: f32 = -80.0;
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "gain",
     summary: "Makes a signal louder or softer by so many decibels.",
-    inputs: &[PortSpec::new("in", "the signal")],
-    outputs: &[PortSpec::new("out", "the signal, louder or softer")],
+    inputs: &[PortSpec::audio("in", "the signal")],
+    outputs: &[PortSpec::audio("out", "the signal, louder or softer")],
     params: &[
         ParamSpec::number(
             "level",

@@ -6,11 +6,11 @@ use crate::module::{BLOCK_FRAMES, Io, Module, ModuleSpec, ParamSpec, PortSpec};
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "meter",
     summary: "Passes a signal on and says how loud it is.",
-    inputs: &[PortSpec::new("in", "the signal to be measured")],
+    inputs: &[PortSpec::audio("in", "the signal to be measured")],
     outputs: &[
-        PortSpec::new("out", "the same signal"),
-        PortSpec::new("peak", "the peak, 1 for full level: it rises at once and falls slowly"),
-        PortSpec::new("rms", "the root of the mean square; 0.707 for a full sine"),
+        PortSpec::audio("out", "the same signal"),
+        PortSpec::control("peak", "the peak, 1 for full level: it rises at once and falls slowly"),
+        PortSpec::control("rms", "the root of the mean square; 0.707 for a full sine"),
     ],
     params: &[
         ParamSpec::number("fall", "dB/s", [1.0, 200.0], 12.0, "how fast the peak falls"),

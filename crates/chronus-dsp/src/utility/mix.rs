@@ -7,12 +7,12 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "mix",
     summary: "Adds up to four signals, each at its own level.",
     inputs: &[
-        PortSpec::new("a", "the first signal"),
-        PortSpec::new("b", "the second signal"),
-        PortSpec::new("c", "the third signal"),
-        PortSpec::new("d", "the fourth signal"),
+        PortSpec::audio("a", "the first signal"),
+        PortSpec::audio("b", "the second signal"),
+        PortSpec::audio("c", "the third signal"),
+        PortSpec::audio("d", "the fourth signal"),
     ],
-    outputs: &[PortSpec::new("out", "the sum")],
+    outputs: &[PortSpec::audio("out", "the sum")],
     params: &[
         level("level_a", "level of the first signal"),
         level("level_b", "level of the second signal"),

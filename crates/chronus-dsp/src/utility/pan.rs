@@ -7,10 +7,10 @@ use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "pan",
     summary: "Places a signal between left and right, and spreads its voices.",
-    inputs: &[PortSpec::new("in", "the signal to be placed")],
+    inputs: &[PortSpec::audio("in", "the signal to be placed")],
     outputs: &[
-        PortSpec::new("left", "the left side, 3 dB down in the middle"),
-        PortSpec::new("right", "the right side, 3 dB down in the middle"),
+        PortSpec::audio("left", "the left side, 3 dB down in the middle"),
+        PortSpec::audio("right", "the right side, 3 dB down in the middle"),
     ],
     params: &[
         ParamSpec::number("pan", "", [-1.0, 1.0], 0.0, "-1 is left, 1 is right, at equal power")

@@ -7,11 +7,14 @@ use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "scope",
     summary: "Passes a signal on, with a sweep that starts where the signal rises.",
-    inputs: &[PortSpec::new("in", "the signal to be looked at")],
+    inputs: &[PortSpec::audio("in", "the signal to be looked at")],
     outputs: &[
-        PortSpec::new("out", "the same signal: the height of the beam"),
-        PortSpec::new("sweep", "the place of the beam, from 0 at the left to 1, where it waits"),
-        PortSpec::new("trigger", "1 for a frame as the sweep starts"),
+        PortSpec::audio("out", "the same signal: the height of the beam"),
+        PortSpec::control(
+            "sweep",
+            "the place of the beam, from 0 at the left to 1, where it waits",
+        ),
+        PortSpec::trigger("trigger", "1 for a frame as the sweep starts"),
     ],
     params: &[
         ParamSpec::number("time", "ms", [0.1, 5_000.0], 10.0, "how long the beam takes across")

@@ -7,10 +7,10 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "vca",
     summary: "An amplifier; what is at `cv` multiplies its gain.",
     inputs: &[
-        PortSpec::new("in", "the signal to be amplified"),
-        PortSpec::new("cv", "multiplies the gain").resting_at_one(),
+        PortSpec::audio("in", "the signal to be amplified"),
+        PortSpec::control("cv", "multiplies the gain").resting_at_one(),
     ],
-    outputs: &[PortSpec::new("out", "the input times gain and cv")],
+    outputs: &[PortSpec::audio("out", "the input times gain and cv")],
     params: &[ParamSpec {
         name: "gain",
         unit: "",

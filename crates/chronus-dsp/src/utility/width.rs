@@ -9,10 +9,13 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "width",
     summary: "Makes stereo narrower or wider, and its bass mono if you like.",
     inputs: &[
-        PortSpec::new("left", "the left side"),
-        PortSpec::new("right", "the right side; without a cable the same as left"),
+        PortSpec::audio("left", "the left side"),
+        PortSpec::audio("right", "the right side; without a cable the same as left"),
     ],
-    outputs: &[PortSpec::new("left", "the left side"), PortSpec::new("right", "the right side")],
+    outputs: &[
+        PortSpec::audio("left", "the left side"),
+        PortSpec::audio("right", "the right side"),
+    ],
     params: &[
         ParamSpec::number(
             "width",

@@ -3,12 +3,13 @@
 
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, Value};
 
+use super::joining::{self, End};
 use super::{NAME_RULE, Patch, PatchModule, is_name};
 use crate::command::ParamIndex;
 use crate::controls::Controls;
 use crate::names;
 use chronus_dsp::catalog::{self, CATALOG};
-use chronus_dsp::{ModuleSpec, ParamSpec};
+use chronus_dsp::{ModuleSpec, ParamSpec, PortSpec};
 
 /// What a key of a module is set to.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,8 +95,7 @@ impl Document {
     /// # Errors
     /// A sentence, if one of the ports is not there.
     pub fn connect(&mut self, from: &str, to: &str, depth: Option<f64>) -> Result<(), String> {
-        self.check_port(from, true)?;
-        self.check_port(to, false)?;
+        self.check_cable(from, to)?;
         let cables = self.tables("cable")?;
         let found = cables.iter_mut().find(|cable| is_cable(cable, from, to));
         if let Some(cable) = found {
@@ -188,7 +188,12 @@ impl Document {
         entry.map(|entry| entry.spec).ok_or_else(|| format!("there is no kind `{kind}`"))
     }
 
-    fn check_port(&self, name: &str, is_output: bool) -> Result<(), String> {
+    /// Finds the spec of a module and the name of a port; one of an output, or of an input or parameter.
+    fn check_port<'a>(
+        &self,
+        name: &'a str,
+        is_output: bool,
+    ) -> Result<(&'a str, &'static ModuleSpec, &'a str), String> {
         let Some((id, port)) = name.split_once('.') else {
             return Err(format!("`{name}` names no port; write MODULE.PORT, as in sine.out"));
         };
@@ -200,10 +205,25 @@ impl Document {
             ("input", spec.inputs.iter().map(|port| port.name).chain(params).collect())
         };
         if ports.contains(&port) {
-            return Ok(());
+            return Ok((id, spec, port));
         }
         let right = names::instead(port, &format!("{what}s"), ports.iter().copied());
         Err(format!("module `{id}` has no {what} `{port}`; {right}"))
+    }
+
+    /// Finds both ends of a cable, and refuses one that can only be a mistake.
+    fn check_cable(&self, from: &str, to: &str) -> Result<(), String> {
+        let (from_id, from_spec, output) = self.check_port(from, true)?;
+        let (to_id, to_spec, input) = self.check_port(to, false)?;
+        let end = |id, ports: &'static [PortSpec], name: &str| {
+            let port = ports.iter().find(|port| port.name == name)?;
+            Some(End::new(id, ports, port))
+        };
+        let start = end(from_id, from_spec.outputs, output);
+        // Without one, it ends at a parameter.
+        let target = end(to_id, to_spec.inputs, input);
+        let mistake = start.zip(target).and_then(|(from, to)| joining::mistake(&from, &to));
+        mistake.map_or(Ok(()), |(found, right)| Err(format!("{found}; {right}")))
     }
 
     /// The tables `[[key]]`, of which there may be none yet.
@@ -318,6 +338,7 @@ mod tests {
     #[test]
     fn mistakes_are_told_at_once() {
         let mut document = first();
+        document.create("keys", "voices").expect("a kind");
         let text = Setting::Text("x".into());
         let mistakes = [
             (document.create("sine", "sine"), "there is a module `sine` already"),
@@ -332,6 +353,11 @@ mod tests {
             (document.connect("sine.ou", "filter.in", None), "no output `ou`; did you mean `out`?"),
             (document.connect("sine", "filter.in", None), "`sine` names no port"),
             (document.connect("sine.out", "adsr.in", None), "already"),
+            (
+                document.connect("keys.pitch", "adsr.gate", None),
+                "`keys.pitch` is a pitch, and `adsr.gate` takes a gate: high notes would hold it \
+                 open, low notes never open it; connect `keys.gate` instead",
+            ),
             (document.disconnect("sine.out", "filter.in"), "cables come there from `adsr.out`"),
         ];
         for (found, expected) in mistakes {

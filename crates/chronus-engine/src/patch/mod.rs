@@ -3,6 +3,7 @@
 
 mod document;
 mod error;
+mod joining;
 pub(crate) mod order;
 mod read;
 mod succession;

@@ -8,6 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{PatchError, Source};
+use super::joining::{self, End};
 use super::{
     BUSES_MAX, Bus, CABLES_MAX, Cable, DRIVES_MAX, FORMAT, MODULES_MAX, OutputPort, Patch,
     PatchModule, PatchTransport, Safety, Target, TargetPort, order,
@@ -135,6 +136,7 @@ fn read_cables(
             let found = format!("more than {DRIVES_MAX} cables to parameters of `{id}`");
             return Err(section.error(&to.span(), found, "a module takes no more"));
         }
+        section.check_joining(&cable, from, modules)?;
         cables.push(cable);
     }
     let pairs: Vec<_> = cables.iter().map(|cable| (cable.from.module, cable.to.module)).collect();
@@ -389,6 +391,19 @@ impl<'a> Section<'a> {
             Some(param) => TargetPort::Param(param),
         };
         Ok(Target { module, port })
+    }
+
+    /// Refuses a cable that can only be a mistake; `from` is where it begins in the text.
+    fn check_joining(&self, cable: &Cable, from: &Value, modules: &[PatchModule]) -> Result<()> {
+        let TargetPort::Input(input) = cable.to.port else { return Ok(()) };
+        let [start, end] = [cable.from.module, cable.to.module].map(|module| &modules[module]);
+        let (outputs, inputs) = (start.spec().outputs, end.spec().inputs);
+        let start = End::new(start.id(), outputs, &outputs[cable.from.output]);
+        let end = End::new(end.id(), inputs, &inputs[input]);
+        match joining::mistake(&start, &end) {
+            Some((found, right)) => Err(self.error(&from.span(), found, right)),
+            None => Ok(()),
+        }
     }
 
     /// The positions of module and port that "MODULE.PORT" names.

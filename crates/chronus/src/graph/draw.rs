@@ -2,20 +2,35 @@
 
 use std::fmt::Write as _;
 
+use chronus_engine::Signal;
+
 use super::layout::{
-    Cable, Knot, Layout, MARGIN, NAME_SIZE, Node, REACH, Rect, SMALL_SIZE, TITLE_HEIGHT,
+    Cable, Knot, Layout, MARGIN, NAME_SIZE, Node, Port, REACH, Rect, SMALL_SIZE, TITLE_HEIGHT,
     port_offset, text_width,
 };
 
 const TITLE_SIZE: f64 = 20.0;
 
-/// Colours of cables, which change from output to output: where two cross they can be told apart.
-const COLOURS: [&str; 6] = ["#7fd4a8", "#f2b866", "#7cb8f2", "#e58fb1", "#c3a6f0", "#d6d66e"];
+/// What takes any signal.
+const GREY: &str = "#9aa7b5";
+
+/// Colours of cables and ports, by what their signal means. Each in two shades, which change from output to
+/// output: where two cables cross they can be told apart.
+fn shades(signal: Signal) -> [&'static str; 2] {
+    match signal {
+        Signal::Audio => ["#7fd4a8", "#4fb086"],
+        Signal::Control => ["#7cb8f2", "#5590cc"],
+        Signal::Pitch => ["#f2b866", "#c98f3d"],
+        Signal::Gate => ["#e58fb1", "#c2658b"],
+        Signal::Trigger => ["#c3a6f0", "#987acb"],
+    }
+}
 
 /// Draws what was laid out. The picture has its own dark background, so it is to be read on a light
 /// page as well.
 pub fn draw(title: &str, nodes: &[Node], cables: &[Cable], layout: &Layout) -> String {
-    let width = layout.width.max(2.0 * MARGIN + text_width(title, TITLE_SIZE));
+    let legend: f64 = Signal::ALL.iter().map(|of| text_width(of.name(), SMALL_SIZE) + 18.0).sum();
+    let width = layout.width.max(2.0 * MARGIN + text_width(title, TITLE_SIZE).max(legend));
     let title = escape(title);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
@@ -32,17 +47,18 @@ pub fn draw(title: &str, nodes: &[Node], cables: &[Cable], layout: &Layout) -> S
             svg,
             "<path d=\"{}\" stroke=\"{}\"><title>{}.{} to {}.{}</title></path>",
             path(way),
-            colour(cable.from),
+            colour(from.outputs[cable.from.1], cable.from),
             escape(&from.name),
-            escape(from.outputs[cable.from.1]),
+            escape(from.outputs[cable.from.1].name),
             escape(&to.name),
-            escape(to.inputs[cable.to.1]),
+            escape(to.inputs[cable.to.1].name),
         );
     }
     svg.push_str("</g>\n");
     for (index, (node, at)) in nodes.iter().zip(&layout.boxes).enumerate() {
         draw_box(&mut svg, index, node, at);
     }
+    draw_legend(&mut svg, layout.height - MARGIN / 3.0);
     svg.push_str("</svg>\n");
     svg
 }
@@ -73,16 +89,27 @@ fn draw_box(svg: &mut String, index: usize, node: &Node, at: &Rect) {
             escape(name)
         );
     };
-    for (input, name) in node.inputs.iter().enumerate() {
-        port(name, input, *x, 11.0, "start", "#9aa7b5");
+    for (input, of) in node.inputs.iter().enumerate() {
+        let colour = of.signal.map_or(GREY, |signal| shades(signal)[0]);
+        port(of.name, input, *x, 11.0, "start", colour);
     }
-    for (output, name) in node.outputs.iter().enumerate() {
-        port(name, output, x + width, -11.0, "end", colour((index, output)));
+    for (output, of) in node.outputs.iter().enumerate() {
+        port(of.name, output, x + width, -11.0, "end", colour(*of, (index, output)));
     }
 }
 
-fn colour((node, output): (usize, usize)) -> &'static str {
-    COLOURS[(node + output) % COLOURS.len()]
+fn colour(port: Port, (node, output): (usize, usize)) -> &'static str {
+    port.signal.map_or(GREY, |signal| shades(signal)[(node + output) % 2])
+}
+
+/// Which colour means what, in a line.
+fn draw_legend(svg: &mut String, y: f64) {
+    let mut x = MARGIN;
+    for signal in Signal::ALL {
+        let (colour, name) = (shades(signal)[0], signal.name());
+        let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" fill=\"{colour}\">{name}</text>");
+        x += text_width(name, SMALL_SIZE) + 18.0;
+    }
 }
 
 /// The way of a cable: curves between columns, straight lines past them. A curve leaves and reaches

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use chronus_engine::Signal;
+
 use super::columns::{Columns, columns};
 use super::levels::{self, Item, Link};
 
@@ -32,10 +34,19 @@ pub struct Node {
     pub name: String,
     /// What stands below the name.
     pub kind: &'static str,
-    /// The names of the ports at its left side.
-    pub inputs: Vec<&'static str>,
-    /// The names of the ports at its right side.
-    pub outputs: Vec<&'static str>,
+    /// The ports at its left side.
+    pub inputs: Vec<Port>,
+    /// The ports at its right side.
+    pub outputs: Vec<Port>,
+}
+
+/// A port of a box.
+#[derive(Clone, Copy, Debug)]
+pub struct Port {
+    /// Its name.
+    pub name: &'static str,
+    /// What its signal means; none at a parameter, which takes any.
+    pub signal: Option<Signal>,
 }
 
 /// A cable to be drawn: each end is the position of a node, and of a port among its outputs or
@@ -100,8 +111,9 @@ pub fn port_offset(port: usize) -> f64 {
 }
 
 fn size(node: &Node) -> (f64, f64) {
-    let widest =
-        |names: &[&str]| names.iter().map(|name| text_width(name, SMALL_SIZE)).fold(0.0, f64::max);
+    let widest = |ports: &[Port]| {
+        ports.iter().map(|port| text_width(port.name, SMALL_SIZE)).fold(0.0, f64::max)
+    };
     let head = text_width(&node.name, NAME_SIZE).max(text_width(node.kind, SMALL_SIZE));
     let width = head.max(widest(&node.inputs) + widest(&node.outputs) + 12.0) + 28.0;
     let rows = node.inputs.len().max(node.outputs.len());

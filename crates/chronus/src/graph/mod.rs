@@ -10,13 +10,13 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use chronus_engine::Patch;
 use chronus_engine::patch::TargetPort;
+use chronus_engine::{Patch, PortSpec, Signal};
 
 use crate::check;
 use crate::cli::GraphArgs;
 use crate::run::read_patch_file;
-use layout::{Cable, Node};
+use layout::{Cable, Node, Port};
 
 /// Draws a patch file.
 ///
@@ -48,12 +48,14 @@ fn parts(patch: &Patch) -> (Vec<Node>, Vec<Cable>) {
         .iter()
         .zip(&driven)
         .map(|(module, driven)| {
+            let port = |port: &PortSpec| Port { name: port.name, signal: Some(port.signal) };
             let params = driven.iter().map(|param| module.spec().params[*param].name);
+            let params = params.map(|name| Port { name, signal: None });
             Node {
                 name: module.id().to_owned(),
                 kind: module.spec().kind,
-                inputs: module.spec().inputs.iter().map(|port| port.name).chain(params).collect(),
-                outputs: module.spec().outputs.iter().map(|port| port.name).collect(),
+                inputs: module.spec().inputs.iter().map(port).chain(params).collect(),
+                outputs: module.spec().outputs.iter().map(port).collect(),
             }
         })
         .collect();
@@ -79,7 +81,7 @@ fn parts(patch: &Patch) -> (Vec<Node>, Vec<Cable>) {
     nodes.push(Node {
         name: "output".to_owned(),
         kind: "what is heard",
-        inputs: vec!["left", "right"],
+        inputs: ["left", "right"].map(|name| Port { name, signal: Some(Signal::Audio) }).into(),
         outputs: Vec::new(),
     });
     (nodes, cables)

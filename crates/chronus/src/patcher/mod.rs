@@ -8,10 +8,11 @@
 
 mod budget;
 mod folder;
+mod waiting;
 pub mod watch;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -29,6 +30,7 @@ use crate::osc_server::Replies;
 use crate::shelf::{Plan, Shelf};
 use budget::Budget;
 use folder::Folder;
+use waiting::{Queue, Waiting};
 
 /// Requests that may wait.
 const QUEUE: usize = 256;
@@ -94,8 +96,8 @@ pub enum Answer {
     Over(Box<Edit>),
     /// The edit did harm and was taken back: the patch before it plays on.
     Refused(Box<Edit>, String),
-    /// Where the controls stand.
-    Controls(Box<Controls>),
+    /// Where the controls stand, and the number of the last edit that has taken effect.
+    Controls(Box<Controls>, u32),
 }
 
 /// The supervisor's side of the patcher.
@@ -166,8 +168,12 @@ pub struct Patcher {
     base: Patch,
     /// What played before the last edit, as long as that may be taken back, and its number.
     before: Option<(u32, Patch)>,
+    /// The file that played then.
+    file_before: Option<PathBuf>,
     /// The patch that is being made.
     draft: Option<Document>,
+    /// Those that are made and wait for their turn.
+    waiting: Queue,
     folder: Folder,
     shelf: Shelf,
     memory: Arc<Memfd>,
@@ -210,13 +216,16 @@ impl Patcher {
     pub fn taking_over(start: Start, left: Left, kick: Kick) -> (Self, Line) {
         let (asks_in, asks) = RingBuffer::new(4);
         let (answers, answers_out) = RingBuffer::new(4);
+        let file = start.file.clone();
         let mut folder = Folder::new(start.folder, start.file);
         folder.set_base(left.base);
         let patcher = Self {
             directory: Arc::new(RwLock::new(Arc::new(Directory::of(&left.patch)))),
             base: left.patch,
             before: left.before,
+            file_before: file,
             draft: None,
+            waiting: Queue::default(),
             folder,
             shelf: left.shelf,
             memory: start.shelf,
@@ -248,36 +257,49 @@ impl Patcher {
 
     fn work(&mut self, tasks: &Receiver<Task>, answers: &Replies) {
         loop {
-            let task = match tasks.recv_timeout(LOOK_IDLE) {
-                Ok(task) => task,
-                Err(RecvTimeoutError::Timeout) => {
-                    self.take_answers();
-                    continue;
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
-            };
-            match task {
-                Task::Request { request, address, from, time_wall_ns } => {
-                    match self.take(request, time_wall_ns) {
-                        Ok(told) => answers.done(&address, &told, from),
+            let look = if self.waiting.is_empty() { LOOK_IDLE } else { LOOK };
+            match tasks.recv_timeout(look) {
+                Ok(Task::Request { request, address, from, time_wall_ns }) => {
+                    match self.take(request, (address.clone(), from), time_wall_ns) {
+                        Ok(Some(told)) => answers.done(&address, &told, from),
+                        Ok(None) => {}
                         Err(reason) => answers.fail(&address, &reason, from),
                     }
                 }
-                Task::FileChanged => match self.reload() {
-                    Ok(Some(told)) => tracing::info!("{told}"),
-                    Ok(None) => {}
-                    Err(reason) => tracing::error!("{reason}; the patch before it plays on"),
-                },
+                Ok(Task::FileChanged) => {
+                    if let Err(reason) = self.reload() {
+                        tracing::error!("{reason}; the patch before it plays on");
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
             }
+            self.take_answers();
+            while self.before.is_none()
+                && let Some(mut next) = self.waiting.pop()
+            {
+                let told = self.play(&next);
+                if told.is_err() && self.draft.is_none() {
+                    self.draft = next.draft.take();
+                }
+                next.answer(&told, answers);
+            }
+            self.waiting.tell(answers);
         }
     }
 
-    fn take(&mut self, request: PatchRequest, time: Option<u64>) -> Result<String, String> {
+    /// Does what is asked and returns what is to be told, or has a patch wait, which tells by itself.
+    fn take(
+        &mut self,
+        request: PatchRequest,
+        asker: (String, SocketAddr),
+        time: Option<u64>,
+    ) -> Result<Option<String>, String> {
         match request {
-            PatchRequest::Commit => return self.commit(time),
+            PatchRequest::Commit => return self.commit(asker, time).map(|()| None),
             PatchRequest::Abort => self.draft = None,
-            PatchRequest::Load { file } => return self.load(&file, time),
-            PatchRequest::Save { file, overwrite } => return self.save(&file, overwrite),
+            PatchRequest::Load { file } => return self.load(&file, asker, time).map(|()| None),
+            PatchRequest::Save { file, overwrite } => return self.save(&file, overwrite).map(Some),
             PatchRequest::Create { id, kind, settings } => {
                 // A mistake in one of the settings must not leave half a module.
                 let mut draft = self.draft()?.clone();
@@ -295,17 +317,23 @@ impl Patcher {
             PatchRequest::Set { id, key, setting } => self.draft()?.set(&id, &key, &setting)?,
             PatchRequest::Output { left, right } => self.draft()?.set_output(&left, &right)?,
         }
-        Ok(String::new())
+        Ok(Some(String::new()))
+    }
+
+    /// The text of the patch that plays, or will when all that wait have had their turn; and where names of its
+    /// recordings count from.
+    fn latest(&self) -> (&str, &Path) {
+        self.waiting.last().unwrap_or((self.base.text(), self.folder.base()))
     }
 
     fn draft(&mut self) -> Result<&mut Document, String> {
         if self.draft.is_none() {
-            self.draft = Some(Document::parse(self.base.text())?);
+            self.draft = Some(Document::parse(self.latest().0)?);
         }
         self.draft.as_mut().ok_or_else(|| "there is no patch to edit".into())
     }
 
-    fn commit(&mut self, time: Option<u64>) -> Result<String, String> {
+    fn commit(&mut self, asker: (String, SocketAddr), time: Option<u64>) -> Result<(), String> {
         let Some(draft) = &self.draft else {
             return Err(
                 "nothing to commit; begin with /patch/create, /patch/connect or the like".into()
@@ -317,59 +345,75 @@ impl Patcher {
             let line = lines.get(error.line - 1).unwrap_or(&"").trim();
             format!("{}; {} (where it says: {line})", error.found, error.right)
         })?;
-        let base = self.folder.base().to_owned();
-        let told = self.play(patch, base, time)?;
-        self.draft = None;
-        Ok(told)
+        let base = self.latest().1.to_owned();
+        self.wait(Waiting { time_wall_ns: time, asker: Some(asker), ..Waiting::new(patch, base) });
+        Ok(())
     }
 
-    fn load(&mut self, file: &str, time: Option<u64>) -> Result<String, String> {
+    fn load(
+        &mut self,
+        file: &str,
+        asker: (String, SocketAddr),
+        time: Option<u64>,
+    ) -> Result<(), String> {
         let path = self.folder.path_of(file)?;
         let text = folder::read(&path)?;
         let patch = Patch::parse(&text, file).map_err(|error| error.to_string())?;
-        let told = self.play(patch, folder::parent(&path), time)?;
-        self.folder.now_playing(path);
-        self.draft = None;
-        Ok(told)
+        let waiting = Waiting::new(patch, folder::parent(&path));
+        let asker = Some(asker);
+        self.wait(Waiting { file: Some(path), time_wall_ns: time, asker, ..waiting });
+        Ok(())
     }
 
-    /// The file of the patch was written: plays what it says now. `None` if that is what plays.
-    fn reload(&mut self) -> Result<Option<String>, String> {
-        let Some(path) = self.folder.file().cloned() else { return Ok(None) };
+    /// The file of the patch was written: what it says now is to be played, unless that is so already.
+    fn reload(&mut self) -> Result<(), String> {
+        let Some(path) = self.folder.file().cloned() else { return Ok(()) };
         let text = folder::read(&path)?;
-        if text == self.base.text() {
-            return Ok(None);
+        if text != self.latest().0 {
+            let name = path.display().to_string();
+            let patch = Patch::parse(&text, &name).map_err(|error| error.to_string())?;
+            let waiting = Waiting::new(patch, folder::parent(&path));
+            self.waiting.push(Waiting { file: Some(path), ..waiting });
         }
-        let name = path.display().to_string();
-        let patch = Patch::parse(&text, &name).map_err(|error| error.to_string())?;
-        let told = self.play(patch, folder::parent(&path), None)?;
-        Ok(Some(format!("{name}: {told}")))
+        Ok(())
+    }
+
+    /// A patch waits for its turn. What is made from now on is made of it.
+    fn wait(&mut self, waiting: Waiting) {
+        self.waiting.push(Waiting { draft: self.draft.take(), ..waiting });
     }
 
     fn save(&mut self, file: &str, overwrite: bool) -> Result<String, String> {
         let path = self.folder.path_of(file)?;
-        let is_own = self.folder.file() == Some(&path);
+        let Answer::Controls(controls, sounding) = self.ask(Ask::Controls)? else {
+            return Err("the engine gave no answer; send it again".into());
+        };
+        let before = self.before.as_ref().filter(|(number, _)| sounding < *number);
+        let (patch, own_file) = match before {
+            Some((_, before)) => (before, self.file_before.as_ref()),
+            None => (&self.base, self.folder.file()),
+        };
+        let document = Document::parse(patch.text()).map(|mut document| {
+            document.write_controls(patch, &controls);
+            document
+        });
+        let is_own = own_file == Some(&path);
+        let _ = self.asks.push(Ask::TakeBack(controls));
         if path.exists() && !overwrite && !is_own {
             return Err(format!(
                 "{} exists already; choose another name, or add overwrite",
                 path.display()
             ));
         }
-        let Answer::Controls(controls) = self.ask(Ask::Controls)? else {
-            return Err("the engine gave no answer; send it again".into());
-        };
-        let mut document = Document::parse(self.base.text())?;
-        document.write_controls(&self.base, &controls);
-        let _ = self.asks.push(Ask::TakeBack(controls));
-        folder::write(&path, &document.to_string())?;
+        folder::write(&path, &document?.to_string())?;
         Ok(format!("saved as {}", path.display()))
     }
 
-    /// Has a patch take the place of the one that plays. Names of recordings count from `base`.
-    fn play(&mut self, patch: Patch, base: PathBuf, time: Option<u64>) -> Result<String, String> {
-        permit_trials(&patch, self.allow_chaos)?;
-        let text = patch.text().to_owned();
-        let patch = patch.succeeding(&self.base);
+    /// Has a patch take the place of the one that plays.
+    fn play(&mut self, waiting: &Waiting) -> Result<String, String> {
+        permit_trials(&waiting.patch, self.allow_chaos)?;
+        let (text, base) = (waiting.patch.text().to_owned(), waiting.base.clone());
+        let (patch, time) = (waiting.patch.clone().succeeding(&self.base), waiting.time_wall_ns);
         let plan = self.shelf.plan(patch.clone(), &base)?;
         let load = self.budget.check(&plan, &self.memory)?;
         self.take_answers();
@@ -393,6 +437,10 @@ impl Patcher {
         let (modules, cables) = (patch.modules().len(), patch.cables().len());
         let before = self.now_playing(patch);
         self.before = Some((number, before));
+        self.file_before = self.folder.file().cloned();
+        if let Some(file) = &waiting.file {
+            self.folder.now_playing(file.clone());
+        }
         let load = load * 100.0;
         Ok(format!("plays with {modules} modules and {cables} cables, {load:.1} % of a core"))
     }
@@ -415,7 +463,7 @@ impl Patcher {
         let (edit, refused) = match answer {
             Answer::Refused(edit, reason) => (edit, Some(reason)),
             Answer::Over(edit) => (edit, None),
-            Answer::Ordered | Answer::Controls(_) => return,
+            Answer::Ordered | Answer::Controls(..) => return,
         };
         let Some((_, before)) = self.before.take_if(|(number, _)| *number == edit.edition.number)
         else {

@@ -169,6 +169,10 @@ impl Supervisor {
             Some(edit) => match edit.stage {
                 Stage::OfferedToStandbys => self.offer_to_primary(now_ns),
                 Stage::OfferedToAll => self.order_when_prepared(now_ns),
+                // Another edit has to wait for its frame, which may be far; what sounds can be told.
+                Stage::Ordered if !matches!(self.edits.line.asks.peek(), Ok(Ask::Edit(_))) => {
+                    self.take_ask(now_ns);
+                }
                 Stage::Ordered => {}
             },
         }
@@ -182,7 +186,7 @@ impl Supervisor {
         match self.edits.line.asks.pop() {
             Ok(Ask::Controls) => {
                 let controls = Box::new(self.controls.clone());
-                let _ = self.edits.line.answers.push(Answer::Controls(controls));
+                let _ = self.edits.line.answers.push(Answer::Controls(controls, self.edits.last.0));
             }
             Ok(Ask::TakeBack(controls)) => drop(controls),
             Ok(Ask::Edit(edit)) => {

@@ -45,7 +45,7 @@ impl Hindsight {
 
     /// Whether a module played before the blocks that may still be amended.
     pub fn knows(&self, module: Handle) -> bool {
-        self.settled.position(module).is_some()
+        self.settled.controls.position(module).is_some()
     }
 
     /// Notes a command that was sealed.

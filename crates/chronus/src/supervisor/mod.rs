@@ -37,6 +37,7 @@ use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, BlockIndex, PLACES, SLOTS
 use chronus_shm::block_ring::{self, RING_BLOCKS};
 use chronus_shm::command_log::{LOG_ENTRIES, LogWriter};
 use chronus_shm::control_board::SEALS;
+use chronus_shm::testimony::Testimony;
 
 use crate::journal_writer::JournalWriter;
 use crate::osc_server::{Inbox, Replies};

@@ -1,0 +1,109 @@
+//! Patches that wait for their turn: one takes effect after the other, and the one before may be due in an hour.
+//! Meanwhile further ones are made, and what sounds is saved.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use chronus_engine::Patch;
+use chronus_engine::patch::Document;
+
+use crate::osc_server::Replies;
+
+/// Who waits for longer is told so.
+const TELL_AFTER: Duration = Duration::from_secs(1);
+
+/// A patch that was read, to be played when those before it have taken effect.
+#[derive(Debug)]
+pub struct Waiting {
+    /// What it is.
+    pub patch: Patch,
+    /// Where names of its recordings count from.
+    pub base: PathBuf,
+    /// Its file, if it was loaded.
+    pub file: Option<PathBuf>,
+    /// When it shall take effect.
+    pub time_wall_ns: Option<u64>,
+    /// What was being made, to be made further if this one is refused.
+    pub draft: Option<Document>,
+    /// Who wants it, and by which address.
+    pub asker: Option<(String, SocketAddr)>,
+    /// Since when it waits.
+    pub since: Instant,
+    /// Whether it was told that it waits.
+    pub is_told: bool,
+}
+
+impl Waiting {
+    /// A patch that waits from now on.
+    pub fn new(patch: Patch, base: PathBuf) -> Self {
+        Self {
+            patch,
+            base,
+            file: None,
+            time_wall_ns: None,
+            draft: None,
+            asker: None,
+            since: Instant::now(),
+            is_told: false,
+        }
+    }
+
+    /// Tells whoever wants it what has become of it.
+    pub fn answer(&self, told: &Result<String, String>, answers: &Replies) {
+        match (&self.asker, told) {
+            (Some((address, from)), Ok(told)) => answers.done(address, told, *from),
+            (Some((address, from)), Err(reason)) => answers.fail(address, reason, *from),
+            (None, told) => {
+                let name = self.file.as_ref().map(|file| file.display().to_string());
+                let name = name.unwrap_or_default();
+                match told {
+                    Ok(told) => tracing::info!("{name}: {told}"),
+                    Err(reason) => tracing::error!("{reason}; the patch before it plays on"),
+                }
+            }
+        }
+    }
+}
+
+/// All that wait, in their order.
+#[derive(Debug, Default)]
+pub struct Queue(VecDeque<Waiting>);
+
+impl Queue {
+    /// Waits behind all others.
+    pub fn push(&mut self, waiting: Waiting) {
+        self.0.push_back(waiting);
+    }
+
+    /// The next.
+    pub fn pop(&mut self) -> Option<Waiting> {
+        self.0.pop_front()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The text of the last, and where its names of recordings count from.
+    pub fn last(&self) -> Option<(&str, &Path)> {
+        self.0.back().map(|last| (last.patch.text(), last.base.as_path()))
+    }
+
+    /// Tells those who have waited for long why.
+    pub fn tell(&mut self, answers: &Replies) {
+        for waiting in &mut self.0 {
+            if waiting.is_told || waiting.since.elapsed() < TELL_AFTER {
+                continue;
+            }
+            waiting.is_told = true;
+            let why = "waits for the edit before it, whose time is still to come";
+            match &waiting.asker {
+                Some((address, from)) => answers.wait(address, why, *from),
+                None => tracing::info!("the patch file {why}"),
+            }
+        }
+    }
+}
