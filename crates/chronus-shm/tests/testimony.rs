@@ -58,7 +58,7 @@ impl Court {
     }
 
     /// What is heard once the worker, which has been heard well before, has done this.
-    fn hear_after(deed: impl FnOnce(&Self)) -> Option<Impossible> {
+    fn hear_after(deed: &dyn Fn(&Self)) -> Option<Impossible> {
         let mut court = Self::new(60, 1);
         court.slots.slots[1].board.claim(NUMBER, FIRST, 0);
         court.render(FIRST..50);
@@ -105,28 +105,28 @@ fn what_cannot_be_discredits() {
     };
     let right = version(51 * ENTRIES, 0);
     let board = |court: &Court, rendered| court.slots.slots[1].board.finish_block(rendered);
-    assert_eq!(said(|_| {}), None);
-    assert_eq!(said(|court| court.render(50..60)), None);
-    assert_eq!(said(|court| board(court, 61)), Some(Impossible::Ahead(61)));
-    assert_eq!(said(|court| board(court, u64::MAX)), Some(Impossible::Ahead(u64::MAX)));
+    assert_eq!(said(&|_| {}), None);
+    assert_eq!(said(&|court| court.render(50..60)), None);
+    assert_eq!(said(&|court| board(court, 61)), Some(Impossible::Ahead(61)));
+    assert_eq!(said(&|court| board(court, u64::MAX)), Some(Impossible::Ahead(u64::MAX)));
     let backwards = |to| Some(Impossible::Backwards { from: 50, to });
-    assert_eq!(said(|court| board(court, 49)), backwards(49));
-    assert_eq!(said(|court| board(court, 0)), backwards(0));
-    assert_eq!(said(|court| board(court, 51)), Some(Impossible::Missing(50)));
-    let renamed = said(|court| court.slots.slots[1].board.claim(8, 50, 0));
+    assert_eq!(said(&|court| board(court, 49)), backwards(49));
+    assert_eq!(said(&|court| board(court, 0)), backwards(0));
+    assert_eq!(said(&|court| board(court, 51)), Some(Impossible::Missing(50)));
+    let renamed = said(&|court| court.slots.slots[1].board.claim(8, 50, 0));
     assert_eq!(renamed, Some(Impossible::OtherNumber(8)));
     let mislabelled = Some(Impossible::Mislabelled(50));
-    assert_eq!(said(|court| ring(court, 50, right, NUMBER - 1, 0.5)), mislabelled);
-    assert_eq!(said(|court| ring(court, 50, right + 1, NUMBER, 0.5)), mislabelled);
-    assert_eq!(said(|court| ring(court, 50, version(51 * ENTRIES, 1), NUMBER, 0.5)), mislabelled);
+    assert_eq!(said(&|court| ring(court, 50, right, NUMBER - 1, 0.5)), mislabelled);
+    assert_eq!(said(&|court| ring(court, 50, right + 1, NUMBER, 0.5)), mislabelled);
+    assert_eq!(said(&|court| ring(court, 50, version(51 * ENTRIES, 1), NUMBER, 0.5)), mislabelled);
     let damaged = Some(Impossible::Damaged(50));
-    assert_eq!(said(|court| ring(court, 50, right, NUMBER, f32::INFINITY)), damaged);
-    assert_eq!(said(|court| ring(court, 50, right, NUMBER, 0.5)), None);
+    assert_eq!(said(&|court| ring(court, 50, right, NUMBER, f32::INFINITY)), damaged);
+    assert_eq!(said(&|court| ring(court, 50, right, NUMBER, 0.5)), None);
 }
 
 #[test]
 fn a_block_rendered_before_it_was_amended_discredits_nobody() {
-    let said = Court::hear_after(|court| {
+    let said = Court::hear_after(&|court| {
         court.render(50..52);
         let change = Change::Withhold { sequence: 50 * ENTRIES };
         let amendment = Amendment { number: 0, block: 50, change };
