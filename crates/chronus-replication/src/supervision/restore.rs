@@ -114,7 +114,11 @@ impl Supervision {
         self.newest_checkpoint().map(|(_, frozen)| frozen.block)
     }
 
+    /// Unless nobody lives: then all hope is on it.
     fn drop_useless(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
+        if self.live().next().is_none() {
+            return;
+        }
         for place in SLOTS..PLACES {
             if matches!(self.states[place], State::Frozen(it) if it.block < view.useless_before) {
                 self.drop_checkpoint(place, actions);

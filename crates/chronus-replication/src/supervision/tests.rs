@@ -15,6 +15,7 @@ struct World {
     crumbs: [Crumb; SLOTS],
     cpu_ns: [u64; SLOTS],
     stuck: [bool; SLOTS],
+    useless_before: BlockIndex,
     actions: Vec<Action>,
 }
 
@@ -29,6 +30,7 @@ impl World {
             crumbs: [Crumb::NONE; SLOTS],
             cpu_ns: [0; SLOTS],
             stuck: [false; SLOTS],
+            useless_before: 0,
             actions: Vec::new(),
         };
         world.run(20);
@@ -69,7 +71,7 @@ impl World {
             claimed: self.claimed,
             rendered: self.rendered,
             renew_before: 0,
-            useless_before: 0,
+            useless_before: self.useless_before,
             cpu_ns: &|slot| Some(cpu[slot]),
             crumb: &|slot| crumbs[slot],
         };
@@ -565,6 +567,23 @@ fn when_all_die_the_newest_checkpoint_is_thawed_then_the_other_then_a_fresh_one(
         actions.iter().any(|a| matches!(a, Action::Spawn { restart: true, .. })),
         "{actions:?}"
     );
+}
+
+#[test]
+fn a_checkpoint_that_holds_up_the_log_goes_unless_it_is_the_only_one_left() {
+    for nobody_lives in [false, true] {
+        let mut world = World::new(2);
+        world.run(200);
+        world.useless_before = BlockIndex::MAX;
+        for slot in (0..2).filter(|_| nobody_lives) {
+            world.send(exited(slot, Death::Killed));
+        }
+        let actions = world.run_with(1, false);
+        let is_dropped =
+            actions.iter().any(|a| matches!(a, Action::Fence(place) if *place >= SLOTS));
+        let is_thawed = actions.iter().any(|a| matches!(a, Action::Thaw { .. }));
+        assert_eq!((is_dropped, is_thawed), (!nobody_lives, nobody_lives), "{actions:?}");
+    }
 }
 
 #[test]
