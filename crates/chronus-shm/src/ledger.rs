@@ -372,8 +372,8 @@ mod tests {
             board.bury(of(pid));
         }
         assert_eq!(board.deaths(), OBITUARIES as u64 + 2);
-        assert_eq!(board.obituary(1), None);
-        assert_eq!(board.obituary(2), Some(of(2)));
+        assert_eq!(board.obituary(2), None, "it may be being overwritten");
+        assert_eq!(board.obituary(3), Some(of(3)));
         assert_eq!(board.obituary(257), Some(of(257)));
     }
 

@@ -127,8 +127,8 @@ impl Witness {
         } else if self.is_checkpoint && said != self.rendered {
             return Err(Impossible::Awake);
         }
-        self.rendered = said;
-        self.examine(log, slot)
+        let believed = std::mem::replace(&mut self.rendered, said);
+        self.examine(log, slot).inspect_err(|_| self.rendered = believed)
     }
 
     /// It may have rendered some blocks since its claim, before it was first heard. They bear its number and
