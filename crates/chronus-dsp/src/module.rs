@@ -323,6 +323,7 @@ impl<'a> Io<'a> {
 /// What a kind of module is, as data: enough to check a patch, to validate a message and to print
 /// a reference.
 #[derive(Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, not a state")]
 pub struct ModuleSpec {
     /// The name of the kind in patch files, unique in the catalog.
     pub kind: &'static str,

@@ -2,7 +2,7 @@
 //! with the patch this is all that a fresh engine needs to play on.
 
 use arrayvec::ArrayVec;
-use chronus_dsp::{CHANNELS_MAX, Instance, ModuleSpec, Note, TEXT_MAX};
+use chronus_dsp::{BLOCK_FRAMES, CHANNELS_MAX, Instance, ModuleSpec, Note, TEXT_MAX};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -29,6 +29,11 @@ pub struct Controls {
 /// As many modules may be awaited; the oldest is forgotten.
 const AWAITED_MOST: usize = 32;
 
+/// The block of a frame.
+fn block_of(frame: u64) -> u64 {
+    frame / BLOCK_FRAMES as u64
+}
+
 #[derive(Clone, Debug, PartialEq)]
 struct ModuleControls {
     spec: &'static ModuleSpec,
@@ -37,8 +42,8 @@ struct ModuleControls {
     /// The parameters and texts as they are now.
     now: Settings,
     gate: bool,
-    /// Whether the module is put aside.
-    bypassed: bool,
+    /// The block from which on the module is put aside, if it is.
+    bypassed: Option<u64>,
     /// The notes that are held, in the order in which they began; at most [`NOTES_MAX`].
     notes: ArrayVec<Note, NOTES_MAX>,
 }
@@ -169,13 +174,15 @@ impl Controls {
                     self.awaited.push(module);
                     return None;
                 };
-                self.modules[module].bypassed = true;
+                self.modules[module].bypassed = Some(block_of(frame));
                 Some(Effect::Bypass(module, true))
             }
             Command::Enable { module } => {
                 let module = self.position(module)?;
-                let was = std::mem::replace(&mut self.modules[module].bypassed, false);
-                was.then_some(Effect::Bypass(module, false))
+                // What is put aside for a block does harm in it, perhaps because it was enabled there.
+                let bypassed = &mut self.modules[module].bypassed;
+                let ends = bypassed.take_if(|since| *since < block_of(frame));
+                ends.map(|_| Effect::Bypass(module, false))
             }
             Command::Mute(muted) => {
                 self.muted = muted;
@@ -196,7 +203,7 @@ impl Controls {
         }
         for module in &old.awaited {
             match self.position(*module) {
-                Some(at) => self.modules[at].bypassed = true,
+                Some(at) => self.modules[at].bypassed = Some(block_of(frame)),
                 None => self.awaited.push(*module),
             }
         }
@@ -212,7 +219,7 @@ impl Controls {
         let mut commands = vec![Command::Transport(TransportChange::Position(beat))];
         for (controls, module) in self.modules.iter().zip(patch.modules()) {
             let module = module.handle();
-            if controls.bypassed {
+            if controls.bypassed.is_some() {
                 commands.push(Command::Bypass { module });
             }
             if controls.gate {
@@ -250,13 +257,13 @@ impl Controls {
 
     /// Whether a module is put aside.
     pub fn is_bypassed(&self, module: Handle) -> bool {
-        self.position(module).is_some_and(|at| self.modules[at].bypassed)
+        self.position(module).is_some_and(|at| self.modules[at].bypassed.is_some())
     }
 
     /// All modules that are put aside.
     pub fn bypassed(&self) -> impl Iterator<Item = Handle> + '_ {
         let all = self.by_handle.iter();
-        all.filter(|(_, at)| self.modules[*at].bypassed).map(|(handle, _)| *handle)
+        all.filter(|(_, at)| self.modules[*at].bypassed.is_some()).map(|(handle, _)| *handle)
     }
 
     /// The notes that are held by a module, in the order in which they began.
@@ -319,7 +326,7 @@ impl Controls {
     /// Has the module at a position play what these controls say; a new one from its beginning.
     pub(crate) fn bring(&self, at: usize, schedule: &mut Schedule, is_new: bool) {
         let controls = &self.modules[at];
-        if is_new && controls.bypassed {
+        if is_new && controls.bypassed.is_some() {
             schedule.bypass(at, true, 0, 0);
         }
         let Some(module) = schedule.module(at) else { return };
@@ -429,7 +436,7 @@ struct ModuleData {
     written: Settings,
     now: Settings,
     gate: bool,
-    bypassed: bool,
+    bypassed: Option<u64>,
     notes: Vec<(f32, f32, u32)>,
 }
 
@@ -449,7 +456,7 @@ impl ModuleControls {
             written: settings(),
             now: settings(),
             gate: false,
-            bypassed: false,
+            bypassed: None,
             notes: ArrayVec::new(),
         }
     }

@@ -152,3 +152,23 @@ fn a_module_may_be_put_aside_before_the_edit_that_brings_it() {
     let heard = left(&mut engine, 100, &[]);
     assert!(level(&heard[3200..]) > 0.4, "its input is heard");
 }
+
+/// A module that is enabled and does harm at once is put aside from the beginning of that very block.
+#[test]
+fn what_is_put_aside_for_a_block_is_not_enabled_within_it() {
+    let patch = patch(FILTERED);
+    let module = handle(&patch, "filter");
+    let play =
+        |engine: &mut Engine, commands: &[(usize, Command)]| bits(&left(engine, 8, commands));
+    let (bypass, enable) = (Command::Bypass { module }, Command::Enable { module });
+    for before in [&[][..], &[(0, bypass)]] {
+        let (mut one, mut other) = (engine(&patch), engine(&patch));
+        play(&mut one, before);
+        play(&mut other, before);
+        let amended = play(&mut one, &[(0, bypass), (30, enable)]);
+        assert_eq!(amended, play(&mut other, &[(0, bypass)]));
+        assert!(one.controls().is_bypassed(module));
+        play(&mut one, &[(30, enable)]);
+        assert!(!one.controls().is_bypassed(module), "in a later block it is");
+    }
+}

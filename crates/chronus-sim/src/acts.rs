@@ -37,7 +37,6 @@ impl World {
             Action::Spawn { slot, number, restart } => self.spawn(slot, number, restart),
             Action::Thaw { from, into, number } => self.thaw(from, into, number),
             Action::Amend { block, culprit, .. } => self.amend(block, culprit),
-            Action::Withdraw { .. } => {}
             Action::Report(
                 Notice::ForkFailed { retry_ns, .. }
                 | Notice::Slowed { retry_ns }
@@ -46,7 +45,7 @@ impl World {
                 let until_ns = self.clock.after(self.now, retry_ns);
                 self.oracles.liveness.excuse_until(until_ns);
             }
-            Action::Report(_) => {}
+            Action::Withdraw { .. } | Action::Report(_) => {}
         }
     }
 

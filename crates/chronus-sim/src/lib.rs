@@ -4,6 +4,15 @@
 //! Everything random comes from the seed, so a seed that fails once fails again, block for block.
 
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::enum_glob_use,
+    reason = "tables of all faults are read better by their bare names"
+)]
+#![allow(
+    clippy::struct_excessive_bools,
+    reason = "planted bugs and facts of a world are independent"
+)]
+#![allow(clippy::struct_field_names, reason = "units ride in names")]
 
 mod acts;
 mod boards;

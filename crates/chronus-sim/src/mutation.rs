@@ -79,6 +79,4 @@ mutations! {
     CheckpointOfPrimary,
     /// An old checkpoint passes for a new one.
     CheckpointLooksFresh,
-    /// Checkpoints die as soon as they are born.
-    CheckpointsDie,
 }

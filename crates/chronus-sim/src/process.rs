@@ -306,9 +306,6 @@ impl World {
         if std::mem::take(&mut self.armed.child_dies) {
             child.kill_at_ns = Some(now + self.rng.between(1_000, 500_000));
         }
-        if into >= SLOTS && self.is_mutant(Mutation::CheckpointsDie) {
-            child.kill_at_ns = Some(now + 10_000);
-        }
         self.report.forks += 1;
         self.report.checkpoints += u64::from(into >= SLOTS);
         self.note(&("fork", into, number, position.next_block));

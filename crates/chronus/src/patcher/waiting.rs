@@ -100,9 +100,10 @@ impl Queue {
             }
             waiting.is_told = true;
             let why = "waits for the edit before it, whose time is still to come";
-            match &waiting.asker {
-                Some((address, from)) => answers.wait(address, why, *from),
-                None => tracing::info!("the patch file {why}"),
+            if let Some((address, from)) = &waiting.asker {
+                answers.wait(address, why, *from);
+            } else {
+                tracing::info!("the patch file {why}");
             }
         }
     }

@@ -332,7 +332,6 @@ mod tests {
 
     use super::*;
 
-    #[expect(clippy::zombie_processes, reason = "it is reaped by its pidfd")]
     fn child() -> u32 {
         std::process::Command::new("sleep").arg("60").spawn().expect("sleep").id()
     }

@@ -107,12 +107,11 @@ impl Processes {
             left.members[place] = Some(member.number);
             left.last_number = left.last_number.max(member.number);
             // One that has not begun can only be waited for if there is another for it to follow.
-            match begun.or(lowest).filter(can_be) {
-                Some(block) => testimony.expect(place, member.number, block),
-                None => {
-                    child.kill();
-                    left.unfit[place] = true;
-                }
+            if let Some(block) = begun.or(lowest).filter(can_be) {
+                testimony.expect(place, member.number, block);
+            } else {
+                child.kill();
+                left.unfit[place] = true;
             }
         }
         left.fork = self.take_over_fork(&left);
