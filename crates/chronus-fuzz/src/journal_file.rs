@@ -23,10 +23,11 @@ pub fn run(bytes: &[u8]) {
         assert!(journal.entries.starts_with(&cut.entries), "a cut journal holds something else");
         assert!(journal.amendments.starts_with(&cut.amendments));
     }
-    let mut patches = journal.edits.values().map(|(patch, _)| patch).chain([&journal.patch]);
+    let patches = journal.edits.values().map(|(patch, _)| patch).chain([&journal.patch]);
     // Files that a journal names are not to be read here.
     let names_files = |patch: &Patch| patch.modules().iter().any(|it| it.file().is_some());
-    if patches.any(|patch| !is_small(patch) || names_files(patch))
+    let is_unfit = |patch: &Patch| !is_small(patch) || names_files(patch);
+    if patches.into_iter().any(is_unfit)
         || journal.scores.iter().any(|score| !score.recordings.is_empty())
     {
         return;
