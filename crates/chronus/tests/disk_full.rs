@@ -18,7 +18,8 @@ use support::{Engine, samples, string};
 
 /// Lets no file of an engine grow beyond `most`, which the system says as it says that a disk is full.
 fn limit(engine: &Engine, most: Option<u64>) {
-    let pid = Pid::from_raw(engine.process.id() as i32);
+    let supervisor = engine.status()["supervisor_pid"].as_u64().expect("a process");
+    let pid = Pid::from_raw(supervisor as i32);
     prlimit(pid, Resource::Fsize, Rlimit { current: most, maximum: None }).expect("a limit");
 }
 
