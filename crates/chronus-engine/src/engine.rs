@@ -211,7 +211,12 @@ impl Engine {
         std::mem::swap(&mut self.patch, &mut preparation.patch);
         let old = &preparation.controls;
         for (at, module) in self.patch.modules().iter().enumerate() {
-            let Some(before) = old.position(module.handle()) else { continue };
+            let Some(before) = old.position(module.handle()) else {
+                if self.controls.is_bypassed(module.handle()) {
+                    self.schedule.bypass(at, true, 0, 0);
+                }
+                continue;
+            };
             let is_new = preparation.kept[at].is_none();
             if is_new || self.controls.differs(at, old, before) {
                 self.controls.bring(at, &mut self.schedule, is_new);

@@ -38,7 +38,7 @@ pub static EVERYTHING: LazyLock<Patch> = LazyLock::new(|| {
         if let Some(input) = spec.inputs.first().filter(|_| id != "saw") {
             let _ = writeln!(cables, "[[cable]]\nfrom = \"saw.out\"\nto = \"{id}.{}\"", input.name);
         }
-        for output in spec.outputs.iter().filter(|_| id != "gain") {
+        for output in spec.outputs.iter().filter(|_| !["gain", "saw"].contains(&id)) {
             let name = output.name;
             let _ = writeln!(cables, "[[cable]]\nfrom = \"{id}.{name}\"\nto = \"gain.in\"");
         }

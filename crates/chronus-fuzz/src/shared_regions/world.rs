@@ -465,6 +465,6 @@ impl World {
                 && (fades_in || *hash == block_hash(block, &out))
         };
         assert!(known.iter().any(is_right), "block {block} of slot {slot} was not to be played");
-        self.published.retain(|(_, other), _| other + 2 * RING_BLOCKS as u64 > block);
+        self.published.retain(|(_, other), _| other.saturating_add(2 * RING_BLOCKS as u64) > block);
     }
 }
