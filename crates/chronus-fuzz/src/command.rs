@@ -1,6 +1,7 @@
 //! Words of the command log: whatever decodes can be applied, at any frame, to an engine with a module of
 //! each kind or to one of the patches that come with the program; no module yields NaN.
 
+use chronus_engine::TransportChange::{BeatsPerBar, Play, Position, Tempo};
 use chronus_engine::{BLOCK_FRAMES, Command, Controls, Note, ParamIndex, Patch, TextPiece};
 
 use crate::instruments::{EVERYTHING, TEXTS, engine, play_everything, render_sane};
@@ -76,7 +77,6 @@ fn commands_for(patch: &Patch) -> Vec<Command> {
         commands.push(Command::Bypass { module: handle });
         commands.push(Command::Enable { module: handle });
     }
-    use chronus_engine::TransportChange::{BeatsPerBar, Play, Position, Tempo};
     for change in [Play(false), Play(true), Tempo(999.0), Position(1e9), BeatsPerBar(64)] {
         commands.push(Command::Transport(change));
     }
