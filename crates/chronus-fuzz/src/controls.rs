@@ -30,7 +30,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         };
         let mut controls = Controls::of(&patch);
         let begin = [&[choice as u8], &*controls.encode()].concat();
-        for module in patch.modules().iter().map(|module| module.handle()) {
+        for module in patch.modules().iter().map(chronus_engine::patch::PatchModule::handle) {
             let note = Note { on: true, key: 60.0, velocity: 0.5, id: 1 };
             for command in [
                 Command::Gate { module, on: true },

@@ -83,7 +83,11 @@ pub fn render_sane(engine: &mut Engine) -> Option<Block> {
     let block = render(engine);
     if let Some((module, Unsound::NotFinite)) = engine.unsound() {
         let patch = engine.patch();
-        let name = patch.modules().iter().find(|it| it.handle() == module).map(|it| it.id());
+        let name = patch
+            .modules()
+            .iter()
+            .find(|it| it.handle() == module)
+            .map(chronus_engine::patch::PatchModule::id);
         panic!("module {name:?} yielded NaN or infinity");
     }
     block
@@ -91,6 +95,7 @@ pub fn render_sane(engine: &mut Engine) -> Option<Block> {
 
 /// Whether an engine of this patch is made and played in about a millisecond.
 pub fn is_small(patch: &Patch) -> bool {
-    let channels: usize = patch.modules().iter().map(|module| module.channels()).sum();
+    let channels: usize =
+        patch.modules().iter().map(chronus_engine::patch::PatchModule::channels).sum();
     channels <= 96 && patch.cables().len() <= 200
 }
