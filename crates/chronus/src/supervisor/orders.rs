@@ -131,7 +131,9 @@ impl Supervisor {
                         slot..slot + 1
                     }
                 };
-                self.figures.fault_caused(clock::monotonic_ns());
+                if places.start < SLOTS {
+                    self.figures.fault_caused(clock::monotonic_ns());
+                }
                 self.processes.signal(places, signal).map_err(|error| error.to_string())
             }
             Chaos::Crash { target, how } => {
