@@ -17,6 +17,11 @@ use support::{Comparison, Engine, string};
 /// Asks and waits for the answer, which may take until a file is on the disk.
 fn ask(engine: &Engine, address: &str, arguments: &[&str]) -> Reply {
     engine.send(address, arguments);
+    reply_of(engine, address)
+}
+
+/// The next answer about recordings.
+fn reply_of(engine: &Engine, address: &str) -> Reply {
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(30) {
         match engine.answer() {
@@ -309,6 +314,9 @@ fn a_folder_that_cannot_be_made_is_said_and_one_that_goes_is_missed() {
     let engine = Engine::start(&[]);
     let begun = begin(&engine, &["gone"]);
     fs::remove_dir_all(begun.file().parent().expect("a folder")).expect("removed");
+    // Whoever had begun it is told.
+    let why = reply_of(&engine, "/record/start");
+    assert_eq!((why.address.as_str(), &why.args[0]), ("/fail", &string("/record/start")));
     let status = engine.wait_for("the loss", |status| status["recording"]["state"] == "failed");
     assert!(status["recording"]["error"].as_str().is_some_and(|why| why.contains("deleted it")));
     begin(&engine, &["gone"]);
