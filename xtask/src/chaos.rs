@@ -62,6 +62,8 @@ enum Fault {
     Module(&'static str),
     /// A command does harm while it is applied.
     Command(&'static str),
+    /// The supervisor dies, and the device with it; the workers wait for the next.
+    KillSupervisor,
     /// The patch is edited; no fault, but it must cost nothing either.
     Edit,
 }
@@ -90,7 +92,8 @@ const AT_ONCE: [&str; 5] = ["segfault", "panic", "abort", "stack-overflow", "sys
 impl Fault {
     fn draw(random: &mut fastrand::Rng, replicas: u64) -> Self {
         match random.u32(..100) {
-            0..=44 => Self::Signal(SIGNALS[random.usize(..SIGNALS.len())]),
+            0 | 1 => Self::KillSupervisor,
+            2..=44 => Self::Signal(SIGNALS[random.usize(..SIGNALS.len())]),
             45..=54 => Self::Crash(CRASHES[random.usize(..CRASHES.len())]),
             55..=64 if replicas > 1 => Self::KillWorkers,
             65..=69 if replicas > 1 => Self::KillCheckpoints,
@@ -111,6 +114,7 @@ impl Fault {
             Self::Flip => "a bit of a worker's state flips".into(),
             Self::Module(deed) => format!("module: {deed}"),
             Self::Command(deed) => format!("command: {deed}"),
+            Self::KillSupervisor => "the supervisor killed".into(),
             Self::Edit => "(an edit of the patch)".into(),
         }
     }
@@ -130,6 +134,9 @@ impl Fault {
                 Self::Flip => more("divergences"),
                 Self::Module(_) => more("amendments"),
                 Self::Command(_) => more("withheld_commands"),
+                Self::KillSupervisor => {
+                    more("supervisor_deaths") && now["resumed_after_ms"].as_f64() > Some(0.0)
+                }
                 Self::Edit => more("edits"),
             }
     }
@@ -154,7 +161,8 @@ struct Totals {
     faults: u64,
     frames: u64,
     gaps: u64,
-    fresh_starts: u64,
+    fresh_starts: usize,
+    unwritten: u64,
     played: Duration,
 }
 
@@ -220,7 +228,10 @@ fn round(
         })?;
         charges.push((before["frames"].as_u64().unwrap_or(0), fault));
         let struck = Instant::now();
-        strike(fault, &engine, &mut poisons, &mut random)?;
+        // Of two that differ nobody knows which is right, so what goes first is the reference.
+        let anybody = ["primary", "standby"][random.usize(..2)];
+        let whom = if fault == Fault::Flip && chaos.replicas < 3 { "standby" } else { anybody };
+        strike(fault, whom, &engine, &mut poisons, &mut random)?;
         let after = engine
             .wait_for(|now| fault.is_over(&before, now))
             .map_err(|error| format!("{}: {error}", told(&charges)))?;
@@ -234,10 +245,11 @@ fn round(
     let status = engine.status()?;
     totals.played += started.elapsed();
     totals.gaps += status["gaps"].as_u64().unwrap_or(0);
-    totals.fresh_starts += status["fresh_starts"].as_u64().unwrap_or(0);
-    let (compared, different) = engine.end_and_compare()?;
-    totals.frames += compared;
-    for frame in different {
+    let found = engine.end_and_compare()?;
+    totals.fresh_starts += engine.log().matches("a fresh one takes over").count();
+    totals.frames += found.frames;
+    totals.unwritten += found.unwritten;
+    for frame in found.different {
         let after = charges.partition_point(|(from, _)| *from <= frame);
         if let Some((_, fault)) = after.checked_sub(1).and_then(|at| charges.get(at)) {
             totals.tallies.entry(*fault).or_default().lost += 1;
@@ -257,23 +269,24 @@ fn told(charges: &[(u64, Fault)]) -> String {
 /// Does it.
 fn strike(
     fault: Fault,
+    target: &str,
     engine: &Engine,
     poisons: &mut Poisons,
     random: &mut fastrand::Rng,
 ) -> Result<(), Box<dyn Error>> {
-    let target = ["primary", "standby"][random.usize(..2)];
     match fault {
         Fault::Signal(signal) => engine.send("/chaos/kill", &[target, signal]),
         Fault::Crash(how) => engine.send("/chaos/crash", &[target, how]),
         Fault::KillWorkers => engine.send("/chaos/kill", &["workers"]),
         Fault::KillCheckpoints => engine.send("/chaos/kill", &["checkpoints"]),
-        Fault::Flip => engine.send("/chaos/crash", &["standby", "flip"]),
+        Fault::Flip => engine.send("/chaos/crash", &[target, "flip"]),
         Fault::Module(deed) => {
             let id = poisons.take();
             engine.send(&format!("/mod/{id}/deed"), &[deed])?;
             engine.send(&format!("/gate/{id}"), &["on"])
         }
         Fault::Command(deed) => engine.send(&format!("/seq/{}/at_once", poisons.take()), &[deed]),
+        Fault::KillSupervisor => engine.send("/chaos/kill", &["supervisor"]),
         Fault::Edit => {
             engine.ask("/patch/set", &["osc", "gain", &format!("0.{}", 1 + random.u32(..5))])?;
             engine.ask("/patch/commit", &[])
@@ -431,10 +444,11 @@ impl Totals {
             ]);
         }
         println!("\n{table}\n");
-        let Self { faults, frames, gaps, fresh_starts, .. } = self;
+        let Self { faults, frames, gaps, fresh_starts, unwritten, .. } = &*self;
         println!(
-            "{faults} faults, {frames} frames compared, {} lost, {gaps} gaps, {fresh_starts} fresh starts",
-            self.tallies.values().map(|tally| tally.lost).sum::<u64>()
+            "{faults} faults, {frames} frames compared, {} lost, {gaps} gaps, {fresh_starts} fresh starts; \
+             {unwritten} frames not in a file, because the supervisor that was to write them was killed",
+            self.lost()
         );
         if let Some(calm) = calm {
             println!("{calm} gaps in an undisturbed run of the same length");

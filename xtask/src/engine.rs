@@ -12,6 +12,11 @@ use chronus_os::clock;
 use chronus_osc::{encode_arguments, message, parse_reply};
 use serde_json::Value;
 
+use crate::comparison::{self, Comparison};
+
+/// A question may go to a supervisor that dies before it answers; then it is asked again.
+const PATIENCE: Duration = Duration::from_millis(20);
+
 /// The program as `cargo build --release` left it, in the target folder that this program is in too.
 fn program() -> std::io::Result<PathBuf> {
     let own = std::env::current_exe()?;
@@ -57,7 +62,7 @@ impl Engine {
             .spawn()?;
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         socket.connect(address)?;
-        socket.set_read_timeout(Some(Duration::from_millis(500)))?;
+        socket.set_read_timeout(Some(PATIENCE))?;
         let mut engine =
             Self { process, folder, socket, last_was_kill: false, extra_deaths: Cell::new(0) };
         let begins = Instant::now();
@@ -82,7 +87,8 @@ impl Engine {
     pub fn ask(&self, address: &str, arguments: &[&str]) -> Result<(), Box<dyn Error>> {
         self.send(address, arguments)?;
         let mut packet = vec![0; chronus_osc::MOST_DATAGRAM_BYTES];
-        for _ in 0..20 {
+        let asked = Instant::now();
+        while asked.elapsed() < Duration::from_secs(10) {
             let Ok(length) = self.socket.recv(&mut packet) else { continue };
             let Some(reply) = parse_reply(&packet[..length]) else { continue };
             match reply.address.as_str() {
@@ -148,7 +154,7 @@ impl Engine {
     }
 
     fn in_vain(&self) -> Box<dyn Error> {
-        let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         let last = &lines[lines.len().saturating_sub(40)..];
         format!("waited in vain; the end of the engine's log:\n{}", last.join("\n")).into()
@@ -188,11 +194,11 @@ impl Engine {
         kill_median_us: f64,
         took: Duration,
     ) -> Result<Outcome, Box<dyn Error>> {
-        let (compared, different) = self.end_and_compare()?;
+        let found = self.end_and_compare()?;
         Ok(Outcome {
             faults,
-            compared,
-            different: different.len() as u64,
+            compared: found.frames,
+            different: found.different.len() as u64,
             status,
             kill_median_us,
             took,
@@ -200,12 +206,12 @@ impl Engine {
         })
     }
 
-    /// The same; how many frames were compared, and which of them differ.
-    pub fn end_and_compare(&mut self) -> Result<(u64, Vec<u64>), Box<dyn Error>> {
+    /// The same.
+    pub fn end_and_compare(&mut self) -> Result<Comparison, Box<dyn Error>> {
         let terminate = chronus_os::child::signal_number("TERM").ok_or("no SIGTERM")?;
         chronus_os::child::Child::open(self.process.id())?.signal(terminate)?;
         self.process.wait()?;
-        self.tell_of_gaps()?;
+        self.tell_of_gaps();
         let program = program()?;
         let rendered = Command::new(program)
             .current_dir(self.folder.path())
@@ -214,12 +220,12 @@ impl Engine {
         if !rendered.status.success() {
             return Err(String::from_utf8_lossy(&rendered.stderr).into_owned().into());
         }
-        self.compare()
+        comparison::compare(self.folder.path(), ("a.wav", "b.wav"), &self.log())
     }
 
     /// What the engine said shortly before and after each gap that it told of.
-    fn tell_of_gaps(&self) -> Result<(), Box<dyn Error>> {
-        let log = std::fs::read_to_string(self.folder.path().join("log"))?;
+    fn tell_of_gaps(&self) {
+        let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         for (index, _) in lines.iter().enumerate().filter(|(_, line)| line.contains("gap:")) {
             for line in &lines[index.saturating_sub(25)..(index + 8).min(lines.len())] {
@@ -227,34 +233,11 @@ impl Engine {
             }
             eprintln!();
         }
-        Ok(())
     }
 
-    /// Frame by frame and in pieces, because a free-running campaign plays for an hour.
-    fn compare(&self) -> Result<(u64, Vec<u64>), Box<dyn Error>> {
-        let open = |name: &str| hound::WavReader::open(self.folder.path().join(name));
-        let (mut played, mut expected) = (open("a.wav")?, open("b.wav")?);
-        let frames = u64::from(expected.duration());
-        if u64::from(played.duration()) != frames {
-            return Err("the recording is not as long as the journal".into());
-        }
-        let (mut a, mut b) = (played.samples::<f32>(), expected.samples::<f32>());
-        let (mut different, mut loud) = (Vec::new(), 0_u64);
-        for frame in 0..frames {
-            let mut differs = false;
-            for _ in 0..2 {
-                let (a, b) = (a.next().ok_or("cut short")??, b.next().ok_or("cut short")??);
-                differs |= a.to_bits() != b.to_bits();
-                loud += u64::from(a.abs() > 0.05);
-            }
-            if differs {
-                different.push(frame);
-            }
-        }
-        if loud == 0 {
-            return Err("silence proves nothing".into());
-        }
-        Ok((frames, different))
+    /// All that the engine has said.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 }
 

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod chaos;
+mod comparison;
 mod edits;
 mod engine;
 mod faults;
