@@ -249,6 +249,11 @@ fn round(
     totals.fresh_starts += engine.log().matches("a fresh one takes over").count();
     totals.frames += found.frames;
     totals.unwritten += found.unwritten;
+    if let Some(first) = found.different.first() {
+        let kept = format!("target/chaos-{seed}.log");
+        std::fs::write(&kept, engine.log())?;
+        println!("seed {seed}: differs from frame {first} on; what the engine said is in {kept}");
+    }
     for frame in found.different {
         let after = charges.partition_point(|(from, _)| *from <= frame);
         if let Some((_, fault)) = after.checked_sub(1).and_then(|at| charges.get(at)) {

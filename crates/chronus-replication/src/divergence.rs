@@ -76,6 +76,7 @@ impl DivergenceDetector {
     /// Another worker is in this slot now, whose blocks may begin before those of the one before it.
     pub fn forget(&mut self, slot: Slot) {
         self.compared_until[slot] = 0;
+        self.proven[slot] = false;
     }
 
     /// Two differ: who of them is wrong? With three or more the one that fewer agree with, once all whose word
@@ -101,6 +102,11 @@ impl DivergenceDetector {
     /// Whether the word of the worker in this slot counts.
     pub fn has_vote(&self, slot: Slot) -> bool {
         self.proven[slot]
+    }
+
+    /// For each slot, whether the word of its worker counts.
+    pub fn votes(&self) -> [bool; SLOTS] {
+        self.proven
     }
 
     /// How many pairs of blocks have been compared.

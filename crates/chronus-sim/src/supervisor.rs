@@ -213,6 +213,7 @@ impl World {
             released: self.boards.released,
             claimed: std::array::from_fn(|slot| self.boards.slots[slot].claimed),
             rendered: std::array::from_fn(|slot| self.boards.slots[slot].rendered),
+            votes: self.divergence.votes(),
             renew_before: 0,
             useless_before: self.useless_before(),
             cpu_ns: &cpu,

@@ -13,6 +13,7 @@ mod tests;
 
 use crate::fault_detector::FaultDetector;
 use crate::restart::{BackOff, Death, Intensity};
+use crate::selector::VOTERS;
 use crate::{BlockIndex, PLACES, SLOTS, Slot};
 use restore::Frozen;
 use suspects::Grief;
@@ -224,7 +225,7 @@ impl Supervision {
             self.promote_best(None, actions);
         }
         self.judge_all(view, actions);
-        self.judge_redundancy(actions);
+        self.judge_redundancy(view, actions);
         self.was_due = self.due_to_standby(view);
         self.restore(view, actions);
         self.was_sealed = view.sealed;
@@ -317,13 +318,16 @@ impl Supervision {
         }
     }
 
-    fn judge_redundancy(&mut self, actions: &mut Vec<Action>) {
+    fn judge_redundancy(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
         let Some(primary) = self.primary else {
             self.set_redundant(false, actions);
             return;
         };
+        // Where one can be outvoted, who has no vote yet is not there yet.
+        let counts = |slot: &Slot| self.settings.replicas < VOTERS || view.votes[*slot];
         let level = (0..SLOTS)
             .filter(|slot| matches!(self.states[*slot], State::Live { late: None, .. }))
+            .filter(counts)
             .filter(|slot| self.rendered[*slot] >= self.was_due)
             .count();
         // A standby that is a few blocks behind for a moment does not end redundancy once there.

@@ -16,6 +16,7 @@ struct World {
     cpu_ns: [u64; SLOTS],
     stuck: [bool; SLOTS],
     useless_before: BlockIndex,
+    votes: [bool; SLOTS],
     actions: Vec<Action>,
 }
 
@@ -31,6 +32,7 @@ impl World {
             cpu_ns: [0; SLOTS],
             stuck: [false; SLOTS],
             useless_before: 0,
+            votes: [true; SLOTS],
             actions: Vec::new(),
         };
         world.run(20);
@@ -70,6 +72,7 @@ impl World {
             released: self.sealed,
             claimed: self.claimed,
             rendered: self.rendered,
+            votes: self.votes,
             renew_before: 0,
             useless_before: self.useless_before,
             cpu_ns: &|slot| Some(cpu[slot]),
@@ -128,6 +131,23 @@ fn notices(actions: &[Action]) -> Vec<Notice> {
         _ => None,
     };
     actions.iter().filter_map(only).collect()
+}
+
+#[test]
+fn where_one_can_be_outvoted_who_has_no_vote_is_not_there_yet() {
+    for (replicas, is_there) in [(2, true), (3, false)] {
+        let mut world = World::new(replicas);
+        assert!(world.supervision.is_redundant());
+        let slot = (0..SLOTS).find(|slot| world.supervision.role(*slot) == "standby");
+        let slot = slot.expect("there is a standby");
+        world.votes[slot] = false;
+        world.send(Event::Exited { slot, death: Death::Killed, crumb: Crumb::NONE });
+        world.run(20);
+        assert_eq!(world.supervision.is_redundant(), is_there, "{replicas} replicas");
+        world.votes[slot] = true;
+        world.run(2);
+        assert!(world.supervision.is_redundant());
+    }
 }
 
 #[test]

@@ -455,6 +455,7 @@ impl Supervisor {
     /// What is believed of the workers, and which checkpoints are of use.
     fn seen(&self) -> Seen {
         let mut seen = Seen::of(&self.regions.log.board, &self.testimony);
+        seen.votes = self.divergence.votes();
         seen.renew_before = self.edits.last_block;
         let (head, sealed) = (self.sequencer.log_position(), self.sequencer.next_block());
         for place in SLOTS..PLACES {
