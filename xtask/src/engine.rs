@@ -235,6 +235,11 @@ impl Engine {
         }
     }
 
+    /// The process of the keeper.
+    pub fn keeper(&self) -> u32 {
+        self.process.id()
+    }
+
     /// All that the engine has said.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()

@@ -1,4 +1,5 @@
-//! `cargo xtask`: benchmarks, of what faults and edits cost and of how many voices a core renders; and chaos.
+//! `cargo xtask`: benchmarks, of what faults and edits cost and of how many voices a core renders; chaos; an
+//! hour of playing.
 
 #![forbid(unsafe_code)]
 
@@ -7,6 +8,7 @@ mod comparison;
 mod edits;
 mod engine;
 mod faults;
+mod soak;
 mod voices;
 
 use std::process::{Command, ExitCode};
@@ -26,6 +28,8 @@ enum Task {
     Bench(Bench),
     /// Everything that can go wrong, by chance; every sample is compared
     Chaos(chaos::Chaos),
+    /// An hour in real time: does anything grow?
+    Soak(soak::Soak),
 }
 
 #[derive(Subcommand)]
@@ -43,6 +47,7 @@ fn main() -> ExitCode {
         Task::Bench(Bench::Faults(faults)) => faults::bench(&faults),
         Task::Bench(Bench::Edits(edits)) => edits::bench(&edits),
         Task::Bench(Bench::Voices(voices)) => voices::bench(&voices).map(|()| true),
+        Task::Soak(soak) => soak::run(&soak),
         Task::Chaos(chaos) => chaos::run(&chaos),
     };
     match result {

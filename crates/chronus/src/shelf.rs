@@ -14,8 +14,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::journal::Score;
 
-/// Plans lie here, one after the other, and again from the start. No more than a few are ever in use.
+/// Plans lie here, one after the other, and again from the start: no more than a few are ever in use.
 const PLANS_BYTES: usize = 64 << 20;
+/// So many plans and scores may lie there at once, the largest of them; and so many bytes at least. Where they
+/// are small, they take little memory.
+const PIECES: usize = 16;
+const LEAST_BYTES: usize = 1 << 20;
 /// No plan and no text of a patch is larger.
 const PIECE_BYTES_MAX: usize = 4 << 20;
 const PAGE_BYTES: usize = 4096;
@@ -190,9 +194,12 @@ impl Shelf {
 
     /// The next place for so many bytes where nothing lies that may still be needed.
     fn free_place(&self, bytes: usize) -> usize {
+        let needed = self.needed.iter().map(|piece| piece.bytes as usize);
+        let largest = needed.fold(bytes, usize::max);
+        let end = LEAST_BYTES.max(PIECES * largest);
         let mut place = self.next_plan;
         loop {
-            if place + bytes > PLANS_BYTES {
+            if place + bytes > end {
                 place = 0;
             }
             let overlaps = |piece: &&Piece| {
