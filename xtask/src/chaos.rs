@@ -249,7 +249,9 @@ fn round(
     totals.unwritten += found.unwritten;
     if let Some(first) = found.different.first() {
         let kept = format!("target/chaos-{seed}.log");
-        std::fs::write(&kept, engine.log())?;
+        let faults: Vec<_> =
+            charges.iter().map(|(frame, fault)| format!("{frame} {}", fault.name())).collect();
+        std::fs::write(&kept, format!("{}\n\n{}", engine.log(), faults.join("\n")))?;
         println!("seed {seed}: differs from frame {first} on; what the engine said is in {kept}");
     }
     for frame in found.different {

@@ -1,9 +1,9 @@
 //! A real engine in a folder of its own, driven over OSC.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::fs::File;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,7 +15,14 @@ use serde_json::Value;
 use crate::comparison::{self, Comparison};
 
 /// A question may go to a supervisor that dies before it answers; then it is asked again.
-const PATIENCE: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_millis(50);
+
+fn connect(address: SocketAddr) -> std::io::Result<UdpSocket> {
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    socket.connect(address)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    Ok(socket)
+}
 
 /// The program as `cargo build --release` left it, in the target folder that this program is in too.
 fn program() -> std::io::Result<PathBuf> {
@@ -28,7 +35,8 @@ fn program() -> std::io::Result<PathBuf> {
 pub struct Engine {
     process: Child,
     folder: tempfile::TempDir,
-    socket: UdpSocket,
+    address: SocketAddr,
+    socket: RefCell<UdpSocket>,
     last_was_kill: bool,
     extra_deaths: Cell<u64>,
 }
@@ -60,11 +68,14 @@ impl Engine {
             .stdin(Stdio::null())
             .stderr(File::create(folder.path().join("log"))?)
             .spawn()?;
-        let socket = UdpSocket::bind("127.0.0.1:0")?;
-        socket.connect(address)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        let mut engine =
-            Self { process, folder, socket, last_was_kill: false, extra_deaths: Cell::new(0) };
+        let mut engine = Self {
+            process,
+            folder,
+            address,
+            socket: RefCell::new(connect(address)?),
+            last_was_kill: false,
+            extra_deaths: Cell::new(0),
+        };
         let begins = Instant::now();
         while engine.ask_status().is_none_or(|status| status["frames"].as_u64() == Some(0)) {
             let has_ended = engine.process.try_wait()?.is_some();
@@ -79,7 +90,7 @@ impl Engine {
     pub fn send(&self, address: &str, arguments: &[&str]) -> Result<(), Box<dyn Error>> {
         let words: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
         // Before the engine listens, the system may refuse; the caller asks again.
-        let _ = self.socket.send(&message(address, encode_arguments(&words)?)?);
+        let _ = self.socket.borrow().send(&message(address, encode_arguments(&words)?)?);
         Ok(())
     }
 
@@ -89,7 +100,7 @@ impl Engine {
         let mut packet = vec![0; chronus_osc::MOST_DATAGRAM_BYTES];
         let asked = Instant::now();
         while asked.elapsed() < Duration::from_secs(10) {
-            let Ok(length) = self.socket.recv(&mut packet) else { continue };
+            let Ok(length) = self.socket.borrow().recv(&mut packet) else { continue };
             let Some(reply) = parse_reply(&packet[..length]) else { continue };
             match reply.address.as_str() {
                 "/done" => return Ok(()),
@@ -148,7 +159,11 @@ impl Engine {
     fn ask_status(&self) -> Option<Value> {
         self.send("/status", &[]).ok()?;
         let mut packet = vec![0; chronus_osc::MOST_DATAGRAM_BYTES];
-        let length = self.socket.recv(&mut packet).ok()?;
+        let Ok(length) = self.socket.borrow().recv(&mut packet) else {
+            // An answer that comes too late is not to be taken for that to a later question.
+            self.socket.replace(connect(self.address).ok()?);
+            return None;
+        };
         let reply = parse_reply(&packet[..length])?;
         serde_json::from_str(reply.text_after("json")?).ok()
     }
@@ -181,9 +196,7 @@ impl Engine {
 
     /// A socket of its own for who sends beside the others.
     pub fn another_socket(&self) -> std::io::Result<UdpSocket> {
-        let socket = UdpSocket::bind("127.0.0.1:0")?;
-        socket.connect(self.socket.peer_addr()?)?;
-        Ok(socket)
+        connect(self.address)
     }
 
     /// Ends it by SIGTERM, renders its journal, and compares every frame.

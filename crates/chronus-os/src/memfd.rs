@@ -5,6 +5,7 @@
 
 use std::ffi::c_void;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
@@ -97,10 +98,18 @@ impl Memfd {
     /// # Errors
     /// `InvalidInput` if the range is not inside; otherwise as the kernel says.
     pub fn clear_from(&self, offset: usize) -> io::Result<()> {
-        let bytes = self.bytes.saturating_sub(offset);
-        self.check_range(offset, bytes)?;
+        self.clear(offset..self.bytes.max(offset))
+    }
+
+    /// Makes a range zero, and gives the memory of whole pages back. Mappings see it at once.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the range is not inside; otherwise as the kernel says.
+    pub fn clear(&self, range: Range<usize>) -> io::Result<()> {
+        let bytes = range.len();
+        self.check_range(range.start, bytes)?;
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        Ok(fallocate(&self.fd, flags, offset as u64, bytes as u64)?)
+        Ok(fallocate(&self.fd, flags, range.start as u64, bytes as u64)?)
     }
 
     /// Reads bytes without mapping them.

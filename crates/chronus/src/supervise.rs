@@ -147,9 +147,9 @@ fn take_over(
     let last = under_way.or(legacy.pending_edit.as_ref());
     let plan = under_way.map_or(&legacy.plan, |revision| &revision.plan);
     let mut shelf = legacy::shelf_of(regions, &start.shelf, &legacy.plan);
-    shelf.needs(&legacy.settled.edition);
+    shelf.needs(&legacy.settled.edition, &legacy.plan);
     if let Some(revision) = last {
-        shelf.needs(&revision.edition);
+        shelf.needs(&revision.edition, &revision.plan);
     }
     let left = patcher::Left {
         patch: with_text(plan, &legacy.score),

@@ -206,7 +206,7 @@ impl Patcher {
         let plan = shelf.plan(patch.clone(), &base)?;
         let score = Folder::score(&base, &plan, patch.text());
         let edition = shelf.put_edition(0, &plan, &score, None)?;
-        shelf.needs(&edition);
+        shelf.needs(&edition, &plan);
         let (patcher, line) =
             Self::taking_over(start, Left { patch, shelf, number: 0, base, before: None }, kick);
         Ok((patcher, First { plan, score, edition }, line))
@@ -422,6 +422,7 @@ impl Patcher {
         let number = self.number;
         let score = Arc::new(Folder::score(&base, &plan, &text));
         let edition = self.shelf.put_edition(number, &plan, &score, time)?;
+        let needed = plan.clone();
         self.folder.set_base(base);
         let controls = Controls::of(&patch);
         let twin = controls.clone();
@@ -433,7 +434,7 @@ impl Patcher {
             }
             _ => return Err("the engine gave no answer; send it again".into()),
         }
-        self.shelf.needs(&edition);
+        self.shelf.needs(&edition, &needed);
         let (modules, cables) = (patch.modules().len(), patch.cables().len());
         let before = self.now_playing(patch);
         self.before = Some((number, before));

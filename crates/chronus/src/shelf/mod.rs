@@ -1,7 +1,10 @@
 //! The shelf: plans of patches and recordings in memory that workers can read, written before they are
 //! told of it.
 
+mod room;
+
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +14,8 @@ use chronus_os::memfd::Memfd;
 use chronus_shm::ledger::{self, Edition, Piece};
 use chronus_shm::region::ShelfSamples;
 use serde::{Deserialize, Serialize};
+
+use room::Room;
 
 use crate::journal::Score;
 
@@ -79,6 +84,12 @@ impl Plan {
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 
+    /// Where its recordings and tables lie.
+    fn places(&self) -> Vec<Range<usize>> {
+        let tables = self.tables.iter().map(|(_, place)| place.range());
+        tables.chain(self.recordings.iter().map(|recorded| recorded.place.range())).collect()
+    }
+
     /// The patch, and its recordings as a worker finds them. Its tables are installed.
     pub fn open(self, shelf: &Arc<Memfd>) -> (Patch, Box<dyn Recordings>) {
         for (name, place) in &self.tables {
@@ -91,6 +102,10 @@ impl Plan {
 }
 
 impl Place {
+    fn range(&self) -> Range<usize> {
+        self.offset..self.offset + self.samples * size_of::<f32>()
+    }
+
     fn open(&self, shelf: &Memfd) -> Option<Recording> {
         let samples = ShelfSamples::map(shelf, self.offset, self.samples).ok()?;
         Some(Recording::new(Arc::new(samples), self.channels, self.rate_hz))
@@ -116,7 +131,8 @@ impl Recordings for OnShelf {
 pub struct Shelf {
     memory: Arc<Memfd>,
     next_plan: usize,
-    next_recording: usize,
+    /// For recordings and tables.
+    room: Room,
     /// What is there already: the file, when it was changed last, and how long it was.
     known: Vec<(PathBuf, Stamp, Recorded)>,
     tables: Vec<(String, Place)>,
@@ -132,7 +148,7 @@ impl Shelf {
         Self {
             memory,
             next_plan: 0,
-            next_recording: PLANS_BYTES,
+            room: Room::new(PLANS_BYTES, PAGE_BYTES),
             known: Vec::new(),
             tables: Vec::new(),
             needed: [NOTHING; 4],
@@ -147,15 +163,12 @@ impl Shelf {
         plans: &[Plan],
         playing: &Plan,
     ) -> Self {
-        let ends = plans.iter().chain([playing]).flat_map(|plan| {
-            let tables = plan.tables.iter().map(|(_, place)| place);
-            tables.chain(plan.recordings.iter().map(|recorded| &recorded.place))
-        });
-        let ends = ends.map(|place| place.offset + place.samples * size_of::<f32>());
+        let mut room = Room::new(PLANS_BYTES, PAGE_BYTES);
+        room.needs(plans.iter().chain([playing]).flat_map(Plan::places).collect());
         Self {
             memory,
             next_plan: next_plan.next_multiple_of(64),
-            next_recording: ends.fold(PLANS_BYTES, usize::max).next_multiple_of(PAGE_BYTES),
+            room,
             known: Vec::new(),
             tables: playing.tables.clone(),
             needed: [NOTHING; 4],
@@ -213,10 +226,19 @@ impl Shelf {
         }
     }
 
-    /// This edition plays, or will: a supervisor that takes over must find it, and the one before.
-    pub fn needs(&mut self, edition: &Edition) {
+    /// This edition plays, or will: a supervisor that takes over must find it, and the one before. What can't
+    /// sound any more is given back.
+    pub fn needs(&mut self, edition: &Edition, plan: &Plan) {
         self.needed.rotate_left(2);
         [self.needed[2], self.needed[3]] = [edition.plan, edition.score];
+        let mut places = plan.places();
+        places.extend(self.tables.iter().map(|(_, place)| place.range()));
+        for free in self.room.needs(places) {
+            self.known.retain(|(_, _, recorded)| recorded.place.range() != free);
+            if let Err(error) = self.memory.clear(free) {
+                tracing::warn!("memory of recordings can't be given back: {error}");
+            }
+        }
     }
 
     /// A patch with the places of its recordings and tables, which are read and computed if they are not
@@ -268,9 +290,8 @@ impl Shelf {
 
     fn put(&mut self, samples: &[f32], channels: usize, rate_hz: u32) -> Result<Place, String> {
         let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_ne_bytes()).collect();
-        let offset = self.next_recording;
+        let offset = self.room.take(bytes.len()).start;
         self.memory.write_at(offset, &bytes).map_err(no_memory)?;
-        self.next_recording = (offset + bytes.len()).next_multiple_of(PAGE_BYTES);
         Ok(Place { offset, samples: samples.len(), channels, rate_hz })
     }
 }

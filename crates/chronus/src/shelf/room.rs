@@ -1,0 +1,93 @@
+//! Room on the shelf for recordings and tables: what no edition of the patch that may still sound names is given
+//! back, so that an installation whose patch is edited for months does not fill the memory.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+/// The editions whose recordings are kept. All workers and checkpoints are past the last but one before the next
+/// is prepared; what was taken out then may still fade out.
+const EDITIONS_KEPT: usize = 3;
+
+/// Which bytes are taken, from `start` on.
+#[derive(Debug)]
+pub struct Room {
+    start: usize,
+    align: usize,
+    taken: Vec<Range<usize>>,
+    /// What each of the last editions needs, the newest last.
+    editions: VecDeque<Vec<Range<usize>>>,
+}
+
+impl Room {
+    /// All of it is free. Whatever is put into it begins at a multiple of `align` bytes.
+    pub fn new(start: usize, align: usize) -> Self {
+        Self { start, align, taken: Vec::new(), editions: VecDeque::new() }
+    }
+
+    /// Takes the first place that is large enough for so many bytes.
+    pub fn take(&mut self, bytes: usize) -> Range<usize> {
+        let mut offset = self.start;
+        let mut at = 0;
+        for (index, taken) in self.taken.iter().enumerate() {
+            if offset + bytes <= taken.start {
+                break;
+            }
+            offset = taken.end.next_multiple_of(self.align).max(offset);
+            at = index + 1;
+        }
+        let place = offset..offset + bytes;
+        self.taken.insert(at, place.clone());
+        place
+    }
+
+    /// An edition plays, or will, and these are the places that it needs. Returns those that nobody needs any
+    /// more; they are free. What was taken for an edition that was refused is among them.
+    pub fn needs(&mut self, places: Vec<Range<usize>>) -> Vec<Range<usize>> {
+        for place in &places {
+            // Places that another has taken are not known yet.
+            if let Err(at) = self.taken.binary_search_by_key(&place.start, |it| it.start) {
+                self.taken.insert(at, place.clone());
+            }
+        }
+        self.editions.push_back(places);
+        if self.editions.len() > EDITIONS_KEPT {
+            self.editions.pop_front();
+        }
+        let editions = &self.editions;
+        let is_free = |place: &mut Range<usize>| !editions.iter().flatten().any(|it| it == place);
+        self.taken.extract_if(.., is_free).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_three_editions_do_not_name_is_free_again() {
+        let mut room = Room::new(100, 10);
+        let places = [room.take(15), room.take(5), room.take(30)];
+        assert_eq!(places, [100..115, 120..125, 130..160]);
+        for edition in 0..3 {
+            assert!(room.needs(places.to_vec()).is_empty(), "{edition}");
+        }
+        assert!(room.needs(vec![places[0].clone(), places[2].clone()]).is_empty());
+        assert!(room.needs(vec![places[2].clone()]).is_empty());
+        assert_eq!(room.needs(vec![places[2].clone()]), [places[1].clone()]);
+        assert_eq!(room.needs(vec![places[2].clone()]), [places[0].clone()]);
+        assert_eq!(room.take(31), 160..191, "the gap is too small");
+        assert_eq!(room.take(30), 100..130);
+        assert_eq!(
+            room.needs(vec![]),
+            [100..130, 160..191],
+            "they were for an edition that was refused"
+        );
+    }
+
+    #[test]
+    fn what_another_has_left_is_not_written_over() {
+        let mut room = Room::new(0, 4);
+        room.needs(vec![8..16]);
+        assert_eq!([room.take(8), room.take(1), room.take(4)], [0..8, 16..17, 20..24]);
+    }
+}
