@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chronus_osc::Reply;
@@ -260,4 +262,66 @@ fn commits_that_waited_take_effect_one_after_the_other() {
     let text = std::fs::read_to_string(engine.folder.path().join("all.toml")).expect("saved");
     assert!(["one", "two", "three"].iter().all(|id| text.contains(&format!("\"{id}\""))), "{text}");
     engine.end_and_compare().assert_identical();
+}
+
+/// A recording of noise, two megabytes large.
+fn write_recording(path: &Path, seed: u32) {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 48_000,
+        bits_per_sample: 32,
+        sample_format: hound::SampleFormat::Float,
+    };
+    let mut file = hound::WavWriter::create(path, spec).expect("a file");
+    let mut noise = seed;
+    for _ in 0..500_000 {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        file.write_sample(noise as f32 / u32::MAX as f32 - 0.5).expect("written");
+    }
+    file.finalize().expect("a whole file");
+}
+
+/// What the shelf takes of memory, in MB.
+fn shelf_mb(engine: &Engine) -> u64 {
+    let folder = format!("/proc/{}/fd", engine.process.id());
+    let links = std::fs::read_dir(folder).expect("descriptors").flatten().map(|link| link.path());
+    let is_it = |path: &PathBuf| {
+        std::fs::read_link(path).is_ok_and(|to| to.to_string_lossy().contains("chronus-shelf"))
+    };
+    let path = { links }.find(is_it).expect("the shelf");
+    std::fs::metadata(path).expect("metadata").blocks() * 512 / 1_000_000
+}
+
+#[test]
+fn recordings_that_no_patch_names_any_more_take_no_memory() {
+    let engine = Engine::free_running(&[]);
+    let mut most = 0;
+    for round in 0..12 {
+        let file = format!("{round}.wav");
+        write_recording(&engine.folder.path().join(&file), round);
+        let (new, old) = (format!("take{round}"), format!("take{}", round.wrapping_sub(1)));
+        if round > 0 {
+            done(&engine, "/patch/delete", &[&old]);
+        }
+        done(&engine, "/patch/create", &[&new, "sample", "file", &file]);
+        done(&engine, "/patch/connect", &[&format!("{new}.left"), "filter.in"]);
+        done(&engine, "/patch/commit", &[]);
+        engine.send(&format!("/gate/{new}"), &["on"]);
+        engine.play_on(40);
+        if round == 6 {
+            // Another supervisor knows what it may give back.
+            let status = engine.status();
+            Engine::signal(status["supervisor_pid"].as_u64().expect("a process") as u32, "KILL");
+            engine.wait_for("another supervisor", |status| {
+                status["resumed_after_ms"].as_f64() > Some(0.0)
+            });
+        } else {
+            engine.send("/chaos/kill", &["standby"]);
+        }
+        engine.wait_for("two replicas", |status| status["redundant"] == true);
+        most = most.max(shelf_mb(&engine));
+    }
+    assert!((2..=10).contains(&most), "{most} MB, and 12 recordings were played, of 2 MB each");
+    let status = engine.status();
+    assert_eq!((&status["fresh_starts"], &status["divergences"]), (&0.into(), &0.into()));
 }
