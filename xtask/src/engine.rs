@@ -54,8 +54,23 @@ pub struct Outcome {
 }
 
 impl Engine {
-    /// Starts an engine that keeps a journal, and waits for its first sound.
+    /// Starts an engine that keeps a journal, and waits for its first sound. Another program may take the port
+    /// before the engine can; then another is tried.
     pub fn start(output: &str, arguments: &[&str]) -> Result<Self, Box<dyn Error>> {
+        let is_taken = |error: &dyn Error| error.to_string().contains("Address already in use");
+        let mut started = Self::try_start(output, arguments);
+        for _ in 0..5 {
+            match &started {
+                Err(error) if is_taken(&**error) => {
+                    started = Self::try_start(output, arguments);
+                }
+                _ => break,
+            }
+        }
+        started
+    }
+
+    fn try_start(output: &str, arguments: &[&str]) -> Result<Self, Box<dyn Error>> {
         let folder = tempfile::tempdir()?;
         let address = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
         let program = program()?;

@@ -105,6 +105,7 @@ pub static CATALOG: &[CatalogEntry] = &[
     kind!(crate::utility::vca, Vca),
     kind!(crate::utility::mix, Mix),
     kind!(crate::utility::mixer, Mixer),
+    kind!(crate::utility::merge, Merge),
     kind!(crate::utility::gain, Gain),
     kind!(crate::utility::pan, Pan),
     kind!(crate::utility::crossfade, Crossfade),

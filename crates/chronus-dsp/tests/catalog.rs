@@ -86,8 +86,10 @@ fn the_same_calls_give_the_same_bits() {
             ))
         };
         let once = play(&events);
-        assert_eq!(play(&events), once, "{}", entry.spec.kind);
-        assert_ne!(play(&[]), once, "{}: the events are heard", entry.spec.kind);
+        assert!(play(&events) == once, "{}", entry.spec.kind);
+        // What has no parameters has nothing that could change.
+        let is_heard = play(&[]) != once || entry.spec.params.is_empty();
+        assert!(is_heard, "{}: the events are heard", entry.spec.kind);
     }
 }
 

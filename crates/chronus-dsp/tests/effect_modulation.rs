@@ -172,3 +172,24 @@ fn a_ring_modulator_leaves_sums_and_differences_alone() {
     assert!((rms(left) - 0.25 * 0.5f64.sqrt()).abs() < 1e-4, "the carrier takes its place");
     assert!(heard_at(left, 0.26).is_empty());
 }
+
+#[test]
+fn a_tremolo_in_step_is_loudest_on_its_beats_and_stands_with_them() {
+    for (tempo_bpm, beats) in [(120.0, 0.5_f32), (97.3, 0.75), (140.0, 1.0)] {
+        let params = [("sync", 1.0), ("beats", beats), ("depth", 1.0), ("rate", 7.7)];
+        let mut tremolo = Effect::new("tremolo", 48_000, &params);
+        let stopped = tremolo.play(4800, &[&|_| 1.0]).swap_remove(0);
+        assert!(stopped.iter().all(|level| *level == stopped[0]), "it stands still");
+        tremolo.transport.playing = true;
+        tremolo.transport.tempo_bpm = tempo_bpm;
+        let left = tremolo.play(96_000, &[&|_| 1.0]).swap_remove(0);
+        let turn_frames = 60.0 * 48e3 / tempo_bpm * f64::from(beats);
+        for (frame, level) in left.iter().enumerate() {
+            let exact = 0.5 + 0.5 * (core::f64::consts::TAU * frame as f64 / turn_frames).cos();
+            assert!(
+                (f64::from(*level) - exact).abs() < 1e-3,
+                "frame {frame}: {level}, not {exact}"
+            );
+        }
+    }
+}

@@ -330,3 +330,20 @@ fn the_picture_of_a_scope_stands_still() {
     assert!(level.windows(2).all(|pair| pair[1] - pair[0] == 1440), "{level:?}");
     assert!(sine(level[0]) > 0.9 && sine(level[0] - 1) <= 0.9, "where it rises through the level");
 }
+
+#[test]
+fn a_merge_puts_each_signal_into_its_channel() {
+    let signals: Vec<Box<dyn Fn(usize) -> f32>> = (0..16)
+        .map(|i| Box::new(move |n: usize| (100 * i + n % 64) as f32) as Box<dyn Fn(usize) -> f32>)
+        .collect();
+    let sources: Vec<Source<'_>> = signals.iter().map(|signal| Some(&**signal)).collect();
+    for channels in [1, 4, 8, 16] {
+        let heard = poly("merge", &[], &sources, 128, channels);
+        for (c, outputs) in heard.iter().enumerate() {
+            let is_its_own = |(n, sample): (usize, &f32)| *sample == signals[c](n);
+            assert!(outputs[0].iter().enumerate().all(is_its_own), "channel {c} of {channels}");
+        }
+    }
+    let third = poly("merge", &[], &sources[..2], 64, 4)[2][0].clone();
+    assert!(third.iter().all(|sample| *sample == 0.0), "without a cable it is silent");
+}

@@ -2,7 +2,7 @@
 //! and random curves.
 
 use super::random::SEED;
-use super::timing::{Openings, PHASE_START, RESET, beat_in};
+use super::timing::{Openings, PHASE_START, RESET, TURN, beat_in, fixed};
 use crate::math::{Die, sine_of_phase, unit_of};
 use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
 
@@ -50,7 +50,6 @@ const FREQ: usize = 1;
 const PHASE: usize = 4;
 const SPREAD: usize = 9;
 const PARAMS: usize = 10;
-const TURN: f64 = 4_294_967_296.0;
 
 /// See [`SPEC`].
 pub struct Lfo<const C: usize> {
@@ -72,14 +71,6 @@ impl<const C: usize> Lfo<C> {
         let (turns, phase, origin) = ([0; C], [PHASE_START; C], [0.0; C]);
         Self { step_per_hz, reset: Openings::new(), turns, phase, origin }
     }
-}
-
-/// Whole turns in the upper half, the rest in the lower.
-fn fixed(turns: f64) -> u64 {
-    let scaled = turns * TURN;
-    // The conversion rounds towards 0, and this down.
-    let whole = scaled as i64;
-    whole.wrapping_sub(i64::from(whole as f64 > scaled)) as u64
 }
 
 /// The shape at a position, within -1 and 1.

@@ -65,6 +65,17 @@ impl Pulse {
 /// frames ends with its last, even if rounding would make it one more.
 pub const PHASE_START: u64 = 1 << 34;
 
+/// The phases in a turn.
+pub const TURN: f64 = 4_294_967_296.0;
+
+/// Whole turns in the upper half, the rest in the lower.
+pub fn fixed(turns: f64) -> u64 {
+    let scaled = turns * TURN;
+    // The conversion rounds towards 0, and this down.
+    let whole = scaled as i64;
+    whole.wrapping_sub(i64::from(whole as f64 > scaled)) as u64
+}
+
 /// The beat in frame `n`, and a hair more (far less than a frame is long): so a beat that falls on
 /// a frame begins there, even if rounding would put it just behind.
 pub fn beat_in(transport: &Transport, n: usize) -> f64 {

@@ -1,7 +1,8 @@
 //! A level that sways: the shimmer of old amplifiers, or, with the sides apart, a sound that wanders
-//! between them.
+//! between them; in Hz or in step with the beat.
 
 use super::HALF_TURN;
+use crate::control::timing::{beat_in, fixed};
 use crate::math::{PhaseSteps, sine_of_phase};
 use crate::module::{Io, Module, ModuleSpec, ParamSpec};
 
@@ -12,12 +13,21 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     inputs: &[super::LEFT_IN, super::RIGHT_IN],
     outputs: &[super::LEFT_OUT, super::RIGHT_OUT],
     params: &[
-        super::rate(5.0, "how fast it sways"),
+        super::rate(5.0, "how fast it sways, unless in step"),
         ParamSpec::number("depth", "", [0.0, 1.0], 0.5, "how much softer it becomes; 1 is silence")
             .smoothed(20.0),
         ParamSpec::number("shape", "", [0.0, 1.0], 0.0, "from a sine (0) to on and off (1)")
             .smoothed(20.0),
         super::width(0.0),
+        ParamSpec::choice("sync", &["free", "beats"], "by rate, or in step with the beat"),
+        ParamSpec::number(
+            "beats",
+            "beats",
+            [0.0625, 16.0],
+            0.5,
+            "how long a turn is in step; it is loudest where it begins",
+        )
+        .exponential(),
     ],
     bypass: super::SIDES,
     ..ModuleSpec::BARE
@@ -27,6 +37,8 @@ const RATE: usize = 0;
 const DEPTH: usize = 1;
 const SHAPE: usize = 2;
 const WIDTH: usize = 3;
+const SYNC: usize = 4;
+const BEATS: usize = 5;
 /// With the hardest shape the level crosses over in about a fiftieth of a turn, not in a click.
 const STEEPEST: f32 = 16.0;
 
@@ -59,12 +71,23 @@ impl<const C: usize> Module for Tremolo<C> {
     fn process(&mut self, mut io: Io<'_>) {
         let [rate_hz, depth] = [RATE, DEPTH].map(|param| io.param::<C>(param));
         let [shape, width] = [SHAPE, WIDTH].map(|param| io.param::<C>(param));
-        let is_stereo = io.is_connected(1);
+        let [sync, beats] = [SYNC, BEATS].map(|param| io.param::<C>(param));
+        let (transport, is_stereo) = (io.transport, io.is_connected(1));
         let ([left, right], [out_left, out_right]) = io.ports::<C, 2, 2>();
         let right = if is_stereo { right } else { left };
         for n in 0..left.len() {
             let (rate_hz, depth) = (rate_hz.at(n), depth.at(n));
             let (shape, width) = (shape.at(n), width.at(n));
+            let (sync, beats) = (sync.at(n), beats.at(n));
+            if sync.iter().any(|sync| *sync > 0.5) {
+                let beat = beat_in(&transport, n);
+                for c in 0..C {
+                    if sync[c] > 0.5 {
+                        let turns = fixed(beat / f64::from(beats[c])) as u32;
+                        self.phase[c] = QUARTER_TURN.wrapping_add(turns);
+                    }
+                }
+            }
             let mut sides = [left[n], right[n]];
             for (side, signal) in sides.iter_mut().enumerate() {
                 for c in 0..C {

@@ -4,6 +4,7 @@ pub mod crossfade;
 pub mod dcblock;
 pub mod fault;
 pub mod gain;
+pub mod merge;
 pub mod meter;
 pub mod mix;
 pub mod mixer;

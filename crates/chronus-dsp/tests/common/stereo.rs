@@ -46,6 +46,9 @@ impl Effect {
             cables.resize(spec.inputs.len(), None);
             let whole = 0..BLOCK_FRAMES;
             self.instance.process(&cables, &[], &mut outputs, whole, self.transport);
+            if self.transport.playing {
+                self.transport.frames_since_anchor += BLOCK_FRAMES as u64;
+            }
             for (all, block) in played.iter_mut().zip(&outputs) {
                 all.extend_from_slice(block);
             }
