@@ -73,9 +73,11 @@ impl DivergenceDetector {
         None
     }
 
-    /// Another worker is in this slot now, whose blocks may begin before those of the one before it.
+    /// Another worker is in this slot now, whose blocks may begin before those of the one before it, and whose
+    /// word does not count yet.
     pub fn forget(&mut self, slot: Slot) {
         self.compared_until[slot] = 0;
+        self.proven[slot] = false;
     }
 
     /// Two differ: who of them is wrong? With three or more the one that fewer agree with, once all whose word

@@ -26,7 +26,8 @@ fn wild(seed: u64) -> Scenario {
 }
 
 fn seeds(usual: u64) -> std::ops::Range<u64> {
-    let number = |text: &str| text.parse::<u64>().unwrap_or_else(|_| panic!("`{text}` is no number"));
+    let number =
+        |text: &str| text.parse::<u64>().unwrap_or_else(|_| panic!("`{text}` is no number"));
     if let Ok(seed) = std::env::var("CHRONUS_SIM_SEED") {
         return number(&seed)..number(&seed) + 1;
     }

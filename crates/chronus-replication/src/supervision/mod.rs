@@ -58,6 +58,7 @@ pub struct Supervision {
     begun: bool,
     now_ns: u64,
     rendered: [BlockIndex; PLACES],
+    proven: [bool; SLOTS],
     /// How many blocks anybody has finished who was ever at work, be it dead by now: they can be survived.
     survived: BlockIndex,
     grief: Grief,
@@ -91,6 +92,7 @@ impl Supervision {
             begun: false,
             now_ns: 0,
             rendered: [0; PLACES],
+            proven: [false; SLOTS],
             survived: 0,
             grief: Grief::default(),
             distrusted: 0,
@@ -231,7 +233,7 @@ impl Supervision {
     }
 
     fn note_rendered(&mut self, view: &View<'_>) {
-        self.rendered = view.rendered;
+        (self.rendered, self.proven) = (view.rendered, view.proven);
         let most = self.live().map(|slot| view.rendered[slot]).max();
         self.survived = self.survived.max(most.unwrap_or(0));
     }
@@ -265,9 +267,9 @@ impl Supervision {
         }
     }
 
-    /// The live worker that is furthest goes first; ties go to the lowest slot.
+    /// The live worker that is furthest goes first; ties go to one that is proven, then to the lowest slot.
     fn promote_best(&mut self, from: Option<Slot>, actions: &mut Vec<Action>) {
-        let best = self.live().max_by_key(|slot| (self.rendered[*slot], SLOTS - slot));
+        let best = self.live().max_by_key(|slot| self.merit(*slot));
         self.primary = best;
         if let Some(to) = best {
             if let State::Live { late, .. } = &mut self.states[to] {
@@ -276,6 +278,10 @@ impl Supervision {
             actions.push(Action::Promote(to));
             actions.push(Action::Report(Notice::RoleChange { from, to }));
         }
+    }
+
+    pub(super) fn merit(&self, slot: Slot) -> impl Ord + use<> {
+        (self.rendered[slot], self.proven[slot], SLOTS - slot)
     }
 
     /// How many blocks a standby should have finished. A new primary may be behind what was released.

@@ -16,6 +16,7 @@ struct World {
     cpu_ns: [u64; SLOTS],
     stuck: [bool; SLOTS],
     useless_before: BlockIndex,
+    proven: [bool; SLOTS],
     actions: Vec<Action>,
 }
 
@@ -31,6 +32,7 @@ impl World {
             cpu_ns: [0; SLOTS],
             stuck: [false; SLOTS],
             useless_before: 0,
+            proven: [true; SLOTS],
             actions: Vec::new(),
         };
         world.run(20);
@@ -72,6 +74,7 @@ impl World {
             rendered: self.rendered,
             renew_before: 0,
             useless_before: self.useless_before,
+            proven: self.proven,
             cpu_ns: &|slot| Some(cpu[slot]),
             crumb: &|slot| crumbs[slot],
         };
@@ -278,7 +281,7 @@ fn when_all_are_dead_a_fresh_worker_starts_but_never_in_a_loop() {
         let actions = world.run(1);
         starts +=
             actions.iter().filter(|a| matches!(a, Action::Spawn { restart: true, .. })).count();
-        for slot in 0..2 {
+        for slot in 0..SLOTS {
             if world.supervision.is_occupied(slot) {
                 world.send(exited(slot, Death::Killed));
             }

@@ -456,6 +456,7 @@ impl Supervisor {
     fn seen(&self) -> Seen {
         let mut seen = Seen::of(&self.regions.log.board, &self.testimony);
         seen.renew_before = self.edits.last_block;
+        seen.proven = std::array::from_fn(|slot| self.divergence.has_vote(slot));
         let (head, sealed) = (self.sequencer.log_position(), self.sequencer.next_block());
         for place in SLOTS..PLACES {
             let block = seen.rendered[place];

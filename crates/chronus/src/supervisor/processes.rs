@@ -51,6 +51,8 @@ pub struct Seen {
     /// See [`View`].
     pub rendered: [u64; PLACES],
     /// See [`View`].
+    pub proven: [bool; SLOTS],
+    /// See [`View`].
     pub renew_before: BlockIndex,
     /// See [`View`].
     pub useless_before: BlockIndex,
@@ -63,8 +65,17 @@ impl Seen {
         cpu_ns: &'a dyn Fn(Slot) -> Option<u64>,
         crumb: &'a dyn Fn(Slot) -> Crumb,
     ) -> View<'a> {
-        let Self { sealed, released, claimed, rendered, renew_before, useless_before } = *self;
-        View { sealed, released, claimed, rendered, renew_before, useless_before, cpu_ns, crumb }
+        View {
+            sealed: self.sealed,
+            released: self.released,
+            claimed: self.claimed,
+            rendered: self.rendered,
+            proven: self.proven,
+            renew_before: self.renew_before,
+            useless_before: self.useless_before,
+            cpu_ns,
+            crumb,
+        }
     }
 
     /// What was ordered, and what is believed of the workers.
@@ -74,6 +85,7 @@ impl Seen {
             released: board.released(),
             claimed: testimony.claimed(),
             rendered: testimony.rendered(),
+            proven: [false; SLOTS],
             renew_before: 0,
             useless_before: 0,
         }
