@@ -73,7 +73,8 @@ impl DivergenceDetector {
         None
     }
 
-    /// Another worker is in this slot now, whose blocks may begin before those of the one before it.
+    /// Another worker is in this slot now, whose blocks may begin before those of the one before it, and whose
+    /// word does not count yet.
     pub fn forget(&mut self, slot: Slot) {
         self.compared_until[slot] = 0;
         self.proven[slot] = false;
@@ -102,11 +103,6 @@ impl DivergenceDetector {
     /// Whether the word of the worker in this slot counts.
     pub fn has_vote(&self, slot: Slot) -> bool {
         self.proven[slot]
-    }
-
-    /// For each slot, whether the word of its worker counts.
-    pub fn votes(&self) -> [bool; SLOTS] {
-        self.proven
     }
 
     /// How many pairs of blocks have been compared.

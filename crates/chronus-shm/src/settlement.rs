@@ -14,9 +14,10 @@ pub const AMENDMENTS: usize = 256;
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub struct Settlement {
-    /// The next block to be played, and the number of amendments.
+    /// The next block to be played, whether it follows a gap, and the number of amendments.
     word: AtomicU64,
-    /// The first block of the gap that lasts, plus one; 0 if what came before the next block was played.
+    /// The first block of the gap, if the word speaks of one. Written by the audio callback alone, before it
+    /// has the word say so; an attempt that was in vain leaves nothing that anybody looks at.
     gap_since: AtomicU64,
     entries: [LogEntry; ENTRIES],
 }
@@ -24,24 +25,25 @@ pub struct Settlement {
 const ENTRIES: usize = if cfg!(loom) { 2 } else { AMENDMENTS };
 
 /// 2^40 blocks are 46 years.
-const COUNT_BITS: u32 = 24;
+const BLOCK_SHIFT: u32 = 24;
+const GAP: u64 = 1 << (BLOCK_SHIFT - 1);
+const COUNT: u64 = GAP - 1;
 
 /// What was settled when it was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// The block that is played next.
     pub next_block: BlockIndex,
+    /// The first block that may still be amended: the next, or the first of the gap before it.
+    pub open_from: BlockIndex,
     /// How many amendments there are.
     pub amendments: u64,
 }
 
 impl Standing {
     fn pack(self) -> u64 {
-        self.next_block << COUNT_BITS | self.amendments & ((1 << COUNT_BITS) - 1)
-    }
-
-    fn unpack(word: u64) -> Self {
-        Self { next_block: word >> COUNT_BITS, amendments: word & ((1 << COUNT_BITS) - 1) }
+        let gap = if self.open_from < self.next_block { GAP } else { 0 };
+        self.next_block << BLOCK_SHIFT | gap | self.amendments & COUNT
     }
 }
 
@@ -63,24 +65,26 @@ impl Default for Settlement {
 }
 
 impl Settlement {
-    /// What is settled now.
+    /// What is settled now. If another gap begins in between, that one is spoken of.
     pub fn standing(&self) -> Standing {
         // Pairs with the releasing exchanges: who sees the word sees the amendments and the gap.
-        Standing::unpack(self.word.load(Ordering::Acquire))
+        let word = self.word.load(Ordering::Acquire);
+        let next_block = word >> BLOCK_SHIFT;
+        let is_after_gap = word & GAP != 0;
+        let open_from =
+            if is_after_gap { self.gap_since.load(Ordering::Relaxed) } else { next_block };
+        Standing { next_block, open_from, amendments: word & COUNT }
     }
 
     /// Settles the next block as it was found under `standing`: as played, or as one that nobody had. Only
     /// the audio callback may. `false` if there is an amendment since, and the block must be looked for again.
     pub fn settle(&self, standing: Standing, is_gap: bool) -> bool {
-        let next = Standing { next_block: standing.next_block + 1, ..standing };
-        // Before the word, so that who sees the block settled knows whether it was played.
-        if !is_gap {
-            self.gap_since.store(0, Ordering::Relaxed);
-        } else if self.gap_since.load(Ordering::Relaxed) == 0 {
-            self.gap_since.store(standing.next_block + 1, Ordering::Relaxed);
+        let next_block = standing.next_block + 1;
+        let open_from = if is_gap { standing.open_from } else { next_block };
+        if is_gap && open_from == standing.next_block {
+            self.gap_since.store(open_from, Ordering::Relaxed);
         }
-        let (from, to) = (standing.pack(), next.pack());
-        self.word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.replace(standing, Standing { next_block, open_from, ..standing })
     }
 
     /// Adds an amendment, which gets its number here. Only the supervisor may, with blocks ascending.
@@ -90,21 +94,23 @@ impl Settlement {
     pub fn amend(&self, amendment: Amendment) -> Result<Amendment, Played> {
         loop {
             let standing = self.standing();
-            let gap = self.gap_since.load(Ordering::Relaxed);
-            let was_played =
-                amendment.block < standing.next_block && (gap == 0 || amendment.block + 1 < gap);
-            if was_played {
+            if amendment.block < standing.open_from {
                 return Err(Played(amendment.block));
             }
             let amendment = Amendment { number: standing.amendments, ..amendment };
             let place = &self.entries[(amendment.number % self.entries.len() as u64) as usize];
             place.store(&to_words(&amendment.to_entry()));
-            let next = Standing { amendments: standing.amendments + 1, ..standing };
-            let (from, to) = (standing.pack(), next.pack());
-            if self.word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            let amendments = standing.amendments + 1;
+            if self.replace(standing, Standing { amendments, ..standing }) {
                 return Ok(amendment);
             }
         }
+    }
+
+    /// One step, unless something else came first.
+    fn replace(&self, from: Standing, to: Standing) -> bool {
+        let (from, to) = (from.pack(), to.pack());
+        self.word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// The amendment with this number.
@@ -157,8 +163,23 @@ mod tests {
         }
         assert_eq!(settlement.amend(amendment(0)), Err(Played(0)));
         assert!(settlement.amend(amendment(1)).is_ok());
+        assert_eq!(settlement.standing().open_from, 1);
         assert!(settlement.settle(settlement.standing(), false));
         assert_eq!(settlement.amend(amendment(2)), Err(Played(2)), "the gap is over");
+        assert_eq!(settlement.standing().open_from, 5);
+    }
+
+    /// Block 1 is there as it was sealed when block 0, which nobody had, finds its first culprit, and not any
+    /// more when it finds its second.
+    #[test]
+    fn an_attempt_in_vain_does_not_end_a_gap() {
+        let settlement = Settlement::default();
+        assert!(settlement.settle(settlement.standing(), true));
+        let found = settlement.standing();
+        assert!(settlement.amend(amendment(0)).is_ok());
+        assert!(!settlement.settle(found, false));
+        assert!(settlement.settle(settlement.standing(), true));
+        assert_eq!(settlement.amend(amendment(0)).map(|made| made.number), Ok(1));
     }
 
     #[test]

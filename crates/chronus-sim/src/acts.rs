@@ -1,18 +1,21 @@
 //! What the supervisor of the world does when supervision has decided, as the real one does.
 
 use chronus_replication::amendment::Change;
-use chronus_replication::blame::{Crumb, Culprit, Place};
+use chronus_replication::blame::{Cause, Crumb, Culprit, Place};
 use chronus_replication::lockstep::{Board, Order, Position};
 use chronus_replication::restart::Death;
-use chronus_replication::supervision::{Action, Event, Notice};
+use chronus_replication::supervision::{Action, Event, Notice, Reason};
 use chronus_replication::{BlockIndex, PLACES, SLOTS, Slot};
 
 use crate::Mutation;
 use crate::oracle::checkpoints::Checkpoints;
-use crate::oracle::one_process;
+use crate::oracle::{blame, one_process};
 use crate::process::{Doing, EAGAIN, Process};
 use crate::rack::{Deed, Rack};
 use crate::world::World;
+
+/// Whoever waits no longer is hardly held up.
+const MOMENT_NS: u64 = 1_000_000;
 
 impl World {
     pub(crate) fn act(&mut self, action: Action) {
@@ -22,13 +25,14 @@ impl World {
                 self.ring();
             }
             Action::Admit { slot, number } => {
-                self.boards.slots[slot].admitted = number;
+                self.boards.slots[slot].admitted.push(number);
                 self.divergence.forget(slot);
                 self.oracles.admitted.admit(slot, number);
             }
             Action::Disown(slot) => {
-                let board = &mut self.boards.slots[slot];
-                board.trusted_from = board.admitted + 1;
+                if !self.is_mutant(Mutation::DisownIgnored) {
+                    self.boards.slots[slot].admitted.clear();
+                }
                 self.oracles.admitted.admit(slot, 0);
             }
             Action::Fence(slot) => self.fence(slot),
@@ -36,12 +40,15 @@ impl World {
             Action::FindChild { number, into } => self.find_child(number, into),
             Action::Spawn { slot, number, restart } => self.spawn(slot, number, restart),
             Action::Thaw { from, into, number } => self.thaw(from, into, number),
-            Action::Amend { block, culprit, .. } => self.amend(block, culprit),
+            Action::Amend { block, culprit, cause } => self.amend(block, culprit, cause),
+            Action::Report(Notice::Fenced(_, Reason::Diverged)) => {
+                self.oracles.checkpoints.distrust(self.now, self.last_number);
+            }
             Action::Report(
                 Notice::ForkFailed { retry_ns, .. }
                 | Notice::Slowed { retry_ns }
                 | Notice::Intensity { retry_ns },
-            ) => {
+            ) if retry_ns > MOMENT_NS => {
                 let until_ns = self.clock.after(self.now, retry_ns);
                 self.oracles.liveness.excuse_until(until_ns);
             }
@@ -51,9 +58,21 @@ impl World {
 
     fn order_fork(&mut self, forker: Slot, into: Slot, number: u32) {
         let mut forker = forker;
+        self.enrol(into, number);
         if into >= SLOTS {
-            if self.is_mutant(Mutation::CheckpointLooksFresh) && self.relabel(into, number) {
+            if let Some(pid) = self.kept_checkpoint.take() {
+                self.relabel(pid, into, number);
                 return;
+            }
+            if self.is_mutant(Mutation::CheckpointLooksFresh) && self.pass_for_new(into, number) {
+                return;
+            }
+            if self.is_mutant(Mutation::CheckpointDroppedEarly) {
+                for place in (SLOTS..PLACES).filter(|place| *place != into) {
+                    if self.children[place].is_some() {
+                        self.fence(place);
+                    }
+                }
             }
             if self.is_mutant(Mutation::CheckpointOfPrimary) {
                 forker = self.boards.primary;
@@ -72,41 +91,59 @@ impl World {
         self.floors[into] = (board.log_position, board.rendered);
         self.pending = Some((forker, into, number));
         self.boards.give_order(forker, Order::Fork { into, number });
+        if self.is_mutant(Mutation::ForksTwice)
+            && let Some(index) = self.processes.iter().position(|it| it.position.slot == forker)
+        {
+            self.fork(index, into, number);
+        }
         self.ring();
     }
 
-    /// An old checkpoint takes the place and the number of a new one (a planted bug).
-    fn relabel(&mut self, into: Slot, number: u32) -> bool {
+    /// An old checkpoint passes for a new one (a planted bug).
+    fn pass_for_new(&mut self, into: Slot, number: u32) -> bool {
         let Some(from) = (SLOTS..PLACES).find(|place| self.children[*place].is_some()) else {
             return false;
         };
-        self.children[into] = self.children[from].take();
-        self.floors[into] = (self.sequencer.log_position(), self.sequencer.next_block());
-        let pid = self.children[into];
-        if let Some(process) = self.processes.iter_mut().find(|found| Some(found.pid) == pid) {
-            (process.position.slot, process.position.incarnation) = (into, number);
-        }
-        self.boards.slots[into].claimed = number;
+        let Some(pid) = self.children[from].take() else { return false };
+        self.relabel(pid, into, number);
         self.boards.slots[into].rendered = self.boards.sealed;
-        self.events.push(Event::Forked { number });
         self.events.push(Event::Exited { slot: from, death: Death::Killed, crumb: Crumb::NONE });
-        self.kick();
         true
     }
 
+    /// An old checkpoint takes the place and the number of a new one (a planted bug).
+    fn relabel(&mut self, pid: u64, into: Slot, number: u32) {
+        self.children[into] = Some(pid);
+        self.floors[into] = (self.sequencer.log_position(), self.sequencer.next_block());
+        if let Some(process) = self.processes.iter_mut().find(|found| found.pid == pid) {
+            (process.position.slot, process.position.incarnation) = (into, number);
+            self.boards.slots[into].rendered = process.position.next_block;
+        }
+        self.boards.slots[into].claimed = number;
+        self.events.push(Event::Forked { number });
+        self.kick();
+    }
+
+    /// Notes who is to be in a place, for a successor.
+    fn enrol(&mut self, place: Slot, number: u32) {
+        self.numbers[place] = number;
+        self.last_number = self.last_number.max(number);
+    }
+
     /// From this block on the culprit is left out.
-    fn amend(&mut self, block: BlockIndex, culprit: Culprit) {
-        let (place, change) = match culprit {
-            Culprit::Module(module) => {
-                (Place::Module(module), Change::Insert(Deed::Bypass(module).encode(0)))
-            }
-            Culprit::Command { sequence } => {
-                (Place::Command { sequence }, Change::Withhold { sequence })
-            }
-            Culprit::Edit(_) => return,
+    fn amend(&mut self, block: BlockIndex, culprit: Culprit, cause: Cause) {
+        let place = match culprit {
+            Culprit::Module(module) => Place::Module(module),
+            Culprit::Command { sequence } => Place::Command { sequence },
+            Culprit::Edit(edit) => Place::Preparing(edit),
         };
-        if self.is_mutant(Mutation::AmendNothing) {
-            return;
+        let Some(mut change) = Self::change_for(culprit) else { return };
+        let mut block = block;
+        match (self.scenario.mutation, &mut change) {
+            (Some(Mutation::AmendNothing), _) => return,
+            (Some(Mutation::AmendBlockAfter), _) => block += 1,
+            (Some(Mutation::WithholdAnother), Change::Withhold { sequence }) => *sequence += 1,
+            _ => {}
         }
         let is_harmful = self.oracles.lockstep.is_harmful(block, place);
         let Some(made) = self.boards.amend(block, change) else {
@@ -114,20 +151,49 @@ impl World {
             return;
         };
         self.report.amendments += 1;
-        let verdict = self.oracles.blame.amended(block, place, is_harmful);
+        let survivor = (0..SLOTS).find(|slot| {
+            self.supervision.is_live(*slot) && self.boards.slots[*slot].rendered > block
+        });
+        self.object("blame", blame::not_survived(block, place, survivor));
+        let verdict = self.oracles.blame.amended(block, place, cause, is_harmful);
         self.object("blame", verdict);
         self.oracles.blame.told(block, place, self.now);
-        let verdict = self.oracles.journal.amended(&made);
-        self.object("journal", verdict);
+        if !self.is_mutant(Mutation::AmendedUnjournalled) {
+            let verdict = self.oracles.journal.amended(&made);
+            self.object("journal", verdict);
+        }
         let verdict = self.oracles.lockstep.amended(&made);
         self.object("lockstep", verdict);
-        if !self.is_mutant(Mutation::FreshWithoutHindsight) {
+        let is_withheld = matches!(change, Change::Withhold { .. });
+        let is_settled = block < self.selector.next_block();
+        let is_forgotten = match self.scenario.mutation {
+            Some(Mutation::FreshWithoutHindsight) => true,
+            Some(Mutation::FreshWithWithheld) => is_withheld,
+            Some(Mutation::HindsightSettlesGaps) => is_withheld && is_settled,
+            _ => false,
+        };
+        if !is_forgotten {
             self.hindsight.amended(made);
         }
     }
 
+    /// What puts a culprit aside.
+    pub(crate) fn change_for(culprit: Culprit) -> Option<Change> {
+        match culprit {
+            Culprit::Module(module) => Some(Change::Insert(Deed::Bypass(module).encode(0))),
+            Culprit::Command { sequence } => Some(Change::Withhold { sequence }),
+            Culprit::Edit(_) => None,
+        }
+    }
+
     fn thaw(&mut self, from: Slot, into: Slot, number: u32) {
+        if self.is_mutant(Mutation::FreshInsteadOfThaw) {
+            self.spawn(into, number, true);
+            self.fence(from);
+            return;
+        }
         self.report.thaws += 1;
+        self.enrol(into, number);
         self.children[into] = self.children[from].take();
         self.floors[into] = self.floors[from];
         self.boards.give_order(from, Order::Thaw { into, number });
@@ -143,9 +209,11 @@ impl World {
             process.doing = Doing::Deciding;
             process.ready_ns = wakes_ns;
             process.kill_at_ns = dies_ns.or(process.kill_at_ns);
+            let verdict = self.oracles.checkpoints.thawed(process.born_ns);
             if process.tainted_since_ns.is_some() {
                 self.oracles.no_gap.risk("a checkpoint with wrong bits is thawed");
             }
+            self.object("checkpoints", verdict);
         }
     }
 
@@ -162,6 +230,21 @@ impl World {
         if self.is_mutant(Mutation::FenceIgnored) {
             return;
         }
+        if self.is_mutant(Mutation::JoinForEver) && self.is_joining(slot) {
+            return;
+        }
+        if slot >= SLOTS {
+            self.check_drop(slot);
+        }
+        if slot >= SLOTS
+            && self.is_mutant(Mutation::DistrustedKept)
+            && self.oracles.checkpoints.is_distrusted_at(self.now)
+        {
+            self.kept_checkpoint = self.children[slot].take();
+            let crumb = Crumb::NONE;
+            self.events.push(Event::Exited { slot, death: Death::Killed, crumb });
+            return;
+        }
         let mut at = self.now + self.rng.between(10_000, 300_000);
         if self.is_mutant(Mutation::FreeBeforeReaped) {
             at += 30_000_000;
@@ -172,6 +255,26 @@ impl World {
         if let Some(process) = self.processes.iter_mut().find(|found| Some(found.pid) == pid) {
             process.kill_at_ns = Some(process.kill_at_ns.map_or(at, |sooner| sooner.min(at)));
         }
+    }
+
+    /// Whether whoever is in a place has not claimed it yet.
+    fn is_joining(&self, place: Slot) -> bool {
+        self.boards.slots[place].claimed != self.numbers[place]
+    }
+
+    /// A checkpoint is dropped.
+    fn check_drop(&mut self, place: Slot) {
+        let is_useless = self.useless_before() > self.boards.slots[place].rendered;
+        let is_there = |other: &Slot| {
+            let is_it = |it: &&Process| Some(it.pid) == self.children[*other];
+            let found = self.processes.iter().find(is_it);
+            *other != place && found.is_some_and(|it| it.claimed)
+        };
+        let is_excused = is_useless || self.is_joining(place);
+        let another = (SLOTS..PLACES).find(is_there);
+        let number = self.numbers[place];
+        let verdict = self.oracles.checkpoints.dropped(place, number, another, is_excused);
+        self.object("checkpoints", verdict);
     }
 
     fn find_child(&mut self, number: u32, into: Slot) {
@@ -201,6 +304,11 @@ impl World {
             self.events.push(Event::SpawnFailed { number, errno: EAGAIN });
             return;
         }
+        if restart {
+            let there = self.checkpoint_there();
+            self.object("checkpoints", Checkpoints::overlooked(there));
+        }
+        self.enrol(slot, number);
         let others = self.processes.iter().filter(|other| other.position.slot == slot).count();
         self.object("one process", one_process::born(slot, others));
         let mut block = self.sequencer.next_block();

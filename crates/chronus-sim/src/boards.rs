@@ -42,10 +42,9 @@ pub(crate) struct SlotBoard {
     pub(crate) rendered: BlockIndex,
     pub(crate) log_position: u64,
     pub(crate) answer: Option<(u32, Answer)>,
-    /// The newest number that the selector accepts; 0 for none.
-    pub(crate) admitted: u32,
-    /// The oldest: what dead workers left behind is played, what disowned ones wrote is not.
-    pub(crate) trusted_from: u32,
+    /// The numbers that the selector accepts: what dead workers left behind is played, what disowned ones
+    /// wrote is not.
+    pub(crate) admitted: Vec<u32>,
     order: u64,
     ring: Vec<RingEntry>,
 }
@@ -65,6 +64,7 @@ pub(crate) struct Boards {
     /// Planted bugs.
     pub(crate) any_incarnation: bool,
     pub(crate) any_version: bool,
+    pub(crate) any_bits: bool,
     pub(crate) amends_played: bool,
     pub(crate) ignores_votes: bool,
 }
@@ -99,6 +99,7 @@ impl Boards {
             settled: Cell::new((0, None)),
             any_incarnation: false,
             any_version: false,
+            any_bits: false,
             amends_played: false,
             ignores_votes: false,
         }
@@ -138,7 +139,9 @@ impl Boards {
 
     pub(crate) fn hash_of(&self, slot: Slot, block: BlockIndex) -> Option<u64> {
         let entry = self.slots[slot].entry(block)?;
-        (entry.incarnation == self.slots[slot].claimed).then_some(entry.hash)
+        let amended = self.amendments_of(block, self.amendments.len() as u64);
+        let is_current = entry.version == version(self.seal_of(block)?, amended);
+        (is_current && entry.incarnation == self.slots[slot].claimed).then_some(entry.hash)
     }
 }
 
@@ -182,18 +185,14 @@ impl Slots for Boards {
 
     fn read(&self, slot: Slot, block: BlockIndex, amendments: u64, out: &mut Block) -> Read {
         let board = &self.slots[slot];
-        if board.admitted == 0 {
-            return Read::Absent;
-        }
         let Some(seal) = self.seal_of(block) else { return Read::Absent };
         let Some(entry) = board.entry(block) else { return Read::Absent };
         out.copy_from_slice(&entry.samples);
-        let sound = ((board.trusted_from..=board.admitted).contains(&entry.incarnation)
-            || self.any_incarnation)
+        let sound = (board.admitted.contains(&entry.incarnation) || self.any_incarnation)
             && (entry.version == version(seal, self.amendments_of(block, amendments))
                 || self.any_version)
-            && entry.hash == block_hash(block, out)
-            && out.iter().all(|sample| sample.is_finite());
+            && (entry.hash == block_hash(block, out) && out.iter().all(|it| it.is_finite())
+                || self.any_bits);
         if sound { Read::Taken(entry.hash) } else { Read::Refused }
     }
 }
@@ -214,8 +213,7 @@ impl SlotBoard {
             rendered: 0,
             log_position: 0,
             answer: None,
-            admitted: 0,
-            trusted_from: 1,
+            admitted: Vec::new(),
             order: 0,
             ring: (0..RING_BLOCKS).map(|_| nothing()).collect(),
         }

@@ -38,11 +38,15 @@ faults! {
     ForkSlow "fork slow",
     ForkerDies "forker dies",
     ChildDies "child dies",
+    ChildHangs "child hangs before it joins",
+    ChildrenCrash "children crash by themselves",
     SupervisorNotRun "supervisor not run",
+    SupervisorDies "supervisor dies",
     ClockJumps "clock jumps",
     ClockStops "clock stands still",
     WrongBits "wrong bits",
     WrongBitsUnseen "wrong bits, unseen by the supervisor",
+    WrongBitsAtFork "wrong bits in a worker that forks",
     CommandBurst "command burst",
     PoisonCommand "poison: command",
     PoisonModule "poison: module",
@@ -101,7 +105,9 @@ impl Fault {
         match self {
             KillAll | SpawnFails | AllRunAway => 60,
             ThawSlow | ThawedDies | ClockStops => 12,
-            KillWorkers | Untold | TwoPoisons | PoisonAndKill | PoisonAndStop => 4,
+            ChildHangs => 6,
+            KillWorkers | ChildrenCrash | SupervisorDies | WrongBitsAtFork | Untold
+            | TwoPoisons | PoisonAndKill | PoisonAndStop => 4,
             _ => 1,
         }
     }

@@ -8,6 +8,7 @@ use chronus_replication::{BLOCK_FRAMES, BlockIndex, SLOTS, Slot};
 
 use crate::Spacing;
 use crate::fault::{FAULTS, Fault};
+use crate::oracle::blame::Look;
 use crate::process::{DOOMED_NS, Doing, Process, QUICK_NS};
 use crate::rendering::Ambush;
 use crate::supervisor::LEAD_BLOCKS;
@@ -22,6 +23,11 @@ pub(crate) struct Armed {
     pub(crate) fork_slow_ns: u64,
     pub(crate) forker_dies: bool,
     pub(crate) child_dies: bool,
+    pub(crate) child_hangs: bool,
+    /// Whoever forks next, and is not the primary, has wrong bits just before.
+    pub(crate) wrong_at_fork: bool,
+    /// Children crash by themselves until then.
+    pub(crate) children_crash_until_ns: u64,
     pub(crate) thaw_slow_ns: u64,
     pub(crate) thawed_dies: bool,
     pub(crate) burst: u64,
@@ -110,6 +116,16 @@ impl World {
             }
             ForkerDies => self.arm(false, |armed, _| armed.forker_dies = true),
             ChildDies => self.arm(false, |armed, _| armed.child_dies = true),
+            ChildHangs => {
+                self.oracles.liveness.excuse_until(self.now + 150_000_000);
+                self.arm(false, |armed, _| armed.child_hangs = true)
+            }
+            ChildrenCrash => {
+                let until = self.now + self.rng.between(1_000_000, 80_000_000);
+                self.oracles.liveness.excuse_until(until);
+                self.arm(false, |armed, _| armed.children_crash_until_ns = until)
+            }
+            SupervisorDies => self.supervisor_dies(),
             SupervisorNotRun => self.hold_up_supervisor(),
             ClockJumps => {
                 self.clock.ahead_ns += self.rng.between(1_000_000, 5_000_000_000);
@@ -118,6 +134,7 @@ impl World {
             ClockStops => self.stop_clock(),
             WrongBits => self.corrupt(),
             WrongBitsUnseen => self.corrupt_unseen(),
+            WrongBitsAtFork => self.arm(false, |armed, _| armed.wrong_at_fork = true),
             CommandBurst => {
                 self.armed.burst = 20 + self.rng.between(0, 200);
                 true
@@ -152,7 +169,8 @@ impl World {
     }
 
     fn victim(&mut self, fault: Fault) -> Option<usize> {
-        let primary = self.boards.primary();
+        let (primary, now) = (self.boards.primary(), self.now);
+        let is_wild = self.scenario.mix.spacing == Spacing::Wild;
         let fits = |process: &Process| {
             let leads = process.position.slot == primary;
             let is_worker = !process.position.is_checkpoint();
@@ -164,7 +182,10 @@ impl World {
                     Fault::KillAny => true,
                     Fault::KillCheckpoint => !is_worker,
                     Fault::CrashBetween => is_worker && !renders,
-                    Fault::CrashInModule => is_worker && renders,
+                    // Whoever was overtaken in a block and crashes in it costs its successor, too.
+                    Fault::CrashInModule => {
+                        is_worker && renders && (is_wild || !process.is_stuck(now))
+                    }
                     Fault::Straggler => leads && renders,
                     _ => is_worker && process.claimed,
                 }
@@ -245,7 +266,7 @@ impl World {
         self.armed = Armed::default();
         for index in 0..self.processes.len() {
             if self.processes[index].claimed {
-                self.suspect(index);
+                self.suspect(index, Look::Busy);
                 self.processes[index].runaway_since_ns.get_or_insert(self.now);
             }
         }
@@ -258,7 +279,8 @@ impl World {
         if !self.may_strike(Some(self.processes[index].pid), false) {
             return false;
         }
-        self.suspect(index);
+        let look = if fault == Fault::RunAway { Look::Busy } else { Look::Still };
+        self.suspect(index, look);
         let now = self.now;
         match fault {
             Fault::Stop => {
@@ -323,6 +345,9 @@ impl World {
     }
 
     fn hold_up_supervisor(&mut self) -> bool {
+        if self.is_orphaned {
+            return false;
+        }
         let wild = self.scenario.mix.spacing == Spacing::Wild;
         let most = if wild { 15_000_000 } else { 1_000_000 };
         let until = self.now + self.rng.between(500_000, most);
@@ -340,7 +365,13 @@ impl World {
         if self.now < self.clock.stands_until_ns {
             return false;
         }
-        let until = self.now + self.rng.between(1_000_000, 200_000_000);
+        let until = self.now + self.rng.between(1_000_000, 600_000_000);
+        // Nobody else holds up the sealing for as long as that.
+        if let Some(index) = self.victim(Fault::Stop) {
+            self.suspect(index, Look::Still);
+            let stopped = &mut self.processes[index].stopped_until_ns;
+            *stopped = until.max(*stopped);
+        }
         self.clock.stood_at_ns = self.now;
         self.clock.stands_until_ns = until;
         self.oracles.no_gap.risk("the clock stands still");
@@ -447,7 +478,7 @@ impl World {
                 let board = &self.boards.slots[slot];
                 Some(process.pid) != victim
                     && process.is_healthy(self.now)
-                    && board.admitted == process.position.incarnation
+                    && board.admitted.last() == Some(&process.position.incarnation)
                     && board.rendered >= level
                     && process.first_block <= self.selector.next_block()
             })
@@ -463,7 +494,8 @@ impl World {
             && self.armed.untold.is_none()
             && !(self.armed.kill_with_grief && self.now < self.armed.undisturbed_until_ns)
             && self.now >= self.clock.stands_until_ns
-            && self.now >= self.supervisor_not_before_ns;
+            && self.now >= self.supervisor_not_before_ns
+            && !self.is_orphaned;
         if self.oracles.no_gap.is_at_risk()
             && ahead
             && is_quiet

@@ -27,6 +27,7 @@ pub mod rack;
 mod rendering;
 mod rng;
 mod supervisor;
+mod takeover;
 mod world;
 
 use chronus_replication::BlockIndex;

@@ -61,8 +61,11 @@ impl World {
 
     /// Whether its victim would not be missed.
     pub(crate) fn may_poison(&self) -> bool {
+        let primary = self.children[self.boards.primary];
         self.scenario.mix.spacing != Spacing::Survivable
-            || self.supervision.is_redundant() && self.is_survivable(None)
+            || self.supervision.is_redundant()
+                && self.is_survivable(None)
+                && self.is_survivable(primary)
     }
 
     /// Poison for the first block that is open.

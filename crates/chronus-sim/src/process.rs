@@ -1,7 +1,7 @@
 //! A worker process of the world: claims its slot, decides, forks, waits, and dies.
 
 use chronus_replication::amendment::version;
-use chronus_replication::blame::{Crumb, Place};
+use chronus_replication::blame::{Cause, Crumb, Place};
 use chronus_replication::lockstep::{Board, Order, Position, Step};
 use chronus_replication::restart::Death;
 use chronus_replication::{BlockIndex, SLOTS, Slot};
@@ -30,6 +30,8 @@ pub(crate) struct Process {
     /// When it does what comes next.
     pub(crate) ready_ns: u64,
     pub(crate) kill_at_ns: Option<u64>,
+    /// How it comes to its end then.
+    pub(crate) kill_death: Death,
     pub(crate) alive: bool,
     /// How it came to its end.
     pub(crate) death: Death,
@@ -98,6 +100,7 @@ impl Process {
             work: None,
             ready_ns,
             kill_at_ns: None,
+            kill_death: Death::Killed,
             alive: true,
             death: Death::Killed,
             deaf_to: 0,
@@ -161,7 +164,7 @@ impl World {
     pub(crate) fn step_process(&mut self, index: usize) {
         let now = self.now;
         if self.processes[index].kill_at_ns.is_some_and(|at| at <= now) {
-            self.die(index, Death::Killed);
+            self.die(index, self.processes[index].kill_death);
             return;
         }
         match self.processes[index].doing {
@@ -183,7 +186,7 @@ impl World {
         board.rendered = next_block;
         board.crumb = Crumb { block: next_block, place: Place::Elsewhere };
         board.claimed = incarnation;
-        self.oracles.restart_bounds.joined();
+        self.oracles.restart_bounds.joined(slot < SLOTS);
         self.note(&("claim", slot, incarnation, next_block));
         self.kick();
     }
@@ -248,7 +251,10 @@ impl World {
     /// Releases what the primary has finished and rings: whoever sleeps looks around, each when the
     /// machine runs it.
     pub(crate) fn ring(&mut self) {
-        self.boards.released = self.boards.slots[self.boards.primary].rendered;
+        self.boards.released = match self.scenario.mutation {
+            Some(Mutation::ReleasedTooEarly) => self.boards.sealed,
+            _ => self.boards.slots[self.boards.primary].rendered,
+        };
         self.look_away();
         for index in 0..self.processes.len() {
             let wakes_ns = self.now + self.rng.between(30_000, 150_000);
@@ -270,6 +276,7 @@ impl World {
         let answer = if self.now < self.armed.forks_fail_until_ns {
             Answer::Failed(EAGAIN)
         } else {
+            self.corrupt_forker(index, into);
             Answer::Child(self.fork(index, into, number))
         };
         self.processes[index].doing = Doing::Deciding;
@@ -280,14 +287,31 @@ impl World {
                 return;
             }
         }
+        let obeys_twice = self.is_mutant(Mutation::ObeysTwice);
         let process = &mut self.processes[index];
-        process.position.obeyed(order);
+        if !obeys_twice {
+            process.position.obeyed(order);
+        }
         process.ready_ns = self.now + 1_000;
         self.boards.slots[slot].answer = Some((number, answer));
         self.kick();
     }
 
-    fn fork(&mut self, index: usize, into: Slot, number: u32) -> u64 {
+    /// A standby has wrong bits, and so has its child, before anybody can compare.
+    fn corrupt_forker(&mut self, index: usize, into: Slot) {
+        let Process { pid, position, .. } = self.processes[index];
+        let is_occasion = into < SLOTS && position.slot != self.boards.primary;
+        if is_occasion
+            && std::mem::take(&mut self.armed.wrong_at_fork)
+            && self.may_strike(Some(pid), true)
+        {
+            let process = &mut self.processes[index];
+            process.tainted_since_ns = Some(self.now);
+            process.rack.corrupt();
+        }
+    }
+
+    pub(crate) fn fork(&mut self, index: usize, into: Slot, number: u32) -> u64 {
         let others = self.processes.iter().filter(|other| other.position.slot == into).count();
         self.object("one process", one_process::born(into, others));
         let now = self.now;
@@ -303,8 +327,22 @@ impl World {
         if self.is_mutant(Mutation::ChildSkipsBlock) {
             child.position.next_block += 1;
         }
+        if self.is_mutant(Mutation::ChildObeysOldOrders) {
+            child.position.obeyed = parent.position.obeyed;
+        }
+        let is_checkpoint = into >= SLOTS;
+        if std::mem::take(&mut self.armed.child_hangs) {
+            child.stopped_until_ns = u64::MAX;
+        }
         if std::mem::take(&mut self.armed.child_dies) {
             child.kill_at_ns = Some(now + self.rng.between(1_000, 500_000));
+        } else if !is_checkpoint && now < self.armed.children_crash_until_ns {
+            child.kill_at_ns = Some(now + self.rng.between(1_000, 100_000));
+            child.kill_death = Death::OfItself(Cause::Signal(6));
+        }
+        let bug = if is_checkpoint { Mutation::CheckpointsDie } else { Mutation::ChildrenDie };
+        if self.is_mutant(bug) {
+            child.kill_at_ns = Some(now + 10_000);
         }
         self.report.forks += 1;
         self.report.checkpoints += u64::from(into >= SLOTS);

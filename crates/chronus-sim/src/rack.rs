@@ -32,7 +32,7 @@ pub struct Grief {
 pub enum Deed {
     /// All samples from here on are others.
     Add(u64),
-    /// Harms whoever takes it.
+    /// Harms whoever takes it; who lived on would have other samples.
     Poison(Harm),
     /// From here on the module harms whoever renders it.
     Sicken(u32, Harm),
@@ -120,7 +120,10 @@ impl Rack {
         let deed = Deed::decode(payload);
         match deed {
             Deed::Add(value) => self.sum = self.sum.wrapping_add(value),
-            Deed::Poison(harm) => return Some(harm),
+            Deed::Poison(harm) => {
+                self.sum = self.sum.wrapping_add(1);
+                return Some(harm);
+            }
             Deed::Sicken(module, harm) => self.modules[module as usize].sick = Some(harm),
             Deed::Cure(module) => self.modules[module as usize].sick = None,
             Deed::Bypass(module) => {

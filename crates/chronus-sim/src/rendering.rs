@@ -5,6 +5,7 @@ use chronus_replication::blame::{Cause, Crumb, Place};
 use chronus_replication::restart::Death;
 use chronus_replication::{BLOCK_SAMPLES, Block, BlockIndex, Entry, Payload};
 
+use crate::oracle::blame::Look;
 use crate::oracle::total_order::TotalOrder;
 use crate::process::{DOOMED_NS, Doing};
 use crate::rack::{Grief, Harm, MODULES};
@@ -190,6 +191,7 @@ impl World {
             let is_other = |pid: u64| pid != self.processes[index].pid;
             let other = self.processes.iter().position(|it| it.alive && is_other(it.pid));
             if let Some(other) = other {
+                self.oracles.no_gap.risk("an innocent is killed with the victim of an input");
                 self.die(other, Death::Killed);
             }
         }
@@ -208,15 +210,15 @@ impl World {
 
     /// The process crashes by itself; where it is at looks guilty.
     pub(crate) fn crash(&mut self, index: usize) {
-        self.suspect(index);
+        self.suspect(index, Look::Crashed);
         self.processes[index].doing = Doing::Deciding;
         self.die(index, Death::OfItself(Cause::Signal(11)));
     }
 
     /// Where the process is at looks guilty, though it is not.
-    pub(crate) fn suspect(&mut self, index: usize) {
+    pub(crate) fn suspect(&mut self, index: usize, look: Look) {
         let Crumb { block, place } = self.boards.slots[self.processes[index].position.slot].crumb;
-        self.oracles.blame.suspect(block, place);
+        self.oracles.blame.suspect(block, place, look);
     }
 
     /// A worker is lost by what it was given. Where all faults can be survived, this can be, too.

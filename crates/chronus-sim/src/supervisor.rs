@@ -1,7 +1,7 @@
 //! The supervisor of the world: in each turn it does what the real one does, in the same order.
 
 use chronus_replication::amendment::version;
-use chronus_replication::blame::{Cause, Crumb, Place};
+use chronus_replication::blame::{Cause, Crumb, Culprit, Place};
 use chronus_replication::restart::Death;
 use chronus_replication::supervision::{Action, Event, View};
 use chronus_replication::{BLOCK_FRAMES, BlockIndex, Entry, PLACES, SLOTS, Slot};
@@ -22,6 +22,9 @@ const TICK_NS: u64 = 100_000_000;
 impl World {
     /// One turn of the supervisor.
     pub(crate) fn turn(&mut self) {
+        if self.is_orphaned {
+            self.take_over();
+        }
         self.supervisor_ns = self.now + BLOCK_NS;
         if self.now >= self.tick_ns {
             self.tick_ns = self.now + TICK_NS;
@@ -39,7 +42,9 @@ impl World {
         for event in &events {
             self.note(event);
         }
+        let died: Vec<Crumb> = events.iter().filter_map(died_of_itself).collect();
         self.look(events, &mut actions);
+        self.blame_too_much(&died, &mut actions);
         self.note_told();
         for action in actions {
             self.note(&action);
@@ -51,7 +56,9 @@ impl World {
         }
         self.put_off = late;
         self.boards.voters = std::array::from_fn(|slot| {
-            self.supervision.is_live(slot) && self.divergence.has_vote(slot)
+            let is_proven =
+                self.divergence.has_vote(slot) || self.is_mutant(Mutation::VoteOfUnproven);
+            self.supervision.is_live(slot) && is_proven
         });
         self.check_turn();
     }
@@ -70,7 +77,10 @@ impl World {
         let extra = (self.period_frames.div_ceil(BLOCK_FRAMES) - 1) as u64;
         let ahead = (LEAD_BLOCKS + extra).min(RING_BLOCKS as u64 - 16);
         let (slowest_entry, slowest_block) = self.slowest_reader();
-        let target = (self.selector.next_block() + ahead).min(slowest_block + SEALS as u64 - 16);
+        let mut target = self.selector.next_block() + ahead;
+        if !self.is_mutant(Mutation::SealsOverwritten) {
+            target = target.min(slowest_block + SEALS as u64 - 16);
+        }
         let before = self.sequencer.next_block();
         while self.sequencer.next_block() < target {
             self.boards.log.slowest_reader = slowest_entry;
@@ -137,9 +147,18 @@ impl World {
             if process.death != Death::Killed && process.claimed && process.kill_at_ns.is_none() {
                 self.told.push(crumb);
             }
+            if process.death != Death::Killed && !process.claimed {
+                let verdict = self.oracles.restart_bounds.crashed_young(self.told_ns());
+                self.object("restart bounds", verdict);
+            }
             let death = match process.death {
                 Death::Killed if self.is_mutant(Mutation::KilledAreBlamed) => {
                     Death::OfItself(Cause::Signal(9))
+                }
+                Death::OfItself(_)
+                    if !process.claimed && self.is_mutant(Mutation::YoungCrashesForgiven) =>
+                {
+                    Death::Killed
                 }
                 death => death,
             };
@@ -204,16 +223,30 @@ impl World {
         let (now, processes, children) = (self.now, &self.processes, &self.children);
         let crumbs: [Crumb; PLACES] =
             std::array::from_fn(|slot| self.told_crumb(self.boards.slots[slot].crumb));
+        let starved_looks_busy = self.is_mutant(Mutation::StarvedLooksBusy);
         let cpu = |slot: Slot| {
             let pid = children[slot]?;
+            if starved_looks_busy {
+                return Some(now);
+            }
             processes.iter().find(|process| process.pid == pid).map(|found| found.cpu_ns(now))
         };
+        let lateness_unseen = self.is_mutant(Mutation::LatenessUnseen);
+        let claimed_by_order = self.is_mutant(Mutation::ClaimedByOrder);
         let view = View {
             sealed: self.boards.sealed,
             released: self.boards.released,
-            claimed: std::array::from_fn(|slot| self.boards.slots[slot].claimed),
-            rendered: std::array::from_fn(|slot| self.boards.slots[slot].rendered),
-            votes: self.divergence.votes(),
+            claimed: std::array::from_fn(|slot| match self.boards.slots[slot].claimed {
+                _ if claimed_by_order && children[slot].is_some() => self.numbers[slot],
+                claimed => claimed,
+            }),
+            rendered: std::array::from_fn(|slot| match self.boards.slots[slot].rendered {
+                _ if lateness_unseen && slot < SLOTS => self.boards.sealed,
+                rendered => rendered,
+            }),
+            proven: std::array::from_fn(|slot| {
+                self.divergence.has_vote(slot) || self.is_mutant(Mutation::ForkOfUnproven)
+            }),
             renew_before: 0,
             useless_before: self.useless_before(),
             cpu_ns: &cpu,
@@ -224,11 +257,47 @@ impl World {
         }
         let fast = self.scenario.mutation == Some(Mutation::IntensityClockFast);
         let told_ns = if fast { now * 100 } else { self.clock.told_ns(now) };
+        if self.scenario.mutation == Some(Mutation::PatienceByTheClock) {
+            // As if it had looked all the while.
+            let missed = (self.looked_ns..told_ns).step_by(2_000_000).take(100);
+            for told_ns in missed {
+                self.supervision.look(told_ns, &view, actions);
+            }
+        }
+        self.looked_ns = told_ns;
         self.supervision.look(told_ns, &view, actions);
     }
 
+    /// Supervision blames somebody whom it has put aside before, or whom others survived (planted bugs).
+    fn blame_too_much(&self, died: &[Crumb], actions: &mut Vec<Action>) {
+        for crumb in died {
+            let Some(culprit @ (Culprit::Module(_) | Culprit::Command { .. })) = crumb.culprit()
+            else {
+                continue;
+            };
+            let block = crumb.block;
+            let amend = Action::Amend { block, culprit, cause: Cause::Signal(11) };
+            let has_survived = |slot: Slot| {
+                self.supervision.is_live(slot) && self.boards.slots[slot].rendered > block
+            };
+            let is_known = self
+                .boards
+                .amendments
+                .iter()
+                .any(|it| it.block == block && Some(it.change) == Self::change_for(culprit));
+            let planted = match self.scenario.mutation {
+                Some(Mutation::BlamedAgain) => is_known,
+                Some(Mutation::SurvivedIsBlamed) => !is_known && (0..SLOTS).any(has_survived),
+                _ => false,
+            };
+            if planted && !actions.contains(&amend) {
+                actions.insert(0, amend);
+            }
+        }
+    }
+
     /// As in the real supervisor: a checkpoint must not hold up the log.
-    fn useless_before(&self) -> BlockIndex {
+    pub(crate) fn useless_before(&self) -> BlockIndex {
         let (head, sealed) = (self.sequencer.log_position(), self.sequencer.next_block());
         let holds_up = |place: &Slot| {
             let (entry, block) = self.floors[*place];
@@ -264,6 +333,7 @@ impl World {
             if let Some(since) = process.tainted_since_ns
                 && right
                 && process.alive
+                && !process.is_stuck(self.now)
                 && !process.position.is_checkpoint()
             {
                 let tainted_ns = self.now.saturating_sub(since);
@@ -282,6 +352,7 @@ impl World {
         };
         let checkpoints = self.processes.iter().filter(|it| it.position.is_checkpoint());
         let newest_ns = checkpoints.filter(is_there).map(|process| process.born_ns).max();
+        let newest_ns = newest_ns.map(|born_ns| born_ns.max(self.taken_over_ns));
         let is_well = redundant
             && self.scenario.mix.replicas >= 2
             && !self.oracles.liveness.is_excused(self.now)
@@ -296,5 +367,13 @@ impl World {
         let workers = self.processes.iter().filter(|p| !p.position.is_checkpoint());
         let live = workers.filter(|p| p.alive && p.claimed).filter(is_known);
         live.count() >= self.scenario.mix.replicas
+    }
+}
+
+/// What a worker was at that died of its own doing.
+fn died_of_itself(event: &Event) -> Option<Crumb> {
+    match *event {
+        Event::Exited { death: Death::OfItself(_), crumb, .. } => Some(crumb),
+        _ => None,
     }
 }

@@ -46,6 +46,17 @@ pub(crate) struct World {
     pub(crate) events: Vec<Event>,
     /// What those were at who died of their own doing and were reaped in this turn.
     pub(crate) told: Vec<Crumb>,
+    /// The number of whoever is in a place, or is to be.
+    pub(crate) numbers: [u32; PLACES],
+    /// Whether the supervisor is dead; time stands still until the next has taken over.
+    pub(crate) is_orphaned: bool,
+    /// The last number that supervision has given.
+    pub(crate) last_number: u32,
+    pub(crate) taken_over_ns: u64,
+    /// What its clock said when it looked last.
+    pub(crate) looked_ns: u64,
+    /// A checkpoint that should have been dropped (a planted bug).
+    pub(crate) kept_checkpoint: Option<u64>,
     /// What is done in the next turn (a planted bug).
     pub(crate) put_off: Vec<Action>,
     pub(crate) tick_ns: u64,
@@ -59,13 +70,13 @@ pub(crate) struct World {
     faults_end_ns: u64,
     pub(crate) period_frames: usize,
     pub(crate) device_ns: u64,
-    device_started: bool,
+    pub(crate) device_started: bool,
     pub(crate) frames_played: u64,
     /// The block being played, as far as it was.
     playing: Block,
     /// Whether the block being played must be exact.
     exact: bool,
-    after_gap: bool,
+    pub(crate) after_gap: bool,
     /// Tells what happens; set by the variable `CHRONUS_SIM_TRACE`.
     verbose: bool,
     last_pid: u64,
@@ -80,6 +91,7 @@ impl World {
         let is_mutant = |mutation| scenario.mutation == Some(mutation);
         boards.any_incarnation = is_mutant(Mutation::AnyIncarnation);
         boards.any_version = is_mutant(Mutation::AnyVersion);
+        boards.any_bits = is_mutant(Mutation::AnyBits);
         boards.amends_played = is_mutant(Mutation::AmendPlayed);
         boards.ignores_votes = is_mutant(Mutation::VoteIgnored);
         boards.log.overwrites = is_mutant(Mutation::LogOverwrites);
@@ -116,6 +128,12 @@ impl World {
             floors: [(0, 0); PLACES],
             events: Vec::new(),
             told: Vec::new(),
+            numbers: [0; PLACES],
+            is_orphaned: false,
+            last_number: 0,
+            taken_over_ns: 0,
+            looked_ns: 0,
+            kept_checkpoint: None,
             put_off: Vec::new(),
             tick_ns: 0,
             promotions: 0,
@@ -184,7 +202,7 @@ impl World {
             self.strike();
         } else if next == self.supervisor_ns {
             self.turn();
-            if !self.device_started && self.supervision.is_redundant() {
+            if !self.device_started && self.supervision.is_complete() {
                 self.device_started = true;
                 self.device_ns = self.now + BLOCK_NS;
                 self.fault_ns = self.now + 20_000_000;

@@ -1,7 +1,7 @@
 //! Hundreds of seeded runs under the oracles, replay of a seed, and planted bugs that must be found.
 //!
-//! `CHRONUS_SIM_SEED=…` runs that seed alone; `CHRONUS_SIM_SEEDS=…` so many in each mix;
-//! `CHRONUS_SIM_TRACE=1` tells what happens in it.
+//! `CHRONUS_SIM_SEED=7` runs that seed alone; `CHRONUS_SIM_SEEDS=5000` so many in each mix, and
+//! `CHRONUS_SIM_SEEDS=5000..9000` others than the first; `CHRONUS_SIM_TRACE=1` tells what happens.
 
 use std::time::Instant;
 
@@ -26,11 +26,14 @@ fn wild(seed: u64) -> Scenario {
 }
 
 fn seeds(usual: u64) -> std::ops::Range<u64> {
-    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    match number("CHRONUS_SIM_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("CHRONUS_SIM_SEEDS").unwrap_or(usual),
+    let number =
+        |text: &str| text.parse::<u64>().unwrap_or_else(|_| panic!("`{text}` is no number"));
+    if let Ok(seed) = std::env::var("CHRONUS_SIM_SEED") {
+        return number(&seed)..number(&seed) + 1;
     }
+    let Ok(seeds) = std::env::var("CHRONUS_SIM_SEEDS") else { return 0..usual };
+    let (first, end) = seeds.split_once("..").unwrap_or(("0", &seeds));
+    number(first)..number(end)
 }
 
 /// Runs them all; every seed that fails is named.

@@ -251,7 +251,7 @@ impl Reading<'_> {
         let new = entries.iter().filter(|entry| entry.sequence >= snapshot.position);
         let (settled, pending): (Vec<Entry>, Vec<Entry>) = new
             .filter(|entry| !is_withheld(entry))
-            .partition(|entry| entry.block() < standing.next_block);
+            .partition(|entry| entry.block() < standing.open_from);
         let mut inserts = amendments.iter().filter_map(|amendment| match amendment.change {
             Change::Insert(payload) if amendment.number >= snapshot.amendments => {
                 Some(Entry { sequence: 0, payload, ..amendment.to_entry() })

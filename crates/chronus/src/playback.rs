@@ -18,7 +18,6 @@ use chronus_shm::block_ring;
 use chronus_shm::control_board::LogRegion;
 use chronus_shm::ledger::LedgerRegion;
 use chronus_shm::region::{View, Whole};
-use chronus_shm::settlement::Standing;
 use chronus_shm::status_board::SlotsRegion;
 use chronus_shm::sync::AtomicU64;
 
@@ -67,8 +66,10 @@ impl Slots for Admitted<'_> {
     }
 
     fn settle(&self, block: BlockIndex, amendments: u64, is_gap: bool) -> bool {
-        let standing = Standing { next_block: block, amendments };
-        self.0.log.settlement.settle(standing, is_gap)
+        let settlement = &self.0.log.settlement;
+        let standing = settlement.standing();
+        let is_as_found = standing.next_block == block && standing.amendments == amendments;
+        is_as_found && settlement.settle(standing, is_gap)
     }
 }
 

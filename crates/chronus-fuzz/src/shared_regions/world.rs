@@ -265,7 +265,7 @@ impl World {
             released: self.log.board.released(),
             claimed: self.testimony.claimed(),
             rendered: self.testimony.rendered(),
-            votes: self.divergence.votes(),
+            proven: std::array::from_fn(|slot| self.divergence.has_vote(slot)),
             renew_before: 0,
             useless_before: self.useless_before(),
             cpu_ns: &|_| Some(0),

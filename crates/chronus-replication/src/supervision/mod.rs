@@ -56,9 +56,11 @@ pub struct Supervision {
     /// When the next fresh start may be tried; spoken of once per wait.
     fresh_not_before_ns: u64,
     redundant: bool,
+    complete: bool,
     begun: bool,
     now_ns: u64,
     rendered: [BlockIndex; PLACES],
+    proven: [bool; SLOTS],
     /// How many blocks anybody has finished who was ever at work, be it dead by now: they can be survived.
     survived: BlockIndex,
     grief: Grief,
@@ -89,9 +91,11 @@ impl Supervision {
             fresh: Intensity::new(settings.fresh_most, settings.fresh_window_ns),
             fresh_not_before_ns: 0,
             redundant: false,
+            complete: false,
             begun: false,
             now_ns: 0,
             rendered: [0; PLACES],
+            proven: [false; SLOTS],
             survived: 0,
             grief: Grief::default(),
             distrusted: 0,
@@ -138,6 +142,12 @@ impl Supervision {
     /// Whether all replicas are there and level.
     pub fn is_redundant(&self) -> bool {
         self.redundant
+    }
+
+    /// Whether all replicas are there, so that the device may begin. Who has rendered nothing yet, because nothing
+    /// is played, has no vote: redundancy may come later.
+    pub fn is_complete(&self) -> bool {
+        self.complete
     }
 
     /// Whether the first worker has been asked for.
@@ -232,7 +242,7 @@ impl Supervision {
     }
 
     fn note_rendered(&mut self, view: &View<'_>) {
-        self.rendered = view.rendered;
+        (self.rendered, self.proven) = (view.rendered, view.proven);
         let most = self.live().map(|slot| view.rendered[slot]).max();
         self.survived = self.survived.max(most.unwrap_or(0));
     }
@@ -266,9 +276,9 @@ impl Supervision {
         }
     }
 
-    /// The live worker that is furthest goes first; ties go to the lowest slot.
+    /// The live worker that is furthest goes first; ties go to one that is proven, then to the lowest slot.
     fn promote_best(&mut self, from: Option<Slot>, actions: &mut Vec<Action>) {
-        let best = self.live().max_by_key(|slot| (self.rendered[*slot], SLOTS - slot));
+        let best = self.live().max_by_key(|slot| self.merit(*slot));
         self.primary = best;
         if let Some(to) = best {
             if let State::Live { late, .. } = &mut self.states[to] {
@@ -277,6 +287,10 @@ impl Supervision {
             actions.push(Action::Promote(to));
             actions.push(Action::Report(Notice::RoleChange { from, to }));
         }
+    }
+
+    pub(super) fn merit(&self, slot: Slot) -> impl Ord + use<> {
+        (self.rendered[slot], self.proven[slot], SLOTS - slot)
     }
 
     /// How many blocks a standby should have finished. A new primary may be behind what was released.
@@ -320,16 +334,18 @@ impl Supervision {
 
     fn judge_redundancy(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
         let Some(primary) = self.primary else {
+            self.complete = false;
             self.set_redundant(false, actions);
             return;
         };
+        let is_level = |slot: &Slot| {
+            matches!(self.states[*slot], State::Live { late: None, .. })
+                && self.rendered[*slot] >= self.was_due
+        };
         // Where one can be outvoted, who has no vote yet is not there yet.
-        let counts = |slot: &Slot| self.settings.replicas < VOTERS || view.votes[*slot];
-        let level = (0..SLOTS)
-            .filter(|slot| matches!(self.states[*slot], State::Live { late: None, .. }))
-            .filter(counts)
-            .filter(|slot| self.rendered[*slot] >= self.was_due)
-            .count();
+        let counts = |slot: &Slot| self.settings.replicas < VOTERS || view.proven[*slot];
+        self.complete = (0..SLOTS).filter(is_level).count() >= self.settings.replicas;
+        let level = (0..SLOTS).filter(is_level).filter(counts).count();
         // A standby that is a few blocks behind for a moment does not end redundancy once there.
         let there = self.live().filter(|slot| self.role(*slot) != "late").count();
         // While the primary itself has to catch up, who is level with it is not there yet.

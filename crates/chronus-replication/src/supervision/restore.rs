@@ -36,7 +36,9 @@ impl Supervision {
         }
     }
 
-    /// Who is to fork: a standby before the primary, which has enough to do.
+    /// Who is to fork: a standby before the primary, which has enough to do, but none whose bits nobody has
+    /// compared yet. Or a mistake could be handed on from child to child, ahead of all comparisons, until it has
+    /// the majority.
     fn forker(&self, only_standbys: bool) -> Option<Slot> {
         let in_time = |slot: &Slot| match self.states[*slot] {
             State::Live { late: None, joined, .. } => {
@@ -47,9 +49,11 @@ impl Supervision {
         };
         let is_primary = |slot: &Slot| self.primary == Some(*slot);
         let candidates = self.live().filter(in_time);
-        candidates
-            .filter(|slot| !(only_standbys && is_primary(slot)))
-            .max_by_key(|slot| !is_primary(slot))
+        let is_permitted = |slot: &Slot| {
+            if only_standbys { !is_primary(slot) && self.proven[*slot] } else { true }
+        };
+        let is_trusted = |slot: &Slot| is_primary(slot) || self.proven[*slot];
+        candidates.filter(is_permitted).max_by_key(|slot| (is_trusted(slot), !is_primary(slot)))
     }
 
     fn order_fork(&mut self, forker: Slot, into: Slot, actions: &mut Vec<Action>) {
@@ -70,6 +74,10 @@ impl Supervision {
             }
             return;
         };
+        // Who catches up renders over what the last worker of its slot has left, which may be yet to be played:
+        // so it gets the slot of the one that had come least far.
+        let empty = (0..SLOTS).filter(|slot| self.states[*slot] == State::Empty);
+        let free = empty.min_by_key(|slot| self.rendered[*slot]).unwrap_or(free);
         let number = self.take_number();
         let until_ns = self.detector.patience_ns() + self.settings.thaw_ns;
         self.states[from] = State::Empty;

@@ -163,7 +163,7 @@ impl Supervision {
         actions.push(Action::Report(Notice::Overtaken(slot)));
         let best = (0..SLOTS)
             .filter(|other| *other != slot && in_time(&self.states[*other]))
-            .max_by_key(|other| (self.rendered[*other], SLOTS - other));
+            .max_by_key(|other| self.merit(*other));
         if let Some(to) = best {
             self.primary = Some(to);
             actions.push(Action::Promote(to));

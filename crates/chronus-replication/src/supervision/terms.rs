@@ -68,8 +68,8 @@ pub struct View<'a> {
     pub claimed: [u32; PLACES],
     /// How many blocks the worker of each place has finished.
     pub rendered: [BlockIndex; PLACES],
-    /// Whose word counts in a vote.
-    pub votes: [bool; SLOTS],
+    /// Whether another agreed with a block that the worker of a slot has rendered since it joined.
+    pub proven: [bool; SLOTS],
     /// A checkpoint from before this block is to be renewed: since then something came that takes long to
     /// catch up with, or that waits for all to have passed it.
     pub renew_before: BlockIndex,

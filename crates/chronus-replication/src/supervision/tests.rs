@@ -16,7 +16,7 @@ struct World {
     cpu_ns: [u64; SLOTS],
     stuck: [bool; SLOTS],
     useless_before: BlockIndex,
-    votes: [bool; SLOTS],
+    proven: [bool; SLOTS],
     actions: Vec<Action>,
 }
 
@@ -32,7 +32,7 @@ impl World {
             cpu_ns: [0; SLOTS],
             stuck: [false; SLOTS],
             useless_before: 0,
-            votes: [true; SLOTS],
+            proven: [true; SLOTS],
             actions: Vec::new(),
         };
         world.run(20);
@@ -72,9 +72,9 @@ impl World {
             released: self.sealed,
             claimed: self.claimed,
             rendered: self.rendered,
-            votes: self.votes,
             renew_before: 0,
             useless_before: self.useless_before,
+            proven: self.proven,
             cpu_ns: &|slot| Some(cpu[slot]),
             crumb: &|slot| crumbs[slot],
         };
@@ -140,11 +140,11 @@ fn where_one_can_be_outvoted_who_has_no_vote_is_not_there_yet() {
         assert!(world.supervision.is_redundant());
         let slot = (0..SLOTS).find(|slot| world.supervision.role(*slot) == "standby");
         let slot = slot.expect("there is a standby");
-        world.votes[slot] = false;
+        world.proven[slot] = false;
         world.send(Event::Exited { slot, death: Death::Killed, crumb: Crumb::NONE });
         world.run(20);
         assert_eq!(world.supervision.is_redundant(), is_there, "{replicas} replicas");
-        world.votes[slot] = true;
+        world.proven[slot] = true;
         world.run(2);
         assert!(world.supervision.is_redundant());
     }
@@ -298,7 +298,7 @@ fn when_all_are_dead_a_fresh_worker_starts_but_never_in_a_loop() {
         let actions = world.run(1);
         starts +=
             actions.iter().filter(|a| matches!(a, Action::Spawn { restart: true, .. })).count();
-        for slot in 0..2 {
+        for slot in 0..SLOTS {
             if world.supervision.is_occupied(slot) {
                 world.send(exited(slot, Death::Killed));
             }

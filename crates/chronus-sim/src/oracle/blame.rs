@@ -1,8 +1,8 @@
 //! Blame falls on who is to blame, and each culprit costs few workers: who begins a block after its culprit was
 //! told of does not come to grief by it.
 
-use chronus_replication::BlockIndex;
-use chronus_replication::blame::Place;
+use chronus_replication::blame::{Cause, Place};
+use chronus_replication::{BlockIndex, Slot};
 
 use super::Verdict;
 
@@ -11,11 +11,22 @@ use super::Verdict;
 pub struct Blame {
     cases: Vec<Case>,
     /// Where injected faults left innocent places under suspicion.
-    suspects: Vec<(BlockIndex, Place)>,
+    suspects: Vec<(BlockIndex, Place, Look)>,
     /// Innocent places that were blamed, as the rules admit.
     pub innocents: u64,
     /// The most workers that one culprit cost in one block.
     pub most_workers: u64,
+}
+
+/// How a worker looks that an injected fault strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// It stands still, and uses no CPU time.
+    Still,
+    /// It uses CPU time and comes to no end.
+    Busy,
+    /// It crashes by itself.
+    Crashed,
 }
 
 /// A culprit in a block.
@@ -38,8 +49,8 @@ impl Blame {
     }
 
     /// An injected fault stops, loops or crashes a worker here, as if this were to blame.
-    pub fn suspect(&mut self, block: BlockIndex, place: Place) {
-        self.suspects.push((block, place));
+    pub fn suspect(&mut self, block: BlockIndex, place: Place, look: Look) {
+        self.suspects.push((block, place, look));
     }
 
     /// A worker that began this block at `begun_ns` came to grief in it, as was planted.
@@ -70,19 +81,43 @@ impl Blame {
         self.case(block, place).told_ns.get_or_insert(now_ns);
     }
 
-    /// A place was blamed; `is_harmful` as planted.
+    /// A place was blamed, for this cause; `is_harmful` as planted.
     ///
     /// # Errors
-    /// If it is innocent and no fault made it look guilty.
-    pub fn amended(&mut self, block: BlockIndex, place: Place, is_harmful: bool) -> Verdict {
+    /// If it is innocent and no fault made it look guilty of that.
+    pub fn amended(
+        &mut self,
+        block: BlockIndex,
+        place: Place,
+        cause: Cause,
+        is_harmful: bool,
+    ) -> Verdict {
         if is_harmful {
             return Ok(());
         }
         self.innocents += 1;
-        if self.suspects.contains(&(block, place)) {
+        let fits = |look: Look| match cause {
+            Cause::Signal(_) | Cause::Status(_) => look == Look::Crashed,
+            Cause::RanAway => look == Look::Busy,
+            Cause::Stuck => look != Look::Crashed,
+        };
+        if self.suspects.iter().any(|it| (it.0, it.1) == (block, place) && fits(it.2)) {
             return Ok(());
         }
-        Err(format!("{place:?} is blamed in block {block}, and did no harm"))
+        Err(format!("{place:?} is blamed in block {block} ({cause:?}), and did no harm"))
+    }
+}
+
+/// A place is blamed in a block; `survivor` is at work and has finished it, as supervision knows.
+///
+/// # Errors
+/// If there is one: it would have to render what was played with it otherwise.
+pub fn not_survived(block: BlockIndex, place: Place, survivor: Option<Slot>) -> Verdict {
+    match survivor {
+        None => Ok(()),
+        Some(slot) => {
+            Err(format!("{place:?} is blamed in block {block}, which slot {slot} survived"))
+        }
     }
 }
 

@@ -9,6 +9,10 @@ use super::Verdict;
 pub struct Checkpoints {
     /// When the newest was young, or nobody could have taken a newer one.
     good_ns: u64,
+    /// When replicas were found to differ.
+    distrusted_ns: Option<u64>,
+    /// The last number that had been given then.
+    distrusted: u32,
 }
 
 /// It is renewed every 100 ms.
@@ -26,6 +30,57 @@ impl Checkpoints {
             return Err(format!("slot {forker} goes first and is to take a checkpoint"));
         }
         Ok(())
+    }
+
+    /// Replicas were found to differ, and one of them was fenced for it.
+    pub fn distrust(&mut self, now_ns: u64, last_number: u32) {
+        (self.distrusted_ns, self.distrusted) = (Some(now_ns), last_number);
+    }
+
+    /// The checkpoint with this number is dropped; `another` is there.
+    ///
+    /// # Errors
+    /// If there is none, and nothing but its age speaks against it.
+    pub fn dropped(
+        &self,
+        place: Slot,
+        number: u32,
+        another: Option<Slot>,
+        is_excused: bool,
+    ) -> Verdict {
+        if another.is_some() || is_excused || number <= self.distrusted {
+            return Ok(());
+        }
+        Err(format!("checkpoint {number} of place {place} is dropped, and there is no other"))
+    }
+
+    /// Whether that was found at this moment.
+    pub fn is_distrusted_at(&self, now_ns: u64) -> bool {
+        self.distrusted_ns == Some(now_ns)
+    }
+
+    /// A checkpoint is thawed that was taken at `born_ns`.
+    ///
+    /// # Errors
+    /// If it may hold what replicas were found to differ in since.
+    pub fn thawed(&self, born_ns: u64) -> Verdict {
+        match self.distrusted_ns {
+            Some(distrusted_ns) if born_ns < distrusted_ns => Err(format!(
+                "a checkpoint of {born_ns} ns is thawed, and replicas differed at {distrusted_ns}"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// A worker is started afresh, and `there` is a checkpoint that could go on.
+    ///
+    /// # Errors
+    /// If there is one.
+    pub fn overlooked(there: Option<Slot>) -> Verdict {
+        match there {
+            None => Ok(()),
+            Some(place) => Err(format!("sound is started afresh, and place {place} could go on")),
+        }
     }
 
     /// The supervisor has done its turn; the newest checkpoint was taken at `newest_ns`, and nothing keeps it

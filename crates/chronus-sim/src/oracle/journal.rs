@@ -46,6 +46,10 @@ impl Journal {
         if !is_next {
             return Err(format!("{amendment:?} after {last:?}"));
         }
+        let is_same = |it: &&Amendment| (it.block, it.change) == (block, amendment.change);
+        if let Some(before) = self.amendments.iter().find(is_same) {
+            return Err(format!("{amendment:?}, which {before:?} has put aside"));
+        }
         self.amendments.push(*amendment);
         Ok(())
     }

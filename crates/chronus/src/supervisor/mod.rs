@@ -287,7 +287,7 @@ impl Supervisor {
     fn start_device_when_ready(&mut self) -> io::Result<()> {
         let give_up_ns = clock::monotonic_ns() + 2_000_000_000;
         let waits = self.goes_on_at.is_none();
-        while waits && !self.supervision.is_redundant() && clock::monotonic_ns() < give_up_ns {
+        while waits && !self.supervision.is_complete() && clock::monotonic_ns() < give_up_ns {
             self.turn();
             self.sleep();
             if self.end_asked {
@@ -455,8 +455,8 @@ impl Supervisor {
     /// What is believed of the workers, and which checkpoints are of use.
     fn seen(&self) -> Seen {
         let mut seen = Seen::of(&self.regions.log.board, &self.testimony);
-        seen.votes = self.divergence.votes();
         seen.renew_before = self.edits.last_block;
+        seen.proven = std::array::from_fn(|slot| self.divergence.has_vote(slot));
         let (head, sealed) = (self.sequencer.log_position(), self.sequencer.next_block());
         for place in SLOTS..PLACES {
             let block = seen.rendered[place];

@@ -51,7 +51,7 @@ pub struct Seen {
     /// See [`View`].
     pub rendered: [u64; PLACES],
     /// See [`View`].
-    pub votes: [bool; SLOTS],
+    pub proven: [bool; SLOTS],
     /// See [`View`].
     pub renew_before: BlockIndex,
     /// See [`View`].
@@ -65,16 +65,14 @@ impl Seen {
         cpu_ns: &'a dyn Fn(Slot) -> Option<u64>,
         crumb: &'a dyn Fn(Slot) -> Crumb,
     ) -> View<'a> {
-        let Self { sealed, released, claimed, rendered, votes, renew_before, useless_before } =
-            *self;
         View {
-            sealed,
-            released,
-            claimed,
-            rendered,
-            votes,
-            renew_before,
-            useless_before,
+            sealed: self.sealed,
+            released: self.released,
+            claimed: self.claimed,
+            rendered: self.rendered,
+            proven: self.proven,
+            renew_before: self.renew_before,
+            useless_before: self.useless_before,
             cpu_ns,
             crumb,
         }
@@ -87,7 +85,7 @@ impl Seen {
             released: board.released(),
             claimed: testimony.claimed(),
             rendered: testimony.rendered(),
-            votes: [false; SLOTS],
+            proven: [false; SLOTS],
             renew_before: 0,
             useless_before: 0,
         }
