@@ -36,7 +36,8 @@ impl Settings {
             limits: Limits::default(),
             join_ns: 100_000_000,
             spawn_ns: 5_000_000_000,
-            thaw_ns: 20_000_000,
+            // It is the last that has the whole state, so it is waited for as long as a fresh worker would take.
+            thaw_ns: 100_000_000,
             checkpoint_ns: 100_000_000,
             checkpoint_blocks: 512,
             fresh_most: 5,
