@@ -493,7 +493,9 @@ fn what_is_played_was_rendered_with_all_amendments() {
         let was_amended = supervisor.join().expect("joins");
         worker.join().expect("joins");
         let rendered = rendered.load(Ordering::Relaxed);
-        assert!(!was_played || rendered == u64::from(was_amended) && rendered == standing.amendments);
+        assert!(
+            !was_played || rendered == u64::from(was_amended) && rendered == standing.amendments
+        );
     });
 }
 

@@ -53,9 +53,7 @@ impl Supervision {
             if only_standbys { !is_primary(slot) && self.proven[*slot] } else { true }
         };
         let is_trusted = |slot: &Slot| is_primary(slot) || self.proven[*slot];
-        candidates
-            .filter(is_permitted)
-            .max_by_key(|slot| (is_trusted(slot), !is_primary(slot)))
+        candidates.filter(is_permitted).max_by_key(|slot| (is_trusted(slot), !is_primary(slot)))
     }
 
     fn order_fork(&mut self, forker: Slot, into: Slot, actions: &mut Vec<Action>) {
