@@ -131,6 +131,16 @@ mod tests {
 
     /// The one in slot 1 is wrong from block 5 on, and so is the one that was forked from it at block 7.
     #[test]
+    fn the_word_of_a_new_worker_does_not_count_for_what_the_last_one_proved() {
+        let mut detector = DivergenceDetector::default();
+        detector.compare(0, &[Some(9), Some(9), None, None], |_, block| Some(block));
+        assert!(detector.has_vote(0) && detector.has_vote(1));
+        // Nobody was there to be compared in between.
+        detector.forget(0);
+        assert!(!detector.has_vote(0) && detector.has_vote(1));
+    }
+
+    #[test]
     fn two_copies_of_one_mistake_do_not_outvote_what_is_right() {
         let mut detector = DivergenceDetector::default();
         let hash = |slot: Slot, block: BlockIndex| match slot {

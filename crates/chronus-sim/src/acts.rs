@@ -9,7 +9,7 @@ use chronus_replication::{BlockIndex, PLACES, SLOTS, Slot};
 
 use crate::Mutation;
 use crate::oracle::checkpoints::Checkpoints;
-use crate::oracle::{blame, one_process};
+use crate::oracle::{blame, divergence, one_process};
 use crate::process::{Doing, EAGAIN, Process};
 use crate::rack::{Deed, Rack};
 use crate::world::World;
@@ -27,6 +27,7 @@ impl World {
             Action::Admit { slot, number } => {
                 self.boards.slots[slot].admitted.push(number);
                 self.divergence.forget(slot);
+                self.copied(number);
                 self.oracles.admitted.admit(slot, number);
             }
             Action::Disown(slot) => {
@@ -87,6 +88,9 @@ impl World {
             self.thaw(from, forker, number);
             return;
         }
+        let verdict =
+            divergence::forks(forker, self.is_compared(forker), self.compared_other(forker));
+        self.object("divergence", verdict);
         let board = &self.boards.slots[forker];
         self.floors[into] = (board.log_position, board.rendered);
         self.pending = Some((forker, into, number));
@@ -97,6 +101,24 @@ impl World {
             self.fork(index, into, number);
         }
         self.ring();
+    }
+
+    /// Whether this worker goes first, or has finished a block itself that could be compared.
+    fn is_compared(&self, slot: Slot) -> bool {
+        let pid = self.children[slot];
+        let found = self.processes.iter().find(|it| Some(it.pid) == pid);
+        let has_rendered = found.is_some_and(|it| it.position.next_block > it.first_block);
+        self.supervision.primary() == Some(slot) || has_rendered
+    }
+
+    /// Another that could be asked to fork, and is compared.
+    fn compared_other(&self, than: Slot) -> Option<Slot> {
+        let is_fit = |slot: &Slot| {
+            let is_level = self.boards.slots[*slot].rendered + 2 >= self.boards.sealed;
+            let role = self.supervision.role(*slot);
+            *slot != than && matches!(role, "primary" | "standby") && is_level
+        };
+        (0..SLOTS).filter(is_fit).find(|slot| self.is_compared(*slot))
     }
 
     /// An old checkpoint passes for a new one (a planted bug).

@@ -18,6 +18,7 @@ pub(crate) const SEALS: usize = 256;
 /// Entries that the log holds; few, so that it fills up.
 pub(crate) const LOG_ENTRIES: usize = 64;
 
+#[derive(Clone)]
 pub(crate) struct RingEntry {
     pub(crate) block: Option<BlockIndex>,
     pub(crate) incarnation: u32,
@@ -141,7 +142,8 @@ impl Boards {
         let entry = self.slots[slot].entry(block)?;
         let amended = self.amendments_of(block, self.amendments.len() as u64);
         let is_current = entry.version == version(self.seal_of(block)?, amended);
-        (is_current && entry.incarnation == self.slots[slot].claimed).then_some(entry.hash)
+        let is_its_own = entry.incarnation == self.slots[slot].claimed;
+        (is_current && is_its_own && entry.is_sound()).then_some(entry.hash)
     }
 }
 
@@ -191,9 +193,16 @@ impl Slots for Boards {
         let sound = (board.admitted.contains(&entry.incarnation) || self.any_incarnation)
             && (entry.version == version(seal, self.amendments_of(block, amendments))
                 || self.any_version)
-            && (entry.hash == block_hash(block, out) && out.iter().all(|it| it.is_finite())
-                || self.any_bits);
+            && (entry.is_sound() || self.any_bits);
         if sound { Read::Taken(entry.hash) } else { Read::Refused }
+    }
+}
+
+impl RingEntry {
+    /// Whether it is whole, and finite.
+    fn is_sound(&self) -> bool {
+        let is_finite = self.samples.iter().all(|sample| sample.is_finite());
+        self.block.is_some_and(|block| self.hash == block_hash(block, &self.samples)) && is_finite
     }
 }
 

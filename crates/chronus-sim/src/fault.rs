@@ -44,6 +44,7 @@ faults! {
     SupervisorDies "supervisor dies",
     ClockJumps "clock jumps",
     ClockStops "clock stands still",
+    Scribble "scribbles over a block that it has finished",
     WrongBits "wrong bits",
     WrongBitsUnseen "wrong bits, unseen by the supervisor",
     WrongBitsAtFork "wrong bits in a worker that forks",

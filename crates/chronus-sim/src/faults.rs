@@ -26,6 +26,8 @@ pub(crate) struct Armed {
     pub(crate) child_hangs: bool,
     /// Whoever forks next, and is not the primary, has wrong bits just before.
     pub(crate) wrong_at_fork: bool,
+    /// The child of one with wrong bits, by its number, and its parent.
+    pub(crate) copied: Option<(u32, u64)>,
     /// Children crash by themselves until then.
     pub(crate) children_crash_until_ns: u64,
     pub(crate) thaw_slow_ns: u64,
@@ -132,6 +134,7 @@ impl World {
                 true
             }
             ClockStops => self.stop_clock(),
+            Scribble => self.scribble(),
             WrongBits => self.corrupt(),
             WrongBitsUnseen => self.corrupt_unseen(),
             WrongBitsAtFork => self.arm(false, |armed, _| armed.wrong_at_fork = true),
@@ -425,12 +428,42 @@ impl World {
         true
     }
 
+    /// The primary goes wild and writes over a block that is to be played.
+    fn scribble(&mut self) -> bool {
+        let Some(index) = self.victim(Fault::KillPrimary) else { return false };
+        let Process { pid, position, .. } = self.processes[index];
+        let next = self.selector.next_block();
+        let end = self.boards.slots[position.slot].rendered;
+        if next >= end || !self.may_strike(Some(pid), false) {
+            return false;
+        }
+        let (block, is_poison) = (self.rng.between(next, end), self.rng.one_in(2));
+        let board = &mut self.boards.slots[position.slot];
+        let Some(entry) = board.entry(block) else { return false };
+        let version = entry.version;
+        board.tear(block, position.incarnation, version, is_poison);
+        // It does not have all that is to be played any more.
+        self.processes[index].first_block = self.processes[index].first_block.max(block + 1);
+        true
+    }
+
     /// Released blocks are rendered by all.
     pub(crate) fn look_away(&mut self) {
         let released = self.boards.released;
         if self.armed.unseen.take_if(|(_, block)| *block < released).is_some() {
             self.supervisor_not_before_ns = self.now + 3 * BLOCK_NS;
             self.supervisor_ns = self.supervisor_ns.max(self.supervisor_not_before_ns);
+        }
+    }
+
+    /// Two with the same wrong bits are at work now, and one that is right. All render the next block before
+    /// the supervisor can compare anything.
+    pub(crate) fn copied(&mut self, number: u32) {
+        let Some(parent) = self.armed.copied.take_if(|(child, _)| *child == number) else { return };
+        let is_short = self.period_frames < 2 * BLOCK_FRAMES;
+        let block = self.boards.released;
+        if is_short && self.boards.sealed == block && !self.oracles.no_gap.is_at_risk() {
+            self.armed.unseen = Some((parent.1, block));
         }
     }
 

@@ -276,7 +276,7 @@ impl World {
         let answer = if self.now < self.armed.forks_fail_until_ns {
             Answer::Failed(EAGAIN)
         } else {
-            self.corrupt_forker(index, into);
+            self.corrupt_forker(index, into, number);
             Answer::Child(self.fork(index, into, number))
         };
         self.processes[index].doing = Doing::Deciding;
@@ -298,7 +298,7 @@ impl World {
     }
 
     /// A standby has wrong bits, and so has its child, before anybody can compare.
-    fn corrupt_forker(&mut self, index: usize, into: Slot) {
+    fn corrupt_forker(&mut self, index: usize, into: Slot, number: u32) {
         let Process { pid, position, .. } = self.processes[index];
         let is_occasion = into < SLOTS && position.slot != self.boards.primary;
         if is_occasion
@@ -308,6 +308,7 @@ impl World {
             let process = &mut self.processes[index];
             process.tainted_since_ns = Some(self.now);
             process.rack.corrupt();
+            self.armed.copied = Some((number, pid));
         }
     }
 

@@ -1,7 +1,7 @@
 //! The supervisor of the world: in each turn it does what the real one does, in the same order.
 
 use chronus_replication::amendment::version;
-use chronus_replication::blame::{Cause, Crumb, Culprit, Place};
+use chronus_replication::blame::{Cause, Crumb, Place};
 use chronus_replication::restart::Death;
 use chronus_replication::supervision::{Action, Event, View};
 use chronus_replication::{BLOCK_FRAMES, BlockIndex, Entry, PLACES, SLOTS, Slot};
@@ -44,15 +44,21 @@ impl World {
         }
         let died: Vec<Crumb> = events.iter().filter_map(died_of_itself).collect();
         self.look(events, &mut actions);
-        self.blame_too_much(&died, &mut actions);
+        if self.is_mutant(Mutation::SurvivedIsBlamed) {
+            self.blame_survived(&died, &mut actions);
+        }
         self.note_told();
         for action in actions {
             self.note(&action);
-            if matches!(action, Action::Amend { .. }) && self.is_mutant(Mutation::AmendLate) {
+            let is_amended = matches!(action, Action::Amend { .. });
+            if is_amended && self.is_mutant(Mutation::AmendLate) {
                 late.push(action);
-            } else {
-                self.act(action);
+                continue;
             }
+            if is_amended && self.is_mutant(Mutation::BlamedAgain) {
+                late.push(action);
+            }
+            self.act(action);
         }
         self.put_off = late;
         self.boards.voters = std::array::from_fn(|slot| {
@@ -268,30 +274,20 @@ impl World {
         self.supervision.look(told_ns, &view, actions);
     }
 
-    /// Supervision blames somebody whom it has put aside before, or whom others survived (planted bugs).
-    fn blame_too_much(&self, died: &[Crumb], actions: &mut Vec<Action>) {
+    /// A culprit is found in a block that somebody survived (a planted bug).
+    fn blame_survived(&self, died: &[Crumb], actions: &mut Vec<Action>) {
         for crumb in died {
-            let Some(culprit @ (Culprit::Module(_) | Culprit::Command { .. })) = crumb.culprit()
-            else {
-                continue;
-            };
             let block = crumb.block;
-            let amend = Action::Amend { block, culprit, cause: Cause::Signal(11) };
-            let has_survived = |slot: Slot| {
+            let is_survived = (0..SLOTS).any(|slot| {
                 self.supervision.is_live(slot) && self.boards.slots[slot].rendered > block
-            };
-            let is_known = self
-                .boards
-                .amendments
-                .iter()
-                .any(|it| it.block == block && Some(it.change) == Self::change_for(culprit));
-            let planted = match self.scenario.mutation {
-                Some(Mutation::BlamedAgain) => is_known,
-                Some(Mutation::SurvivedIsBlamed) => !is_known && (0..SLOTS).any(has_survived),
-                _ => false,
-            };
-            if planted && !actions.contains(&amend) {
-                actions.insert(0, amend);
+            });
+            let known = &self.boards.amendments;
+            if let Some(culprit) = crumb.culprit()
+                && let Some(change) = Self::change_for(culprit)
+                && is_survived
+                && !known.iter().any(|it| (it.block, it.change) == (block, change))
+            {
+                actions.insert(0, Action::Amend { block, culprit, cause: Cause::Signal(11) });
             }
         }
     }
@@ -324,24 +320,38 @@ impl World {
                 let unknown_ns = self.now - process.born_ns;
                 self.object("one process", one_process::known(slot, unknown_ns));
             }
-            let process = &self.processes[index];
-            let right = self
-                .processes
-                .iter()
-                .any(|p| Some(p.position.slot) == primary && p.tainted_since_ns.is_none());
-            // What a checkpoint holds shows only once it is thawed.
-            if let Some(since) = process.tainted_since_ns
-                && right
-                && process.alive
-                && !process.is_stuck(self.now)
-                && !process.position.is_checkpoint()
-            {
-                let tainted_ns = self.now.saturating_sub(since);
-                self.object("liveness", Liveness::tainted(slot, tainted_ns));
-            }
         }
+        self.check_tainted(primary);
         self.check_checkpoints(redundant);
         self.note_safety();
+    }
+
+    /// Wrong bits show when two render, and in a checkpoint only once it is thawed.
+    fn check_tainted(&mut self, primary: Option<Slot>) {
+        let now = self.now;
+        let leads = |it: &&Process| Some(it.position.slot) == primary;
+        let right = self.processes.iter().filter(leads).find(|it| it.tainted_since_ns.is_none());
+        let Some(is_rendering) = right.map(|it| !it.is_stuck(now)) else { return };
+        let mut unnoticed = None;
+        for process in self.processes.iter_mut().filter(|it| it.alive) {
+            let is_compared =
+                is_rendering && !process.is_stuck(now) && !process.position.is_checkpoint();
+            match &mut process.tainted_since_ns {
+                Some(since) if is_compared => {
+                    unnoticed = Some((process.position.slot, now.saturating_sub(*since)));
+                }
+                Some(since) => *since = now,
+                None => {}
+            }
+            if let Some((slot, tainted_ns)) = unnoticed
+                && Liveness::tainted(slot, tainted_ns).is_err()
+            {
+                break;
+            }
+        }
+        if let Some((slot, tainted_ns)) = unnoticed {
+            self.object("liveness", Liveness::tainted(slot, tainted_ns));
+        }
     }
 
     /// With two replicas and more a standby renews checkpoints, unless somebody is in trouble.

@@ -66,6 +66,8 @@ pub struct Supervision {
     grief: Grief,
     /// Checkpoints with numbers up to this one may hold what is wrong.
     distrusted: u32,
+    /// When the next checkpoint may be ordered: one that comes too late to be of use is dropped at once.
+    checkpoint_not_before_ns: u64,
     /// What was due to a standby at the look before, so that it has had the time to do it.
     was_due: BlockIndex,
     /// What was sealed at the look before.
@@ -76,6 +78,8 @@ pub struct Supervision {
 const CHILDHOOD_BLOCKS: u64 = 1;
 /// So many blocks are not much to catch up with: the device may have taken a whole period at once.
 const FEW_BLOCKS: u64 = 16;
+/// Checkpoints are ordered at most this often, whatever becomes of them.
+const CHECKPOINTS_APART_NS: u64 = 10_000_000;
 /// Who has much to catch up with, as one that was thawed has, is not bothered with a fork for so long.
 const CATCH_UP_NS: u64 = 20_000_000;
 
@@ -99,6 +103,7 @@ impl Supervision {
             survived: 0,
             grief: Grief::default(),
             distrusted: 0,
+            checkpoint_not_before_ns: 0,
             was_due: 0,
             was_sealed: 0,
             settings,

@@ -1,7 +1,7 @@
 //! What brings back what is missing: a fork of a survivor, a checkpoint that is thawed, a fresh worker. And
 //! what provides for the worst: checkpoints, which are forks that do not run.
 
-use super::{Action, CATCH_UP_NS, Notice, Reason, State, Supervision, View};
+use super::{Action, CATCH_UP_NS, CHECKPOINTS_APART_NS, Notice, Reason, State, Supervision, View};
 use crate::{BlockIndex, PLACES, SLOTS, Slot};
 
 impl Supervision {
@@ -165,7 +165,9 @@ impl Supervision {
                 || frozen.block < view.renew_before
         });
         let free = (SLOTS..PLACES).find(|place| self.states[*place] == State::Empty);
+        let is_due = is_due && self.now_ns >= self.checkpoint_not_before_ns;
         if let (true, Some(free), Some(forker)) = (is_due, free, self.forker(true)) {
+            self.checkpoint_not_before_ns = self.now_ns + CHECKPOINTS_APART_NS;
             self.order_fork(forker, free, actions);
         }
     }

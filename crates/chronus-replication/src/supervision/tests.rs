@@ -1,5 +1,7 @@
 //! Tests of supervision, fault by fault, against a hand-driven world.
 
+mod provision;
+
 use crate::blame::{Cause, Crumb, Culprit, Place};
 use crate::restart::Death;
 use crate::supervision::{Action, Event, Left, Notice, Reason, Settings, Supervision, View};

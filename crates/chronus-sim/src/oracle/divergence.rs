@@ -35,3 +35,17 @@ pub fn named(
     }
     Ok(())
 }
+
+/// A worker is asked to fork; `is_compared` if it goes first or has rendered a block that could be compared;
+/// `other` is, too.
+///
+/// # Errors
+/// If the other should have been asked, since a mistake could be handed on from child to child.
+pub fn forks(forker: Slot, is_compared: bool, other: Option<Slot>) -> Verdict {
+    match other {
+        Some(other) if !is_compared => {
+            Err(format!("slot {forker} is to fork before it has rendered anything, not {other}"))
+        }
+        _ => Ok(()),
+    }
+}

@@ -337,10 +337,12 @@ impl Supervisor {
         Some(Duration::from_nanos(ahead_ns + CALLBACK_SLACK_NS).min(LONGEST_SLEEP))
     }
 
-    /// What was played can't be amended any more.
+    /// What was played can't be amended any more; nor what was not, once nobody will render it again.
     fn settle(&mut self) {
-        let next_block = self.regions.log.settlement.standing().next_block;
-        if let Some(edit) = self.hindsight.settle(next_block, self.rate_hz) {
+        let standing = self.regions.log.settlement.standing();
+        let (_, slowest_block) = self.slowest_reader();
+        let settled = standing.open_from.max(slowest_block).min(standing.next_block);
+        if let Some(edit) = self.hindsight.settle(settled, self.rate_hz) {
             self.edits.over(edit);
         }
     }
