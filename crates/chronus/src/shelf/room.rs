@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn what_another_has_left_is_not_written_over() {
         let mut room = Room::new(0, 4);
-        room.needs(vec![8..16]);
+        room.needs(std::iter::once(8..16).collect());
         assert_eq!([room.take(8), room.take(1), room.take(4)], [0..8, 16..17, 20..24]);
     }
 }

@@ -143,11 +143,13 @@ impl Figures {
     pub fn note_event(&mut self, event: &Event, now_ns: u64) {
         match event {
             Event::Exited { slot, .. } if *slot < SLOTS => self.noticed(now_ns),
-            // Checkpoints come and go, and no replica is missing meanwhile.
-            Event::Exited { .. } => {}
             Event::Forked { .. } => self.forks += 1,
             Event::ForkFailed { .. } | Event::SpawnFailed { .. } => self.forks_failed += 1,
-            Event::NoChild { .. } | Event::Diverged { .. } | Event::Discredited { .. } => {}
+            // Checkpoints come and go, and no replica is missing meanwhile.
+            Event::Exited { .. }
+            | Event::NoChild { .. }
+            | Event::Diverged { .. }
+            | Event::Discredited { .. } => {}
         }
     }
 
