@@ -136,7 +136,7 @@ pub struct Biquad<const C: usize> {
     is_moving: bool,
     /// Those of `cell_end`, for one frame and for two.
     rates: Rates<C>,
-    rates_of_two: Rates<C>,
+    rates_of_two: RatesOfTwo<C>,
     /// Whether `cell_end` is a low-pass and nothing else.
     is_low_pass: bool,
     /// What the parameters were, the same in all channels, when the filter was found settled.
@@ -230,18 +230,26 @@ fn integrate<const C: usize>(
     [band, low]
 }
 
+/// The same for two frames at once. What the first keeps of what it holds is so near to all, if the filter is
+/// low and rings long, that what it loses is the better number: notches stay deep.
+#[derive(Clone, Copy)]
+struct RatesOfTwo<const C: usize> {
+    first: [f32; C],
+    second: [f32; C],
+    loses: [f32; C],
+}
+
 impl<const C: usize> Rates<C> {
-    /// Those for two frames at once, if the input stays what it is.
     #[inline(always)]
-    fn of_two(&self) -> Self {
-        let [mut first, mut second, mut keeps] = [[0.0; C]; 3];
+    fn of_two(&self) -> RatesOfTwo<C> {
+        let [mut first, mut second, mut loses] = [[0.0; C]; 3];
         for c in 0..C {
             let (f, s, k) = (self.first[c], self.second[c], self.keeps[c]);
             first[c] = f * ((1.0 - s) + k);
             second[c] = s * (2.0 - s) + f * f;
-            keeps[c] = k * k - f * f;
+            loses[c] = (1.0 - k) * (1.0 + k) + f * f;
         }
-        Self { first, second, keeps }
+        RatesOfTwo { first, second, loses }
     }
 }
 
@@ -250,7 +258,7 @@ impl<const C: usize> Rates<C> {
 fn integrate_two<const C: usize>(
     [first, second]: &mut [[f32; C]; 2],
     rates: &Rates<C>,
-    of_two: &Rates<C>,
+    of_two: &RatesOfTwo<C>,
     x: [&[f32; C]; 2],
 ) -> [[[f32; C]; 2]; 2] {
     let mut heard = [[[0.0; C]; 2]; 2];
@@ -260,7 +268,7 @@ fn integrate_two<const C: usize>(
         let more = 0.5 * (x[1][c] - x[0][c]);
         let mid_first = rates.keeps[c] * was_first + rates.first[c] * left;
         let mid_second = (was_second + rates.first[c] * was_first) + rates.second[c] * left;
-        let next_first = of_two.keeps[c] * was_first + rates.first[c] * more;
+        let next_first = (was_first + rates.first[c] * more) - of_two.loses[c] * was_first;
         first[c] = next_first + of_two.first[c] * left;
         let next_second = (was_second + rates.second[c] * more) + of_two.first[c] * was_first;
         second[c] = next_second + of_two.second[c] * left;
