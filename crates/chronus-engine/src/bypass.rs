@@ -3,7 +3,7 @@
 
 use core::ops::Range;
 
-use chronus_dsp::{BLOCK_FRAMES, Buffer, FrameSet, ModuleSpec, frame_set};
+use chronus_dsp::{BLOCK_FRAMES, Buffer, CHANNELS_MAX, FrameSet, ModuleSpec, frame_set};
 
 use crate::command::Handle;
 
@@ -24,12 +24,21 @@ pub type Finding = (Handle, Unsound);
 
 /// What is wrong with these samples, if anything is.
 pub(crate) fn examine(samples: &[f32]) -> Option<Unsound> {
-    // One comparison of whole numbers a sample, which NaN fails too, and no branch: this is done for each module.
-    let mut unsound = 0;
-    for sample in samples {
-        unsound |= u32::from(sample.abs().to_bits() > LEVEL_MAX.to_bits());
+    // One comparison of whole numbers a sample, which NaN fails too, and no branch; as many at once as a frame
+    // has at most: this is done for each module.
+    let (frames, rest) = samples.as_chunks::<CHANNELS_MAX>();
+    let is_any = |samples: &[f32]| {
+        let mut unsound = false;
+        for sample in samples {
+            unsound |= sample.abs().to_bits() > LEVEL_MAX.to_bits();
+        }
+        unsound
+    };
+    let mut unsound = false;
+    for frame in frames {
+        unsound |= is_any(frame);
     }
-    if unsound == 0 {
+    if !unsound && (rest.is_empty() || !is_any(rest)) {
         return None;
     }
     let are_finite = samples.iter().all(|sample| sample.is_finite());
@@ -102,10 +111,15 @@ impl Bypass {
     }
 
     /// Leads from what was heard before the last change to what is heard now.
+    #[inline]
     pub fn fade(&mut self, outputs: &mut [Buffer], silent: &mut [FrameSet], frames: &Range<usize>) {
-        if self.fade_left == 0 {
-            return;
+        if self.fade_left > 0 {
+            self.fade_on(outputs, silent, frames);
         }
+    }
+
+    #[cold]
+    fn fade_on(&mut self, outputs: &mut [Buffer], silent: &mut [FrameSet], frames: &Range<usize>) {
         let count = frames.len().min(self.fade_left);
         let mut last = &self.last[..];
         for (output, silent) in outputs.iter_mut().zip(silent) {

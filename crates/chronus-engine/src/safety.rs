@@ -45,24 +45,21 @@ impl DcBlocker {
     /// before it.
     pub fn process(&mut self, frames: &mut [[f32; CHANNELS]]) {
         let (fours, rest) = frames.as_chunks_mut::<4>();
+        let ([p1, p2, p3, p4], mut state) = (self.poles, self.state);
         for frames in fours {
-            let steps = frames.map(|frame| self.step(frame));
-            let [p1, p2, p3, p4] = self.poles;
+            let [d0, d1, d2, d3] = frames.map(|frame| self.step(frame));
+            // Channel beside channel, which are one vector.
+            let mut outs = [[0.0; CHANNELS]; 4];
             for c in 0..CHANNELS {
-                let [d0, d1, d2, d3] = steps.map(|step| step[c]);
-                let state = self.state[c];
-                let outs = [
-                    d0 + p1 * state,
-                    d1 + p1 * d0 + p2 * state,
-                    d2 + p1 * d1 + p2 * d0 + p3 * state,
-                    d3 + p1 * d2 + p2 * d1 + p3 * d0 + p4 * state,
-                ];
-                for (frame, out) in frames.iter_mut().zip(outs) {
-                    frame[c] = out as f32;
-                }
-                self.state[c] = outs[3];
+                outs[0][c] = d0[c] + p1 * state[c];
+                outs[1][c] = d1[c] + p1 * d0[c] + p2 * state[c];
+                outs[2][c] = d2[c] + p1 * d1[c] + p2 * d0[c] + p3 * state[c];
+                outs[3][c] = d3[c] + p1 * d2[c] + p2 * d1[c] + p3 * d0[c] + p4 * state[c];
             }
+            *frames = outs.map(|out| out.map(|sample| sample as f32));
+            state = outs[3];
         }
+        self.state = state;
         for frame in rest {
             let step = self.step(*frame);
             for c in 0..CHANNELS {

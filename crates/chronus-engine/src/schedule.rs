@@ -218,32 +218,32 @@ impl Cell {
         let Some(instance) = &mut self.instance else { return };
         let Around { before, after, mixer } = around;
         let set = frame_set(&span.frames);
-        let own = (&self.outputs[..], &self.silent[..]);
-        // The buffer of a source and where it is silent.
-        let find = |source: Source| match source.cell.checked_sub(before.len()) {
-            None => before[source.cell].output(source),
-            Some(0) => (&*own.0[source.output], own.1[source.output]),
-            Some(behind) => after[behind - 1].output(source),
-        };
-        let inputs = feeds.inputs.iter_mut();
-        for feed in inputs.chain(feeds.drives.iter_mut().map(|drive| &mut drive.2)) {
-            if let Feed::Mixed(mix) = feed {
-                mixer.mix(mix, find, span);
+        if feeds.has_mixes {
+            let own = (&self.outputs[..], &self.silent[..]);
+            // The buffer of a source and where it is silent.
+            let find = |source: Source| match source.cell.checked_sub(before.len()) {
+                None => before[source.cell].output(source),
+                Some(0) => (&*own.0[source.output], own.1[source.output]),
+                Some(behind) => after[behind - 1].output(source),
+            };
+            let inputs = feeds.inputs.iter_mut();
+            for feed in inputs.chain(feeds.drives.iter_mut().map(|drive| &mut drive.2)) {
+                if let Feed::Mixed(mix) = feed {
+                    mixer.mix(mix, find, span);
+                }
             }
         }
         let signal = |feed| -> Option<(&[f32], bool)> {
-            match feed {
-                &Feed::Nothing => None,
+            let (signal, silent) = match feed {
+                &Feed::Nothing => return None,
                 // The only source of a port is another cell.
-                Feed::Direct(source) => {
-                    let (signal, silent) = match source.cell.checked_sub(before.len()) {
-                        None => before[source.cell].output(*source),
-                        Some(behind) => after[behind.max(1) - 1].output(*source),
-                    };
-                    Some((signal, silent & set == set))
-                }
-                Feed::Mixed(mix) => Some((&mix.buffer, mix.silent & set == set)),
-            }
+                Feed::Direct(source) => match source.cell.checked_sub(before.len()) {
+                    None => before[source.cell].output(*source),
+                    Some(behind) => after[behind.max(1) - 1].output(*source),
+                },
+                Feed::Mixed(mix) => (&mix.buffer[..], mix.silent),
+            };
+            Some((signal, silent & set == set))
         };
         let mut inputs = ArrayVec::<_, INPUTS_MAX>::new();
         let mut silent_inputs = 0;

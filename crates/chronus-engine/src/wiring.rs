@@ -54,6 +54,8 @@ pub(crate) struct Feeds {
     pub inputs: SmallVec<[Feed; 2]>,
     /// Parameter, depth and signal of the cables that end at parameters.
     pub drives: Vec<(usize, f32, Feed)>,
+    /// Whether any of them is mixed.
+    pub has_mixes: bool,
     /// Outputs that nobody reads.
     pub unheard: PortSet,
     /// If the module can be skipped, and all that is heard of it goes to inputs of later cells which may
@@ -288,8 +290,11 @@ fn feeds(cells: &[&PatchModule], links: &[Link], settled: usize) -> Vec<Feeds> {
                 (param, 1.0, feed)
             }
         });
-        let (inputs, drives) = (inputs.collect(), drives.collect());
-        Feeds { inputs, drives, unheard: 0, readers: None, place: 0, then: Vec::new() }
+        let inputs: SmallVec<[Feed; 2]> = inputs.collect();
+        let drives: Vec<_> = drives.collect();
+        let mut feeds = inputs.iter().chain(drives.iter().map(|(.., feed)| feed));
+        let has_mixes = feeds.any(|feed| matches!(feed, Feed::Mixed(_)));
+        Feeds { inputs, drives, has_mixes, unheard: 0, readers: None, place: 0, then: Vec::new() }
     };
     links_to.iter().enumerate().map(feed).collect()
 }

@@ -87,6 +87,10 @@ pub struct Adsr<const C: usize> {
     /// All ones where the input `gate` was open in the last frame, else 0.
     gates: [u32; C],
     asked: Asked,
+    /// Whether no level moves. Then none will until a gate or a parameter does.
+    rests: bool,
+    /// Whether any of `gates` is open.
+    is_open: bool,
     /// Whether all channels are at rest after their release and all gates were closed: nothing will be
     /// heard until one opens.
     sleeps: bool,
@@ -121,6 +125,8 @@ impl<const C: usize> Adsr<C> {
             seen_in_all: Some(params),
             gates: [0; C],
             asked: Asked::default(),
+            rests: true,
+            is_open: false,
             sleeps: true,
         }
     }
@@ -217,11 +223,26 @@ impl<const C: usize> Adsr<C> {
     }
 
     #[inline(always)]
-    fn find_sleep(&mut self) {
-        self.sleeps = self.levels.next_arrival().is_none()
+    fn find_rest(&mut self) {
+        self.rests = self.levels.next_arrival().is_none();
+        self.is_open = !same(&self.gates, &[0; C]);
+        self.sleeps = self.rests
+            && !self.is_open
             && same(self.levels.targets(), &[0.0; C])
-            && same(&self.gates, &[0; C])
             && self.voices.iter().all(|voice| voice.segment == Segment::Release);
+    }
+
+    /// Whether it rests throughout these frames, unless a parameter says otherwise.
+    #[inline(always)]
+    fn goes_on_resting(&self, io: &mut Io<'_>, has_gate: bool) -> bool {
+        if !self.rests || self.asked != Asked::default() {
+            return false;
+        }
+        if has_gate {
+            let frames = io.frames.len();
+            return self.gates_hold(io.ports::<C, 2, 2>().0[GATE]) == frames;
+        }
+        !self.is_open
     }
 }
 
@@ -328,12 +349,10 @@ impl<const C: usize> Module for Adsr<C> {
             return;
         }
         let has_gate = io.is_connected(GATE) && !io.is_silent(GATE);
-        if self.sleeps && self.asked == Asked::default() {
-            let all = io.frames.len();
-            if !has_gate || self.gates_hold(io.ports::<C, 2, 2>().0[GATE]) == all {
-                io.silence::<C>(OUT);
-                return io.silence::<C>(ENV);
-            }
+        let rests = self.goes_on_resting(&mut io, has_gate);
+        if rests && self.sleeps {
+            io.silence::<C>(OUT);
+            return io.silence::<C>(ENV);
         }
         let params = Params::of(&io);
         let (hears_in, tells_env) = (!io.is_silent(IN), io.is_heard(ENV));
@@ -341,6 +360,13 @@ impl<const C: usize> Module for Adsr<C> {
             io.silence::<C>(OUT);
         }
         let ([input, gates], [out, env]) = io.ports::<C, 2, 2>();
+        if let Params::InAll(params) = params
+            && rests
+            && self.seen_in_all == Some(params)
+        {
+            let (out, env) = (hears_in.then_some(out), tells_env.then_some(env));
+            return rest(*self.levels.targets(), input, out, env);
+        }
         let mut n = 0;
         while n < out.len() {
             match &params {
@@ -378,7 +404,7 @@ impl<const C: usize> Module for Adsr<C> {
             }
             n = end;
         }
-        self.find_sleep();
+        self.find_rest();
     }
 
     fn ignored_inputs(&self, silent: PortSet) -> PortSet {

@@ -5,6 +5,10 @@
 //! frequencies, but as two integrators whose outputs are mixed (the trapezoidal state-variable filter, after
 //! Andrew Simper). That has the same response, keeps it in `f32`, and is stable however it is modulated.
 //! All modes share the integrators, so a change of mode is a crossfade, and the filter goes on ringing.
+//!
+//! What an integrator holds depends on what both held a frame ago, and a processor waits longer for that than
+//! the arithmetic takes. So a filter that rests goes two frames at once. Pairs begin at even frames of the
+//! block, wherever commands split it: of a pair that is split, the first input is kept.
 
 use core::ops::Range;
 
@@ -111,7 +115,8 @@ struct Shape<const C: usize> {
 }
 
 /// What the integrators are computed with: how much of what is left of the input after the second
-/// goes into the first, and how much into the second; and how much the first keeps.
+/// goes into the first, and how much into the second; and how much the first keeps. As much as goes into
+/// the first goes from there into the second.
 #[derive(Clone, Copy)]
 struct Rates<const C: usize> {
     first: [f32; C],
@@ -129,14 +134,17 @@ pub struct Biquad<const C: usize> {
     /// Where the filter arrives at the end of this cell.
     cell_end: Shape<C>,
     is_moving: bool,
-    /// Those of `cell_end`.
+    /// Those of `cell_end`, for one frame and for two.
     rates: Rates<C>,
+    rates_of_two: RatesOfTwo<C>,
     /// Whether `cell_end` is a low-pass and nothing else.
     is_low_pass: bool,
     /// What the parameters were, the same in all channels, when the filter was found settled.
     settled_at: Option<[f32; 4]>,
     /// Half of what the two integrators hold.
     state: [[f32; C]; 2],
+    /// The input of a frame whose pair is not complete; `state` is that before it. Else 0.
+    begun: [f32; C],
 }
 
 impl<const C: usize> Shape<C> {
@@ -222,6 +230,54 @@ fn integrate<const C: usize>(
     [band, low]
 }
 
+/// The same for two frames at once. What the first keeps of what it holds is so near to all, if the filter is
+/// low and rings long, that what it loses is the better number: notches stay deep.
+#[derive(Clone, Copy)]
+struct RatesOfTwo<const C: usize> {
+    first: [f32; C],
+    second: [f32; C],
+    loses: [f32; C],
+}
+
+impl<const C: usize> Rates<C> {
+    #[inline(always)]
+    fn of_two(&self) -> RatesOfTwo<C> {
+        let [mut first, mut second, mut loses] = [[0.0; C]; 3];
+        for c in 0..C {
+            let (f, s, k) = (self.first[c], self.second[c], self.keeps[c]);
+            first[c] = f * ((1.0 - s) + k);
+            second[c] = s * (2.0 - s) + f * f;
+            loses[c] = (1.0 - k) * (1.0 + k) + f * f;
+        }
+        RatesOfTwo { first, second, loses }
+    }
+}
+
+/// As [`integrate`], two frames at once: the state after them takes no longer than that after one.
+#[inline(always)]
+fn integrate_two<const C: usize>(
+    [first, second]: &mut [[f32; C]; 2],
+    rates: &Rates<C>,
+    of_two: &RatesOfTwo<C>,
+    x: [&[f32; C]; 2],
+) -> [[[f32; C]; 2]; 2] {
+    let mut heard = [[[0.0; C]; 2]; 2];
+    for c in 0..C {
+        let (was_first, was_second) = (first[c], second[c]);
+        let left = 0.5 * x[0][c] - was_second;
+        let more = 0.5 * (x[1][c] - x[0][c]);
+        let mid_first = rates.keeps[c] * was_first + rates.first[c] * left;
+        let mid_second = (was_second + rates.first[c] * was_first) + rates.second[c] * left;
+        let next_first = (was_first + rates.first[c] * more) - of_two.loses[c] * was_first;
+        first[c] = next_first + of_two.first[c] * left;
+        let next_second = (was_second + rates.second[c] * more) + of_two.first[c] * was_first;
+        second[c] = next_second + of_two.second[c] * left;
+        (heard[0][0][c], heard[0][1][c]) = (was_first + mid_first, was_second + mid_second);
+        (heard[1][0][c], heard[1][1][c]) = (mid_first + first[c], mid_second + second[c]);
+    }
+    heard
+}
+
 #[inline(always)]
 fn mix<const C: usize>(
     [a, b, d]: &[[f32; C]; 3],
@@ -246,9 +302,11 @@ impl<const C: usize> Biquad<C> {
             cell_end: Shape::NONE,
             is_moving: false,
             rates: Shape::NONE.rates(),
+            rates_of_two: Shape::NONE.rates().of_two(),
             is_low_pass: false,
             settled_at: None,
             state: [[0.0; C]; 2],
+            begun: [0.0; C],
         }
     }
 
@@ -283,6 +341,7 @@ impl<const C: usize> Biquad<C> {
         if self.is_moving {
             self.cell_end = Shape::of(&design, self.rate_hz);
             self.rates = self.cell_end.rates();
+            self.rates_of_two = self.rates.of_two();
             self.is_low_pass = design.mix == LOW_PASS;
             if self.designed.is_none() {
                 self.cell_start = self.cell_end;
@@ -324,27 +383,53 @@ impl<const C: usize> Biquad<C> {
         self.state = state;
     }
 
+    /// Filters frames in which it rests, of which the first is frame `start` of the block.
     #[inline(always)]
-    fn filter(&mut self, input: &[[f32; C]], out: &mut [[f32; C]]) {
-        // Held in registers, and stored once.
-        let (rates, mut state) = (self.rates, self.state);
+    fn filter(&mut self, start: usize, input: &[[f32; C]], out: &mut [[f32; C]]) {
         if self.is_low_pass {
-            for (x, y) in input.iter().zip(out) {
-                [_, *y] = integrate(&mut state, &rates, x);
-            }
+            self.filter_pairs(start, input, out, |_, [_, low]| low);
         } else {
             let shape = self.cell_end.mix;
-            for (x, y) in input.iter().zip(out) {
-                let integrated = integrate(&mut state, &rates, x);
-                *y = mix(&shape, x, integrated);
-            }
+            self.filter_pairs(start, input, out, |x, integrated| mix(&shape, x, integrated));
+        }
+    }
+
+    #[inline(always)]
+    fn filter_pairs(
+        &mut self,
+        start: usize,
+        input: &[[f32; C]],
+        out: &mut [[f32; C]],
+        hear: impl Fn(&[f32; C], [[f32; C]; 2]) -> [f32; C],
+    ) {
+        // Held in registers, and stored once.
+        let (rates, of_two, mut state) = (self.rates, self.rates_of_two, self.state);
+        let begun = core::mem::replace(&mut self.begun, [0.0; C]);
+        let (ends, input) = input.split_at(start % 2);
+        let (out_ends, out) = out.split_at_mut(start % 2);
+        if let ([x], [y]) = (ends, out_ends) {
+            let [_, integrated] = integrate_two(&mut state, &rates, &of_two, [&begun, x]);
+            *y = hear(x, integrated);
+        }
+        let ((pairs, rest), (out_pairs, out_rest)) =
+            (input.as_chunks::<2>(), out.as_chunks_mut::<2>());
+        for ([x0, x1], [y0, y1]) in pairs.iter().zip(out_pairs) {
+            let [now, then] = integrate_two(&mut state, &rates, &of_two, [x0, x1]);
+            (*y0, *y1) = (hear(x0, now), hear(x1, then));
+        }
+        if let ([x], [y]) = (rest, out_rest) {
+            let mut thrown_away = state;
+            let [integrated, _] = integrate_two(&mut thrown_away, &rates, &of_two, [x, x]);
+            *y = hear(x, integrated);
+            self.begun = *x;
         }
         self.state = state;
     }
 
     #[inline(always)]
     fn is_at_rest(&self) -> bool {
-        same(&self.state[0], &[0.0; C]) && same(&self.state[1], &[0.0; C])
+        let zero = [0.0; C];
+        same(&self.state[0], &zero) & same(&self.state[1], &zero) & same(&self.begun, &zero)
     }
 
     /// Frames in which the filter may change.
@@ -367,7 +452,7 @@ impl<const C: usize> Biquad<C> {
             match (is_silent, self.is_moving) {
                 (true, _) => (),
                 (false, true) => self.filter_moving(start % CELL_FRAMES, input, out),
-                (false, false) => self.filter(input, out),
+                (false, false) => self.filter(start, input, out),
             }
             start = cell_end;
         }
@@ -379,8 +464,14 @@ impl<const C: usize> Biquad<C> {
     /// Ends what rings below all hearing, and what should not be.
     #[inline(always)]
     fn end_block(&mut self) {
-        for state in self.state.as_flattened_mut() {
-            *state = if (SILENCE..BEYOND).contains(&state.abs()) { *state } else { 0.0 };
+        for state in &mut self.state {
+            // Stored whole: a store that leaves some channels out is slow.
+            let mut kept = *state;
+            for c in 0..C {
+                let is_sound = (SILENCE..BEYOND).contains(&kept[c].abs());
+                kept[c] = if is_sound { kept[c] } else { 0.0 };
+            }
+            *state = kept;
         }
     }
 }
@@ -436,9 +527,9 @@ impl<const C: usize> Module for Biquad<C> {
         if io.is_silent(0) && self.is_at_rest() {
             return io.silence::<C>(0);
         }
-        let end = io.frames.end;
+        let Range { start, end } = io.frames;
         let ([input], [out]) = io.ports::<C, 1, 1>();
-        self.filter(input, out);
+        self.filter(start, input, out);
         if end == BLOCK_FRAMES {
             self.end_block();
         }

@@ -70,6 +70,8 @@ pub struct Sine<const C: usize> {
     rested: [u32; C],
     /// Whether all of them are there.
     all_rest: bool,
+    /// What the frequency is, the same in all channels, if all of them are there and `turns` are its.
+    settled_at: Option<f32>,
     turns: Turns<C>,
 }
 
@@ -122,6 +124,7 @@ impl<const C: usize> Sine<C> {
             step: [0; C],
             rested: [0; C],
             all_rest: false,
+            settled_at: None,
             turns: Turns::STILL,
         }
     }
@@ -146,6 +149,7 @@ impl<const C: usize> Sine<C> {
         }
         self.phase = phase;
         (self.step, self.rested, self.all_rest) = (step, [0; C], false);
+        self.settled_at = None;
     }
 
     #[inline(always)]
@@ -174,9 +178,16 @@ impl<const C: usize> Sine<C> {
 
     #[inline(always)]
     fn advance(&mut self, frames: usize) {
+        self.phase = self.phase_in(frames);
+    }
+
+    #[inline(always)]
+    fn phase_in(&self, frames: usize) -> [u32; C] {
+        let mut phase = self.phase;
         for c in 0..C {
-            self.phase[c] = self.phase[c].wrapping_add(self.step[c].wrapping_mul(frames as u32));
+            phase[c] = phase[c].wrapping_add(self.step[c].wrapping_mul(frames as u32));
         }
+        phase
     }
 
     /// One frame, the `n`th of its cell, whose step has been taken.
@@ -217,20 +228,41 @@ impl<const C: usize> Sine<C> {
             self.take(step, 1);
             if self.all_rest {
                 self.turns.prepare(step);
-                let end = out.len().min(done + CELL_FRAMES - n);
-                self.cell(n, &mut out[done..end], gain);
-                done = end;
-            } else {
-                out[done] = times(self.frame(n), gain);
-                done += 1;
+                return self.cells(first + done, &mut out[done..], gain);
             }
+            out[done] = times(self.frame(n), gain);
+            done += 1;
         }
     }
 
-    /// Frames of one cell, from its frame `n` on, while all frequencies rest.
+    /// Frames while all frequencies rest and their turns are there.
     #[inline(always)]
-    fn cell(&mut self, n: usize, out: &mut [[f32; C]], gain: [f32; C]) {
-        let (sin, cos) = self.turns.start(&self.phase, n);
+    fn cells(&mut self, first: usize, mut out: &mut [[f32; C]], gain: [f32; C]) {
+        let mut n = first % CELL_FRAMES;
+        // All starts first: none waits for another, and each is long in coming.
+        let mut starts = [([0.0; C], [0.0; C]); BLOCK_FRAMES / CELL_FRAMES];
+        let cells = (n + out.len()).div_ceil(CELL_FRAMES);
+        for (cell, start) in starts[..cells].iter_mut().enumerate() {
+            let frames = (cell * CELL_FRAMES).saturating_sub(n);
+            *start = self.turns.start(&self.phase_in(frames), if cell == 0 { n } else { 0 });
+        }
+        self.advance(out.len());
+        for start in &starts[..cells] {
+            let (cell, rest) = out.split_at_mut(out.len().min(CELL_FRAMES - n));
+            self.cell(start, n, cell, gain);
+            (n, out) = (0, rest);
+        }
+    }
+
+    /// Frames of one cell, from its frame `n` on, given sine and cosine at its start.
+    #[inline(always)]
+    fn cell(
+        &self,
+        (sin, cos): &([f32; C], [f32; C]),
+        n: usize,
+        out: &mut [[f32; C]],
+        gain: [f32; C],
+    ) {
         let turns = self.turns.cos[n..].iter().zip(&self.turns.sin[n..]);
         for (out, (turn_cos, turn_sin)) in out.iter_mut().zip(turns) {
             let mut tone = [0.0; C];
@@ -239,12 +271,21 @@ impl<const C: usize> Sine<C> {
             }
             *out = tone;
         }
-        self.advance(out.len());
+    }
+
+    /// Whether all channels rest at this frequency, and the turns are there.
+    #[inline(always)]
+    fn is_settled(&self, freq_in_all: Option<f32>) -> bool {
+        freq_in_all.is_some() && freq_in_all == self.settled_at
     }
 
     /// Frames that are not heard.
     #[inline(always)]
-    fn pass(&mut self, freq: &Param<'_, C>, frames: &Range<usize>) {
+    fn pass(&mut self, freq_in_all: Option<f32>, freq: &Param<'_, C>, frames: &Range<usize>) {
+        if self.is_settled(freq_in_all) {
+            return self.advance(frames.len());
+        }
+        self.settled_at = None;
         if freq.is_moving() {
             for n in 0..frames.len() {
                 self.take(self.step_at(freq, n), 1);
@@ -296,7 +337,7 @@ impl<const C: usize> Module for Sine<C> {
 
     fn reset(&mut self) {
         (self.phase, self.step) = ([0; C], [0; C]);
-        (self.rested, self.all_rest) = ([0; C], false);
+        (self.rested, self.all_rest, self.settled_at) = ([0; C], false, None);
     }
 
     #[inline(always)]
@@ -305,12 +346,13 @@ impl<const C: usize> Module for Sine<C> {
             return self.process_modulated(io);
         }
         let (freq, gain) = (io.param::<C>(FREQ), io.param::<C>(GAIN));
+        let freq_in_all = io.steady(FREQ);
         let mut factor = [1.0; C];
         let mut is_plain = false;
         if !gain.is_moving() {
             let gain = gain.at(0);
             if same(&gain, &[0.0; C]) {
-                self.pass(&freq, &io.frames);
+                self.pass(freq_in_all, &freq, &io.frames);
                 return io.silence::<C>(0);
             }
             is_plain = all_sound(&gain);
@@ -318,13 +360,17 @@ impl<const C: usize> Module for Sine<C> {
         }
         let first = io.frames.start;
         let ([_], [out]) = io.ports::<C, 1, 1>();
-        if freq.is_moving() {
+        if self.is_settled(freq_in_all) {
+            self.cells(first, out, factor);
+        } else if freq.is_moving() {
+            self.settled_at = None;
             for (n, out) in out.iter_mut().enumerate() {
                 self.take(self.step_at(&freq, n), 1);
                 *out = times(self.frame((first + n) % CELL_FRAMES), factor);
             }
         } else if !out.is_empty() {
             self.steady(self.step_at(&freq, 0), first, out, factor);
+            self.settled_at = freq_in_all.filter(|_| self.all_rest);
         }
         if !is_plain {
             for (n, out) in out.iter_mut().enumerate() {
@@ -342,6 +388,6 @@ impl<const C: usize> Module for Sine<C> {
     #[inline(always)]
     fn skip(&mut self, mut io: Io<'_>) {
         io.keep_outputs();
-        self.pass(&io.param::<C>(FREQ), &io.frames);
+        self.pass(io.steady(FREQ), &io.param::<C>(FREQ), &io.frames);
     }
 }
