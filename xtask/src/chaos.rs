@@ -131,9 +131,7 @@ impl Fault {
             && match self {
                 Self::Signal(_) | Self::Crash(_) => more("respawns"),
                 Self::KillWorkers => more("thaws") || more("fresh_starts"),
-                Self::KillCheckpoints => {
-                    has_checkpoint(now) && now["checkpoints"] != before["checkpoints"]
-                }
+                Self::KillCheckpoints => has_checkpoint(now),
                 Self::Flip => more("divergences"),
                 Self::Module(_) => more("amendments"),
                 Self::Command(_) => more("withheld_commands"),
@@ -147,6 +145,14 @@ impl Fault {
 
 fn has_checkpoint(status: &Value) -> bool {
     status["checkpoint_age_blocks"].as_f64() >= Some(0.0)
+}
+
+/// Whether there is a checkpoint, and none that was there before.
+fn has_other_checkpoints(status: &Value, before: [&Value; 2]) -> bool {
+    let of = |status: &Value| status["checkpoints"].as_array().cloned().unwrap_or_default();
+    let known: Vec<Value> = before.into_iter().flat_map(of).collect();
+    let now = of(status);
+    !now.is_empty() && now.iter().all(|pid| !known.contains(pid))
 }
 
 /// What is known of one kind of fault.
@@ -233,8 +239,14 @@ fn round(
         charges.push((before["frames"].as_u64().unwrap_or(0), fault));
         let struck = Instant::now();
         strike(fault, &engine, &mut poisons, &mut random)?;
+        // Who was a checkpoint by now may be dead, and that not be known yet.
+        let struck_at =
+            if fault == Fault::KillCheckpoints { engine.status()? } else { before.clone() };
+        let is_new = |now: &Value| has_other_checkpoints(now, [&before, &struck_at]);
         let after = engine
-            .wait_for(|now| fault.is_over(&before, now))
+            .wait_for(|now| {
+                fault.is_over(&before, now) && (fault != Fault::KillCheckpoints || is_new(now))
+            })
             .map_err(|error| format!("{}: {error}", told(&charges)))?;
         let tally = totals.tallies.entry(fault).or_default();
         tally.tried += 1;
