@@ -14,6 +14,8 @@ pub struct Limits {
     pub overdue_ns: u64,
     /// A worker that owes a block for longer is fenced.
     pub hard_ns: u64,
+    /// The same for the last one, after whom nothing is left of the state.
+    pub last_hope_ns: u64,
     /// A worker that owes a block and has used this much CPU time since ran away, and is fenced.
     pub runaway_cpu_ns: u64,
     /// At most this much patience is used up between two looks.
@@ -25,6 +27,7 @@ impl Default for Limits {
         Self {
             overdue_ns: 1_500_000,
             hard_ns: 20_000_000,
+            last_hope_ns: 50_000_000,
             runaway_cpu_ns: 8_000_000,
             most_per_look_ns: 2_500_000,
         }
@@ -81,12 +84,12 @@ impl FaultDetector {
     }
 
     /// Judges a worker that has finished `rendered` blocks and should have finished `due`. Its CPU
-    /// clock is read only if it owes something for so long that it matters.
+    /// clock is read only if it owes something for so long that it matters. Of the last hope more is put up with.
     pub fn judge(
         &mut self,
         slot: Slot,
-        rendered: BlockIndex,
-        due: BlockIndex,
+        (rendered, due): (BlockIndex, BlockIndex),
+        is_last_hope: bool,
         cpu_ns: impl FnOnce() -> Option<u64>,
     ) -> Suspicion {
         if rendered >= due {
@@ -112,10 +115,12 @@ impl FaultDetector {
         let used_ns = cpu_ns().map_or(0, |cpu_ns| {
             cpu_ns.saturating_sub(*owing.cpu_at_first_look_ns.get_or_insert(cpu_ns))
         });
+        let Limits { hard_ns, last_hope_ns, .. } = self.limits;
+        let most_ns = if is_last_hope { last_hope_ns } else { hard_ns };
         match owed_ns {
             _ if used_ns >= self.limits.runaway_cpu_ns => Suspicion::RanAway,
             _ if owed_ns < self.limits.overdue_ns => Suspicion::None,
-            _ if owed_ns >= self.limits.hard_ns => Suspicion::Hopeless,
+            _ if owed_ns >= most_ns => Suspicion::Hopeless,
             _ => Suspicion::Overdue { is_busy: self.is_much(used_ns) },
         }
     }
@@ -143,8 +148,13 @@ impl FaultDetector {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits =
-        Limits { overdue_ns: 10, hard_ns: 100, runaway_cpu_ns: 50, most_per_look_ns: 5 };
+    const LIMITS: Limits = Limits {
+        overdue_ns: 10,
+        hard_ns: 100,
+        last_hope_ns: 300,
+        runaway_cpu_ns: 50,
+        most_per_look_ns: 5,
+    };
 
     fn looks(detector: &mut FaultDetector, from_ns: u64, count: u64) -> u64 {
         for look in 1..=count {
@@ -157,46 +167,69 @@ mod tests {
     fn a_stopped_worker_is_overdue_then_hopeless() {
         let mut detector = FaultDetector::new(LIMITS);
         detector.look(0);
-        assert_eq!(detector.judge(0, 3, 4, || Some(7)), Suspicion::None);
+        assert_eq!(detector.judge(0, (3, 4), false, || Some(7)), Suspicion::None);
         let now = looks(&mut detector, 0, 2);
-        assert_eq!(detector.judge(0, 3, 4, || Some(7)), Suspicion::Overdue { is_busy: false });
+        assert_eq!(
+            detector.judge(0, (3, 4), false, || Some(7)),
+            Suspicion::Overdue { is_busy: false }
+        );
         looks(&mut detector, now, 18);
-        assert_eq!(detector.judge(0, 3, 4, || Some(7)), Suspicion::Hopeless);
-        assert_eq!(detector.judge(0, 4, 4, || Some(7)), Suspicion::None, "it caught up");
+        assert_eq!(detector.judge(0, (3, 4), false, || Some(7)), Suspicion::Hopeless);
+        assert_eq!(detector.judge(0, (4, 4), false, || Some(7)), Suspicion::None, "it caught up");
+    }
+
+    #[test]
+    fn the_last_hope_is_given_up_later_than_others_but_is() {
+        let mut detector = FaultDetector::new(LIMITS);
+        detector.look(0);
+        detector.judge(0, (3, 4), true, || Some(7));
+        let now = looks(&mut detector, 0, 59);
+        let overdue = Suspicion::Overdue { is_busy: false };
+        assert_eq!(detector.judge(0, (3, 4), true, || Some(7)), overdue);
+        looks(&mut detector, now, 1);
+        assert_eq!(detector.judge(0, (3, 4), true, || Some(7)), Suspicion::Hopeless);
     }
 
     #[test]
     fn a_looping_worker_ran_away() {
         let mut detector = FaultDetector::new(LIMITS);
         detector.look(0);
-        detector.judge(0, 3, 4, || None);
+        detector.judge(0, (3, 4), false, || None);
         let now = looks(&mut detector, 0, 1);
-        assert_eq!(detector.judge(0, 3, 4, || Some(1000)), Suspicion::None, "it is only watched");
+        assert_eq!(
+            detector.judge(0, (3, 4), false, || Some(1000)),
+            Suspicion::None,
+            "it is only watched"
+        );
         let now = looks(&mut detector, now, 1);
         let busy = Suspicion::Overdue { is_busy: true };
-        assert_eq!(detector.judge(0, 3, 4, || Some(1005)), busy);
+        assert_eq!(detector.judge(0, (3, 4), false, || Some(1005)), busy);
         assert!(detector.is_busy(0, 3, Some(1005)) && !detector.is_busy(0, 4, Some(1005)));
         looks(&mut detector, now, 2);
-        assert_eq!(detector.judge(0, 3, 4, || Some(1050)), Suspicion::RanAway);
+        assert_eq!(detector.judge(0, (3, 4), false, || Some(1050)), Suspicion::RanAway);
     }
 
     #[test]
     fn progress_renews_patience_though_something_is_still_owed() {
         let mut detector = FaultDetector::new(LIMITS);
         detector.look(0);
-        detector.judge(0, 3, 9, || None);
+        detector.judge(0, (3, 9), false, || None);
         looks(&mut detector, 0, 2);
-        assert_eq!(detector.judge(0, 4, 9, || None), Suspicion::None);
+        assert_eq!(detector.judge(0, (4, 9), false, || None), Suspicion::None);
     }
 
     #[test]
     fn a_supervisor_that_slept_blames_nobody() {
         let mut detector = FaultDetector::new(LIMITS);
         detector.look(0);
-        detector.judge(0, 3, 4, || None);
+        detector.judge(0, (3, 4), false, || None);
         detector.look(1_000_000);
-        assert_eq!(detector.judge(0, 3, 4, || None), Suspicion::None);
+        assert_eq!(detector.judge(0, (3, 4), false, || None), Suspicion::None);
         detector.look(0);
-        assert_eq!(detector.judge(0, 3, 4, || None), Suspicion::None, "a clock may jump back");
+        assert_eq!(
+            detector.judge(0, (3, 4), false, || None),
+            Suspicion::None,
+            "a clock may jump back"
+        );
     }
 }

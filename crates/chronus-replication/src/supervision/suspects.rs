@@ -24,7 +24,9 @@ impl Supervision {
             let is_primary = self.primary == Some(slot);
             let due = if is_primary { view.sealed } else { self.due_to_standby(view) };
             let rendered = view.rendered[slot];
-            let suspicion = self.detector.judge(slot, rendered, due, || (view.cpu_ns)(slot));
+            let is_last = self.live().count() == 1 && self.checkpoint().is_none();
+            let cpu_ns = || (view.cpu_ns)(slot);
+            let suspicion = self.detector.judge(slot, (rendered, due), is_last, cpu_ns);
             match suspicion {
                 Suspicion::None => self.note_progress(slot, rendered, actions),
                 Suspicion::Overdue { is_busy } => {

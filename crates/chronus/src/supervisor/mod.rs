@@ -195,6 +195,7 @@ impl Supervisor {
         if setup.free_run {
             // Nor is there a hurry to give up on a worker that other programs keep from running.
             limits.limits.hard_ns *= 5;
+            limits.limits.last_hope_ns *= 10;
             limits.thaw_ns *= 5;
         }
         let folder = setup.recordings.clone();
