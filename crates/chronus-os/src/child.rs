@@ -164,11 +164,22 @@ pub fn children_of(parent: u32) -> io::Result<Vec<u32>> {
 /// # Errors
 /// If there is no such process.
 pub fn parent_of(pid: u32) -> io::Result<u32> {
+    stat_of(pid, 1)?.parse().map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
+/// Whether a process sleeps because it wanted to: neither runs, nor waits for its turn or for the kernel, nor
+/// was stopped by a signal.
+pub fn is_asleep(pid: u32) -> bool {
+    stat_of(pid, 0).is_ok_and(|state| state == "S")
+}
+
+/// A field of what the kernel tells of a process: the state, the parent and so on.
+fn stat_of(pid: u32, field: usize) -> io::Result<String> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name, in parentheses, may hold anything; after it come the state and the parent.
+    // The name, in parentheses, may hold anything; the fields come after it.
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let parent = after_name.split_ascii_whitespace().nth(1).and_then(|parent| parent.parse().ok());
-    parent.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    let found = after_name.split_ascii_whitespace().nth(field).map(str::to_owned);
+    found.ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// In a child: be killed when the thread that started this family of processes ends. Not inherited

@@ -29,6 +29,10 @@ impl Supervision {
             let suspicion = self.detector.judge(slot, (rendered, due), is_last, cpu_ns);
             match suspicion {
                 Suspicion::None => self.note_progress(slot, rendered, actions),
+                Suspicion::Overdue { .. } if self.went_to_sleep(slot, view) => {
+                    self.blame(slot, (view.crumb)(slot), Cause::Stuck, view, actions);
+                    self.fence(slot, Reason::Hopeless, actions);
+                }
                 Suspicion::Overdue { is_busy } => {
                     if is_primary {
                         self.overtake(slot, actions);
@@ -47,6 +51,17 @@ impl Supervision {
                 Suspicion::Hopeless => self.give_up(slot, Reason::Hopeless, view, actions),
             }
         }
+    }
+
+    /// Whether a worker sleeps in the midst of a module or command: no machine is to blame for that, so nobody else
+    /// needs to fall asleep there first. Its crumb is read again, for it may have slept before it came there.
+    fn went_to_sleep(&self, slot: Slot, view: &View<'_>) -> bool {
+        let crumb = (view.crumb)(slot);
+        let is_at_work = matches!(crumb.place, Place::Module(_) | Place::Command { .. });
+        is_at_work
+            && crumb.block == view.rendered[slot]
+            && (view.asleep)(slot)
+            && (view.crumb)(slot) == crumb
     }
 
     /// A worker that stands still for too long may have been stopped. Two that did so at the same module of

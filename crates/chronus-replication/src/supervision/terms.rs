@@ -78,6 +78,9 @@ pub struct View<'a> {
     pub useless_before: BlockIndex,
     /// CPU time used by the worker of a slot; asked only about suspects.
     pub cpu_ns: &'a dyn Fn(Slot) -> Option<u64>,
+    /// Whether the worker of a slot sleeps of its own will, neither stopped nor kept from running; asked only about
+    /// suspects.
+    pub asleep: &'a dyn Fn(Slot) -> bool,
     /// What the worker of a slot is at; asked only about suspects.
     pub crumb: &'a dyn Fn(Slot) -> Crumb,
 }

@@ -17,6 +17,7 @@ struct World {
     crumbs: [Crumb; SLOTS],
     cpu_ns: [u64; SLOTS],
     stuck: [bool; SLOTS],
+    asleep: [bool; SLOTS],
     useless_before: BlockIndex,
     proven: [bool; SLOTS],
     actions: Vec<Action>,
@@ -33,6 +34,7 @@ impl World {
             crumbs: [Crumb::NONE; SLOTS],
             cpu_ns: [0; SLOTS],
             stuck: [false; SLOTS],
+            asleep: [false; SLOTS],
             useless_before: 0,
             proven: [true; SLOTS],
             actions: Vec::new(),
@@ -68,7 +70,7 @@ impl World {
     }
 
     fn with_view(&mut self, use_it: impl FnOnce(&mut Supervision, u64, &View<'_>)) {
-        let (cpu, crumbs) = (self.cpu_ns, self.crumbs);
+        let (cpu, crumbs, asleep) = (self.cpu_ns, self.crumbs, self.asleep);
         let view = View {
             sealed: self.sealed,
             released: self.sealed,
@@ -78,6 +80,7 @@ impl World {
             useless_before: self.useless_before,
             proven: self.proven,
             cpu_ns: &|slot| Some(cpu[slot]),
+            asleep: &|slot| asleep[slot],
             crumb: &|slot| crumbs[slot],
         };
         use_it(&mut self.supervision, self.now_ns, &view);
@@ -373,6 +376,20 @@ fn in_module(world: &mut World, slot: Slot, module: u32) -> Crumb {
     let crumb = Crumb { block: world.rendered[slot], place: Place::Module(module) };
     world.crumbs[slot] = crumb;
     crumb
+}
+
+#[test]
+fn who_falls_asleep_in_a_module_is_blamed_before_another_comes_there() {
+    for (is_asleep, amendments) in [(true, 1), (false, 0)] {
+        let mut world = World::new(2);
+        let primary = world.supervision.primary().expect("somebody goes first");
+        in_module(&mut world, primary, 7);
+        world.stuck = [true; SLOTS];
+        world.asleep[primary] = is_asleep;
+        world.run(4);
+        assert_eq!(world.count(|it| matches!(it, Action::Amend { .. })), amendments);
+        assert_eq!(world.supervision.is_live(primary), !is_asleep, "else it is only late");
+    }
 }
 
 #[test]

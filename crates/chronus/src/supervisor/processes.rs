@@ -63,6 +63,7 @@ impl Seen {
     pub fn with<'a>(
         &self,
         cpu_ns: &'a dyn Fn(Slot) -> Option<u64>,
+        asleep: &'a dyn Fn(Slot) -> bool,
         crumb: &'a dyn Fn(Slot) -> Crumb,
     ) -> View<'a> {
         View {
@@ -74,6 +75,7 @@ impl Seen {
             renew_before: self.renew_before,
             useless_before: self.useless_before,
             cpu_ns,
+            asleep,
             crumb,
         }
     }
@@ -130,6 +132,11 @@ impl Processes {
     /// CPU time used by the process of a slot.
     pub fn cpu_ns(&self, slot: Slot) -> Option<u64> {
         clock::process_cpu_ns(self.children[slot].as_ref()?.pid())
+    }
+
+    /// Whether the process of a slot sleeps of its own will.
+    pub fn is_asleep(&self, slot: Slot) -> bool {
+        self.children[slot].as_ref().is_some_and(|child| child::is_asleep(child.pid()))
     }
 
     /// Remembers an order to fork, so that its answer is understood.
