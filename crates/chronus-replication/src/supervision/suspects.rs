@@ -29,7 +29,7 @@ impl Supervision {
             let suspicion = self.detector.judge(slot, (rendered, due), is_last, cpu_ns);
             match suspicion {
                 Suspicion::None => self.note_progress(slot, rendered, actions),
-                Suspicion::Overdue { .. } if self.went_to_sleep(slot, view) => {
+                Suspicion::Overdue { .. } if went_to_sleep(slot, view) => {
                     self.blame(slot, (view.crumb)(slot), Cause::Stuck, view, actions);
                     self.fence(slot, Reason::Hopeless, actions);
                 }
@@ -51,17 +51,6 @@ impl Supervision {
                 Suspicion::Hopeless => self.give_up(slot, Reason::Hopeless, view, actions),
             }
         }
-    }
-
-    /// Whether a worker sleeps in the midst of a module or command: no machine is to blame for that, so nobody else
-    /// needs to fall asleep there first. Its crumb is read again, for it may have slept before it came there.
-    fn went_to_sleep(&self, slot: Slot, view: &View<'_>) -> bool {
-        let crumb = (view.crumb)(slot);
-        let is_at_work = matches!(crumb.place, Place::Module(_) | Place::Command { .. });
-        is_at_work
-            && crumb.block == view.rendered[slot]
-            && (view.asleep)(slot)
-            && (view.crumb)(slot) == crumb
     }
 
     /// A worker that stands still for too long may have been stopped. Two that did so at the same module of
@@ -213,4 +202,15 @@ impl Supervision {
             self.promote_best(Some(slot), actions);
         }
     }
+}
+
+/// Whether a worker sleeps in the midst of a module or command: no machine is to blame for that, so nobody else needs
+/// to fall asleep there first. Its crumb is read again, for it may have slept before it came there.
+fn went_to_sleep(slot: Slot, view: &View<'_>) -> bool {
+    let crumb = (view.crumb)(slot);
+    let is_at_work = matches!(crumb.place, Place::Module(_) | Place::Command { .. });
+    is_at_work
+        && crumb.block == view.rendered[slot]
+        && (view.asleep)(slot)
+        && (view.crumb)(slot) == crumb
 }
