@@ -140,6 +140,17 @@ impl Playback {
         admitted != 0 && admitted == board.incarnation() && board.rendered() <= block
     }
 
+    /// Whether this is so of all blocks up to this one. Where there is a vote it has to be held on each: two may
+    /// agree about the last and differ about the one before.
+    fn are_decided(&mut self, last: BlockIndex) -> bool {
+        if !self.is_decided(last) {
+            return false;
+        }
+        let lost_before = self.regions.ledger.playback.lost_before.load(Ordering::Acquire);
+        let first = self.selector.next_block().max(lost_before);
+        !self.regions.log.board.is_voting() || (first..last).all(|block| self.is_decided(block))
+    }
+
     /// Whether it is settled what will be played: somebody has the block or, where there are enough to vote,
     /// two have the same or nobody else will have it.
     fn is_decided(&mut self, block: BlockIndex) -> bool {
@@ -205,7 +216,7 @@ impl Source for Playback {
         while !give_up.load(Ordering::Relaxed) {
             let bell = &slots.slots[self.awaited(last)].board.bell;
             let heard = bell.load(Ordering::Acquire);
-            if self.is_decided(last) {
+            if self.are_decided(last) {
                 return;
             }
             // Read after the slots, so that a block finished before the last death is not missed.
@@ -218,7 +229,7 @@ impl Source for Playback {
 
     fn is_ready(&mut self, frames: usize) -> bool {
         let _ban = AllocationBan::start();
-        self.last_to_take(frames).is_none_or(|last| self.is_decided(last))
+        self.last_to_take(frames).is_none_or(|last| self.are_decided(last))
     }
 
     fn consumed(&mut self) {
