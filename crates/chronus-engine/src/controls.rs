@@ -416,6 +416,9 @@ impl Controls {
         let bytes = bytes[..].try_into().map_err(|_| ControlsError::NotControls)?;
         controls.incoming = Incoming { module, text, bytes };
         controls.awaited = data.awaited[..].try_into().map_err(|_| ControlsError::NotControls)?;
+        if !data.timeline.is_sound() {
+            return Err(ControlsError::NotControls);
+        }
         controls.timeline = data.timeline;
         controls.muted = data.muted;
         Ok(controls)

@@ -4,7 +4,7 @@
 use chronus_dsp::Transport;
 use serde::{Deserialize, Serialize};
 
-use crate::command::TransportChange;
+use crate::command::{BEATS_PER_BAR_MAX, TEMPOS_BPM, TransportChange};
 use crate::patch::PatchTransport;
 
 /// Where musical time stands: at which frame which beat was, and how it goes on from there.
@@ -54,6 +54,15 @@ impl Timeline {
         }
     }
 
+    /// Whether commands and patches could have made it so.
+    pub(crate) fn is_sound(&self) -> bool {
+        let is_sound = |transport: &PatchTransport| {
+            TEMPOS_BPM.contains(&transport.tempo_bpm)
+                && (1..=BEATS_PER_BAR_MAX).contains(&transport.beats_per_bar)
+        };
+        is_sound(&self.written) && is_sound(&self.now) && self.anchor_beat.is_finite()
+    }
+
     /// Whether it runs, and how fast.
     pub fn now(&self) -> PatchTransport {
         self.now
@@ -77,6 +86,19 @@ mod tests {
     use super::*;
 
     const RATE_HZ: u32 = 48_000;
+
+    #[test]
+    fn what_no_command_could_have_made_is_not_sound() {
+        let sound =
+            || Timeline::new(PatchTransport { playing: true, tempo_bpm: 120.0, beats_per_bar: 4 });
+        assert!(sound().is_sound());
+        for tempo_bpm in [f64::NAN, 0.0, -1.0, f64::INFINITY] {
+            let mut timeline = sound();
+            timeline.now.tempo_bpm = tempo_bpm;
+            assert!(!timeline.is_sound(), "{tempo_bpm} bpm");
+        }
+        assert!(!Timeline { anchor_beat: f64::NAN, ..sound() }.is_sound());
+    }
 
     #[test]
     fn the_beat_goes_on_through_changes_of_tempo_and_stands_still_while_stopped() {
