@@ -123,7 +123,7 @@ impl Fault {
     }
 
     /// Whether the engine has noticed and mended it, by what it said before and says now.
-    pub fn is_over(self, before: &Value, now: &Value) -> bool {
+    fn is_over(self, before: &Value, now: &Value) -> bool {
         let count = |status: &Value, name: &str| status[name].as_u64().unwrap_or(0);
         let more = |name: &str| count(now, name) > count(before, name);
         let is_whole = now["redundant"] == true;
@@ -229,30 +229,15 @@ fn round(
         }
         std::thread::sleep(Duration::from_micros(random.u64(..3000)));
         let fault = Fault::draw(&mut random, chaos.replicas);
-        if matches!(fault, Fault::Module(_) | Fault::Command(_)) {
-            poisons.renew_if_spent(&engine)?;
-        }
-        let before = engine.wait_for(|status| {
-            // One poison may end all workers, so what comes back last is waited for, too.
-            status["redundant"] == true && (chaos.replicas == 1 || has_checkpoint(status))
-        })?;
+        let before = ready(fault, &engine, &mut poisons, chaos.replicas)?;
         charges.push((before["frames"].as_u64().unwrap_or(0), fault));
         let struck = Instant::now();
-        strike(fault, &engine, &mut poisons, &mut random)?;
-        // Who was a checkpoint by now may be dead, and that not be known yet.
-        let struck_at =
-            if fault == Fault::KillCheckpoints { engine.status()? } else { before.clone() };
-        let is_new = |now: &Value| has_other_checkpoints(now, [&before, &struck_at]);
-        let after = engine
-            .wait_for(|now| {
-                fault.is_over(&before, now) && (fault != Fault::KillCheckpoints || is_new(now))
-            })
+        outlive(fault, &engine, &before, &mut poisons, &mut random)
             .map_err(|error| format!("{}: {error}", told(&charges)))?;
         let tally = totals.tallies.entry(fault).or_default();
         tally.tried += 1;
         tally.took_us.push(struck.elapsed().as_micros() as f64);
         totals.faults += u64::from(fault != Fault::Edit);
-        drop(after);
     }
     drop(load);
     let status = engine.status()?;
@@ -278,6 +263,39 @@ fn round(
     Ok(())
 }
 
+/// Waits until all is whole that the fault may need; how the engine is then.
+pub fn ready(
+    fault: Fault,
+    engine: &Engine,
+    poisons: &mut Poisons,
+    replicas: u64,
+) -> Result<Value, Box<dyn Error>> {
+    if matches!(fault, Fault::Module(_) | Fault::Command(_)) {
+        poisons.renew_if_spent(engine)?;
+    }
+    engine.wait_for(|status| {
+        // One poison may end all workers, so what comes back last is waited for, too.
+        status["redundant"] == true && (replicas == 1 || has_checkpoint(status))
+    })
+}
+
+/// Does it, and waits until it is noticed and mended; how the engine is then.
+pub fn outlive(
+    fault: Fault,
+    engine: &Engine,
+    before: &Value,
+    poisons: &mut Poisons,
+    random: &mut fastrand::Rng,
+) -> Result<Value, Box<dyn Error>> {
+    strike(fault, engine, poisons, random)?;
+    // Who was a checkpoint by now may be dead, and that not be known yet.
+    let struck_at = if fault == Fault::KillCheckpoints { engine.status()? } else { before.clone() };
+    let is_new = |now: &Value| has_other_checkpoints(now, [before, &struck_at]);
+    engine.wait_for(|now| {
+        fault.is_over(before, now) && (fault != Fault::KillCheckpoints || is_new(now))
+    })
+}
+
 /// The last faults, in order.
 fn told(charges: &[(u64, Fault)]) -> String {
     let last = &charges[charges.len().saturating_sub(8)..];
@@ -287,7 +305,7 @@ fn told(charges: &[(u64, Fault)]) -> String {
 }
 
 /// Does it.
-pub fn strike(
+fn strike(
     fault: Fault,
     engine: &Engine,
     poisons: &mut Poisons,
@@ -322,14 +340,14 @@ pub struct Poisons {
 }
 
 impl Poisons {
-    pub fn take(&mut self) -> String {
+    fn take(&mut self) -> String {
         self.spent += 1;
         poison(self.generation, self.spent - 1)
     }
 
     /// Once all are spent, an edit puts others in their places: one that did harm is not soon permitted to
     /// play again.
-    pub fn renew_if_spent(&mut self, engine: &Engine) -> Result<(), Box<dyn Error>> {
+    fn renew_if_spent(&mut self, engine: &Engine) -> Result<(), Box<dyn Error>> {
         if self.spent < POISONS {
             return Ok(());
         }

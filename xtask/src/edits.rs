@@ -12,6 +12,7 @@ use comfy_table::{Table, presets};
 use serde_json::Value;
 
 use crate::engine::{Engine, Outcome};
+use crate::soak;
 
 /// Voices of five modules each.
 const VOICES: usize = 38;
@@ -251,7 +252,7 @@ fn sizes(large: &Path) -> Result<(), Box<dyn Error>> {
         forks_us.sort_by(f64::total_cmp);
         let status = engine.status()?;
         let pids = replicas(&status).filter_map(|replica| replica["pid"].as_u64());
-        let memory: Vec<_> = pids.filter_map(|pid| memory_kib(pid).ok()).collect();
+        let memory: Vec<_> = pids.filter_map(|pid| memory_kib(pid as u32)).collect();
         let most = |part: fn(&(u64, u64)) -> u64| memory.iter().map(part).max().unwrap_or(0);
         let mib = |kib: u64| format!("{:.1} MiB", kib as f64 / 1024.0);
         let ms = |us: Option<&f64>| format!("{:.2} ms", us.copied().unwrap_or(0.0) / 1e3);
@@ -273,11 +274,7 @@ fn replicas(status: &Value) -> impl Iterator<Item = &Value> {
 }
 
 /// Resident memory of a process, and how much of it is anonymous, in KiB.
-fn memory_kib(pid: u64) -> Result<(u64, u64), Box<dyn Error>> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let field = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
-    };
-    Ok((field("VmRSS:"), field("RssAnon:")))
+fn memory_kib(pid: u32) -> Option<(u64, u64)> {
+    let field = |name: &str| soak::field(pid, name)?.parse().ok();
+    Some((field("VmRSS:")?, field("RssAnon:")?))
 }

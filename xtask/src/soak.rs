@@ -8,7 +8,7 @@ use chronus_os::child::children_of;
 use clap::Args;
 use comfy_table::{Table, presets};
 
-use crate::chaos::{Fault, Load, Poisons, RECORDED, patch, strike};
+use crate::chaos::{Fault, Load, Poisons, RECORDED, outlive, patch, ready};
 use crate::engine::Engine;
 
 /// How long and how hard.
@@ -61,13 +61,8 @@ pub fn run(soak: &Soak) -> Result<bool, Box<dyn Error>> {
     let (mut samples, mut faults, mut gaps) = (Vec::new(), 0_u64, 0);
     while started.elapsed().as_secs_f64() < soak.minutes * 60.0 {
         let fault = Fault::draw(&mut random, 2);
-        if matches!(fault, Fault::Module(_) | Fault::Command(_)) {
-            poisons.renew_if_spent(&engine)?;
-        }
-        let before = engine.wait_for(|status| status["redundant"] == true)?;
-        strike(fault, &engine, &mut poisons, &mut random)?;
-        let after = engine
-            .wait_for(|now| fault.is_over(&before, now))
+        let before = ready(fault, &engine, &mut poisons, 2)?;
+        let after = outlive(fault, &engine, &before, &mut poisons, &mut random)
             .map_err(|error| format!("{fault:?}: {error}"))?;
         faults += u64::from(fault != Fault::Edit);
         gaps = after["gaps"].as_u64().unwrap_or(0);
@@ -114,7 +109,8 @@ fn look(keeper: u32, supervisor: u32) -> Option<Sample> {
     ])
 }
 
-fn field(pid: u32, name: &str) -> Option<String> {
+/// A field of what the kernel tells of a process.
+pub fn field(pid: u32, name: &str) -> Option<String> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next().map(str::to_owned)
