@@ -43,6 +43,22 @@ pub struct Chaos {
     /// Commands a second that come all the while
     #[arg(long, default_value_t = 2_000)]
     load: u64,
+    /// Only faults whose name, as the table gives it, contains this; may be given more than once
+    #[arg(long)]
+    only: Vec<String>,
+}
+
+impl Chaos {
+    fn draw(&self, random: &mut fastrand::Rng) -> Result<Fault, String> {
+        let is_wanted = |fault: &Fault| {
+            let name = fault.name();
+            self.only.is_empty() || self.only.iter().any(|part| name.contains(part))
+        };
+        let mut draws = (0..10_000).map(|_| Fault::draw(random, self.replicas));
+        draws.find(is_wanted).ok_or_else(|| {
+            format!("no fault is called `{}`; the table of a run has their names", self.only[0])
+        })
+    }
 }
 
 /// What may be done to an engine, and by what it is told that it was noticed and mended.
@@ -228,7 +244,7 @@ fn round(
             break;
         }
         std::thread::sleep(Duration::from_micros(random.u64(..3000)));
-        let fault = Fault::draw(&mut random, chaos.replicas);
+        let fault = chaos.draw(&mut random)?;
         let before = ready(fault, &engine, &mut poisons, chaos.replicas)?;
         charges.push((before["frames"].as_u64().unwrap_or(0), fault));
         let struck = Instant::now();

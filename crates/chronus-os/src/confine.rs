@@ -25,8 +25,11 @@ use crate::{clock, fork};
 
 /// As much memory of its own may a process take.
 const DATA_BYTES_MAX: u64 = 1 << 30;
-/// As much of it may be its stack: plenty, and soon used up by what calls itself for ever.
-const STACK_BYTES_MAX: u64 = 1 << 20;
+/// So much may its stack still grow: plenty, and soon used up by what calls itself for ever. Each page of it takes
+/// the kernel microseconds, for which nobody is blamed yet.
+const STACK_GROWTH_BYTES: u64 = 256 << 10;
+/// A stack that has not grown yet: what the kernel gives to begin with.
+const STACK_BYTES: u64 = 132 << 10;
 
 static CONFINED: AtomicBool = AtomicBool::new(false);
 
@@ -64,10 +67,10 @@ pub fn limit_resources() -> io::Result<()> {
         let least = |limit: Option<u64>| Some(limit.map_or(most, |limit| limit.min(most)));
         setrlimit(resource, Rlimit { current: least(current), maximum: least(maximum) })
     };
+    lower(Resource::Stack, stack_bytes().unwrap_or(STACK_BYTES) + STACK_GROWTH_BYTES)?;
     lower(Resource::Nofile, 0)?;
     lower(Resource::Core, 0)?;
     lower(Resource::Data, DATA_BYTES_MAX)?;
-    lower(Resource::Stack, STACK_BYTES_MAX)?;
     // A panic may be reported into a file; there is nothing else that it could write.
     if !writes_errors_to_a_file() {
         lower(Resource::Fsize, 0)?;
@@ -75,6 +78,14 @@ pub fn limit_resources() -> io::Result<()> {
     // A core would also be piped to whoever collects them, whatever the limit, and the process would take
     // as long to die.
     control(libc::PR_SET_DUMPABLE, 0)
+}
+
+/// How large the stack of the first thread is by now, the environment of the process included.
+fn stack_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmStk:"))?;
+    let kib: u64 = kib.trim().trim_end_matches(" kB").parse().ok()?;
+    Some(kib << 10)
 }
 
 fn control(what: i32, value: libc::c_ulong) -> io::Result<()> {

@@ -56,6 +56,32 @@ pub fn set_ordinary() -> io::Result<()> {
     }
 }
 
+/// Has the kernel account for the CPU time that the first thread of this process has used until now. While a thread
+/// runs on another processor, its clock goes on only with the ticks there, up to 10 ms apart: far too seldom to tell
+/// whether it was busy for one. But it is brought up to date when the thread's class changes; so it changes to the
+/// one that differs least, and back with the next call.
+pub fn account_for(pid: u32) {
+    let pid = pid.cast_signed();
+    let mut parameters = libc::sched_param { sched_priority: 0 };
+    // SAFETY: takes a plain number.
+    let policy = unsafe { libc::sched_getscheduler(pid) };
+    let (flags, class) = (policy & libc::SCHED_RESET_ON_FORK, policy & !libc::SCHED_RESET_ON_FORK);
+    let other = match class {
+        libc::SCHED_FIFO => libc::SCHED_RR,
+        libc::SCHED_RR => libc::SCHED_FIFO,
+        libc::SCHED_OTHER => libc::SCHED_BATCH,
+        libc::SCHED_BATCH => libc::SCHED_OTHER,
+        _ => return,
+    };
+    // SAFETY: `parameters` is valid for both calls, which fill and read it; a process that is gone is an error, and so
+    // is one of another user, and nothing is lost by either.
+    unsafe {
+        if libc::sched_getparam(pid, &raw mut parameters) == 0 {
+            libc::sched_setscheduler(pid, other | flags, &raw const parameters);
+        }
+    }
+}
+
 /// Makes the kernel wake the calling thread at the time asked for, not up to 50 us later.
 pub fn set_least_timer_slack() {
     let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
@@ -81,5 +107,41 @@ pub fn limit_unbroken_cpu(limit_us: u64) -> io::Result<()> {
     match unsafe { libc::setrlimit(libc::RLIMIT_RTTIME, &raw const limit) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::clock::process_cpu_ns;
+
+    /// One process computes, the other looks at it until its clock was found to go on in a fraction of a tick.
+    #[test]
+    fn the_clock_of_a_process_that_runs_elsewhere_is_brought_up_to_date() {
+        let mut busy = std::process::Command::new("sh")
+            .args(["-c", "while :; do :; done"])
+            .spawn()
+            .expect("a shell");
+        let pid = busy.id();
+        let began = Instant::now();
+        let mut steps = Vec::new();
+        let mut last_ns = 0;
+        while steps.len() < 20 && began.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_micros(300));
+            account_for(pid);
+            let now_ns = process_cpu_ns(pid).expect("it runs");
+            if now_ns > last_ns {
+                steps.push(now_ns - last_ns);
+            }
+            last_ns = now_ns;
+        }
+        // SAFETY: takes a plain number.
+        let policy = unsafe { libc::sched_getscheduler(pid.cast_signed()) };
+        busy.kill().and_then(|()| busy.wait()).expect("it was running");
+        assert!([libc::SCHED_OTHER, libc::SCHED_BATCH].contains(&policy), "{policy}");
+        steps.sort_unstable();
+        assert!(steps[steps.len() / 4] < 900_000, "{steps:?}");
     }
 }

@@ -256,6 +256,7 @@ impl World {
             renew_before: 0,
             useless_before: self.useless_before(),
             cpu_ns: &cpu,
+            cpu_now_ns: &cpu,
             asleep: &|_| false,
             crumb: &|slot| crumbs[slot],
         };

@@ -6,6 +6,7 @@
 //! is a worker known to live, or there is none.
 
 mod restore;
+mod scout;
 mod suspects;
 mod terms;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use crate::restart::{BackOff, Death, Intensity};
 use crate::selector::VOTERS;
 use crate::{BlockIndex, PLACES, SLOTS, Slot};
 use restore::Frozen;
+use scout::Scout;
 use suspects::Grief;
 pub use terms::{Action, Event, Left, Notice, Reason, Settings, View};
 
@@ -35,9 +37,10 @@ enum State {
     Fenced,
 }
 
-/// Where and when a worker began.
+/// By which number, where and when a worker began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Joined {
+    number: u32,
     block: BlockIndex,
     at_ns: u64,
 }
@@ -64,6 +67,10 @@ pub struct Supervision {
     /// How many blocks anybody has finished who was ever at work, be it dead by now: they can be survived.
     survived: BlockIndex,
     grief: Grief,
+    /// Who was sent ahead into a block that holds up the primary.
+    scout: Option<Scout>,
+    /// Whether somebody may come to no end, so that time counts.
+    is_urgent: bool,
     /// Checkpoints with numbers up to this one may hold what is wrong.
     distrusted: u32,
     /// When the next checkpoint may be ordered: one that comes too late to be of use is dropped at once.
@@ -80,6 +87,9 @@ const CHILDHOOD_BLOCKS: u64 = 1;
 const FEW_BLOCKS: u64 = 16;
 /// Checkpoints are ordered at most this often, whatever becomes of them.
 const CHECKPOINTS_APART_NS: u64 = 10_000_000;
+/// While somebody may come to no end, it is looked for this often; for one that is late otherwise, so often.
+const URGENT_LOOK_NS: u64 = 250_000;
+const OVERDUE_LOOK_NS: u64 = 1_000_000;
 /// Who has much to catch up with, as one that was thawed has, is not bothered with a fork for so long.
 const CATCH_UP_NS: u64 = 20_000_000;
 
@@ -102,6 +112,8 @@ impl Supervision {
             proven: [false; SLOTS],
             survived: 0,
             grief: Grief::default(),
+            scout: None,
+            is_urgent: false,
             distrusted: 0,
             checkpoint_not_before_ns: 0,
             was_due: 0,
@@ -235,6 +247,7 @@ impl Supervision {
         self.now_ns = now_ns;
         self.note_rendered(view);
         self.detector.look(now_ns);
+        self.recall_scout();
         self.admit_claims(view, actions);
         if self.primary.is_none() {
             self.promote_best(None, actions);
@@ -244,6 +257,17 @@ impl Supervision {
         self.was_due = self.due_to_standby(view);
         self.restore(view, actions);
         self.was_sealed = view.sealed;
+    }
+
+    /// In how many nanoseconds the next look is wanted at the latest, if anybody owes anything: what is late is
+    /// to be noticed when it is, not when something else happens.
+    pub fn look_again_in_ns(&self) -> Option<u64> {
+        if self.is_urgent {
+            return Some(URGENT_LOOK_NS);
+        }
+        let in_time = |slot: &Slot| matches!(self.states[*slot], State::Live { late: None, .. });
+        let owing = (0..SLOTS).filter(in_time).filter_map(|slot| self.detector.overdue_in_ns(slot));
+        owing.map(|left_ns| if left_ns == 0 { OVERDUE_LOOK_NS } else { left_ns }).min()
     }
 
     fn note_rendered(&mut self, view: &View<'_>) {
@@ -272,7 +296,7 @@ impl Supervision {
                 self.states[slot] = State::Frozen(Frozen { block, at_ns });
             } else if view.claimed[slot] == number {
                 self.detector.forget(slot);
-                let joined = Joined { block: view.rendered[slot], at_ns: self.now_ns };
+                let joined = Joined { number, block: view.rendered[slot], at_ns: self.now_ns };
                 self.states[slot] = State::Live { joined, late: None, thrived: false };
                 actions.push(Action::Admit { slot, number });
             } else if self.detector.patience_ns() >= until_ns {

@@ -8,6 +8,7 @@ impl Supervision {
     /// Brings back what is missing, one thing at a time.
     pub(super) fn restore(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
         self.drop_useless(view, actions);
+        self.dismiss_surplus(actions);
         if let Some((forker, since_ns)) = self.states.iter().find_map(|state| match state {
             State::Ordered { forker, since_ns, .. } => Some((*forker, *since_ns)),
             _ => None,
@@ -29,7 +30,7 @@ impl Supervision {
             None => {}
             Some(free) if self.live().next().is_some() => {
                 if let Some(forker) = self.forker(false) {
-                    self.order_fork(forker, free, actions);
+                    let _ = self.order_fork(forker, free, actions);
                 }
             }
             Some(free) => self.revive(free, actions),
@@ -56,14 +57,21 @@ impl Supervision {
         candidates.filter(is_permitted).max_by_key(|slot| (is_trusted(slot), !is_primary(slot)))
     }
 
-    fn order_fork(&mut self, forker: Slot, into: Slot, actions: &mut Vec<Action>) {
+    /// Orders a fork if it is permitted now; returns the child's number.
+    pub(super) fn order_fork(
+        &mut self,
+        forker: Slot,
+        into: Slot,
+        actions: &mut Vec<Action>,
+    ) -> Option<u32> {
         if !self.forks.permits(self.now_ns) {
-            return;
+            return None;
         }
         let number = self.take_number();
         let since_ns = self.detector.patience_ns();
         self.states[into] = State::Ordered { forker, number, since_ns };
         actions.push(Action::Fork { forker, into, number });
+        Some(number)
     }
 
     /// Nobody lives: the newest checkpoint catches up, or a fresh worker begins.
@@ -168,7 +176,7 @@ impl Supervision {
         let is_due = is_due && self.now_ns >= self.checkpoint_not_before_ns;
         if let (true, Some(free), Some(forker)) = (is_due, free, self.forker(true)) {
             self.checkpoint_not_before_ns = self.now_ns + CHECKPOINTS_APART_NS;
-            self.order_fork(forker, free, actions);
+            let _ = self.order_fork(forker, free, actions);
         }
     }
 }

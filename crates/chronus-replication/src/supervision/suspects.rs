@@ -17,6 +17,7 @@ pub(super) struct Grief {
 
 impl Supervision {
     pub(super) fn judge_all(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
+        self.is_urgent = false;
         for slot in 0..SLOTS {
             if !self.is_live(slot) {
                 continue;
@@ -25,8 +26,8 @@ impl Supervision {
             let due = if is_primary { view.sealed } else { self.due_to_standby(view) };
             let rendered = view.rendered[slot];
             let is_last = self.live().count() == 1 && self.checkpoint().is_none();
-            let cpu_ns = || (view.cpu_ns)(slot);
-            let suspicion = self.detector.judge(slot, (rendered, due), is_last, cpu_ns);
+            let (cpu, cpu_now) = (|| (view.cpu_ns)(slot), || (view.cpu_now_ns)(slot));
+            let suspicion = self.detector.judge(slot, (rendered, due), is_last, (&cpu, &cpu_now));
             match suspicion {
                 Suspicion::None => self.note_progress(slot, rendered, actions),
                 Suspicion::Overdue { .. } if went_to_sleep(slot, view) => {
@@ -34,13 +35,11 @@ impl Supervision {
                     self.fence(slot, Reason::Hopeless, actions);
                 }
                 Suspicion::Overdue { is_busy } => {
-                    if is_primary {
-                        self.overtake(slot, actions);
-                    } else {
+                    self.is_urgent |= is_busy;
+                    if !is_primary {
                         self.mark_late(slot);
-                    }
-                    if is_busy {
-                        self.judge_witnesses(slot, (view.crumb)(slot), view, actions);
+                    } else if !(is_busy && self.is_scouting(slot, view, actions)) {
+                        self.overtake(slot, actions);
                     }
                 }
                 Suspicion::RanAway => {
@@ -50,6 +49,9 @@ impl Supervision {
                 }
                 Suspicion::Hopeless => self.give_up(slot, Reason::Hopeless, view, actions),
             }
+        }
+        if self.states.iter().any(|state| matches!(state, State::Live { late: Some(_), .. })) {
+            self.judge_witnesses(view, actions);
         }
     }
 
@@ -81,26 +83,28 @@ impl Supervision {
     }
 
     /// One worker that is busy for too long may be the machine's fault, two in the same module of the same
-    /// block are not: waiting longer would only cost the time that somebody else has for catching up.
-    fn judge_witnesses(
-        &mut self,
-        slot: Slot,
-        crumb: Crumb,
-        view: &View<'_>,
-        actions: &mut Vec<Action>,
-    ) {
-        let agrees = |other: &Slot| {
-            let cpu_ns = || (view.cpu_ns)(*other);
-            self.is_live(*other)
-                && *other != slot
-                && (view.crumb)(*other) == crumb
-                && self.detector.is_busy(*other, crumb.block, cpu_ns())
-        };
-        let Some(other) = (0..SLOTS).find(agrees) else { return };
-        if matches!(crumb.place, Place::Module(_)) {
-            self.blame(slot, crumb, Cause::Stuck, view, actions);
+    /// block are not: waiting longer would only cost the time that somebody else has for going on.
+    fn judge_witnesses(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
+        let (mut places, mut witnesses) = ([None; SLOTS], [None; SLOTS]);
+        for slot in 0..SLOTS {
+            let crumb = (view.crumb)(slot);
+            let is_in_module = self.is_live(slot) && matches!(crumb.place, Place::Module(_));
+            if is_in_module && crumb.block >= self.survived {
+                places[slot] = Some(crumb);
+                let is_witness = self.detector.is_witness(slot, crumb, (view.cpu_now_ns)(slot));
+                witnesses[slot] = places[slot].filter(|_| is_witness);
+            }
+        }
+        self.is_urgent |= shared(&places).is_some();
+        let Some(crumb) = shared(&witnesses) else { return };
+        let is_held_up = |slot: &Slot| witnesses[*slot] == Some(crumb);
+        let Some(slot) = (0..SLOTS).find(is_held_up) else { return };
+        self.blame(slot, crumb, Cause::Stuck, view, actions);
+        // The primary last, so that its place does not go to one of them.
+        let primary = self.primary;
+        let others = (0..SLOTS).filter(|slot| primary != Some(*slot));
+        for slot in others.chain(primary).filter(is_held_up) {
             self.fence(slot, Reason::RanAway, actions);
-            self.fence(other, Reason::RanAway, actions);
         }
     }
 
@@ -169,7 +173,7 @@ impl Supervision {
         actions.push(Action::Report(Notice::Overtaken(slot)));
         let best = (0..SLOTS)
             .filter(|other| *other != slot && in_time(&self.states[*other]))
-            .max_by_key(|other| self.merit(*other));
+            .max_by_key(|other| (self.is_scout(*other), self.merit(*other)));
         if let Some(to) = best {
             self.primary = Some(to);
             actions.push(Action::Promote(to));
@@ -213,4 +217,10 @@ fn went_to_sleep(slot: Slot, view: &View<'_>) -> bool {
         && crumb.block == view.rendered[slot]
         && (view.asleep)(slot)
         && (view.crumb)(slot) == crumb
+}
+
+/// Where more than one is.
+fn shared(places: &[Option<Crumb>; SLOTS]) -> Option<Crumb> {
+    let is_shared = |crumb: &Crumb| places.iter().filter(|it| **it == Some(*crumb)).count() > 1;
+    places.iter().flatten().copied().find(is_shared)
 }

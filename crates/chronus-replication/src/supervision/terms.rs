@@ -76,8 +76,10 @@ pub struct View<'a> {
     pub renew_before: BlockIndex,
     /// A checkpoint from before this block holds up the log.
     pub useless_before: BlockIndex,
-    /// CPU time used by the worker of a slot; asked only about suspects.
+    /// CPU time used by the worker of a slot, which may lag behind while it runs; asked about all who owe a block.
     pub cpu_ns: &'a dyn Fn(Slot) -> Option<u64>,
+    /// The same until now; asked only about suspects.
+    pub cpu_now_ns: &'a dyn Fn(Slot) -> Option<u64>,
     /// Whether the worker of a slot sleeps of its own will, neither stopped nor kept from running; asked only about
     /// suspects.
     pub asleep: &'a dyn Fn(Slot) -> bool,
@@ -259,6 +261,8 @@ pub enum Reason {
     Diverged,
     /// It said of itself what can't be.
     Discredited,
+    /// It was sent ahead, or it was late, and there are enough without it.
+    Surplus,
     /// It did not claim its slot, or did not fork when asked.
     NeverJoined,
 }

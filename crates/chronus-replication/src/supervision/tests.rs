@@ -1,6 +1,7 @@
 //! Tests of supervision, fault by fault, against a hand-driven world.
 
 mod provision;
+mod scouts;
 
 use crate::blame::{Cause, Crumb, Culprit, Place};
 use crate::restart::Death;
@@ -80,6 +81,7 @@ impl World {
             useless_before: self.useless_before,
             proven: self.proven,
             cpu_ns: &|slot| Some(cpu[slot]),
+            cpu_now_ns: &|slot| Some(cpu[slot]),
             asleep: &|slot| asleep[slot],
             crumb: &|slot| crumbs[slot],
         };
@@ -534,6 +536,12 @@ fn two_that_are_busy_in_the_same_module_are_enough_to_blame_it() {
     let culprit = Culprit::Module(7);
     assert_eq!(amended, [&Action::Amend { block, culprit, cause: Cause::Stuck }]);
     assert!(actions.contains(&Action::Fence(0)) && actions.contains(&Action::Fence(1)));
+    let asked = actions.iter().find_map(|action| match action {
+        Action::FindChild { number, .. } => Some(*number),
+        _ => None,
+    });
+    world.send(Event::NoChild { number: asked.expect("the second was asked to send another") });
+    let actions = world.run(1);
     assert!(actions.iter().any(|a| matches!(a, Action::Thaw { .. })), "{actions:?}");
 }
 

@@ -319,13 +319,18 @@ impl Supervisor {
         }
     }
 
-    /// How long to sleep if nothing happens; `None` for until something does, which saves a timer. A
-    /// device that does not say when it has played is looked for when its next callback is expected.
+    /// How long to sleep if nothing happens; `None` for until something does, which saves a timer.
     fn time_to_sleep(&self) -> Option<Duration> {
+        let is_any_due = self.processes.any_pending() || self.edits.is_under_way();
         let frame_ns = 1_000_000_000 / u64::from(self.rate_hz);
-        if self.processes.any_pending() || self.edits.is_under_way() {
-            return Some(Duration::from_nanos(BLOCK_FRAMES as u64 * frame_ns));
-        }
+        let answer = is_any_due.then(|| Duration::from_nanos(BLOCK_FRAMES as u64 * frame_ns));
+        let late = self.supervision.look_again_in_ns().map(Duration::from_nanos);
+        [answer, late, self.time_to_callback()].into_iter().flatten().min()
+    }
+
+    /// A device that does not say when it has played is looked for when its next callback is expected.
+    fn time_to_callback(&self) -> Option<Duration> {
+        let frame_ns = 1_000_000_000 / u64::from(self.rate_hz);
         if self.device.self_paced() {
             let period_ns =
                 self.regions.ledger.playback.longest_period.load(Ordering::Relaxed) * frame_ns;

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use chronus_engine::Controls;
 use chronus_os::child::{self, Child, Exit, parent_of};
 use chronus_os::wake::Kick;
-use chronus_os::{clock, crash, spawn};
+use chronus_os::{clock, crash, sched, spawn};
 use chronus_replication::blame::{Cause, Crumb};
 use chronus_replication::restart::Death;
 use chronus_replication::supervision::{Event, View};
@@ -62,7 +62,7 @@ impl Seen {
     /// As supervision wants it.
     pub fn with<'a>(
         &self,
-        cpu_ns: &'a dyn Fn(Slot) -> Option<u64>,
+        (cpu_ns, cpu_now_ns): (&'a dyn Fn(Slot) -> Option<u64>, &'a dyn Fn(Slot) -> Option<u64>),
         asleep: &'a dyn Fn(Slot) -> bool,
         crumb: &'a dyn Fn(Slot) -> Crumb,
     ) -> View<'a> {
@@ -75,6 +75,7 @@ impl Seen {
             renew_before: self.renew_before,
             useless_before: self.useless_before,
             cpu_ns,
+            cpu_now_ns,
             asleep,
             crumb,
         }
@@ -129,9 +130,15 @@ impl Processes {
         self.pending.is_some()
     }
 
-    /// CPU time used by the process of a slot.
+    /// CPU time used by the process of a slot, as the kernel has accounted for it.
     pub fn cpu_ns(&self, slot: Slot) -> Option<u64> {
         clock::process_cpu_ns(self.children[slot].as_ref()?.pid())
+    }
+
+    /// The same until now.
+    pub fn cpu_now_ns(&self, slot: Slot) -> Option<u64> {
+        sched::account_for(self.children[slot].as_ref()?.pid());
+        self.cpu_ns(slot)
     }
 
     /// Whether the process of a slot sleeps of its own will.
