@@ -88,7 +88,7 @@ const FEW_BLOCKS: u64 = 16;
 /// Checkpoints are ordered at most this often, whatever becomes of them.
 const CHECKPOINTS_APART_NS: u64 = 10_000_000;
 /// While somebody may come to no end, it is looked for this often; for one that is late otherwise, so often.
-const URGENT_LOOK_NS: u64 = 250_000;
+const URGENT_LOOK_NS: u64 = 200_000;
 const OVERDUE_LOOK_NS: u64 = 1_000_000;
 /// Who has much to catch up with, as one that was thawed has, is not bothered with a fork for so long.
 const CATCH_UP_NS: u64 = 20_000_000;

@@ -20,11 +20,12 @@ pub(super) struct Scout {
     until_ns: u64,
 }
 
-/// A fork is made and has claimed its slot in a fraction of that.
-const WAIT_NS: u64 = 1_000_000;
+/// A fork is made and has claimed its slot in half of that.
+const WAIT_NS: u64 = 1_500_000;
 
 impl Supervision {
-    /// The primary is overdue and busy. Whether a scout is on its way, so that the standby shall not go itself.
+    /// The primary is overdue and busy. Whether a scout is on its way, or as busy at the same place as the one that it
+    /// was sent after, so that the standby shall not go itself.
     pub(super) fn is_scouting(
         &mut self,
         primary: Slot,
@@ -35,6 +36,10 @@ impl Supervision {
         let block = self.rendered[primary];
         if !matches!(crumb.place, Place::Module(_)) || crumb.block != block {
             return false;
+        }
+        if self.is_scout(primary) {
+            let is_there = |slot: Slot| slot != primary && (view.crumb)(slot) == crumb;
+            return self.live().any(is_there);
         }
         let now_ns = self.detector.patience_ns();
         let known = self.scout.filter(|scout| scout.block == block);

@@ -95,7 +95,7 @@ impl Supervision {
                 witnesses[slot] = places[slot].filter(|_| is_witness);
             }
         }
-        self.is_urgent |= shared(&places).is_some();
+        self.is_urgent |= places.iter().any(Option::is_some);
         let Some(crumb) = shared(&witnesses) else { return };
         let is_held_up = |slot: &Slot| witnesses[*slot] == Some(crumb);
         let Some(slot) = (0..SLOTS).find(is_held_up) else { return };

@@ -162,5 +162,5 @@ fn looks_are_asked_for_while_something_is_owed() {
     let (mut world, _) = begun(2);
     assert_eq!(world.supervision.look_again_in_ns(), Some(1_500_000), "when it will be overdue");
     busy(&mut world, 6);
-    assert_eq!(world.supervision.look_again_in_ns(), Some(250_000), "while it is urgent");
+    assert_eq!(world.supervision.look_again_in_ns(), Some(200_000), "while it is urgent");
 }
