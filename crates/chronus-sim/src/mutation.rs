@@ -67,6 +67,11 @@ mutations! {
     FenceIgnored,
     /// Nobody is seen to be late.
     LatenessUnseen,
+    /// The supervisor looks only when something happens, not when somebody is overdue.
+    LooksOnlyWhenKicked,
+    /// While the primary comes to no end, no standby is told to be proven, so none sends a scout: the last one goes
+    /// itself.
+    NobodyIsSentAhead,
     /// Time that the supervisor did not live through counts as others' lateness.
     PatienceByTheClock,
     /// The CPU clock of a worker that stands still is said to go.

@@ -75,16 +75,19 @@ impl World {
         self.sicken(open, 0);
     }
 
-    fn harm(&mut self) -> Harm {
+    /// Where all must be survived, a module may come to no end, since a scout is sent ahead then; nobody is for a
+    /// command.
+    fn harm(&mut self, is_module: bool) -> Harm {
+        let is_wild = self.scenario.mix.spacing == Spacing::Wild;
         match self.rng.between(0, 12) {
-            0 | 1 if self.scenario.mix.spacing == Spacing::Wild => Harm::Loop,
-            2 if self.scenario.mix.spacing == Spacing::Wild => Harm::Sleep,
+            0 | 1 if is_wild || is_module => Harm::Loop,
+            2 if is_wild => Harm::Sleep,
             _ => Harm::Crash,
         }
     }
 
     fn poison_command(&mut self, frame: u64) -> bool {
-        let harm = self.harm();
+        let harm = self.harm(false);
         self.submit(frame, Deed::Poison(harm))
     }
 
@@ -93,11 +96,11 @@ impl World {
         let rack = self.oracles.lockstep.rack();
         let is_well = |module: &u32| !rack.is_bypassed(*module) && !rack.is_sick(*module);
         let Some(module) = (0..MODULES).filter(is_well).nth(skip) else { return false };
-        let harm = self.harm();
+        let harm = self.harm(true);
         self.submit(frame, Deed::Sicken(module, harm))
     }
 
-    /// Has a bypassed module try again, cured or not. Where all must be survived, only what crashes.
+    /// Has a bypassed module try again, cured or not.
     fn enable(&mut self, frame: u64) -> bool {
         let rack = self.oracles.lockstep.rack();
         let bypassed: Vec<u32> = (0..MODULES).filter(|it| rack.is_bypassed(*it)).collect();

@@ -69,10 +69,11 @@ impl World {
         let begun_ns = self.now;
         let crashes = ambush.is_some();
         process.work = Some(Box::new(Work { seal, samples, outcome, begun_ns, crashes }));
-        takes_ns += ambush.map_or(0, |ambush| ambush.delay_ns);
         process.doing = Doing::Rendering(block);
-        process.ready_ns = begun_ns + takes_ns;
+        // Who is held up uses no time.
         process.cpu_ns += takes_ns;
+        takes_ns += ambush.map_or(0, |ambush| ambush.delay_ns);
+        process.ready_ns = begun_ns + takes_ns;
     }
 
     /// What the amendments of a block insert and withhold; `None` if the worker ends itself, because it has

@@ -67,6 +67,10 @@ impl World {
             self.supervision.is_live(slot) && is_proven
         });
         self.check_turn();
+        let wanted_ns = self.supervision.look_again_in_ns().map(|in_ns| self.now + in_ns);
+        let wanted_ns = wanted_ns.filter(|_| !self.is_mutant(Mutation::LooksOnlyWhenKicked));
+        let next_ns = self.supervisor_ns.min(wanted_ns.unwrap_or(u64::MAX));
+        self.supervisor_ns = next_ns.max(self.supervisor_not_before_ns);
     }
 
     fn take_commands(&mut self) {
@@ -251,7 +255,9 @@ impl World {
                 rendered => rendered,
             }),
             proven: std::array::from_fn(|slot| {
-                self.divergence.has_vote(slot) || self.is_mutant(Mutation::ForkOfUnproven)
+                let is_unsaid = self.is_mutant(Mutation::NobodyIsSentAhead) && self.primary_loops();
+                let is_proven = self.divergence.has_vote(slot) && !is_unsaid;
+                is_proven || self.is_mutant(Mutation::ForkOfUnproven)
             }),
             renew_before: 0,
             useless_before: self.useless_before(),
@@ -274,6 +280,11 @@ impl World {
         }
         self.looked_ns = told_ns;
         self.supervision.look(told_ns, &view, actions);
+    }
+
+    fn primary_loops(&self) -> bool {
+        let leads = |it: &&Process| it.position.slot == self.boards.primary;
+        self.processes.iter().filter(leads).any(|it| it.runaway_since_ns.is_some())
     }
 
     /// A culprit is found in a block that somebody survived (a planted bug).
