@@ -71,6 +71,7 @@ impl World {
                 left.members[place] = Some(self.numbers[place]);
             }
         }
+        self.expect();
         let has_begun = |place: Slot| self.boards.slots[place].claimed == self.numbers[place];
         let is_there = |place: &Slot| self.children[*place].is_some();
         // One that has not begun can only be waited for if there is another for it to follow.
@@ -97,6 +98,19 @@ impl World {
             left.members[..SLOTS].fill(None);
         }
         left
+    }
+
+    /// From where on those who are there read the log: from where they are; those who have not begun, from where
+    /// the last of the others is, for it may be the one that they follow.
+    fn expect(&mut self) {
+        let begun: [Option<(u64, u64)>; PLACES] = std::array::from_fn(|place| {
+            let board = &self.boards.slots[place];
+            let has_begun =
+                self.children[place].is_some() && board.claimed == self.numbers[place];
+            has_begun.then_some((board.log_position, board.rendered))
+        });
+        let Some(last) = begun.into_iter().flatten().min() else { return };
+        self.floors = begun.map(|reader| reader.unwrap_or(last));
     }
 
     /// Whether this process is dead: then it was reaped, and nobody learns what it was at.

@@ -93,6 +93,15 @@ fn when_all_run_away_they_are_replaced() {
     });
 }
 
+/// Seeds that some oracle once objected to, each for a reason of its own.
+#[test]
+fn seeds_that_once_failed_do_not_fail_again() {
+    let of_survivable = [20_242, 20_314, 20_625, 20_792, 20_876];
+    for seed in of_survivable {
+        run(&survivable(seed)).expect("survivable");
+    }
+}
+
 #[test]
 fn the_same_seed_does_the_same() {
     for seed in 0..12 {
