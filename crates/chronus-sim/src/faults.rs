@@ -443,7 +443,7 @@ impl World {
         let version = entry.version;
         board.tear(block, position.incarnation, version, is_poison);
         // It does not have all that is to be played any more.
-        self.processes[index].first_block = self.processes[index].first_block.max(block + 1);
+        self.processes[index].whole_from = self.processes[index].whole_from.max(block + 1);
         true
     }
 
@@ -499,7 +499,7 @@ impl World {
     /// nobody else is stuck at the same time (two that are stuck cost twice the patience), and no wrong
     /// bits may cost others their lives.
     pub(crate) fn is_survivable(&self, victim: Option<u64>) -> bool {
-        let level = self.selector.next_block() + LEAD_BLOCKS - 1;
+        let level = self.selector.next_block() + self.blocks_ahead() - 1;
         let trouble = self.now < self.wrong_bits_until_ns
             || self.processes.iter().any(|process| {
                 let another_is_stuck = Some(process.pid) != victim && process.is_stuck(self.now);
@@ -513,7 +513,7 @@ impl World {
                     && process.is_healthy(self.now)
                     && board.admitted.last() == Some(&process.position.incarnation)
                     && board.rendered >= level
-                    && process.first_block <= self.selector.next_block()
+                    && process.whole_from <= self.selector.next_block()
             })
     }
 

@@ -80,8 +80,7 @@ impl World {
     }
 
     fn seal_due(&mut self) {
-        let extra = (self.period_frames.div_ceil(BLOCK_FRAMES) - 1) as u64;
-        let ahead = (LEAD_BLOCKS + extra).min(RING_BLOCKS as u64 - 16);
+        let ahead = self.blocks_ahead();
         let (slowest_entry, slowest_block) = self.slowest_reader();
         let mut target = self.selector.next_block() + ahead;
         if !self.is_mutant(Mutation::SealsOverwritten) {
@@ -105,6 +104,12 @@ impl World {
         if self.sequencer.next_block() != before || finished > self.boards.released {
             self.ring();
         }
+    }
+
+    /// Blocks the workers shall be ahead of the device, which takes a whole period at once.
+    pub(crate) fn blocks_ahead(&self) -> u64 {
+        let extra = (self.period_frames.div_ceil(BLOCK_FRAMES) - 1) as u64;
+        (LEAD_BLOCKS + extra).min(RING_BLOCKS as u64 - 16)
     }
 
     fn slowest_reader(&self) -> (u64, u64) {
