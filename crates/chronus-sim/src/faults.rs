@@ -33,6 +33,8 @@ pub(crate) struct Armed {
     pub(crate) thaw_slow_ns: u64,
     pub(crate) thawed_dies: bool,
     pub(crate) burst: u64,
+    /// The supervisor dies when it does something about workers, or only when it blames or distrusts somebody.
+    pub(crate) dies_deciding: Option<bool>,
     pub(crate) ambush: Option<Ambush>,
     /// This process renders wrong bits, and when the others have that block, too, the supervisor is not run.
     pub(crate) unseen: Option<(u64, BlockIndex)>,
@@ -50,7 +52,7 @@ pub(crate) struct Armed {
 pub(crate) struct Clock {
     ahead_ns: u64,
     stood_at_ns: u64,
-    stands_until_ns: u64,
+    pub(crate) stands_until_ns: u64,
 }
 
 impl Clock {
@@ -128,6 +130,10 @@ impl World {
                 self.arm(false, |armed, _| armed.children_crash_until_ns = until)
             }
             SupervisorDies => self.supervisor_dies(),
+            SupervisorDiesActing => {
+                self.armed.dies_deciding = Some(self.rng.one_in(2));
+                true
+            }
             SupervisorNotRun => self.hold_up_supervisor(),
             ClockJumps => {
                 self.clock.ahead_ns += self.rng.between(1_000_000, 5_000_000_000);
@@ -411,6 +417,16 @@ impl World {
             process.slip = true;
         }
         true
+    }
+
+    /// Wrong bits in a standby, which stay.
+    pub(crate) fn corrupt_standby(&mut self) {
+        let Some(index) = self.victim(Fault::KillStandby) else { return };
+        if self.may_strike(Some(self.processes[index].pid), true) {
+            let process = &mut self.processes[index];
+            process.tainted_since_ns = Some(self.now);
+            process.rack.corrupt();
+        }
     }
 
     /// Wrong bits in a block of the primary. The others render it, and it is played, before the supervisor can

@@ -20,6 +20,7 @@ pub(crate) const EAGAIN: i32 = 11;
 pub(crate) const DOOMED_NS: u64 = 30_000_000;
 
 #[allow(clippy::struct_excessive_bools)] // Independent facts, not one state.
+#[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) pid: u64,
     pub(crate) position: Position,

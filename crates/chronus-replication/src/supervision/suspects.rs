@@ -15,6 +15,13 @@ pub(super) struct Grief {
     gave_up_at: Option<Crumb>,
 }
 
+impl Grief {
+    /// Takes over what is known of the last amended block.
+    pub(super) fn remember(&mut self, amended: &(BlockIndex, Vec<Culprit>)) {
+        (self.block, self.culprits) = amended.clone();
+    }
+}
+
 impl Supervision {
     pub(super) fn judge_all(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
         for slot in 0..SLOTS {
@@ -185,8 +192,8 @@ impl Supervision {
                 if self.live().count() > 1 {
                     actions.push(Action::Disown(slot));
                 }
-                self.fence(slot, Reason::Discredited, actions);
                 self.distrust_checkpoints(actions);
+                self.fence(slot, Reason::Discredited, actions);
             }
             State::Joining { .. } => self.fence(slot, Reason::Discredited, actions),
             State::Frozen(_) => self.drop_checkpoint(slot, actions),
