@@ -84,9 +84,7 @@ impl World {
             (0..FAULTS.len()).filter(|kind| FAULTS[*kind].fits(spacing)).collect();
         let kind = fitting[self.rng.between(0, fitting.len() as u64) as usize];
         let fault = FAULTS[kind];
-        let is_undisturbed =
-            spacing == Spacing::Survivable && self.now < self.armed.undisturbed_until_ns;
-        let strikes = self.rng.one_in(fault.rarity()) && !is_undisturbed;
+        let strikes = self.rng.one_in(fault.rarity()) && !self.is_undisturbed();
         let somebody = self.processes.iter().any(|process| process.alive && process.claimed);
         if strikes && somebody && self.inject(fault) {
             self.report.faults += 1;
@@ -96,6 +94,12 @@ impl World {
         } else {
             self.fault_ns = self.now + mean.min(300_000);
         }
+    }
+
+    /// Whether nothing may go wrong now, because something does already and all must be survived.
+    pub(crate) fn is_undisturbed(&self) -> bool {
+        let must_survive = self.scenario.mix.spacing == Spacing::Survivable;
+        must_survive && self.now < self.armed.undisturbed_until_ns
     }
 
     fn inject(&mut self, fault: Fault) -> bool {

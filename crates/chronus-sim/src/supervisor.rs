@@ -76,7 +76,7 @@ impl World {
 
     /// Before which of its actions the supervisor dies, if it does.
     fn dies_before(&mut self, actions: &[Action]) -> Option<usize> {
-        let only_decisive = self.armed.dies_deciding?;
+        let only_decisive = self.armed.dies_deciding.filter(|_| !self.is_undisturbed())?;
         let is_decisive = |it: &Action| matches!(it, Action::Amend { .. } | Action::Distrust(_));
         let is_occasion = actions.iter().any(|it| match it {
             Action::Report(_) => false,
