@@ -51,6 +51,8 @@ pub(crate) struct Armed {
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
     ahead_ns: u64,
+    /// Since the supervisor looked last.
+    pub(crate) has_jumped: bool,
     stood_at_ns: u64,
     pub(crate) stands_until_ns: u64,
 }
@@ -139,10 +141,7 @@ impl World {
                 true
             }
             SupervisorNotRun => self.hold_up_supervisor(),
-            ClockJumps => {
-                self.clock.ahead_ns += self.rng.between(1_000_000, 5_000_000_000);
-                true
-            }
+            ClockJumps => self.set_clock(),
             ClockStops => self.stop_clock(),
             Scribble => self.scribble(),
             WrongBits => self.corrupt(),
@@ -373,6 +372,18 @@ impl World {
         true
     }
 
+    /// Whoever is at work just now passes for late at the next look. If that is the primary, a standby whose bits
+    /// are wrong may take its place, and of two nobody can tell which is right.
+    fn set_clock(&mut self) -> bool {
+        let must_survive = self.scenario.mix.spacing == Spacing::Survivable;
+        if must_survive && self.processes.iter().any(|process| process.is_corrupt(self.now)) {
+            return false;
+        }
+        self.clock.ahead_ns += self.rng.between(1_000_000, 5_000_000_000);
+        self.clock.has_jumped = true;
+        true
+    }
+
     /// While it stands still nobody is found to be late.
     fn stop_clock(&mut self) -> bool {
         if self.now < self.clock.stands_until_ns {
@@ -516,11 +527,12 @@ impl World {
     }
 
     /// Whether a healthy replica other than `victim` is level and has all that is not played yet, and
-    /// nobody else is stuck at the same time (two that are stuck cost twice the patience), and no wrong
-    /// bits may cost others their lives.
+    /// nobody else is stuck, nor passes for late, at the same time (two that are stuck cost twice the patience), and
+    /// no wrong bits may cost others their lives.
     pub(crate) fn is_survivable(&self, victim: Option<u64>) -> bool {
         let level = self.selector.next_block() + self.blocks_ahead() - 1;
         let trouble = self.now < self.wrong_bits_until_ns
+            || self.clock.has_jumped
             || self.processes.iter().any(|process| {
                 let another_is_stuck = Some(process.pid) != victim && process.is_stuck(self.now);
                 another_is_stuck || process.is_corrupt(self.now)

@@ -296,7 +296,7 @@ impl World {
                 self.supervision.look(told_ns, &view, actions);
             }
         }
-        self.looked_ns = told_ns;
+        (self.looked_ns, self.clock.has_jumped) = (told_ns, false);
         self.supervision.look(told_ns, &view, actions);
     }
 
