@@ -26,6 +26,7 @@ impl World {
         self.supervisor_ns = until_ns;
         self.supervisor_not_before_ns = until_ns;
         self.oracles.liveness.excuse_until(until_ns);
+        self.wrong_bits_stay(until_ns - self.now);
         if self.scenario.mix.spacing == Spacing::Wild {
             self.oracles.no_gap.risk("the supervisor is dead");
         } else {
@@ -38,6 +39,15 @@ impl World {
             self.corrupt_standby();
         }
         true
+    }
+
+    /// Nothing is played or compared for so long, so what is wrong now is there for so much longer.
+    fn wrong_bits_stay(&mut self, standstill_ns: u64) {
+        let now = self.now;
+        let ends = self.processes.iter_mut().map(|process| &mut process.doomed_until_ns);
+        for end in ends.chain([&mut self.wrong_bits_until_ns]).filter(|end| **end > now) {
+            *end += standstill_ns;
+        }
     }
 
     /// Takes in who is there, and gives again the order whose outcome the one before did not live to see.

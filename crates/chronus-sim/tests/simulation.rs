@@ -99,7 +99,7 @@ fn seeds_that_once_failed_do_not_fail_again() {
     for seed in [20_242, 20_314, 20_625, 20_792, 20_876, 21_358, 20_095] {
         run(&survivable(seed)).expect("survivable");
     }
-    for seed in [20_158, 20_343] {
+    for seed in [20_158, 20_343, 22_450, 23_328] {
         run(&wild(seed)).expect("wild");
     }
 }
