@@ -251,6 +251,24 @@ fn a_looping_worker_is_fenced_long_before_the_hard_limit() {
     assert!((3..12).contains(&fenced_after), "after {fenced_after} blocks");
 }
 
+/// It forks for long, say, and is in a module when its clock is read.
+#[test]
+fn who_came_to_a_module_only_since_the_last_look_has_not_run_away_in_it() {
+    let (mut world, slot) = (World::new(1), 0);
+    world.stuck = [true; SLOTS];
+    let mut amendments = |blocks: u64, used_ns: u64, crumb: Crumb| {
+        world.cpu_ns[slot] += used_ns;
+        world.crumbs[slot] = crumb;
+        world.run(blocks);
+        let is_fenced = world.count(|action| matches!(action, Action::Fence(_))) > 0;
+        (world.count(|action| matches!(action, Action::Amend { .. })), is_fenced)
+    };
+    let module = Crumb { block: 20, place: Place::Module(7) };
+    assert_eq!(amendments(4, 0, Crumb { block: 19, place: Place::Elsewhere }), (0, false));
+    assert_eq!(amendments(1, 10_000_000, module), (0, false));
+    assert_eq!(amendments(1, 0, module), (1, true));
+}
+
 #[test]
 fn a_supervisor_that_was_not_run_blames_nobody() {
     let mut world = World::new(2);
