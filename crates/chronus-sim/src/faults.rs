@@ -414,7 +414,7 @@ impl World {
         if costs_others && self.scenario.mix.spacing != Spacing::Wild {
             return false;
         }
-        if !self.may_strike(Some(pid), false) {
+        if !is_primary && !self.may_err(pid) || !self.may_strike(Some(pid), false) {
             return false;
         }
         if costs_others {
@@ -434,10 +434,23 @@ impl World {
         true
     }
 
+    /// Whether a standby may have wrong bits: of two the one is right that goes first, so that one must be well, and
+    /// all that it has to be played must be whole.
+    pub(crate) fn may_err(&self, standby: u64) -> bool {
+        let is_well = |process: &Process| {
+            process.position.slot == self.boards.primary
+                && process.pid != standby
+                && process.is_healthy(self.now)
+                && process.whole_from <= self.selector.next_block()
+        };
+        self.scenario.mix.spacing != Spacing::Survivable || self.processes.iter().any(is_well)
+    }
+
     /// Wrong bits in a standby, which stay.
     pub(crate) fn corrupt_standby(&mut self) {
         let Some(index) = self.victim(Fault::KillStandby) else { return };
-        if self.may_strike(Some(self.processes[index].pid), true) {
+        let pid = self.processes[index].pid;
+        if self.may_err(pid) && self.may_strike(Some(pid), true) {
             let process = &mut self.processes[index];
             process.tainted_since_ns = Some(self.now);
             process.rack.corrupt();
@@ -450,7 +463,8 @@ impl World {
         let Some(index) = self.victim(Fault::KillPrimary) else { return false };
         let pid = self.processes[index].pid;
         let is_short = self.period_frames < 2 * BLOCK_FRAMES;
-        let is_safe = self.can_outvote(pid) && self.is_survivable(Some(pid));
+        let is_survivable = self.is_survivable(None) && self.is_survivable(Some(pid));
+        let is_safe = self.can_outvote(pid) && is_survivable;
         if !is_short || !is_safe || self.oracles.no_gap.is_at_risk() {
             return false;
         }
@@ -482,6 +496,7 @@ impl World {
     pub(crate) fn look_away(&mut self) {
         let released = self.boards.released;
         if self.armed.unseen.take_if(|(_, block)| *block < released).is_some() {
+            self.note(&"the supervisor looks away");
             self.supervisor_not_before_ns = self.now + 3 * BLOCK_NS;
             self.supervisor_ns = self.supervisor_ns.max(self.supervisor_not_before_ns);
         }

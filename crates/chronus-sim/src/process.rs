@@ -312,6 +312,7 @@ impl World {
         let is_occasion = into < SLOTS && position.slot != self.boards.primary;
         if is_occasion
             && std::mem::take(&mut self.armed.wrong_at_fork)
+            && self.may_err(pid)
             && self.may_strike(Some(pid), true)
         {
             let process = &mut self.processes[index];
