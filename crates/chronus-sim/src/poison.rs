@@ -80,7 +80,8 @@ impl World {
     fn harm(&mut self, is_module: bool) -> Harm {
         let is_wild = self.scenario.mix.spacing == Spacing::Wild;
         match self.rng.between(0, 12) {
-            0 | 1 if is_wild || is_module => Harm::Loop,
+            0 | 1 if is_wild => Harm::Loop,
+            0..6 if !is_wild && is_module => Harm::Loop,
             2 if is_wild => Harm::Sleep,
             _ => Harm::Crash,
         }

@@ -184,7 +184,7 @@ impl World {
         let verdict = self.oracles.blame.grieved(block, place, begun_ns);
         self.object("blame", verdict);
         self.risk_of_losing(index, "an input brought the last healthy replica to grief");
-        if harm != Harm::Crash {
+        if harm != Harm::Crash && self.scenario.mix.spacing != Spacing::Survivable {
             self.oracles.no_gap.risk("an input holds up whoever takes it");
         }
         let is_late = self.now >= self.armed.undisturbed_until_ns;

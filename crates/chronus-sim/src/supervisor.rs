@@ -72,9 +72,11 @@ impl World {
             self.supervision.is_live(slot) && is_proven
         });
         self.check_turn();
-        let wanted_ns = self.supervision.look_again_in_ns().map(|in_ns| self.now + in_ns);
-        let wanted_ns = wanted_ns.filter(|_| !self.is_mutant(Mutation::LooksOnlyWhenKicked));
-        let next_ns = self.supervisor_ns.min(wanted_ns.unwrap_or(u64::MAX));
+        let next_ns = match self.supervision.look_again_in_ns() {
+            _ if self.is_mutant(Mutation::LooksOnlyWhenKicked) => self.tick_ns,
+            Some(in_ns) => self.supervisor_ns.min(self.now + in_ns),
+            None => self.supervisor_ns,
+        };
         self.supervisor_ns = next_ns.max(self.supervisor_not_before_ns);
     }
 

@@ -139,7 +139,7 @@ fn survivable(seed: u64) -> Scenario {
 fn every_planted_bug_is_found() {
     let mut missed = Vec::new();
     for mutation in MUTATIONS.iter().copied() {
-        let scenarios = (0..120).flat_map(|seed| {
+        let scenarios = (0..240).flat_map(|seed| {
             let others =
                 [all_at_once(seed), survivable(seed)].into_iter().filter(move |_| seed < 20);
             std::iter::once(wild(seed)).chain(others)
