@@ -306,9 +306,26 @@ impl Supervisor {
     }
 
     fn sleep(&mut self) {
+        let late = self.supervision.look_again_in_ns().map(Duration::from_nanos);
+        let other = self.time_to_sleep();
+        match late {
+            Some(late) if other.is_none_or(|other| late < other) => {
+                // Mostly nobody is late after all, and a turn for nothing would cost more than this look.
+                if !self.sleep_for(Some(late)) && !self.is_anything_owed() {
+                    self.sleep_for(other.map(|other| other.saturating_sub(late)));
+                }
+            }
+            _ => {
+                self.sleep_for(other);
+            }
+        }
+    }
+
+    /// Sleeps until something happens, but no longer; whether anything did.
+    fn sleep_for(&mut self, longest: Option<Duration>) -> bool {
         let fds = [self.ears.kick.as_fd(), self.ears.end.as_fd(), self.ticker.as_fd()];
         let mut ready = [false; 3];
-        poll_readable(&fds, &mut ready, self.time_to_sleep());
+        poll_readable(&fds, &mut ready, longest);
         self.end_asked |= ready[1];
         if ready[0] {
             self.ears.kick.clear();
@@ -317,15 +334,26 @@ impl Supervisor {
             self.ticker.clear();
             self.ring();
         }
+        ready.contains(&true)
     }
 
-    /// How long to sleep if nothing happens; `None` for until something does, which saves a timer.
+    /// Whether any worker has not finished what it could have.
+    fn is_anything_owed(&self) -> bool {
+        let board = &self.regions.log.board;
+        let primary = board.primary();
+        let is_owed = |slot: Slot| {
+            let due = if slot == primary { board.sealed() } else { board.released() };
+            self.supervision.is_live(slot) && self.rendered(slot) < due
+        };
+        (0..SLOTS).any(is_owed)
+    }
+
+    /// How long to sleep if nothing happens and nobody is late; `None` for until something does, which saves a timer.
     fn time_to_sleep(&self) -> Option<Duration> {
         let is_any_due = self.processes.any_pending() || self.edits.is_under_way();
         let frame_ns = 1_000_000_000 / u64::from(self.rate_hz);
         let answer = is_any_due.then(|| Duration::from_nanos(BLOCK_FRAMES as u64 * frame_ns));
-        let late = self.supervision.look_again_in_ns().map(Duration::from_nanos);
-        [answer, late, self.time_to_callback()].into_iter().flatten().min()
+        [answer, self.time_to_callback()].into_iter().flatten().min()
     }
 
     /// A device that does not say when it has played is looked for when its next callback is expected.
