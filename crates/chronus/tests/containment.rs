@@ -81,11 +81,18 @@ fn a_worker_and_its_fork_hold_nothing_that_they_do_not_need() {
         assert_eq!(proc_status(pid, "NoNewPrivs"), "1");
         assert_eq!(proc_status(pid, "Seccomp"), "2", "its system calls are filtered");
         let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).expect("limits");
-        for limit in ["Max core file size", "Max open files"] {
-            let line = limits.lines().find(|line| line.starts_with(limit)).expect("a limit");
-            let numbers: Vec<&str> = line[limit.len()..].split_whitespace().take(2).collect();
-            assert_eq!(numbers, ["0", "0"], "{limit}");
+        let limit = |name: &str| -> Vec<String> {
+            let line = limits.lines().find(|line| line.starts_with(name)).expect("a limit");
+            line[name.len()..].split_whitespace().take(2).map(str::to_owned).collect()
+        };
+        for name in ["Max core file size", "Max open files"] {
+            assert_eq!(limit(name), ["0", "0"], "{name}");
         }
+        // What calls itself for ever has used it up before anybody is overdue.
+        let stack = proc_status(pid, "VmStk");
+        let kib: u64 = stack.trim_end_matches(" kB").parse().expect("a size");
+        let most: u64 = limit("Max stack size")[0].parse().expect("a limit");
+        assert!(most <= (kib + 256) << 10, "{most} of {kib} KiB");
         if !may_look {
             let error = std::fs::read_dir(format!("/proc/{pid}/fd")).expect_err("not dumpable");
             assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
