@@ -203,6 +203,24 @@ fn workers_that_die_with_the_supervisor_are_replaced() {
 }
 
 #[test]
+fn what_was_counted_is_counted_on() {
+    let engine = Engine::free_running(&[]);
+    engine.send("/gate/adsr", &["on"]);
+    engine.play_on(300);
+    for deaths in 1..=3 {
+        Engine::signal(engine.pid_of("primary"), "KILL");
+        engine.wait_redundant(deaths);
+    }
+    let counts = |status: &Value| {
+        ["respawns", "role_changes", "failover_count"].map(|name| status[name].as_u64())
+    };
+    let before = counts(&engine.status());
+    assert!(before.iter().all(|count| *count >= Some(3)), "{before:?}");
+    assert_eq!(counts(&kill_supervisor(&engine)), before);
+    end_and_compare(engine, 1);
+}
+
+#[test]
 fn edits_go_on_whatever_they_had_come_to() {
     let engine = Engine::free_running(&[]);
     engine.send("/gate/adsr", &["on"]);
