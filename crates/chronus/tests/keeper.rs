@@ -302,13 +302,7 @@ fn supervisor_under(keeper: u32) -> Option<u32> {
 
 /// Memory that the keeper holds, as anybody with its rights can open it.
 fn memory(engine: &Engine, name: &str) -> File {
-    let folder = format!("/proc/{}/fd", engine.process.id());
-    let links = std::fs::read_dir(folder).expect("descriptors").flatten();
-    let is_it = |path: &PathBuf| {
-        std::fs::read_link(path).is_ok_and(|to| to.to_string_lossy().contains(name))
-    };
-    let path = links.map(|link| link.path()).find(is_it).expect("the memory");
-    File::options().read(true).write(true).open(path).expect("it can be opened")
+    File::options().read(true).write(true).open(engine.memory(name)).expect("it can be opened")
 }
 
 /// Writes garbage over a piece of memory while the supervisor is stopped, then kills it.
