@@ -107,8 +107,7 @@ impl<const C: usize> NullaryFnOnce for AddDown<'_, C> {
     }
 }
 
-/// As [`AddDown`] with all channels that there may be. The first halves are added aside, for a few frames at a time:
-/// so the compiler finds vectors for both steps.
+/// As [`AddDown`] with all channels that there may be.
 struct AddDownAll<'a> {
     sum: &'a mut [f32],
     signal: &'a [f32],
@@ -119,21 +118,50 @@ impl NullaryFnOnce for AddDownAll<'_> {
 
     #[inline(always)]
     fn call(self) {
-        const HALF: usize = CHANNELS_MAX / 2;
-        const FRAMES: usize = 16;
+        let (sums, last_sums) = self.sum.as_chunks_mut::<AT_ONCE>();
         let frames = self.signal.as_chunks::<CHANNELS_MAX>().0;
-        for (sums, frames) in self.sum.chunks_mut(FRAMES).zip(frames.chunks(FRAMES)) {
-            let mut halves = [[0.0; HALF]; FRAMES];
-            for (half, frame) in halves.iter_mut().zip(frames) {
-                for c in 0..HALF {
-                    half[c] = frame[c] + frame[c + HALF];
-                }
+        let (pieces, last) = frames.as_chunks::<AT_ONCE>();
+        for (sums, frames) in sums.iter_mut().zip(pieces) {
+            for (sum, frame) in sums.iter_mut().zip(frame_sums(frames)) {
+                *sum += frame;
             }
-            for (sum, [a, b, c, d, e, f, g, h]) in sums.iter_mut().zip(&halves) {
-                *sum += ((a + e) + (c + g)) + ((b + f) + (d + h));
+        }
+        if !last.is_empty() {
+            let mut frames = [[0.0; CHANNELS_MAX]; AT_ONCE];
+            frames[..last.len()].copy_from_slice(last);
+            for (sum, frame) in last_sums.iter_mut().zip(frame_sums(&frames)) {
+                *sum += frame;
             }
         }
     }
+}
+
+/// Frames whose channels are added up at once: for so many, the compiler finds vectors.
+const AT_ONCE: usize = 16;
+
+/// The sum of each frame.
+#[inline(always)]
+fn frame_sums(frames: &[[f32; CHANNELS_MAX]; AT_ONCE]) -> [f32; AT_ONCE] {
+    const HALF: usize = CHANNELS_MAX / 2;
+    let mut halves = [[0.0; HALF]; AT_ONCE];
+    for (half, frame) in halves.iter_mut().zip(frames) {
+        for c in 0..HALF {
+            half[c] = frame[c] + frame[c + HALF];
+        }
+    }
+    let quarters = add_neighbours::<{ AT_ONCE * HALF / 2 }>(halves.as_flattened());
+    let eighths = add_neighbours::<{ AT_ONCE * HALF / 4 }>(&quarters);
+    add_neighbours(&eighths)
+}
+
+/// The sums of each two that stand beside each other; `values` are twice as many.
+#[inline(always)]
+fn add_neighbours<const N: usize>(values: &[f32]) -> [f32; N] {
+    let mut sums = [0.0; N];
+    for (sum, [a, b]) in sums.iter_mut().zip(values.as_chunks::<2>().0) {
+        *sum = a + b;
+    }
+    sums
 }
 
 /// Adds the one channel of `signal`, times `level`, to each of `sum`.

@@ -252,11 +252,17 @@ impl<'a> Io<'a> {
             self.inputs.try_into().expect("one buffer per input of the spec");
         let outputs: &mut [Buffer; OUTPUTS] =
             (&mut *self.outputs).try_into().expect("one buffer per output of the spec");
-        let cut = |buffer: &'a [f32]| &buffer.as_chunks::<C>().0[frames.clone()];
-        (
-            inputs.map(|input| cut(input.unwrap_or(&SILENCE[..BLOCK_FRAMES * C]))),
-            outputs.each_mut().map(|output| &mut output.as_chunks_mut::<C>().0[frames.clone()]),
-        )
+        // Not `map`, which becomes a call of its own.
+        let mut cut_inputs = [&[][..]; INPUTS];
+        for (cut, input) in cut_inputs.iter_mut().zip(inputs) {
+            let input = input.unwrap_or(&SILENCE[..BLOCK_FRAMES * C]);
+            *cut = &input.as_chunks::<C>().0[frames.clone()];
+        }
+        let mut cut_outputs: [&mut [[f32; C]]; OUTPUTS] = core::array::from_fn(|_| &mut [][..]);
+        for (cut, output) in cut_outputs.iter_mut().zip(outputs) {
+            *cut = &mut output.as_chunks_mut::<C>().0[frames.clone()];
+        }
+        (cut_inputs, cut_outputs)
     }
 
     /// Parameter `index` in the frames to be rendered.

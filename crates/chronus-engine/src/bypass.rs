@@ -23,26 +23,32 @@ pub enum Unsound {
 pub type Finding = (Handle, Unsound);
 
 /// What is wrong with these samples, if anything is.
+#[inline]
 pub(crate) fn examine(samples: &[f32]) -> Option<Unsound> {
     // One comparison of whole numbers a sample, which NaN fails too, and no branch; as many at once as a frame
     // has at most: this is done for each module.
     let (frames, rest) = samples.as_chunks::<CHANNELS_MAX>();
-    let is_any = |samples: &[f32]| {
-        let mut unsound = false;
-        for sample in samples {
-            unsound |= sample.abs().to_bits() > LEVEL_MAX.to_bits();
-        }
-        unsound
-    };
-    let mut unsound = false;
+    let mut unsound = 0;
     for frame in frames {
-        unsound |= is_any(frame);
+        for sample in frame {
+            unsound |= u32::from(is_unsound(*sample));
+        }
     }
-    if !unsound && (rest.is_empty() || !is_any(rest)) {
+    if unsound == 0 && !rest.iter().any(|sample| is_unsound(*sample)) {
         return None;
     }
+    Some(tell(samples))
+}
+
+#[inline(always)]
+fn is_unsound(sample: f32) -> bool {
+    sample.abs().to_bits() > LEVEL_MAX.to_bits()
+}
+
+#[cold]
+fn tell(samples: &[f32]) -> Unsound {
     let are_finite = samples.iter().all(|sample| sample.is_finite());
-    Some(if are_finite { Unsound::Runaway } else { Unsound::NotFinite })
+    if are_finite { Unsound::Runaway } else { Unsound::NotFinite }
 }
 
 /// How a cell passes over its module, and how it comes to do so without a click.

@@ -58,7 +58,7 @@ fn patch(voices: usize, gates: Gates) -> Result<Patch, Box<dyn Error>> {
     }
     let mut sum = "f0.out";
     if groups > 1 {
-        module("out".into(), "biquad", "channels = 1\ncutoff = 20000.0");
+        module("out".into(), "merge", "channels = 1");
         sum = "out.out";
     }
     for group in 0..groups {
@@ -73,7 +73,7 @@ fn patch(voices: usize, gates: Gates) -> Result<Patch, Box<dyn Error>> {
             }
         }
         if groups > 1 {
-            text += &format!("[[cable]]\nfrom = \"f{group}.out\"\nto = \"out.in\"\n");
+            text += &format!("[[cable]]\nfrom = \"f{group}.out\"\nto = \"out.in_1\"\n");
         }
     }
     text += &format!("[output]\nleft = \"{sum}\"\nright = \"{sum}\"\n");
