@@ -75,6 +75,8 @@ pub struct Roster {
     fork: AtomicU64,
     /// The last number that was given to a process or an order.
     pub last_number: AtomicU32,
+    /// Checkpoints with numbers up to this one may hold what is wrong.
+    pub distrusted: AtomicU32,
     /// How many obituaries have been read.
     pub obituaries_read: AtomicU64,
     /// When the supervisor last had everything done that was due, in nanoseconds of the monotonic clock.

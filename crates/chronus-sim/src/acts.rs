@@ -4,7 +4,7 @@ use chronus_replication::amendment::Change;
 use chronus_replication::blame::{Cause, Crumb, Culprit, Place};
 use chronus_replication::lockstep::{Board, Order, Position};
 use chronus_replication::restart::Death;
-use chronus_replication::supervision::{Action, Event, Notice, Reason};
+use chronus_replication::supervision::{Action, Event, Notice};
 use chronus_replication::{BlockIndex, PLACES, SLOTS, Slot};
 
 use crate::Mutation;
@@ -42,7 +42,8 @@ impl World {
             Action::Spawn { slot, number, restart } => self.spawn(slot, number, restart),
             Action::Thaw { from, into, number } => self.thaw(from, into, number),
             Action::Amend { block, culprit, cause } => self.amend(block, culprit, cause),
-            Action::Report(Notice::Fenced(_, Reason::Diverged)) => {
+            Action::Distrust(number) => {
+                self.distrusted = number;
                 self.oracles.checkpoints.distrust(self.now, self.last_number);
             }
             Action::Report(
@@ -205,6 +206,14 @@ impl World {
             Culprit::Module(module) => Some(Change::Insert(Deed::Bypass(module).encode(0))),
             Culprit::Command { sequence } => Some(Change::Withhold { sequence }),
             Culprit::Edit(_) => None,
+        }
+    }
+
+    /// Reads [`World::change_for`] back.
+    pub(crate) fn culprit_of(change: Change) -> Option<Culprit> {
+        match change {
+            Change::Withhold { sequence } => Some(Culprit::Command { sequence }),
+            Change::Insert(payload) => Deed::bypassed(&payload).map(Culprit::Module),
         }
     }
 

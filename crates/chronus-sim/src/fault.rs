@@ -42,6 +42,7 @@ faults! {
     ChildrenCrash "children crash by themselves",
     SupervisorNotRun "supervisor not run",
     SupervisorDies "supervisor dies",
+    SupervisorDiesActing "supervisor dies over what it does",
     ClockJumps "clock jumps",
     ClockStops "clock stands still",
     Scribble "scribbles over a block that it has finished",
@@ -106,7 +107,7 @@ impl Fault {
         match self {
             KillAll | SpawnFails | AllRunAway => 60,
             ThawSlow | ThawedDies | ClockStops => 12,
-            ChildHangs => 6,
+            ChildHangs | SupervisorDiesActing => 6,
             KillWorkers | ChildrenCrash | SupervisorDies | WrongBitsAtFork | Untold
             | TwoPoisons | PoisonAndKill | PoisonAndStop => 4,
             _ => 1,

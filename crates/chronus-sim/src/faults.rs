@@ -33,6 +33,8 @@ pub(crate) struct Armed {
     pub(crate) thaw_slow_ns: u64,
     pub(crate) thawed_dies: bool,
     pub(crate) burst: u64,
+    /// The supervisor dies when it does something about workers, or only when it blames or distrusts somebody.
+    pub(crate) dies_deciding: Option<bool>,
     pub(crate) ambush: Option<Ambush>,
     /// This process renders wrong bits, and when the others have that block, too, the supervisor is not run.
     pub(crate) unseen: Option<(u64, BlockIndex)>,
@@ -49,8 +51,10 @@ pub(crate) struct Armed {
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
     ahead_ns: u64,
+    /// Since the supervisor looked last.
+    pub(crate) has_jumped: bool,
     stood_at_ns: u64,
-    stands_until_ns: u64,
+    pub(crate) stands_until_ns: u64,
 }
 
 impl Clock {
@@ -82,9 +86,7 @@ impl World {
             (0..FAULTS.len()).filter(|kind| FAULTS[*kind].fits(spacing)).collect();
         let kind = fitting[self.rng.between(0, fitting.len() as u64) as usize];
         let fault = FAULTS[kind];
-        let is_undisturbed =
-            spacing == Spacing::Survivable && self.now < self.armed.undisturbed_until_ns;
-        let strikes = self.rng.one_in(fault.rarity()) && !is_undisturbed;
+        let strikes = self.rng.one_in(fault.rarity()) && !self.is_undisturbed();
         let somebody = self.processes.iter().any(|process| process.alive && process.claimed);
         if strikes && somebody && self.inject(fault) {
             self.report.faults += 1;
@@ -94,6 +96,12 @@ impl World {
         } else {
             self.fault_ns = self.now + mean.min(300_000);
         }
+    }
+
+    /// Whether nothing may go wrong now, because something does already and all must be survived.
+    pub(crate) fn is_undisturbed(&self) -> bool {
+        let must_survive = self.scenario.mix.spacing == Spacing::Survivable;
+        must_survive && self.now < self.armed.undisturbed_until_ns
     }
 
     fn inject(&mut self, fault: Fault) -> bool {
@@ -128,11 +136,12 @@ impl World {
                 self.arm(false, |armed, _| armed.children_crash_until_ns = until)
             }
             SupervisorDies => self.supervisor_dies(),
-            SupervisorNotRun => self.hold_up_supervisor(),
-            ClockJumps => {
-                self.clock.ahead_ns += self.rng.between(1_000_000, 5_000_000_000);
+            SupervisorDiesActing => {
+                self.armed.dies_deciding = Some(self.rng.one_in(2));
                 true
             }
+            SupervisorNotRun => self.hold_up_supervisor(),
+            ClockJumps => self.set_clock(),
             ClockStops => self.stop_clock(),
             Scribble => self.scribble(),
             WrongBits => self.corrupt(),
@@ -294,7 +303,7 @@ impl World {
             }
             Fault::LostWake => {
                 self.processes[index].deaf_to = 1;
-                self.hinder(index, 2 * BLOCK_NS * self.period_frames as u64 / 64 + 1_000_000);
+                self.hinder(index, self.without_a_ring_ns());
             }
             Fault::RunAway => {
                 self.processes[index].runaway_since_ns.get_or_insert(now);
@@ -335,6 +344,11 @@ impl World {
         true
     }
 
+    /// How long it takes whoever has not heard the bell to be level again.
+    pub(crate) fn without_a_ring_ns(&self) -> u64 {
+        2 * BLOCK_NS * self.period_frames as u64 / BLOCK_FRAMES as u64 + 1_000_000
+    }
+
     /// Notes that a process can't do its work for so long; a gap may follow if it was the last.
     pub(crate) fn hinder(&mut self, index: usize, delay_ns: u64) {
         let pid = self.processes[index].pid;
@@ -348,10 +362,10 @@ impl World {
     }
 
     fn hold_up_supervisor(&mut self) -> bool {
-        if self.is_orphaned {
+        let wild = self.scenario.mix.spacing == Spacing::Wild;
+        if self.is_orphaned || !wild && self.now < self.supervisor_not_before_ns {
             return false;
         }
-        let wild = self.scenario.mix.spacing == Spacing::Wild;
         let most = if wild { 15_000_000 } else { 1_000_000 };
         let until = self.now + self.rng.between(500_000, most);
         if wild {
@@ -360,6 +374,18 @@ impl World {
         self.supervisor_not_before_ns = until;
         self.supervisor_ns = self.supervisor_ns.max(until);
         self.oracles.liveness.excuse_until(until);
+        true
+    }
+
+    /// Whoever is at work just now passes for late at the next look. If that is the primary, a standby whose bits
+    /// are wrong may take its place, and of two nobody can tell which is right.
+    fn set_clock(&mut self) -> bool {
+        let must_survive = self.scenario.mix.spacing == Spacing::Survivable;
+        if must_survive && self.processes.iter().any(|process| process.is_corrupt(self.now)) {
+            return false;
+        }
+        self.clock.ahead_ns += self.rng.between(1_000_000, 5_000_000_000);
+        self.clock.has_jumped = true;
         true
     }
 
@@ -393,7 +419,7 @@ impl World {
         if costs_others && self.scenario.mix.spacing != Spacing::Wild {
             return false;
         }
-        if !self.may_strike(Some(pid), false) {
+        if !is_primary && !self.may_err(pid) || !self.may_strike(Some(pid), false) {
             return false;
         }
         if costs_others {
@@ -413,13 +439,37 @@ impl World {
         true
     }
 
+    /// Whether a standby may have wrong bits: of two the one is right that goes first, so that one must be well, and
+    /// all that it has to be played must be whole.
+    pub(crate) fn may_err(&self, standby: u64) -> bool {
+        let is_well = |process: &Process| {
+            process.position.slot == self.boards.primary
+                && process.pid != standby
+                && process.is_healthy(self.now)
+                && process.whole_from <= self.selector.next_block()
+        };
+        self.scenario.mix.spacing != Spacing::Survivable || self.processes.iter().any(is_well)
+    }
+
+    /// Wrong bits in a standby, which stay.
+    pub(crate) fn corrupt_standby(&mut self) {
+        let Some(index) = self.victim(Fault::KillStandby) else { return };
+        let pid = self.processes[index].pid;
+        if self.may_err(pid) && self.may_strike(Some(pid), true) {
+            let process = &mut self.processes[index];
+            process.tainted_since_ns = Some(self.now);
+            process.rack.corrupt();
+        }
+    }
+
     /// Wrong bits in a block of the primary. The others render it, and it is played, before the supervisor can
     /// compare anything: only the vote is there.
     fn corrupt_unseen(&mut self) -> bool {
         let Some(index) = self.victim(Fault::KillPrimary) else { return false };
         let pid = self.processes[index].pid;
         let is_short = self.period_frames < 2 * BLOCK_FRAMES;
-        let is_safe = self.can_outvote(pid) && self.is_survivable(Some(pid));
+        let is_survivable = self.is_survivable(None) && self.is_survivable(Some(pid));
+        let is_safe = self.can_outvote(pid) && is_survivable;
         if !is_short || !is_safe || self.oracles.no_gap.is_at_risk() {
             return false;
         }
@@ -443,7 +493,7 @@ impl World {
         let version = entry.version;
         board.tear(block, position.incarnation, version, is_poison);
         // It does not have all that is to be played any more.
-        self.processes[index].first_block = self.processes[index].first_block.max(block + 1);
+        self.processes[index].whole_from = self.processes[index].whole_from.max(block + 1);
         true
     }
 
@@ -451,6 +501,7 @@ impl World {
     pub(crate) fn look_away(&mut self) {
         let released = self.boards.released;
         if self.armed.unseen.take_if(|(_, block)| *block < released).is_some() {
+            self.note(&"the supervisor looks away");
             self.supervisor_not_before_ns = self.now + 3 * BLOCK_NS;
             self.supervisor_ns = self.supervisor_ns.max(self.supervisor_not_before_ns);
         }
@@ -496,11 +547,12 @@ impl World {
     }
 
     /// Whether a healthy replica other than `victim` is level and has all that is not played yet, and
-    /// nobody else is stuck at the same time (two that are stuck cost twice the patience), and no wrong
-    /// bits may cost others their lives.
+    /// nobody else is stuck, nor passes for late, at the same time (two that are stuck cost twice the patience), and
+    /// no wrong bits may cost others their lives.
     pub(crate) fn is_survivable(&self, victim: Option<u64>) -> bool {
-        let level = self.selector.next_block() + LEAD_BLOCKS - 1;
+        let level = self.selector.next_block() + self.blocks_ahead() - 1;
         let trouble = self.now < self.wrong_bits_until_ns
+            || self.clock.has_jumped
             || self.processes.iter().any(|process| {
                 let another_is_stuck = Some(process.pid) != victim && process.is_stuck(self.now);
                 another_is_stuck || process.is_corrupt(self.now)
@@ -513,7 +565,7 @@ impl World {
                     && process.is_healthy(self.now)
                     && board.admitted.last() == Some(&process.position.incarnation)
                     && board.rendered >= level
-                    && process.first_block <= self.selector.next_block()
+                    && process.whole_from <= self.selector.next_block()
             })
     }
 

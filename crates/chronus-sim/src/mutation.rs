@@ -139,6 +139,12 @@ mutations! {
     TakeOverUnchecked,
     /// A successor knows nothing of the fork under way.
     TakeOverForgetsFork,
+    /// A successor does not know what was put aside for the last amended block.
+    TakeOverForgetsAmended,
+    /// A successor does not know which checkpoints may hold what is wrong.
+    TakeOverForgetsDistrust,
+    /// A successor does not know who went first.
+    TakeOverForgetsPrimary,
     /// A successor believes the slots to be empty.
     TakeOverForgetsWorkers,
 }

@@ -20,6 +20,7 @@ pub(crate) const EAGAIN: i32 = 11;
 pub(crate) const DOOMED_NS: u64 = 30_000_000;
 
 #[allow(clippy::struct_excessive_bools)] // Independent facts, not one state.
+#[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) pid: u64,
     pub(crate) position: Position,
@@ -45,6 +46,8 @@ pub(crate) struct Process {
     pub(crate) born_ns: u64,
     /// The first block that it rendered under its own number.
     pub(crate) first_block: BlockIndex,
+    /// From this block on it has all that it has rendered.
+    pub(crate) whole_from: BlockIndex,
     pub(crate) claimed: bool,
     /// Since when its state has been wrong, by injection.
     pub(crate) tainted_since_ns: Option<u64>,
@@ -110,12 +113,18 @@ impl Process {
             cpu_ns: 0,
             born_ns: now,
             first_block: position.next_block,
+            whole_from: position.next_block,
             claimed: false,
             tainted_since_ns: None,
             slip: false,
             doomed_until_ns: 0,
             hindered_until_ns: 0,
         }
+    }
+
+    /// It renders under its own number from this block on.
+    fn begin_at(&mut self, block: BlockIndex) {
+        (self.first_block, self.whole_from) = (block, block);
     }
 
     /// When something happens to it next.
@@ -145,6 +154,7 @@ impl Process {
     pub(crate) fn is_stuck(&self, now: u64) -> bool {
         self.alive
             && (self.runaway_since_ns.is_some()
+                || self.deaf_to > 0
                 || self.stopped_until_ns > now
                 || self.hindered_until_ns > now)
     }
@@ -178,7 +188,7 @@ impl World {
     fn claim(&mut self, index: usize) {
         let process = &mut self.processes[index];
         process.claimed = true;
-        process.first_block = process.position.next_block;
+        process.begin_at(process.position.next_block);
         process.doing = Doing::Deciding;
         let Position { slot, incarnation, next_block, log_position, .. } = process.position;
         let board = &mut self.boards.slots[slot];
@@ -230,7 +240,7 @@ impl World {
                 let number = if keeps_number { position.incarnation } else { number };
                 process.position = process.position.of_child(into, number, &self.boards);
                 process.claimed = false;
-                process.first_block = process.position.next_block;
+                process.begin_at(process.position.next_block);
                 (Doing::Starting, 50_000)
             }
             Step::Obey(order) => {
@@ -256,12 +266,14 @@ impl World {
             _ => self.boards.slots[self.boards.primary].rendered,
         };
         self.look_away();
+        let missed_until_ns = self.now + self.without_a_ring_ns();
         for index in 0..self.processes.len() {
             let wakes_ns = self.now + self.rng.between(30_000, 150_000);
             let process = &mut self.processes[index];
             let sleeps = process.doing == Doing::Sleeping && !process.position.is_checkpoint();
             if sleeps && process.deaf_to > 0 {
                 process.deaf_to -= 1;
+                process.hindered_until_ns = process.hindered_until_ns.max(missed_until_ns);
                 continue;
             }
             if process.alive && sleeps {
@@ -303,6 +315,7 @@ impl World {
         let is_occasion = into < SLOTS && position.slot != self.boards.primary;
         if is_occasion
             && std::mem::take(&mut self.armed.wrong_at_fork)
+            && self.may_err(pid)
             && self.may_strike(Some(pid), true)
         {
             let process = &mut self.processes[index];

@@ -58,6 +58,14 @@ impl Deed {
         [kind, value, harm as u64, salt, 0]
     }
 
+    /// The module that a payload bypasses, if it does.
+    pub fn bypassed(payload: &Payload) -> Option<u32> {
+        match Self::decode(payload) {
+            Self::Bypass(module) => Some(module),
+            _ => None,
+        }
+    }
+
     fn decode(payload: &Payload) -> Self {
         let [kind, value, harm, ..] = *payload;
         let harm = [Harm::Crash, Harm::Loop, Harm::Sleep][harm as usize % 3];

@@ -47,8 +47,12 @@ impl World {
         if self.is_mutant(Mutation::SurvivedIsBlamed) {
             self.blame_survived(&died, &mut actions);
         }
-        self.note_told();
-        for action in actions {
+        let dies_before = self.dies_before(&actions);
+        for (number, action) in actions.into_iter().enumerate() {
+            if Some(number) == dies_before && self.supervisor_dies() {
+                self.note(&("dies acting", action));
+                return;
+            }
             self.note(&action);
             let is_amended = matches!(action, Action::Amend { .. });
             if is_amended && self.is_mutant(Mutation::AmendLate) {
@@ -61,12 +65,28 @@ impl World {
             self.act(action);
         }
         self.put_off = late;
+        self.note_told();
         self.boards.voters = std::array::from_fn(|slot| {
             let is_proven =
                 self.divergence.has_vote(slot) || self.is_mutant(Mutation::VoteOfUnproven);
             self.supervision.is_live(slot) && is_proven
         });
         self.check_turn();
+    }
+
+    /// Before which of its actions the supervisor dies, if it does.
+    fn dies_before(&mut self, actions: &[Action]) -> Option<usize> {
+        let only_decisive = self.armed.dies_deciding.filter(|_| !self.is_undisturbed())?;
+        let is_decisive = |it: &Action| matches!(it, Action::Amend { .. } | Action::Distrust(_));
+        let is_occasion = actions.iter().any(|it| match it {
+            Action::Report(_) => false,
+            action => !only_decisive || is_decisive(action),
+        });
+        if !is_occasion {
+            return None;
+        }
+        self.armed.dies_deciding = None;
+        Some(self.rng.between(0, actions.len() as u64) as usize)
     }
 
     fn take_commands(&mut self) {
@@ -80,8 +100,7 @@ impl World {
     }
 
     fn seal_due(&mut self) {
-        let extra = (self.period_frames.div_ceil(BLOCK_FRAMES) - 1) as u64;
-        let ahead = (LEAD_BLOCKS + extra).min(RING_BLOCKS as u64 - 16);
+        let ahead = self.blocks_ahead();
         let (slowest_entry, slowest_block) = self.slowest_reader();
         let mut target = self.selector.next_block() + ahead;
         if !self.is_mutant(Mutation::SealsOverwritten) {
@@ -105,6 +124,12 @@ impl World {
         if self.sequencer.next_block() != before || finished > self.boards.released {
             self.ring();
         }
+    }
+
+    /// Blocks the workers shall be ahead of the device, which takes a whole period at once.
+    pub(crate) fn blocks_ahead(&self) -> u64 {
+        let extra = (self.period_frames.div_ceil(BLOCK_FRAMES) - 1) as u64;
+        (LEAD_BLOCKS + extra).min(RING_BLOCKS as u64 - 16)
     }
 
     fn slowest_reader(&self) -> (u64, u64) {
@@ -271,7 +296,7 @@ impl World {
                 self.supervision.look(told_ns, &view, actions);
             }
         }
-        self.looked_ns = told_ns;
+        (self.looked_ns, self.clock.has_jumped) = (told_ns, false);
         self.supervision.look(told_ns, &view, actions);
     }
 
@@ -322,37 +347,52 @@ impl World {
                 self.object("one process", one_process::known(slot, unknown_ns));
             }
         }
+        for place in SLOTS..PLACES {
+            if self.supervision.role(place) == "checkpoint" {
+                let verdict = self.oracles.checkpoints.kept(place, self.numbers[place]);
+                self.object("checkpoints", verdict);
+            }
+        }
         self.check_tainted(primary);
         self.check_checkpoints(redundant);
         self.note_safety();
     }
 
-    /// Wrong bits show when two render, and in a checkpoint only once it is thawed.
+    /// Wrong bits show when two render: a standby's if the primary is right, the primary's if it is outvoted. In
+    /// a checkpoint they show only once it is thawed. A vote waits for all who have one; while the clock stands
+    /// still nobody who is held up is given up, so it may wait for as long.
     fn check_tainted(&mut self, primary: Option<Slot>) {
         let now = self.now;
         let leads = |it: &&Process| Some(it.position.slot) == primary;
-        let right = self.processes.iter().filter(leads).find(|it| it.tainted_since_ns.is_none());
-        let Some(is_rendering) = right.map(|it| !it.is_stuck(now)) else { return };
+        let is_right = |it: &Process| it.tainted_since_ns.is_none();
+        let leader = self.processes.iter().find(leads);
+        let can_tell = now >= self.clock.stands_until_ns;
+        let shows_standbys = can_tell && leader.is_some_and(|it| is_right(it) && !it.is_stuck(now));
+        let shows_primary = can_tell && self.is_outvoted(is_right);
         let mut unnoticed = None;
         for process in self.processes.iter_mut().filter(|it| it.alive) {
-            let is_compared =
-                is_rendering && !process.is_stuck(now) && !process.position.is_checkpoint();
+            let slot = process.position.slot;
+            let shows = if Some(slot) == primary { shows_primary } else { shows_standbys };
+            let is_compared = shows && !process.is_stuck(now) && !process.position.is_checkpoint();
             match &mut process.tainted_since_ns {
                 Some(since) if is_compared => {
-                    unnoticed = Some((process.position.slot, now.saturating_sub(*since)));
+                    unnoticed = unnoticed.max(Some((now.saturating_sub(*since), slot)));
                 }
                 Some(since) => *since = now,
                 None => {}
             }
-            if let Some((slot, tainted_ns)) = unnoticed
-                && Liveness::tainted(slot, tainted_ns).is_err()
-            {
-                break;
-            }
         }
-        if let Some((slot, tainted_ns)) = unnoticed {
+        if let Some((tainted_ns, slot)) = unnoticed {
             self.object("liveness", Liveness::tainted(slot, tainted_ns));
         }
+    }
+
+    /// Whether those that are wrong are outvoted: of those who have a vote most are right.
+    fn is_outvoted(&self, is_right: impl Fn(&Process) -> bool) -> bool {
+        let workers = self.processes.iter().filter(|it| it.alive && !it.position.is_checkpoint());
+        let voters = workers.filter(|it| self.boards.voters[it.position.slot]);
+        let (right, wrong): (Vec<_>, Vec<_>) = voters.partition(|it| is_right(it));
+        right.len() > wrong.len()
     }
 
     /// With two replicas and more a standby renews checkpoints, unless somebody is in trouble.

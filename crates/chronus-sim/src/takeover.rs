@@ -1,11 +1,12 @@
 //! A supervisor dies, and another takes over what it has left: as the real one does, it believes the roster as
 //! far as it finds processes for it.
 
+use chronus_replication::blame::{Crumb, Culprit};
 use chronus_replication::divergence::DivergenceDetector;
 use chronus_replication::lockstep::Order;
 use chronus_replication::selector::Selector;
 use chronus_replication::supervision::{Left, Settings, Supervision};
-use chronus_replication::{BLOCK_FRAMES, PLACES, SLOTS, Slot};
+use chronus_replication::{BLOCK_FRAMES, BlockIndex, PLACES, SLOTS, Slot};
 
 use crate::Mutation;
 use crate::Spacing;
@@ -25,13 +26,28 @@ impl World {
         self.supervisor_ns = until_ns;
         self.supervisor_not_before_ns = until_ns;
         self.oracles.liveness.excuse_until(until_ns);
+        self.wrong_bits_stay(until_ns - self.now);
         if self.scenario.mix.spacing == Spacing::Wild {
             self.oracles.no_gap.risk("the supervisor is dead");
         } else {
-            // Where all must be survived, nothing else goes wrong until all are known again.
-            self.armed.undisturbed_until_ns = until_ns + 5_000_000;
+            // Where all must be survived, nothing else goes wrong until all are known again, and what waits for its
+            // frame waits for so much longer.
+            let undisturbed_ns = self.armed.undisturbed_until_ns.max(self.now);
+            self.armed.undisturbed_until_ns = undisturbed_ns + (until_ns - self.now) + 5_000_000;
+        }
+        if self.rng.one_in(4) {
+            self.corrupt_standby();
         }
         true
+    }
+
+    /// Nothing is played or compared for so long, so what is wrong now is there for so much longer.
+    fn wrong_bits_stay(&mut self, standstill_ns: u64) {
+        let now = self.now;
+        let ends = self.processes.iter_mut().map(|process| &mut process.doomed_until_ns);
+        for end in ends.chain([&mut self.wrong_bits_until_ns]).filter(|end| **end > now) {
+            *end += standstill_ns;
+        }
     }
 
     /// Takes in who is there, and gives again the order whose outcome the one before did not live to see.
@@ -40,7 +56,10 @@ impl World {
         self.taken_over_ns = self.now;
         self.events.clear();
         self.put_off.clear();
-        self.told.clear();
+        // Who it had heard about when it died, it had not told of yet.
+        for Crumb { block, place } in std::mem::take(&mut self.told) {
+            self.oracles.blame.interrupted(block, place);
+        }
         let left = self.left();
         self.supervision = Supervision::new(Settings::for_replicas(self.scenario.mix.replicas));
         self.divergence = DivergenceDetector::default();
@@ -49,7 +68,7 @@ impl World {
         if let Some((forker, into, number)) = left.fork {
             self.boards.give_order(forker, Order::Fork { into, number });
         }
-        self.note(&("taken over", left));
+        self.note(&("taken over", &left));
         self.ring();
         // What the device had begun is lost, and what comes next is faded in.
         let next_block = self.selector.next_block();
@@ -61,7 +80,13 @@ impl World {
 
     fn left(&mut self) -> Left {
         let is_unchecked = self.is_mutant(Mutation::TakeOverUnchecked);
-        let mut left = Left { last_number: self.last_number, ..Left::default() };
+        let mut left = Left {
+            last_number: self.last_number,
+            primary: self.boards.primary,
+            amended: self.amended_last(),
+            distrusted: self.distrusted,
+            ..Left::default()
+        };
         for place in 0..PLACES {
             let Some(pid) = self.children[place] else { continue };
             if self.bury_unseen(pid) {
@@ -71,6 +96,7 @@ impl World {
                 left.members[place] = Some(self.numbers[place]);
             }
         }
+        self.expect();
         let has_begun = |place: Slot| self.boards.slots[place].claimed == self.numbers[place];
         let is_there = |place: &Slot| self.children[*place].is_some();
         // One that has not begun can only be waited for if there is another for it to follow.
@@ -90,6 +116,15 @@ impl World {
             let children = self.children;
             self.processes.retain(|process| children.contains(&Some(process.pid)));
         }
+        if self.is_mutant(Mutation::TakeOverForgetsAmended) {
+            left.amended = (0, Vec::new());
+        }
+        if self.is_mutant(Mutation::TakeOverForgetsDistrust) {
+            left.distrusted = 0;
+        }
+        if self.is_mutant(Mutation::TakeOverForgetsPrimary) {
+            left.primary = SLOTS;
+        }
         if self.is_mutant(Mutation::TakeOverForgetsNumbers) {
             left.last_number = 1;
         }
@@ -97,6 +132,26 @@ impl World {
             left.members[..SLOTS].fill(None);
         }
         left
+    }
+
+    /// The last block that was amended, and all that was put aside for it.
+    fn amended_last(&self) -> (BlockIndex, Vec<Culprit>) {
+        let amendments = &self.boards.amendments;
+        let block = amendments.last().map_or(0, |last| last.block);
+        let of_block = amendments.iter().filter(|amendment| amendment.block == block);
+        (block, of_block.filter_map(|it| Self::culprit_of(it.change)).collect())
+    }
+
+    /// From where on those who are there read the log: from where they are; those who have not begun, from where
+    /// the last of the others is, for it may be the one that they follow.
+    fn expect(&mut self) {
+        let begun: [Option<(u64, u64)>; PLACES] = std::array::from_fn(|place| {
+            let board = &self.boards.slots[place];
+            let has_begun = self.children[place].is_some() && board.claimed == self.numbers[place];
+            has_begun.then_some((board.log_position, board.rendered))
+        });
+        let Some(last) = begun.into_iter().flatten().min() else { return };
+        self.floors = begun.map(|reader| reader.unwrap_or(last));
     }
 
     /// Whether this process is dead: then it was reaped, and nobody learns what it was at.

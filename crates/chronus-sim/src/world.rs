@@ -52,6 +52,8 @@ pub(crate) struct World {
     pub(crate) is_orphaned: bool,
     /// The last number that supervision has given.
     pub(crate) last_number: u32,
+    /// Up to which number checkpoints may hold what is wrong.
+    pub(crate) distrusted: u32,
     pub(crate) taken_over_ns: u64,
     /// What its clock said when it looked last.
     pub(crate) looked_ns: u64,
@@ -131,6 +133,7 @@ impl World {
             numbers: [0; PLACES],
             is_orphaned: false,
             last_number: 0,
+            distrusted: 0,
             taken_over_ns: 0,
             looked_ns: 0,
             kept_checkpoint: None,
@@ -289,7 +292,22 @@ impl World {
             && self.failure.is_none()
         {
             let block = self.selector.next_block();
+            if self.verbose {
+                self.describe();
+            }
             self.failure = Some(Failure { seed: self.scenario.seed, block, oracle, what });
+        }
+    }
+
+    /// Tells where everybody is.
+    fn describe(&self) {
+        let Boards { primary, sealed, released, .. } = self.boards;
+        eprintln!(
+            "{:>10} us: primary {primary}, sealed {sealed}, released {released}",
+            self.now / 1000
+        );
+        for process in &self.processes {
+            eprintln!("{process:?}");
         }
     }
 

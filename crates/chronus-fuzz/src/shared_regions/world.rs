@@ -388,7 +388,7 @@ impl World {
             Action::Spawn { slot, number, .. } => self.spawn(slot, number),
             Action::Thaw { from, into, number } => self.thaw(from, into, number),
             Action::Amend { block, culprit, .. } => self.amend(block, culprit),
-            Action::Withdraw { .. } | Action::Report(_) => {}
+            Action::Distrust(_) | Action::Withdraw { .. } | Action::Report(_) => {}
         }
     }
 

@@ -50,6 +50,8 @@ pub struct Supervision {
     /// Of the slots, and after them of the checkpoints' places.
     states: [State; PLACES],
     primary: Option<Slot>,
+    /// Who went first under the supervisor before, until somebody does under this one.
+    went_first: Option<Slot>,
     last_number: u32,
     forks: BackOff,
     fresh: Intensity,
@@ -90,6 +92,7 @@ impl Supervision {
             detector: FaultDetector::new(settings.limits),
             states: [State::Empty; PLACES],
             primary: None,
+            went_first: None,
             last_number: 0,
             forks: BackOff::default(),
             fresh: Intensity::new(settings.fresh_most, settings.fresh_window_ns),
@@ -170,6 +173,11 @@ impl Supervision {
     pub fn take_over(&mut self, left: &Left) {
         self.last_number = left.last_number;
         self.begun = left.last_number > 0;
+        self.went_first = Some(left.primary);
+        self.distrusted = left.distrusted;
+        self.grief.remember(&left.amended);
+        // Nobody comes to grief in a block without having finished those before it.
+        self.survived = left.amended.0;
         for place in 0..PLACES {
             let Some(number) = left.members[place] else { continue };
             let until_ns = self.settings.join_ns;
@@ -221,8 +229,9 @@ impl Supervision {
             Event::Diverged { slot } => {
                 if self.is_live(slot) && self.live().count() > 1 {
                     actions.push(Action::Disown(slot));
-                    self.fence(slot, Reason::Diverged, actions);
+                    // Before the only evidence is gone, should this supervisor die over it.
                     self.distrust_checkpoints(actions);
+                    self.fence(slot, Reason::Diverged, actions);
                 }
             }
             Event::Discredited { slot } => self.discredit(slot, actions),
@@ -281,9 +290,11 @@ impl Supervision {
         }
     }
 
-    /// The live worker that is furthest goes first; ties go to one that is proven, then to the lowest slot.
+    /// The live worker that is furthest goes first; ties go to one that is proven, then to who went first before
+    /// (of two that differ, its bits were heard), then to the lowest slot.
     fn promote_best(&mut self, from: Option<Slot>, actions: &mut Vec<Action>) {
         let best = self.live().max_by_key(|slot| self.merit(*slot));
+        self.went_first = self.went_first.filter(|_| best.is_none());
         self.primary = best;
         if let Some(to) = best {
             if let State::Live { late, .. } = &mut self.states[to] {
@@ -295,7 +306,7 @@ impl Supervision {
     }
 
     pub(super) fn merit(&self, slot: Slot) -> impl Ord + use<> {
-        (self.rendered[slot], self.proven[slot], SLOTS - slot)
+        (self.rendered[slot], self.proven[slot], self.went_first == Some(slot), SLOTS - slot)
     }
 
     /// How many blocks a standby should have finished. A new primary may be behind what was released.

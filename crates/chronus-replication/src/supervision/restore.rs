@@ -138,6 +138,7 @@ impl Supervision {
     /// wrong.
     pub(super) fn distrust_checkpoints(&mut self, actions: &mut Vec<Action>) {
         self.distrusted = self.last_number;
+        actions.push(Action::Distrust(self.distrusted));
         for place in SLOTS..PLACES {
             if matches!(self.states[place], State::Frozen(_)) {
                 self.drop_checkpoint(place, actions);

@@ -13,6 +13,15 @@ pub(super) struct Grief {
     block: BlockIndex,
     culprits: Vec<Culprit>,
     gave_up_at: Option<Crumb>,
+    /// Where each was seen last that was late.
+    seen_at: [Option<Crumb>; SLOTS],
+}
+
+impl Grief {
+    /// Takes over what is known of the last amended block.
+    pub(super) fn remember(&mut self, amended: &(BlockIndex, Vec<Culprit>)) {
+        (self.block, self.culprits) = amended.clone();
+    }
 }
 
 impl Supervision {
@@ -34,6 +43,7 @@ impl Supervision {
                     self.fence(slot, Reason::Hopeless, actions);
                 }
                 Suspicion::Overdue { is_busy } => {
+                    self.grief.seen_at[slot] = Some((view.crumb)(slot));
                     if is_primary {
                         self.overtake(slot, actions);
                     } else {
@@ -43,14 +53,24 @@ impl Supervision {
                         self.judge_witnesses(slot, (view.crumb)(slot), view, actions);
                     }
                 }
-                Suspicion::RanAway => {
-                    let crumb = (view.crumb)(slot);
-                    self.blame(slot, crumb, Cause::RanAway, view, actions);
-                    self.fence(slot, Reason::RanAway, actions);
-                }
+                Suspicion::RanAway => self.run_down(slot, view, actions),
                 Suspicion::Hopeless => self.give_up(slot, Reason::Hopeless, view, actions),
             }
         }
+    }
+
+    /// Who came to this block only since the last look has spent its time elsewhere, in a fork perhaps, and gets
+    /// one more look; only where it is seen twice is to blame.
+    fn run_down(&mut self, slot: Slot, view: &View<'_>, actions: &mut Vec<Action>) {
+        let crumb = (view.crumb)(slot);
+        let seen_at = self.grief.seen_at[slot].replace(crumb);
+        if seen_at.is_none_or(|seen| seen.block != crumb.block) {
+            return;
+        }
+        if seen_at == Some(crumb) {
+            self.blame(slot, crumb, Cause::RanAway, view, actions);
+        }
+        self.fence(slot, Reason::RanAway, actions);
     }
 
     /// A worker that stands still for too long may have been stopped. Two that did so at the same module of
@@ -185,8 +205,8 @@ impl Supervision {
                 if self.live().count() > 1 {
                     actions.push(Action::Disown(slot));
                 }
-                self.fence(slot, Reason::Discredited, actions);
                 self.distrust_checkpoints(actions);
+                self.fence(slot, Reason::Discredited, actions);
             }
             State::Joining { .. } => self.fence(slot, Reason::Discredited, actions),
             State::Frozen(_) => self.drop_checkpoint(slot, actions),

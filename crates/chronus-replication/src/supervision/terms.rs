@@ -47,7 +47,7 @@ impl Settings {
 }
 
 /// What a supervisor leaves to the next.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Left {
     /// The last number that was given; 0 if nobody was ever asked for.
     pub last_number: u32,
@@ -57,6 +57,12 @@ pub struct Left {
     pub unfit: [bool; PLACES],
     /// The fork under way: who was asked, for which place, by which number.
     pub fork: Option<(Slot, Slot, u32)>,
+    /// The slot that went first.
+    pub primary: Slot,
+    /// The last block that was amended, and all that was put aside for it.
+    pub amended: (BlockIndex, Vec<Culprit>),
+    /// Checkpoints with numbers up to this one may hold what is wrong.
+    pub distrusted: u32,
 }
 
 /// What is seen at one look.
@@ -174,6 +180,8 @@ pub enum Action {
         /// Whether the sound is interrupted, so that the machine must restart from its parameters.
         restart: bool,
     },
+    /// Note for a successor that checkpoints with numbers up to this one may hold what is wrong.
+    Distrust(u32),
     /// Turn a checkpoint into the worker of a slot; it catches up from where it was taken.
     Thaw {
         /// The place of the checkpoint.

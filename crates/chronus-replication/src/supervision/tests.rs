@@ -1,10 +1,11 @@
 //! Tests of supervision, fault by fault, against a hand-driven world.
 
 mod provision;
+mod succession;
 
 use crate::blame::{Cause, Crumb, Culprit, Place};
 use crate::restart::Death;
-use crate::supervision::{Action, Event, Left, Notice, Reason, Settings, Supervision, View};
+use crate::supervision::{Action, Event, Notice, Reason, Settings, Supervision, View};
 use crate::{BlockIndex, PLACES, SLOTS, Slot};
 
 /// A world whose workers obey at once unless told not to.
@@ -250,6 +251,24 @@ fn a_looping_worker_is_fenced_long_before_the_hard_limit() {
     assert!((3..12).contains(&fenced_after), "after {fenced_after} blocks");
 }
 
+/// It forks for long, say, and is in a module when its clock is read.
+#[test]
+fn who_came_to_a_module_only_since_the_last_look_has_not_run_away_in_it() {
+    let (mut world, slot) = (World::new(1), 0);
+    world.stuck = [true; SLOTS];
+    let mut amendments = |blocks: u64, used_ns: u64, crumb: Crumb| {
+        world.cpu_ns[slot] += used_ns;
+        world.crumbs[slot] = crumb;
+        world.run(blocks);
+        let is_fenced = world.count(|action| matches!(action, Action::Fence(_))) > 0;
+        (world.count(|action| matches!(action, Action::Amend { .. })), is_fenced)
+    };
+    let module = Crumb { block: 20, place: Place::Module(7) };
+    assert_eq!(amendments(4, 0, Crumb { block: 19, place: Place::Elsewhere }), (0, false));
+    assert_eq!(amendments(1, 10_000_000, module), (0, false));
+    assert_eq!(amendments(1, 0, module), (1, true));
+}
+
 #[test]
 fn a_supervisor_that_was_not_run_blames_nobody() {
     let mut world = World::new(2);
@@ -319,7 +338,11 @@ fn when_all_are_dead_a_fresh_worker_starts_but_never_in_a_loop() {
 fn a_replica_that_diverges_is_disowned_fenced_and_replaced() {
     let mut world = World::new(2);
     let actions = world.send(Event::Diverged { slot: 1 });
-    assert_eq!(actions[..2], [Action::Disown(1), Action::Fence(1)]);
+    let is_of_slot = |it: &&Action| matches!(it, Action::Disown(1) | Action::Fence(1));
+    assert!(
+        actions.iter().filter(is_of_slot).eq(&[Action::Disown(1), Action::Fence(1)]),
+        "{actions:?}"
+    );
     world.run(5);
     assert!(world.supervision.is_redundant());
 }
@@ -329,14 +352,18 @@ fn who_says_what_cannot_be_is_fenced_and_replaced_even_if_it_is_alone() {
     let mut world = World::new(2);
     world.run(200);
     let actions = world.send(Event::Discredited { slot: 0 });
-    assert_eq!(actions[..2], [Action::Disown(0), Action::Fence(0)]);
+    assert_eq!(actions[0], Action::Disown(0));
+    assert!(actions.contains(&Action::Fence(0)));
     assert!(notices(&actions).contains(&Notice::Fenced(0, Reason::Discredited)));
     assert_eq!(world.supervision.checkpoint(), None, "it may have forked the checkpoint");
     world.run(5);
     assert!(world.supervision.is_redundant());
     let mut alone = World::new(1);
     let actions = alone.send(Event::Discredited { slot: 0 });
-    assert_eq!(actions[0], Action::Fence(0), "what it has rendered is better than nothing");
+    assert!(
+        !actions.contains(&Action::Disown(0)) && actions.contains(&Action::Fence(0)),
+        "what it has rendered is better than nothing"
+    );
     alone.run(5);
     assert_eq!(alone.supervision.primary(), Some(0));
     assert_eq!(alone.send(Event::Discredited { slot: 3 }), [], "nobody is there");
@@ -650,74 +677,4 @@ fn one_that_stands_still_when_asked_to_fork_is_a_witness_too() {
     let culprit = Culprit::Module(7);
     let is_blamed = |a: &Action| matches!(a, Action::Amend { culprit: c, .. } if *c == culprit);
     assert!(actions.iter().any(is_blamed), "{actions:?}");
-}
-
-/// A world in which another supervision takes over, with those who are there.
-fn taken_over(change: impl FnOnce(&mut World, &mut Left)) -> (World, Vec<Action>) {
-    let mut world = World::new(2);
-    world.run(50);
-    let number = |slot: Slot| (world.claimed[slot] != 0).then_some(world.claimed[slot]);
-    let mut left = Left {
-        last_number: world.claimed.into_iter().max().unwrap_or(0),
-        members: std::array::from_fn(number),
-        ..Left::default()
-    };
-    change(&mut world, &mut left);
-    world.supervision = Supervision::new(Settings::for_replicas(2));
-    world.supervision.take_over(&left);
-    let actions = world.run(50);
-    (world, actions)
-}
-
-fn spawned(actions: &[Action]) -> usize {
-    actions.iter().filter(|action| matches!(action, Action::Spawn { .. })).count()
-}
-
-#[test]
-fn another_supervision_goes_on_with_those_who_are_there() {
-    let (world, actions) = taken_over(|_, _| {});
-    assert!(world.supervision.is_redundant() && world.supervision.has_begun());
-    assert!(actions.iter().any(|action| matches!(action, Action::Promote(_))));
-    assert_eq!(spawned(&actions), 0);
-    let killed =
-        actions.iter().any(|action| matches!(action, Action::Fence(slot) if *slot < SLOTS));
-    assert!(!killed, "{actions:?}");
-}
-
-#[test]
-fn a_fork_under_way_is_awaited_and_its_number_is_not_given_again() {
-    let (mut world, _) = taken_over(|world, left| {
-        left.members[1] = None;
-        world.claimed[1] = 0;
-        left.last_number += 1;
-        left.fork = Some((0, 1, left.last_number));
-        // No other fork may be ordered meanwhile.
-        world.stuck = [true; SLOTS];
-    });
-    let number = world.supervision.last_number;
-    assert_eq!(world.supervision.role(1), "joining");
-    world.stuck = [false; SLOTS];
-    world.send(Event::Forked { number });
-    world.claimed[1] = number;
-    world.rendered[1] = world.rendered[0];
-    world.run(20);
-    assert!(world.supervision.is_redundant());
-    assert!(world.supervision.take_number() > number);
-}
-
-#[test]
-fn whoever_is_unfit_is_awaited_dead_and_replaced() {
-    let (world, actions) = taken_over(|_, left| left.unfit[0] = true);
-    assert_eq!(spawned(&actions), 0);
-    assert_eq!(world.supervision.role(0), "fenced", "its place is not given away before");
-    assert_eq!(world.supervision.primary(), Some(1));
-}
-
-#[test]
-fn if_nobody_is_left_a_fresh_worker_starts_afresh() {
-    let (_, actions) = taken_over(|world, left| {
-        left.members = [None; PLACES];
-        world.claimed = [0; PLACES];
-    });
-    assert!(actions.iter().any(|action| matches!(action, Action::Spawn { restart: true, .. })));
 }

@@ -54,6 +54,17 @@ impl Checkpoints {
         Err(format!("checkpoint {number} of place {place} is dropped, and there is no other"))
     }
 
+    /// The checkpoint with this number is to be thawed if need be.
+    ///
+    /// # Errors
+    /// If it may hold what replicas were found to differ in since.
+    pub fn kept(&self, place: Slot, number: u32) -> Verdict {
+        if number > self.distrusted {
+            return Ok(());
+        }
+        Err(format!("checkpoint {number} of place {place} is kept, it may hold what is wrong"))
+    }
+
     /// Whether that was found at this moment.
     pub fn is_distrusted_at(&self, now_ns: u64) -> bool {
         self.distrusted_ns == Some(now_ns)

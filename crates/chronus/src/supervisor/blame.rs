@@ -28,13 +28,7 @@ impl Supervisor {
             tracing::warn!("nobody is blamed: block {block} has no {culprit:?}");
             return;
         }
-        let change = match culprit {
-            Culprit::Module(module) => {
-                Change::Insert(Command::Bypass { module: Handle(module) }.encode())
-            }
-            Culprit::Command { sequence } => Change::Withhold { sequence },
-            Culprit::Edit(_) => return,
-        };
+        let Some(change) = change_for(culprit) else { return };
         let amendment = Amendment { number: 0, block, change };
         let made = match self.regions.log.settlement.amend(amendment) {
             Ok(made) => made,
@@ -125,6 +119,28 @@ impl Supervisor {
         let mut modules = self.plan.patch.modules().iter();
         let found = modules.find(|found| found.handle() == module);
         found.map_or_else(|| format!("#{}", module.0), |module| module.id().to_owned())
+    }
+}
+
+/// What puts a culprit aside.
+fn change_for(culprit: Culprit) -> Option<Change> {
+    match culprit {
+        Culprit::Module(module) => {
+            Some(Change::Insert(Command::Bypass { module: Handle(module) }.encode()))
+        }
+        Culprit::Command { sequence } => Some(Change::Withhold { sequence }),
+        Culprit::Edit(_) => None,
+    }
+}
+
+/// Reads [`change_for`] back.
+pub(super) fn culprit_of(change: Change) -> Option<Culprit> {
+    match change {
+        Change::Withhold { sequence } => Some(Culprit::Command { sequence }),
+        Change::Insert(payload) => match Command::decode(payload) {
+            Ok(Command::Bypass { module }) => Some(Culprit::Module(module.0)),
+            _ => None,
+        },
     }
 }
 

@@ -6,13 +6,16 @@ use std::time::Duration;
 use chronus_os::child::{self, Child};
 use chronus_os::clock;
 use chronus_os::wake::wake_all;
+use chronus_replication::blame::Culprit;
 use chronus_replication::lockstep::Order;
 use chronus_replication::supervision::Left;
 use chronus_replication::{BlockIndex, PLACES, Slot};
 use chronus_shm::ledger::{ForkUnderWay, Member};
+use chronus_shm::settlement::Settlement;
 use chronus_shm::testimony::Testimony;
 
 use super::Supervisor;
+use super::blame::culprit_of;
 use super::processes::Processes;
 use crate::playback::Regions;
 
@@ -95,7 +98,13 @@ impl Processes {
             }
         }
         let last_number = roster.last_number.load(Ordering::Acquire);
-        let mut left = Left { last_number, ..Left::default() };
+        let mut left = Left {
+            last_number,
+            primary: board.primary(),
+            amended: amended_last(&regions.log.settlement),
+            distrusted: roster.distrusted.load(Ordering::Acquire),
+            ..Left::default()
+        };
         let can_be = |block: &BlockIndex| {
             *block <= board.sealed() && regions.log.position_after(*block).is_some()
         };
@@ -154,4 +163,14 @@ impl Processes {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
+}
+
+/// The last block that was amended, and all that was put aside for it.
+fn amended_last(settlement: &Settlement) -> (BlockIndex, Vec<Culprit>) {
+    let count = settlement.standing().amendments;
+    let mut amendments = (0..count).rev().map_while(|number| settlement.amendment(number).ok());
+    let Some(last) = amendments.next() else { return (0, Vec::new()) };
+    let of_block = amendments.take_while(|before| before.block == last.block);
+    let culprits = std::iter::once(last).chain(of_block).filter_map(|it| culprit_of(it.change));
+    (last.block, culprits.collect())
 }

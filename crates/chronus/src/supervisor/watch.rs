@@ -132,6 +132,9 @@ impl Supervisor {
                 self.ring();
             }
             Action::FindChild { number, into } => self.processes.find_child(number, into),
+            Action::Distrust(number) => {
+                self.regions.ledger.roster.distrusted.store(number, Ordering::Release);
+            }
             Action::Spawn { slot, number, restart } => self.spawn(slot, number, restart),
             Action::Thaw { from, into, number } => self.thaw(from, into, number),
             Action::Amend { block, culprit, cause } => self.amend(block, culprit, cause, now_ns),
