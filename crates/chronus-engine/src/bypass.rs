@@ -40,7 +40,7 @@ pub(crate) fn examine(samples: &[f32]) -> Option<Unsound> {
     Some(tell(samples))
 }
 
-#[inline(always)]
+#[inline]
 fn is_unsound(sample: f32) -> bool {
     sample.abs().to_bits() > LEVEL_MAX.to_bits()
 }

@@ -27,6 +27,8 @@ pub struct LedgerRegion {
     pub roster: Roster,
     /// What has been played.
     pub playback: PlaybackBoard,
+    /// What has happened.
+    pub tally: Tally,
     /// What waits for its frame.
     pub waiting: WaitingBoard,
     /// The recording that is being made: its format and its file.
@@ -83,6 +85,48 @@ pub struct Roster {
     pub playing: AtomicU32,
     /// The edit that is offered or ordered and not in the log yet; 0 for none.
     pub edit_under_way: AtomicU32,
+}
+
+/// What supervisors have counted, one after another, since the performance began.
+#[repr(C, align(64))]
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Times that another worker went first.
+    pub role_changes: Count,
+    /// Workers fenced.
+    pub fences: Count,
+    /// Workers that are gone.
+    pub deaths: Count,
+    /// Workers that lost their place, alive.
+    pub overtaken: Count,
+    /// Forks and starts that failed.
+    pub forks_failed: Count,
+    /// Fresh starts after everything was gone.
+    pub fresh_starts: Count,
+    /// Times that nobody was left and a checkpoint took over.
+    pub thaws: Count,
+    /// Replicas that rendered other bits.
+    pub divergences: Count,
+    /// Amendments of the log.
+    pub amendments: Count,
+    /// Commands withheld.
+    pub withheld: Count,
+}
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    /// One more. Only one supervisor at a time counts.
+    pub fn add_one(&self) {
+        self.0.store(self.get() + 1, Ordering::Relaxed);
+    }
+
+    /// How many.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// A process in a slot.

@@ -303,7 +303,7 @@ impl World {
             }
             Fault::LostWake => {
                 self.processes[index].deaf_to = 1;
-                self.hinder(index, 2 * BLOCK_NS * self.period_frames as u64 / 64 + 1_000_000);
+                self.hinder(index, self.without_a_ring_ns());
             }
             Fault::RunAway => {
                 self.processes[index].runaway_since_ns.get_or_insert(now);
@@ -344,6 +344,11 @@ impl World {
         true
     }
 
+    /// How long it takes whoever has not heard the bell to be level again.
+    pub(crate) fn without_a_ring_ns(&self) -> u64 {
+        2 * BLOCK_NS * self.period_frames as u64 / BLOCK_FRAMES as u64 + 1_000_000
+    }
+
     /// Notes that a process can't do its work for so long; a gap may follow if it was the last.
     pub(crate) fn hinder(&mut self, index: usize, delay_ns: u64) {
         let pid = self.processes[index].pid;
@@ -357,10 +362,10 @@ impl World {
     }
 
     fn hold_up_supervisor(&mut self) -> bool {
-        if self.is_orphaned {
+        let wild = self.scenario.mix.spacing == Spacing::Wild;
+        if self.is_orphaned || !wild && self.now < self.supervisor_not_before_ns {
             return false;
         }
-        let wild = self.scenario.mix.spacing == Spacing::Wild;
         let most = if wild { 15_000_000 } else { 1_000_000 };
         let until = self.now + self.rng.between(500_000, most);
         if wild {

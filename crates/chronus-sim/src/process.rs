@@ -154,6 +154,7 @@ impl Process {
     pub(crate) fn is_stuck(&self, now: u64) -> bool {
         self.alive
             && (self.runaway_since_ns.is_some()
+                || self.deaf_to > 0
                 || self.stopped_until_ns > now
                 || self.hindered_until_ns > now)
     }
@@ -265,12 +266,14 @@ impl World {
             _ => self.boards.slots[self.boards.primary].rendered,
         };
         self.look_away();
+        let missed_until_ns = self.now + self.without_a_ring_ns();
         for index in 0..self.processes.len() {
             let wakes_ns = self.now + self.rng.between(30_000, 150_000);
             let process = &mut self.processes[index];
             let sleeps = process.doing == Doing::Sleeping && !process.position.is_checkpoint();
             if sleeps && process.deaf_to > 0 {
                 process.deaf_to -= 1;
+                process.hindered_until_ns = process.hindered_until_ns.max(missed_until_ns);
                 continue;
             }
             if process.alive && sleeps {

@@ -96,7 +96,10 @@ fn when_all_run_away_they_are_replaced() {
 /// Seeds that some oracle once objected to, each for a reason of its own.
 #[test]
 fn seeds_that_once_failed_do_not_fail_again() {
-    for seed in [20_242, 20_314, 20_625, 20_792, 20_876, 21_358, 20_095, 24_970, 26_066, 26_338] {
+    for seed in [
+        20_242, 20_314, 20_625, 20_792, 20_876, 21_358, 20_095, 24_970, 26_066, 26_338, 32_578,
+        33_085,
+    ] {
         run(&survivable(seed)).expect("survivable");
     }
     for seed in [20_158, 20_343, 22_306, 22_450, 23_328] {

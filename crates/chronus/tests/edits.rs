@@ -4,7 +4,7 @@
 mod support;
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chronus_osc::Reply;
@@ -284,13 +284,8 @@ fn write_recording(path: &Path, seed: u32) {
 
 /// What the shelf takes of memory, in MB.
 fn shelf_mb(engine: &Engine) -> u64 {
-    let folder = format!("/proc/{}/fd", engine.process.id());
-    let links = std::fs::read_dir(folder).expect("descriptors").flatten().map(|link| link.path());
-    let is_it = |path: &PathBuf| {
-        std::fs::read_link(path).is_ok_and(|to| to.to_string_lossy().contains("chronus-shelf"))
-    };
-    let path = { links }.find(is_it).expect("the shelf");
-    std::fs::metadata(path).expect("metadata").blocks() * 512 / 1_000_000
+    let metadata = std::fs::metadata(engine.memory("chronus-shelf")).expect("metadata");
+    metadata.blocks() * 512 / 1_000_000
 }
 
 #[test]

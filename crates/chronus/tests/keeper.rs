@@ -203,6 +203,24 @@ fn workers_that_die_with_the_supervisor_are_replaced() {
 }
 
 #[test]
+fn what_was_counted_is_counted_on() {
+    let engine = Engine::free_running(&[]);
+    engine.send("/gate/adsr", &["on"]);
+    engine.play_on(300);
+    for deaths in 1..=3 {
+        Engine::signal(engine.pid_of("primary"), "KILL");
+        engine.wait_redundant(deaths);
+    }
+    let counts = |status: &Value| {
+        ["respawns", "role_changes", "failover_count"].map(|name| status[name].as_u64())
+    };
+    let before = counts(&engine.status());
+    assert!(before.iter().all(|count| *count >= Some(3)), "{before:?}");
+    assert_eq!(counts(&kill_supervisor(&engine)), before);
+    end_and_compare(engine, 1);
+}
+
+#[test]
 fn edits_go_on_whatever_they_had_come_to() {
     let engine = Engine::free_running(&[]);
     engine.send("/gate/adsr", &["on"]);
@@ -284,13 +302,7 @@ fn supervisor_under(keeper: u32) -> Option<u32> {
 
 /// Memory that the keeper holds, as anybody with its rights can open it.
 fn memory(engine: &Engine, name: &str) -> File {
-    let folder = format!("/proc/{}/fd", engine.process.id());
-    let links = std::fs::read_dir(folder).expect("descriptors").flatten();
-    let is_it = |path: &PathBuf| {
-        std::fs::read_link(path).is_ok_and(|to| to.to_string_lossy().contains(name))
-    };
-    let path = links.map(|link| link.path()).find(is_it).expect("the memory");
-    File::options().read(true).write(true).open(path).expect("it can be opened")
+    File::options().read(true).write(true).open(engine.memory(name)).expect("it can be opened")
 }
 
 /// Writes garbage over a piece of memory while the supervisor is stopped, then kills it.

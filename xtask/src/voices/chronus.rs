@@ -15,6 +15,8 @@ use super::{ATTACK_S, CUTOFF_HZ, DECAY_S, Q, RATE_HZ, RELEASE_S, SUSTAIN, freq_h
 pub enum Gates {
     /// Open from the start; measured are sustained notes.
     Open,
+    /// As [`Open`](Self::Open), with neither limiter nor DC blocker, as the others.
+    OpenBare,
     /// Open, in an attack that lasts longer than the measurement.
     Attack,
     /// Never opened.
@@ -77,6 +79,9 @@ fn patch(voices: usize, gates: Gates) -> Result<Patch, Box<dyn Error>> {
         }
     }
     text += &format!("[output]\nleft = \"{sum}\"\nright = \"{sum}\"\n");
+    if gates == Gates::OpenBare {
+        text += "limiter = false\ndc_blocker = false\n";
+    }
     Ok(Patch::parse(&text, "voices")?)
 }
 
@@ -86,7 +91,7 @@ pub fn cpu_seconds(voices: usize, seconds: f64, gates: Gates) -> Result<f64, Box
     let mut engine = Engine::new(patch.clone(), RATE_HZ, Controls::of(&patch), 0, &NoRecordings)?;
     let mut block = [0.0; BLOCK_FRAMES * CHANNELS];
     let directory = Directory::of(&patch);
-    if matches!(gates, Gates::Open | Gates::Attack) {
+    if matches!(gates, Gates::Open | Gates::OpenBare | Gates::Attack) {
         for entry in directory.modules().filter(|entry| entry.has_gate()) {
             engine.apply(0, &Command::Gate { module: entry.handle, on: true });
         }

@@ -41,8 +41,9 @@ fn gain(voices: usize) -> f32 {
     0.5 / voices as f32
 }
 
-/// The row that others are compared with.
+/// The rows that others are compared with.
 const HELD: &str = "Chronus, notes held";
+const BARE: &str = "Chronus, held, no limiter nor DC blocker";
 
 /// What is measured.
 #[expect(clippy::struct_field_names, reason = "the option is called so")]
@@ -116,6 +117,9 @@ pub fn bench(options: &Voices) -> Result<(), Box<dyn Error>> {
     let mut players = vec![
         Player::new(HELD, 10_000.0, |voices, seconds| {
             chronus::cpu_seconds(voices, seconds, Gates::Open)
+        }),
+        Player::new(BARE, 10_000.0, |voices, seconds| {
+            chronus::cpu_seconds(voices, seconds, Gates::OpenBare)
         }),
         Player::new("Chronus, envelopes moving", 10_000.0, |voices, seconds| {
             chronus::cpu_seconds(voices, seconds, Gates::Attack)
@@ -207,9 +211,15 @@ fn table(players: &[Player], voices: &[usize]) -> Table {
     for player in players {
         row(player.name.into(), &|index| format!("{:.0}", player.rate(index)));
     }
-    let Some(chronus) = players.iter().find(|player| player.name == HELD) else { return table };
+    let find = |wanted| players.iter().find(|player| player.name == wanted);
+    let Some(chronus) = find(HELD) else { return table };
     for (name, other) in [("the bound", "hand-written bound"), ("scsynth", "scsynth")] {
-        if let Some(other) = players.iter().find(|player| player.name == other) {
+        let Some(other) = find(other) else { continue };
+        for (name, chronus) in [
+            (name.to_owned(), Some(chronus)),
+            (format!("{name}, neither with a limiter"), find(BARE)),
+        ] {
+            let Some(chronus) = chronus else { continue };
             row(format!("Chronus over {name}"), &|index| {
                 format!("{:.2}", chronus.rate(index) / other.rate(index))
             });

@@ -2,8 +2,9 @@
 //!
 //! While a frequency rests, the sine of each frame comes from the sine and cosine at the start of its cell
 //! of 16 frames and a table of those of the way since: `sin(a + b) = sin a cos b + cos a sin b`, two
-//! multiplications instead of a polynomial. Both are within the rounding of `f32`. Which of them a frame
-//! gets depends on the frequencies before it and on nothing else, least of all on how a block is divided.
+//! multiplications instead of a polynomial. In the same way each cell starts from the one before it, and the
+//! block from a polynomial. All are within a few roundings of `f32`. Which of them a frame gets depends on the
+//! frequencies before it and on nothing else, least of all on how a block is divided.
 
 use core::ops::Range;
 
@@ -51,7 +52,7 @@ const INDEX: usize = 2;
 /// The input.
 const FM: usize = 0;
 const QUARTER_TURN: u32 = 1 << 30;
-/// Frames with one sine and cosine by polynomial. Cells begin at multiples of this in the block.
+/// Frames of a cell. Cells begin at multiples of this in the block.
 const CELL_FRAMES: usize = 16;
 /// The table serves once the frequency has rested for so many frames, so that a frequency that never
 /// does costs no tables.
@@ -75,16 +76,53 @@ pub struct Sine<const C: usize> {
     turns: Turns<C>,
 }
 
-/// Cosine and sine of so many steps of the phase as frames have passed in a cell.
+/// Cosine and sine of so many steps of the phase as frames have passed in a cell, and of those of a whole cell.
 struct Turns<const C: usize> {
     step: [u32; C],
     cos: [[f32; C]; CELL_FRAMES],
     sin: [[f32; C]; CELL_FRAMES],
+    of_cell: Angle<C>,
+}
+
+/// Sine and cosine of a phase.
+#[derive(Clone, Copy)]
+struct Angle<const C: usize> {
+    sin: [f32; C],
+    cos: [f32; C],
+}
+
+impl<const C: usize> Angle<C> {
+    const ZERO: Self = Self { sin: [0.0; C], cos: [1.0; C] };
+
+    #[inline(always)]
+    fn of(phase: &[u32; C]) -> Self {
+        let mut angle = Self::ZERO;
+        for c in 0..C {
+            angle.sin[c] = sine_of_phase(phase[c]);
+            angle.cos[c] = sine_of_phase(phase[c].wrapping_add(QUARTER_TURN));
+        }
+        angle
+    }
+
+    /// This one and another, added.
+    #[inline(always)]
+    fn turned(&self, by: &Self) -> Self {
+        let mut turned = *self;
+        for c in 0..C {
+            turned.sin[c] = self.sin[c] * by.cos[c] + self.cos[c] * by.sin[c];
+            turned.cos[c] = self.cos[c] * by.cos[c] - self.sin[c] * by.sin[c];
+        }
+        turned
+    }
 }
 
 impl<const C: usize> Turns<C> {
-    const STILL: Self =
-        Self { step: [0; C], cos: [[1.0; C]; CELL_FRAMES], sin: [[0.0; C]; CELL_FRAMES] };
+    const STILL: Self = Self {
+        step: [0; C],
+        cos: [[1.0; C]; CELL_FRAMES],
+        sin: [[0.0; C]; CELL_FRAMES],
+        of_cell: Angle::ZERO,
+    };
 
     #[inline(always)]
     fn prepare(&mut self, step: [u32; C]) {
@@ -94,24 +132,31 @@ impl<const C: usize> Turns<C> {
         self.step = step;
         let mut phase = [0_u32; C];
         for n in 0..CELL_FRAMES {
+            Angle { sin: self.sin[n], cos: self.cos[n] } = Angle::of(&phase);
             for c in 0..C {
-                self.cos[n][c] = sine_of_phase(phase[c].wrapping_add(QUARTER_TURN));
-                self.sin[n][c] = sine_of_phase(phase[c]);
                 phase[c] = phase[c].wrapping_add(step[c]);
             }
         }
+        self.of_cell = Angle::of(&phase);
     }
 
-    /// Sine and cosine at the start of the cell, given the phase in its frame `n`.
+    /// Where the block starts, given the phase in its frame `n`.
     #[inline(always)]
-    fn start(&self, phase: &[u32; C], n: usize) -> ([f32; C], [f32; C]) {
-        let (mut sin, mut cos) = ([0.0; C], [0.0; C]);
+    fn block_start(&self, phase: &[u32; C], n: usize) -> Angle<C> {
+        let mut start = *phase;
         for c in 0..C {
-            let start = phase[c].wrapping_sub(self.step[c].wrapping_mul(n as u32));
-            sin[c] = sine_of_phase(start);
-            cos[c] = sine_of_phase(start.wrapping_add(QUARTER_TURN));
+            start[c] = phase[c].wrapping_sub(self.step[c].wrapping_mul(n as u32));
         }
-        (sin, cos)
+        Angle::of(&start)
+    }
+
+    /// So many cells later.
+    #[inline(always)]
+    fn later(&self, mut start: Angle<C>, cells: usize) -> Angle<C> {
+        for _ in 0..cells {
+            start = start.turned(&self.of_cell);
+        }
+        start
     }
 }
 
@@ -190,7 +235,7 @@ impl<const C: usize> Sine<C> {
         phase
     }
 
-    /// One frame, the `n`th of its cell, whose step has been taken.
+    /// Frame `n` of the block, whose step has been taken.
     #[inline(always)]
     fn frame(&mut self, n: usize) -> [f32; C] {
         let (mut tone, mut rests) = ([0.0; C], false);
@@ -212,7 +257,9 @@ impl<const C: usize> Sine<C> {
             step[c] = if self.rested[c] == REST_FRAMES { self.step[c] } else { step[c] };
         }
         self.turns.prepare(step);
-        let (sin, cos) = self.turns.start(&self.phase, n);
+        let start = self.turns.block_start(&self.phase, n);
+        let Angle { sin, cos } = self.turns.later(start, n / CELL_FRAMES);
+        let n = n % CELL_FRAMES;
         for c in 0..C {
             let turned = sin[c] * self.turns.cos[n][c] + cos[c] * self.turns.sin[n][c];
             tone[c] = if self.rested[c] == REST_FRAMES { turned } else { tone[c] };
@@ -224,13 +271,12 @@ impl<const C: usize> Sine<C> {
     fn steady(&mut self, step: [u32; C], first: usize, out: &mut [[f32; C]], gain: [f32; C]) {
         let mut done = 0;
         while done < out.len() {
-            let n = (first + done) % CELL_FRAMES;
             self.take(step, 1);
             if self.all_rest {
                 self.turns.prepare(step);
                 return self.cells(first + done, &mut out[done..], gain);
             }
-            out[done] = times(self.frame(n), gain);
+            out[done] = times(self.frame(first + done), gain);
             done += 1;
         }
     }
@@ -238,36 +284,26 @@ impl<const C: usize> Sine<C> {
     /// Frames while all frequencies rest and their turns are there.
     #[inline(always)]
     fn cells(&mut self, first: usize, mut out: &mut [[f32; C]], gain: [f32; C]) {
+        let start = self.turns.block_start(&self.phase, first);
+        let mut start = self.turns.later(start, first / CELL_FRAMES);
         let mut n = first % CELL_FRAMES;
-        // All starts first: none waits for another, and each is long in coming.
-        let mut starts = [([0.0; C], [0.0; C]); BLOCK_FRAMES / CELL_FRAMES];
-        let cells = (n + out.len()).div_ceil(CELL_FRAMES);
-        for (cell, start) in starts[..cells].iter_mut().enumerate() {
-            let frames = (cell * CELL_FRAMES).saturating_sub(n);
-            *start = self.turns.start(&self.phase_in(frames), if cell == 0 { n } else { 0 });
-        }
         self.advance(out.len());
-        for start in &starts[..cells] {
+        while !out.is_empty() {
             let (cell, rest) = out.split_at_mut(out.len().min(CELL_FRAMES - n));
-            self.cell(start, n, cell, gain);
+            self.cell(&start, n, cell, gain);
+            start = start.turned(&self.turns.of_cell);
             (n, out) = (0, rest);
         }
     }
 
-    /// Frames of one cell, from its frame `n` on, given sine and cosine at its start.
+    /// Frames of one cell, from its frame `n` on, given where it starts.
     #[inline(always)]
-    fn cell(
-        &self,
-        (sin, cos): &([f32; C], [f32; C]),
-        n: usize,
-        out: &mut [[f32; C]],
-        gain: [f32; C],
-    ) {
+    fn cell(&self, start: &Angle<C>, n: usize, out: &mut [[f32; C]], gain: [f32; C]) {
         let turns = self.turns.cos[n..].iter().zip(&self.turns.sin[n..]);
         for (out, (turn_cos, turn_sin)) in out.iter_mut().zip(turns) {
             let mut tone = [0.0; C];
             for c in 0..C {
-                tone[c] = (sin[c] * turn_cos[c] + cos[c] * turn_sin[c]) * gain[c];
+                tone[c] = (start.sin[c] * turn_cos[c] + start.cos[c] * turn_sin[c]) * gain[c];
             }
             *out = tone;
         }
@@ -366,7 +402,7 @@ impl<const C: usize> Module for Sine<C> {
             self.settled_at = None;
             for (n, out) in out.iter_mut().enumerate() {
                 self.take(self.step_at(&freq, n), 1);
-                *out = times(self.frame((first + n) % CELL_FRAMES), factor);
+                *out = times(self.frame(first + n), factor);
             }
         } else if !out.is_empty() {
             self.steady(self.step_at(&freq, 0), first, out, factor);

@@ -19,10 +19,6 @@ use crate::worker::status;
 #[derive(Debug, Default)]
 pub struct Blame {
     probations: BTreeMap<Handle, Probation>,
-    /// Amendments so far.
-    pub amendments: u64,
-    /// Commands withheld.
-    pub withheld: u64,
 }
 
 impl Supervisor {
@@ -41,7 +37,7 @@ impl Supervisor {
                 return;
             }
         };
-        self.blame.amendments += 1;
+        self.regions.ledger.tally.amendments.add_one();
         if let Some(journal) = &mut self.journal {
             journal.amendment(&made);
         }
@@ -75,7 +71,7 @@ impl Supervisor {
     }
 
     fn withhold(&mut self, sequence: u64, cause: Cause) {
-        self.blame.withheld += 1;
+        self.regions.ledger.tally.withheld.add_one();
         let rate_hz = self.rate_hz;
         let Self { hindsight, controls, plan, .. } = self;
         let edit = hindsight.withhold(sequence, controls, plan, rate_hz);

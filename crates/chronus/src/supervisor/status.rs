@@ -6,6 +6,7 @@ use chronus_os::clock;
 use chronus_osc::Value;
 use chronus_replication::supervision::{Event, Notice};
 use chronus_replication::{PLACES, SLOTS, Slot};
+use chronus_shm::ledger::Tally;
 use serde::Serialize;
 
 use super::Supervisor;
@@ -64,7 +65,7 @@ pub struct Summary {
     pub max_us: f64,
 }
 
-/// What is counted while the engine runs.
+/// What this supervisor measures; what it counts is in the ledger.
 #[derive(Debug)]
 pub struct Figures {
     started_ns: u64,
@@ -81,28 +82,8 @@ pub struct Figures {
     promotion: Durations,
     /// From the cause to all replicas level again.
     redundancy: Durations,
-    /// Times that another worker went first.
-    pub role_changes: u64,
-    /// Workers fenced.
-    pub fences: u64,
-    /// Workers that are gone.
-    pub deaths: u64,
-    /// Workers that lost their place, alive.
-    pub overtaken: u64,
-    /// Forks ordered.
-    pub forks_ordered: u64,
-    /// Forks made.
-    pub forks: u64,
-    /// Forks that failed.
-    pub forks_failed: u64,
-    /// Fresh starts after everything was gone.
-    pub fresh_starts: u64,
-    /// Replicas that rendered other bits.
-    pub divergences: u64,
     /// How long after the death of its supervisor the sound went on.
     pub resumed_after_ms: f64,
-    /// Times that nobody was left and a checkpoint took over.
-    pub thaws: u64,
     gaps_told: (u64, u64),
 }
 
@@ -119,17 +100,7 @@ impl Figures {
             detection: Durations::default(),
             promotion: Durations::default(),
             redundancy: Durations::default(),
-            role_changes: 0,
-            fences: 0,
-            deaths: 0,
-            overtaken: 0,
-            forks_ordered: 0,
-            forks: 0,
-            forks_failed: 0,
-            fresh_starts: 0,
-            divergences: 0,
             resumed_after_ms: 0.0,
-            thaws: 0,
             gaps_told: (0, 0),
         }
     }
@@ -140,13 +111,13 @@ impl Figures {
     }
 
     /// Notes what happened to a process.
-    pub fn note_event(&mut self, event: &Event, now_ns: u64) {
+    pub fn note_event(&mut self, event: &Event, tally: &Tally, now_ns: u64) {
         match event {
             Event::Exited { slot, .. } if *slot < SLOTS => self.noticed(now_ns),
-            Event::Forked { .. } => self.forks += 1,
-            Event::ForkFailed { .. } | Event::SpawnFailed { .. } => self.forks_failed += 1,
+            Event::ForkFailed { .. } | Event::SpawnFailed { .. } => tally.forks_failed.add_one(),
             // Checkpoints come and go, and no replica is missing meanwhile.
             Event::Exited { .. }
+            | Event::Forked { .. }
             | Event::NoChild { .. }
             | Event::Diverged { .. }
             | Event::Discredited { .. } => {}
@@ -175,24 +146,26 @@ impl Figures {
     }
 
     /// Notes and says what supervision reports.
-    pub fn note(&mut self, notice: &Notice, now_ns: u64) {
+    pub fn note(&mut self, notice: &Notice, tally: &Tally, now_ns: u64) {
         match notice {
             Notice::Overtaken(slot) => {
-                self.overtaken += 1;
+                tally.overtaken.add_one();
                 self.noticed(now_ns);
                 tracing::info!("slot {slot} is overdue and has lost its place");
             }
             Notice::CaughtUp(slot) => tracing::info!("slot {slot} has caught up"),
             Notice::Fenced(slot, reason) => {
-                self.fences += 1;
+                tally.fences.add_one();
                 tracing::warn!("slot {slot} is fenced: {reason:?}");
             }
             Notice::Died(slot) => {
-                self.deaths += 1;
+                tally.deaths.add_one();
                 tracing::info!("the worker in slot {slot} is gone");
             }
             Notice::RoleChange { from, to } => {
-                self.role_changes += u64::from(from.is_some());
+                if from.is_some() {
+                    tally.role_changes.add_one();
+                }
                 tracing::info!("slot {to} goes first");
             }
             Notice::Redundant => {
@@ -213,11 +186,11 @@ impl Figures {
                 retry_ns / 1_000_000
             ),
             Notice::Thawed(block) => {
-                self.thaws += 1;
+                tally.thaws.add_one();
                 tracing::warn!("no worker is left; the checkpoint of block {block} catches up");
             }
             Notice::StartedAfresh => {
-                self.fresh_starts += 1;
+                tally.fresh_starts.add_one();
                 tracing::error!("no worker is left; a fresh one takes over, faded in");
             }
             Notice::Intensity { retry_ns } => tracing::error!(
@@ -386,6 +359,7 @@ impl Supervisor {
     /// How the engine is now.
     pub(super) fn status(&self, now_ns: u64) -> Status {
         let (figures, shared) = (&self.figures, &self.regions.ledger.playback);
+        let tally = &self.regions.ledger.tally;
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let lives = &self.regions.ledger.keeper.lives;
         let port = &self.ears.replies.counts;
@@ -403,10 +377,10 @@ impl Supervisor {
         Status {
             buffers_processed: load(&shared.next_block),
             underruns: load(&shared.gaps),
-            failover_count: figures.role_changes,
+            failover_count: tally.role_changes.get(),
             failover_time_ms: redundancy.last_us / 1e3,
             last_failure_time: if figures.last_fault_ns == 0 { -1.0 } else { since_fault_s },
-            heartbeat_misses: figures.overtaken,
+            heartbeat_misses: tally.overtaken.get(),
             commands_sent: self.sequencer.log_position(),
             active_worker: self.supervision.primary().unwrap_or(0) as u64,
             detection_time_ms: detection.last_us / 1e3,
@@ -432,24 +406,24 @@ impl Supervisor {
             gap_blocks: load(&shared.gap_blocks),
             xruns: device.xruns,
             misses,
-            role_changes: figures.role_changes,
-            fences: figures.fences,
-            respawns: figures.deaths,
+            role_changes: tally.role_changes.get(),
+            fences: tally.fences.get(),
+            respawns: tally.deaths.get(),
             supervisor_deaths: u64::from(lives.load(Ordering::Relaxed).saturating_sub(1)),
             resumed_after_ms: figures.resumed_after_ms,
             supervisor_pid: std::process::id(),
-            forks_failed: figures.forks_failed,
-            fresh_starts: figures.fresh_starts,
-            overtaken: figures.overtaken,
-            thaws: figures.thaws,
+            forks_failed: tally.forks_failed.get(),
+            fresh_starts: tally.fresh_starts.get(),
+            overtaken: tally.overtaken.get(),
+            thaws: tally.thaws.get(),
             checkpoint_age_blocks: self
                 .supervision
                 .checkpoint()
                 .map_or(-1.0, |block| self.sequencer.next_block().saturating_sub(block) as f64),
-            amendments: self.blame.amendments,
-            withheld_commands: self.blame.withheld,
+            amendments: tally.amendments.get(),
+            withheld_commands: tally.withheld.get(),
             bypassed: self.controls.bypassed().map(|module| self.name_of(module)).collect(),
-            divergences: figures.divergences,
+            divergences: tally.divergences.get(),
             blocks_compared: self.divergence.blocks_compared(),
             late_commands: commands.late,
             refused_commands: commands.refused,

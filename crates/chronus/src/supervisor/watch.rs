@@ -31,11 +31,11 @@ impl Supervisor {
         let crumb = |slot: Slot| self.regions.slots.slots[slot].board.breadcrumb.read();
         let view = seen.with((&cpu, &cpu_now), &asleep, &crumb);
         for event in events {
-            self.figures.note_event(&event, now_ns);
+            self.figures.note_event(&event, &self.regions.ledger.tally, now_ns);
             self.supervision.handle(event, &view, &mut actions);
         }
         if let Some(divergence) = divergence {
-            self.figures.divergences += 1;
+            self.regions.ledger.tally.divergences.add_one();
             tracing::error!(
                 "block {}: slot {} rendered other bits than slot {}",
                 divergence.block,
@@ -131,7 +131,6 @@ impl Supervisor {
                 let order = Order::Fork { into, number };
                 self.regions.log.board.give_order(forker, order);
                 self.ring();
-                self.figures.forks_ordered += 1;
             }
             Action::FindChild { number, into } => self.processes.find_child(number, into),
             Action::Distrust(number) => {
@@ -141,7 +140,9 @@ impl Supervisor {
             Action::Thaw { from, into, number } => self.thaw(from, into, number),
             Action::Amend { block, culprit, cause } => self.amend(block, culprit, cause, now_ns),
             Action::Withdraw { edit, cause } => self.withdraw(edit, cause),
-            Action::Report(notice) => self.figures.note(&notice, now_ns),
+            Action::Report(notice) => {
+                self.figures.note(&notice, &self.regions.ledger.tally, now_ns);
+            }
         }
     }
 

@@ -164,6 +164,16 @@ impl Engine {
         })
     }
 
+    /// Where the memory of this name that the keeper holds can be opened.
+    pub fn memory(&self, name: &str) -> PathBuf {
+        let folder = format!("/proc/{}/fd", self.process.id());
+        let links = std::fs::read_dir(folder).expect("descriptors").flatten();
+        let is_it = |path: &PathBuf| {
+            std::fs::read_link(path).is_ok_and(|to| to.to_string_lossy().contains(name))
+        };
+        links.map(|link| link.path()).find(is_it).expect("the memory")
+    }
+
     /// Waits until so many more blocks have been played.
     pub fn play_on(&self, blocks: u64) {
         let until = self.status()["frames"].as_u64().expect("frames") + blocks * BLOCK_FRAMES;
