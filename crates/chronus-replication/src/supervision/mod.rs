@@ -71,8 +71,6 @@ pub struct Supervision {
     grief: Grief,
     /// Who was sent ahead into a block that holds up the primary.
     scout: Option<Scout>,
-    /// Whether somebody may come to no end, so that time counts.
-    is_urgent: bool,
     /// Checkpoints with numbers up to this one may hold what is wrong.
     distrusted: u32,
     /// When the next checkpoint may be ordered: one that comes too late to be of use is dropped at once.
@@ -116,7 +114,6 @@ impl Supervision {
             survived: 0,
             grief: Grief::default(),
             scout: None,
-            is_urgent: false,
             distrusted: 0,
             checkpoint_not_before_ns: 0,
             was_due: 0,
@@ -271,7 +268,7 @@ impl Supervision {
     /// In how many nanoseconds the next look is wanted at the latest, if anybody owes anything: what is late is
     /// to be noticed when it is, not when something else happens.
     pub fn look_again_in_ns(&self) -> Option<u64> {
-        if self.is_urgent {
+        if self.grief.is_urgent {
             return Some(URGENT_LOOK_NS);
         }
         let in_time = |slot: &Slot| matches!(self.states[*slot], State::Live { late: None, .. });

@@ -13,6 +13,8 @@ pub(super) struct Grief {
     block: BlockIndex,
     culprits: Vec<Culprit>,
     gave_up_at: Option<Crumb>,
+    /// Whether somebody may come to no end, so that time counts.
+    pub(super) is_urgent: bool,
     /// Where each was seen last that was late.
     seen_at: [Option<Crumb>; SLOTS],
 }
@@ -26,7 +28,7 @@ impl Grief {
 
 impl Supervision {
     pub(super) fn judge_all(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
-        self.is_urgent = false;
+        self.grief.is_urgent = false;
         for slot in 0..SLOTS {
             if !self.is_live(slot) {
                 continue;
@@ -45,7 +47,7 @@ impl Supervision {
                 }
                 Suspicion::Overdue { is_busy } => {
                     self.grief.seen_at[slot] = Some((view.crumb)(slot));
-                    self.is_urgent |= is_busy;
+                    self.grief.is_urgent |= is_busy;
                     if !is_primary {
                         self.mark_late(slot);
                     } else if !(is_busy && self.is_scouting(slot, view, actions)) {
@@ -115,7 +117,7 @@ impl Supervision {
                 witnesses[slot] = places[slot].filter(|_| is_witness);
             }
         }
-        self.is_urgent |= places.iter().any(Option::is_some);
+        self.grief.is_urgent |= places.iter().any(Option::is_some);
         let Some(crumb) = shared(&witnesses) else { return };
         let is_held_up = |slot: &Slot| witnesses[*slot] == Some(crumb);
         let Some(slot) = (0..SLOTS).find(is_held_up) else { return };

@@ -62,7 +62,7 @@ impl Seen {
     /// As supervision wants it.
     pub fn with<'a>(
         &self,
-        (cpu_ns, cpu_now_ns): (&'a dyn Fn(Slot) -> Option<u64>, &'a dyn Fn(Slot) -> Option<u64>),
+        [cpu_ns, cpu_now_ns]: [&'a dyn Fn(Slot) -> Option<u64>; 2],
         asleep: &'a dyn Fn(Slot) -> bool,
         crumb: &'a dyn Fn(Slot) -> Crumb,
     ) -> View<'a> {

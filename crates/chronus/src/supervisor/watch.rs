@@ -29,7 +29,7 @@ impl Supervisor {
         let cpu_now = |slot: Slot| self.processes.cpu_now_ns(slot);
         let asleep = |slot: Slot| self.processes.is_asleep(slot);
         let crumb = |slot: Slot| self.regions.slots.slots[slot].board.breadcrumb.read();
-        let view = seen.with((&cpu, &cpu_now), &asleep, &crumb);
+        let view = seen.with([&cpu, &cpu_now], &asleep, &crumb);
         for event in events {
             self.figures.note_event(&event, &self.regions.ledger.tally, now_ns);
             self.supervision.handle(event, &view, &mut actions);
