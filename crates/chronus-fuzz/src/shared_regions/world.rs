@@ -269,6 +269,7 @@ impl World {
             renew_before: 0,
             useless_before: self.useless_before(),
             cpu_ns: &|_| Some(0),
+            cpu_now_ns: &|_| Some(0),
             asleep: &|_| false,
             crumb: &|slot| slots.slots[slot].board.breadcrumb.read(),
         };
