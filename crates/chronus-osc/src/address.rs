@@ -68,14 +68,15 @@ pub const ADDRESSES: &[Address] = &[
     ),
     address(
         "/mod/<module>/<param>",
-        "NUMBER, or the name of a choice",
+        "NUMBER; or the name of a choice, or its number, counted from 0 (a fraction is rounded)",
         "",
         Kind::Param,
-        "Moves a parameter of a module, smoothly. `chronus send /mod/filter/cutoff 800`",
+        "Moves a parameter of a module, smoothly. `chronus send /mod/filter/cutoff 800`, \
+         `chronus send /mod/filter/mode high-pass`",
     ),
     address(
         "/gate/<module>",
-        "1, 0, true, false, \"on\" or \"off\"",
+        "1, 0, true, false, \"on\" or \"off\"; of other numbers, those above 0 open it",
         "",
         Kind::Gate,
         "Opens or closes the gate of a module. A gate that is open already is triggered again.",
@@ -83,7 +84,7 @@ pub const ADDRESSES: &[Address] = &[
     address(
         "/note/<module>/on",
         "KEY (a MIDI note number, 0 to 127; fractions are microtones), then optionally VELOCITY (0 to 1; 0.8) \
-         and ID (a whole number from 1)",
+         and ID (a whole number from 1 to 4294967294)",
         "",
         Kind::NoteOn,
         "Begins a note of a module that takes notes. With an ID several notes may sound at one KEY, and a \
@@ -98,10 +99,10 @@ pub const ADDRESSES: &[Address] = &[
     ),
     address(
         "/seq/<module>/<text>",
-        "TEXT",
+        "TEXT; or a NUMBER, for its digits",
         "",
         Kind::Text,
-        "Gives a module a text: a pattern, notes, a scale. `chronus send /seq/kick/pattern \"X... x...\"`",
+        "Gives a module a text: a pattern, notes, a scale. `chronus send /seq/kick_track/pattern \"X... x...\"`",
     ),
     address(
         "/meter/<module>",
@@ -110,8 +111,20 @@ pub const ADDRESSES: &[Address] = &[
         Kind::Meter,
         "Asks a `meter` or `scope` for its values; the answer is its id, then names and values in turn.",
     ),
-    address("/transport/play", "", "", Kind::Play, "Lets musical time run on from where it is."),
-    address("/transport/stop", "", "", Kind::Halt, "Stops musical time where it is."),
+    address(
+        "/transport/play",
+        "none; or 1, as without, or 0, which stops: what a toggle sends",
+        "",
+        Kind::Play,
+        "Lets musical time run on from where it is.",
+    ),
+    address(
+        "/transport/stop",
+        "none; or 1, as without, or 0, which does nothing: what a button sends when it is let go",
+        "",
+        Kind::Halt,
+        "Stops musical time where it is.",
+    ),
     address(
         "/transport/tempo",
         "NUMBER, 1 to 1000 beats per minute",
@@ -121,7 +134,7 @@ pub const ADDRESSES: &[Address] = &[
     ),
     address(
         "/transport/position",
-        "BEAT, counted from 0",
+        "BEAT, counted from 0, up to 1000000000",
         "",
         Kind::Position,
         "Moves musical time to a beat.",
@@ -138,7 +151,7 @@ pub const ADDRESSES: &[Address] = &[
         "ID and KIND, then keys and values in turn",
         "/done",
         Kind::Create,
-        "Adds a module to the patch that is being made. `chronus send /patch/create lfo sine freq 20`",
+        "Adds a module to the patch that is being made. `chronus send /patch/create wobble lfo freq 5`",
     ),
     address(
         "/patch/delete",
@@ -153,7 +166,7 @@ pub const ADDRESSES: &[Address] = &[
         "/done",
         Kind::Connect,
         "Adds a cable to the patch that is being made, or gives one another depth. \
-         `chronus send /patch/connect lfo.out filter.cutoff 0.5`",
+         `chronus send /patch/connect wobble.out filter.cutoff 0.5`",
     ),
     address(
         "/patch/disconnect",
@@ -215,10 +228,16 @@ pub const ADDRESSES: &[Address] = &[
         Kind::Amp,
         "The gain of the module `sine`, as `/mod/sine/gain`.",
     ),
-    address("/engine/start", "", "", Kind::Start, "Fades the sound in after `/engine/stop`."),
+    address(
+        "/engine/start",
+        "as `/transport/play`",
+        "",
+        Kind::Start,
+        "Fades the sound in after `/engine/stop`.",
+    ),
     address(
         "/engine/stop",
-        "",
+        "as `/transport/stop`",
         "",
         Kind::Stop,
         "Fades the sound out. Everything plays on unheard; nothing is shut down.",
@@ -229,7 +248,8 @@ pub const ADDRESSES: &[Address] = &[
         "",
         "/status.reply",
         Kind::Status,
-        "Tells how the engine is: names and values in turn, at last \"json\" and all of it as JSON.",
+        "Tells how the engine is: names and values in turn, at last \"json\" and all of it as JSON. \
+         [status.md](status.md) tells what each means.",
     ),
     address(
         "/record/start",
@@ -403,9 +423,11 @@ At most 32 are told; who asked first makes way.
 
 ## Answers
 
-What changes the patch is answered with `/done ADDRESS` once it is done, and sometimes a sentence. Whatever can't be done is answered to its sender with `/fail ADDRESS REASON`, where REASON is a
+What changes the patch is answered with `/done ADDRESS` once it is done, and sometimes a sentence. If it has to wait for
+longer than a second, `/wait ADDRESS REASON` comes before that. Whatever can't be done is answered to its sender with `/fail ADDRESS REASON`, where REASON is a
 sentence that names what would be right; the rest of its bundle is done all the same. A clamped value
-is answered in the same way, and done. The engine plays on in any case.
+is answered in the same way, and done. What is refused or clamped is in the engine's log, too, at most a line a second. An address
+that takes no arguments refuses a message that has some. The engine plays on in any case.
 ";
 
 #[cfg(test)]

@@ -27,6 +27,8 @@ fn encode_argument(word: &str) -> Result<OscType, String> {
 fn guess(word: &str) -> OscType {
     if let Ok(int) = word.parse::<i32>() {
         OscType::Int(int)
+    } else if let Ok(long) = word.parse::<i64>() {
+        OscType::Long(long)
     } else if let Some(float) = word.parse::<f32>().ok().filter(|float| float.is_finite()) {
         // `nan` and `inf` are words, unless they are forced to be numbers.
         OscType::Float(float)
@@ -42,6 +44,9 @@ fn guess(word: &str) -> OscType {
 /// # Errors
 /// A sentence, if the address does not begin with `/`.
 pub fn message(address: &str, args: Vec<OscType>) -> Result<Vec<u8>, String> {
+    if address.trim_matches('/').is_empty() {
+        return Err("the address is missing; give one such as /status".into());
+    }
     if !address.starts_with('/') {
         return Err(format!("an OSC address begins with `/`; did you mean `/{address}`?"));
     }
@@ -54,34 +59,61 @@ pub(crate) fn single<'a>(args: &'a [OscType], wanted: &str) -> Result<&'a OscTyp
     match args {
         [one] => Ok(one),
         [] => Err(format!("an argument is missing; give {wanted}")),
-        _ => Err(format!("{} arguments are too many; give {wanted}", args.len())),
+        _ => Err(format!("there are {} arguments, and one is wanted; give {wanted}", args.len())),
     }
 }
 
-/// A finite number, from any type that can say one.
-pub(crate) fn number(arg: &OscType) -> Result<f64, String> {
+/// A finite number, from any type that can say one. `wanted` says which would be right.
+pub(crate) fn number(arg: &OscType, wanted: &str) -> Result<f64, String> {
+    let wrong = |what: String| format!("{what} is not a number; give {wanted}");
     let value = match arg {
         OscType::Int(value) => f64::from(*value),
         OscType::Long(value) => *value as f64,
         OscType::Float(value) => f64::from(*value),
         OscType::Double(value) => *value,
         OscType::Bool(value) => f64::from(u8::from(*value)),
-        OscType::String(text) => text
-            .trim()
-            .parse()
-            .map_err(|_| format!("\"{text}\" is not a number; give a number such as 0.5"))?,
-        other => return Err(format!("{} is not a number; give a number such as 0.5", kind(other))),
+        OscType::String(text) => text.trim().parse().map_err(|_| wrong(format!("\"{text}\"")))?,
+        other => return Err(wrong(kind(other).into())),
     };
     if value.is_finite() {
         Ok(value)
     } else {
-        Err(format!("{value} is not finite; give a number such as 0.5"))
+        Err(format!("{value} is not finite; give {wanted}"))
     }
 }
 
-/// A gate: open or closed.
-pub(crate) fn gate(arg: &OscType) -> Result<bool, String> {
-    let wrong = |what: String| format!("{what} is not a gate; give 1, 0, true, false, on or off");
+/// A whole number, exactly, if it is one.
+pub(crate) fn whole(arg: &OscType) -> Option<i64> {
+    match arg {
+        OscType::Long(value) => Some(*value),
+        OscType::String(text) if text.trim().parse::<i64>().is_ok() => text.trim().parse().ok(),
+        other => {
+            let value = number(other, "").ok().filter(|value| value.fract() == 0.0)?;
+            // Up to there every whole number is a float.
+            (value.abs() < 9e15).then_some(value as i64)
+        }
+    }
+}
+
+/// A number as people write it: as short as it was sent, and none with hundreds of digits.
+pub(crate) fn shown(value: f64) -> String {
+    let short = value as f32;
+    let size = value.abs();
+    let is_long = size >= 1e15 || (size > 0.0 && size < 1e-6);
+    match (f64::from(short) == value, is_long) {
+        (true, false) => short.to_string(),
+        (true, true) => format!("{short:e}"),
+        (false, false) => value.to_string(),
+        (false, true) => format!("{value:e}"),
+    }
+}
+
+/// What may be given for on or off.
+pub(crate) const ON_OR_OFF: &str = "1, 0, true, false, on or off";
+
+/// On or off; of numbers, those above 0 are on.
+pub(crate) fn is_on(arg: &OscType) -> Result<bool, String> {
+    let wrong = |what: String| format!("{what} is neither on nor off; give {ON_OR_OFF}");
     match arg {
         OscType::String(text) => match text.trim().to_ascii_lowercase().as_str() {
             "on" | "true" => Ok(true),
@@ -91,7 +123,19 @@ pub(crate) fn gate(arg: &OscType) -> Result<bool, String> {
                 _ => Err(wrong(format!("\"{text}\""))),
             },
         },
-        other => number(other).map(|value| value > 0.0).map_err(|_| wrong(kind(other).into())),
+        other => number(other, "").map(|value| value > 0.0).map_err(|_| wrong(kind(other).into())),
+    }
+}
+
+/// Whether a button that may bring along its state is pressed; without one it is.
+pub(crate) fn is_pressed(args: &[OscType]) -> Result<bool, String> {
+    match args {
+        [] => Ok(true),
+        [state] => is_on(state),
+        _ => Err(format!(
+            "there are {} arguments, and one is wanted at most; give none, or {ON_OR_OFF}",
+            args.len()
+        )),
     }
 }
 

@@ -7,7 +7,7 @@ use chronus_engine::{
 use rosc::{OscMessage, OscPacket, OscType};
 
 use crate::address::{ADDRESSES, Kind, parts};
-use crate::arguments::{gate, number, single};
+use crate::arguments::{ON_OR_OFF, is_on, is_pressed, number, shown, single, whole};
 use crate::pattern::{is_pattern, matches};
 use crate::{Chaos, Crash, PatchRequest, Record, Request, Target, edits, guard, record};
 
@@ -117,7 +117,7 @@ impl Decoded {
             Kind::Freq => return self.params(&["sine", "freq"], message, directory, requests),
             Kind::Amp => return self.params(&["sine", "gain"], message, directory, requests),
             Kind::Gate => {
-                let on = gate(single(args, "1, 0, true, false, on or off")?)?;
+                let on = is_on(single(args, ON_OR_OFF)?)?;
                 for module in gates(parts[0], directory)? {
                     requests.push(Request::Command(Command::Gate { module, on }));
                 }
@@ -135,15 +135,15 @@ impl Decoded {
                     requests.push(Request::Command(Command::Enable { module: entry.handle }));
                 }
             }
-            Kind::Events => {
-                let on = if args.is_empty() { true } else { gate(single(args, "on or off")?)? };
-                requests.push(Request::Events(on));
+            Kind::Events => requests.push(Request::Events(is_pressed(args)?)),
+            // A toggle says 1 and 0; what stops may be a button, which says 0 when it is let go.
+            Kind::Play => requests.push(transport(TransportChange::Play(is_pressed(args)?))),
+            Kind::Halt if is_pressed(args)? => {
+                requests.push(transport(TransportChange::Play(false)));
             }
-            Kind::Play => requests.push(transport(TransportChange::Play(true))),
-            Kind::Halt => requests.push(transport(TransportChange::Play(false))),
             Kind::Tempo => requests.push(transport(edits::tempo(args)?)),
             Kind::BeatsPerBar => requests.push(transport(edits::meter(args)?)),
-            Kind::Meter => requests.push(meter(parts[0], directory)?),
+            Kind::Meter => requests.push(edits::none(args, meter(parts[0], directory)?)?),
             Kind::Position => requests.push(transport(edits::position(args)?)),
             Kind::Create => requests.push(Request::Patch(edits::create(args)?)),
             Kind::Delete => requests.push(Request::Patch(edits::delete(args)?)),
@@ -157,13 +157,14 @@ impl Decoded {
                 requests.push(Request::Patch(edits::none(args, PatchRequest::Commit)?));
             }
             Kind::Abort => requests.push(Request::Patch(edits::none(args, PatchRequest::Abort)?)),
-            Kind::Start => requests.push(Request::Command(Command::Mute(false))),
-            Kind::Stop => requests.push(Request::Command(Command::Mute(true))),
-            Kind::Status => requests.push(Request::Status),
+            Kind::Start => requests.push(Request::Command(Command::Mute(!is_pressed(args)?))),
+            Kind::Stop if is_pressed(args)? => requests.push(Request::Command(Command::Mute(true))),
+            Kind::Halt | Kind::Stop => {}
+            Kind::Status => requests.push(edits::none(args, Request::Status)?),
             Kind::Kill => requests.push(Request::Chaos(kill(args)?)),
             Kind::Crash => requests.push(Request::Chaos(crash(args)?)),
             Kind::Ping => requests.push(Request::Ping(args.clone())),
-            Kind::Version => requests.push(Request::Version),
+            Kind::Version => requests.push(edits::none(args, Request::Version)?),
             Kind::RecordStart => requests.push(Request::Record(record::start(args)?)),
             Kind::RecordStop => requests.push(Request::Record(edits::none(args, Record::Stop)?)),
             Kind::RecordStatus => {
@@ -209,6 +210,7 @@ impl Decoded {
 
     fn clamped(&mut self, address: &str, spec: &ParamSpec, wanted: f64, value: f64) {
         let unit = unit_of(spec);
+        let (wanted, value) = (shown(wanted), shown(value));
         let reason =
             format!("{wanted}{unit} was clamped to {value}{unit}; the range is {}", range_of(spec));
         self.failures.push(Failure { address: address.to_owned(), reason, clamped: true });
@@ -235,11 +237,31 @@ fn value_of(arg: &OscType, spec: &ParamSpec) -> Result<f64, String> {
     {
         return Ok(choice as f64);
     }
-    let number = number(arg)?;
+    if !spec.is_enumeration() {
+        return number(arg, &range_of(spec));
+    }
+    let number = number(arg, "").map_err(|_| no_choice(arg, spec))?;
     // Where choices are called by numbers, as the stages of a phaser, the name is meant.
     let text = number.to_string();
     let named = spec.choices.iter().position(|choice| *choice == text);
-    Ok(named.map_or(number, |choice| choice as f64))
+    Ok(named.map_or(number.round(), |choice| choice as f64))
+}
+
+fn no_choice(arg: &OscType, spec: &ParamSpec) -> String {
+    let name = spec.name;
+    let OscType::String(word) = arg else {
+        return format!("`{name}` is not set by this; {}", all_choices(spec));
+    };
+    match near_miss(word, spec.choices.iter().copied()) {
+        Some(near) => {
+            format!("`{name}` has no choice \"{word}\"; did you mean `{near}`? {}", all_choices(spec))
+        }
+        None => format!("`{name}` has no choice \"{word}\"; {}", all_choices(spec)),
+    }
+}
+
+fn all_choices(spec: &ParamSpec) -> String {
+    format!("choices: {}", names::list(spec.choices.iter().copied()))
 }
 
 /// The modules that a name or a pattern means.
@@ -282,8 +304,14 @@ fn transport(change: TransportChange) -> Request {
 fn text(parts: &[&str], args: &[OscType], directory: &Directory) -> Result<Request, String> {
     let entry = directory.module(parts[0]).map_err(|error| error.to_string())?;
     let (text, spec) = entry.text(parts[1]).map_err(|error| error.to_string())?;
-    let OscType::String(value) = single(args, spec.doc)? else {
-        return Err(format!("`{}` is a text; {}", spec.name, spec.doc));
+    let value = match single(args, spec.doc)? {
+        OscType::String(value) => value.clone(),
+        // `notes` may be one number, and who types it means its digits.
+        OscType::Int(value) => value.to_string(),
+        OscType::Long(value) => value.to_string(),
+        OscType::Float(value) if value.is_finite() => value.to_string(),
+        OscType::Double(value) if value.is_finite() => value.to_string(),
+        _ => return Err(format!("`{}` is a text; {}", spec.name, spec.doc)),
     };
     if value.len() > TEXT_MAX {
         return Err(format!(
@@ -291,20 +319,17 @@ fn text(parts: &[&str], args: &[OscType], directory: &Directory) -> Result<Reque
             value.len()
         ));
     }
-    (spec.check)(value)?;
-    Ok(Request::Text { module: entry.handle, text, value: value.clone() })
+    (spec.check)(&value)?;
+    Ok(Request::Text { module: entry.handle, text, value })
 }
 
 fn note_on(args: &[OscType]) -> Result<Vec<Note>, String> {
     let (key, velocity, id) = match args {
         [key] => (key, 0.8, 0),
-        [key, velocity] => (key, number(velocity)?, 0),
-        [key, velocity, id] => (key, number(velocity)?, note_id(id)?),
+        [key, velocity] => (key, velocity_of(velocity)?, 0),
+        [key, velocity, id] => (key, velocity_of(velocity)?, note_id(id)?),
         _ => return Err("give KEY, then optionally VELOCITY and ID".into()),
     };
-    if !(0.0..=1.0).contains(&velocity) {
-        return Err(format!("a velocity of {velocity} is out of range; it is from 0 to 1"));
-    }
     // As in MIDI, a note of no velocity is over.
     Ok(vec![Note { on: velocity > 0.0, key: key_of(key)?, velocity: velocity as f32, id }])
 }
@@ -319,20 +344,30 @@ fn note_off(args: &[OscType]) -> Result<Vec<Note>, String> {
     }
 }
 
+fn velocity_of(arg: &OscType) -> Result<f64, String> {
+    let velocity = number(arg, "a velocity from 0 to 1, such as 0.8")?;
+    if (0.0..=1.0).contains(&velocity) {
+        return Ok(velocity);
+    }
+    Err(format!("a velocity of {} is out of range; it is from 0 to 1", shown(velocity)))
+}
+
 fn key_of(arg: &OscType) -> Result<f32, String> {
-    let key = number(arg)?;
+    let key = number(arg, "a MIDI note number from 0 to 127; 60 is middle C")?;
     if (0.0..=127.0).contains(&key) {
         return Ok(key as f32);
     }
-    Err(format!("there is no key {key}; keys are from 0 to 127, and 60 is middle C"))
+    Err(format!("there is no key {}; keys are from 0 to 127, and 60 is middle C", shown(key)))
 }
 
 fn note_id(arg: &OscType) -> Result<u32, String> {
-    let id = number(arg)?;
-    if id.fract() == 0.0 && (1.0..f64::from(ALL_NOTES)).contains(&id) {
-        return Ok(id as u32);
+    let wanted = format!("a whole number from 1 to {}", ALL_NOTES - 1);
+    if let Some(whole) = whole(arg) {
+        let id = u32::try_from(whole).ok().filter(|id| (1..ALL_NOTES).contains(id));
+        return id.ok_or_else(|| format!("{whole} is no id of a note; give {wanted}"));
     }
-    Err(format!("{id} is no id of a note; write a whole number from 1"))
+    let id = number(arg, &wanted)?;
+    Err(format!("{} is no id of a note; give {wanted}", shown(id)))
 }
 
 fn kill(args: &[OscType]) -> Result<Chaos, String> {
@@ -380,10 +415,8 @@ fn target_of(arg: &OscType) -> Result<Target, String> {
         OscType::String(text) if text == "supervisor" => return Ok(Target::Supervisor),
         _ => {}
     }
-    match number(arg) {
-        Ok(slot) if (0.0..=3.0).contains(&slot) && slot.fract() == 0.0 => {
-            Ok(Target::Slot(slot as u8))
-        }
+    match whole(arg) {
+        Some(slot @ 0..=3) => Ok(Target::Slot(slot as u8)),
         _ => Err(format!("the target must be {TARGETS}")),
     }
 }
@@ -410,7 +443,7 @@ fn signal_number(arg: &OscType) -> Result<i32, String> {
             let by_name = SIGNALS.iter().find(|(known, _)| *known == name).map(|(_, n)| *n);
             by_name.or_else(|| name.parse().ok().and_then(known))
         }
-        other => number(other).ok().and_then(|number| known(number as i32)),
+        other => whole(other).and_then(|number| known(i32::try_from(number).ok()?)),
     };
     let names = SIGNALS.map(|(name, _)| name).join(", ");
     found.ok_or_else(|| format!("no such signal; the signals are {names}"))

@@ -5,7 +5,7 @@ use chronus_engine::command::{BEAT_MAX, BEATS_PER_BAR_MAX, TEMPOS_BPM};
 use chronus_engine::patch::Setting;
 use rosc::OscType;
 
-use crate::arguments::number;
+use crate::arguments::{number, shown, single};
 
 /// What is asked of the patch. All but the last four gather until `Commit`.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,7 +87,7 @@ fn words(args: Args<'_>, wanted: &str) -> Result<Vec<String>, String> {
 fn setting(arg: &OscType) -> Result<Setting, String> {
     match arg {
         OscType::String(text) => Ok(Setting::Text(text.clone())),
-        other => number(other).map(Setting::Number),
+        other => number(other, "a number or a text").map(Setting::Number),
     }
 }
 
@@ -115,7 +115,7 @@ pub(crate) fn connect(args: Args<'_>) -> Result<PatchRequest, String> {
     let wanted = "FROM and TO, as in sine.out filter.in, then optionally DEPTH";
     let (ports, depth) = match args {
         [_, _] => (args, None),
-        [ports @ .., depth] if ports.len() == 2 => (ports, Some(number(depth)?)),
+        [ports @ .., depth] if ports.len() == 2 => (ports, Some(number(depth, "a depth such as 0.5")?)),
         _ => return Err(format!("give {wanted}")),
     };
     let ports = words(ports, wanted)?;
@@ -164,30 +164,31 @@ pub(crate) fn none<T>(args: Args<'_>, request: T) -> Result<T, String> {
 }
 
 pub(crate) fn tempo(args: Args<'_>) -> Result<TransportChange, String> {
-    let [bpm] = args else { return Err("give the tempo in beats per minute".into()) };
-    let bpm = number(bpm)?;
+    let (least, most) = (TEMPOS_BPM.start(), TEMPOS_BPM.end());
+    let wanted = format!("the tempo, from {least} to {most} beats per minute");
+    let bpm = number(single(args, &wanted)?, &wanted)?;
     if TEMPOS_BPM.contains(&bpm) {
         return Ok(TransportChange::Tempo(bpm));
     }
-    let (least, most) = (TEMPOS_BPM.start(), TEMPOS_BPM.end());
-    Err(format!("a tempo of {bpm} is out of range; it is from {least} to {most} beats per minute"))
+    Err(format!("a tempo of {} is out of range; give {wanted}", shown(bpm)))
 }
 
 pub(crate) fn meter(args: Args<'_>) -> Result<TransportChange, String> {
-    let wanted = format!("give the beats in a bar, a whole number from 1 to {BEATS_PER_BAR_MAX}");
-    let [beats] = args else { return Err(wanted) };
-    let beats = number(beats)?;
+    let wanted = format!("the beats in a bar, a whole number from 1 to {BEATS_PER_BAR_MAX}");
+    let beats = number(single(args, &wanted)?, &wanted)?;
     let fits = beats.fract() == 0.0 && (1.0..=f64::from(BEATS_PER_BAR_MAX)).contains(&beats);
-    if fits { Ok(TransportChange::BeatsPerBar(beats as u32)) } else { Err(wanted) }
+    if fits {
+        return Ok(TransportChange::BeatsPerBar(beats as u32));
+    }
+    Err(format!("a bar can't have {} beats; give {wanted}", shown(beats)))
 }
 
 /// Where to go on: a beat, counted from 0.
 pub(crate) fn position(args: Args<'_>) -> Result<TransportChange, String> {
-    let wanted = "give the beat to go on from, counted from 0";
-    let [beat] = args else { return Err(wanted.into()) };
-    let beat = number(beat)?;
+    let wanted = format!("the beat to go on from, from 0 to {BEAT_MAX}");
+    let beat = number(single(args, &wanted)?, &wanted)?;
     if (0.0..=BEAT_MAX).contains(&beat) {
         return Ok(TransportChange::Position(beat));
     }
-    Err(format!("there is no beat {beat}; {wanted}"))
+    Err(format!("there is no beat {}; give {wanted}", shown(beat)))
 }

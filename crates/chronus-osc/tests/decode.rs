@@ -1,7 +1,9 @@
 //! Guarantee: every address takes every argument form it promises, every mistake is answered by a
 //! sentence that names what would be right, and no bytes can make the decoder panic.
 
-use chronus_engine::{ALL_NOTES, Command, Directory, Handle, Note, ParamIndex, Patch};
+use chronus_engine::{
+    ALL_NOTES, Command, Directory, Handle, Note, ParamIndex, Patch, TransportChange,
+};
 use chronus_osc::{
     Chaos, Crash, OscType, Record, Request, Target, decode, encode_arguments, message,
 };
@@ -94,7 +96,7 @@ fn notes_begin_and_end() {
         ),
         (
             on(&[key, soft, OscType::Float(0.5)]),
-            "0.5 is no id of a note; write a whole number from 1",
+            "0.5 is no id of a note; give a whole number from 1 to 4294967294",
         ),
     ];
     for (found, expected) in mistakes {
@@ -158,21 +160,42 @@ fn a_value_out_of_range_is_clamped_and_said() {
     let (requests, said) = send("/engine/freq", vec![OscType::Int(30_000)]);
     assert_eq!(requests, param(0, 0, 20_000.0));
     assert_eq!(said, ["30000 Hz was clamped to 20000 Hz; the range is 20 to 20000 Hz"]);
+    let (_, said) = send("/engine/freq", vec![OscType::Float(1.1)]);
+    assert_eq!(said, ["1.1 Hz was clamped to 20 Hz; the range is 20 to 20000 Hz"]);
+    let (_, said) = send("/engine/freq", vec![text("1e300")]);
+    assert_eq!(said, ["1e300 Hz was clamped to 20000 Hz; the range is 20 to 20000 Hz"]);
 }
 
 #[test]
 fn every_mistake_gets_a_sentence() {
-    let mistakes: [(&str, Vec<OscType>, &str); 10] = [
+    let mistakes: [(&str, Vec<OscType>, &str); 27] = [
         ("/mod/sin/freq", vec![OscType::Int(1)], "did you mean `sine`"),
         ("/mod/sine/frek", vec![OscType::Int(1)], "did you mean `freq`"),
         ("/mod/sine/freq", vec![], "an argument is missing; give 20 to 20000 Hz"),
-        ("/mod/sine/freq", vec![OscType::Int(1), OscType::Int(2)], "2 arguments are too many"),
+        ("/mod/sine/freq", vec![OscType::Int(1), OscType::Int(2)], "there are 2 arguments, and one is wanted; give 20 to 20000 Hz"),
         ("/mod/sine/freq", vec![text("loud")], "\"loud\" is not a number"),
         ("/mod/sine/freq", vec![OscType::Float(f32::NAN)], "NaN is not finite"),
         ("/mod/sine/freq", vec![text("1e999")], "inf is not finite"),
         ("/gate/sine", vec![OscType::Int(1)], "`sine` has no gate"),
         ("/gate/adsr", vec![text("maybe")], "give 1, 0, true, false, on or off"),
         ("/engine/stopp", vec![], "did you mean `/engine/stop`?"),
+        ("/mod/filter/mode", vec![text("highpass")], "did you mean `high-pass`? choices: `low-pass`"),
+        ("/mod/filter/mode", vec![text("loud")], "has no choice \"loud\"; choices: `low-pass`"),
+        ("/mod/filter/mode", vec![OscType::Nil], "is not set by this; choices: `low-pass`"),
+        ("/mod/filter/cutoff", vec![text("c4")], "\"c4\" is not a number; give 20 to 20000 Hz"),
+        ("/events", vec![text("perhaps")], "\"perhaps\" is neither on nor off; give 1, 0,"),
+        ("/events", vec![OscType::Int(1), OscType::Int(1)], "one is wanted at most"),
+        ("/transport/play", vec![text("now")], "\"now\" is neither on nor off"),
+        ("/transport/stop", vec![OscType::Nil], "nil is neither on nor off"),
+        ("/transport/tempo", vec![text("fast")], "give the tempo, from 1 to 1000 beats per minute"),
+        ("/transport/tempo", vec![OscType::Int(0)], "a tempo of 0 is out of range; give the tempo"),
+        ("/transport/position", vec![OscType::Double(1e300)], "there is no beat 1e300; give the beat"),
+        ("/transport/beats_per_bar", vec![OscType::Float(3.3)], "a bar can't have 3.3 beats"),
+        ("/status", vec![OscType::Int(1)], "this takes no arguments"),
+        ("/engine/status", vec![OscType::Int(1)], "this takes no arguments"),
+        ("/version", vec![text("2")], "this takes no arguments"),
+        ("/patch/connect", vec![text("a.b"), text("c.d"), text("deep")], "give a depth such as 0.5"),
+        ("/chaos/crash", vec![text("workers"), text("loop")], "give primary, standby or a slot"),
     ];
     for (address, args, wanted) in mistakes {
         let (requests, said) = send(address, args);
@@ -181,6 +204,108 @@ fn every_mistake_gets_a_sentence() {
             said.len() == 1 && said[0].contains(wanted),
             "{address}: {said:?} lacks {wanted:?}"
         );
+    }
+}
+
+#[test]
+fn choices_are_called_by_name_by_number_or_by_the_nearest_number() {
+    let mode = |arg| {
+        let (requests, said) = send("/mod/filter/mode", vec![arg]);
+        assert!(said.is_empty(), "{said:?}");
+        match requests[..] {
+            [Request::Command(Command::SetParam { value, .. })] => value,
+            _ => panic!("{requests:?}"),
+        }
+    };
+    for arg in [text("high-pass"), OscType::Int(1), OscType::Float(1.4), OscType::Float(0.6)] {
+        assert_eq!(mode(arg.clone()), 1.0, "{arg:?}");
+    }
+}
+
+#[test]
+fn toggles_and_buttons_bring_their_state_along() {
+    let ask = |address: &str, args: &[OscType]| {
+        let (requests, said) = send(address, args.to_vec());
+        assert!(said.is_empty(), "{address}: {said:?}");
+        requests
+    };
+    let play = |plays| vec![Request::Command(Command::Transport(TransportChange::Play(plays)))];
+    let mute = |mutes| vec![Request::Command(Command::Mute(mutes))];
+    let (one, zero) = (OscType::Int(1), OscType::Float(0.0));
+    for pressed in [&[][..], &[one], &[text("on")], &[OscType::Bool(true)]] {
+        assert_eq!(ask("/transport/play", pressed), play(true));
+        assert_eq!(ask("/transport/stop", pressed), play(false));
+        assert_eq!(ask("/engine/start", pressed), mute(false));
+        assert_eq!(ask("/engine/stop", pressed), mute(true));
+        assert_eq!(ask("/events", pressed), [Request::Events(true)]);
+    }
+    for released in [&[zero][..], &[text("off")], &[OscType::Bool(false)]] {
+        assert_eq!(ask("/transport/play", released), play(false));
+        assert_eq!(ask("/transport/stop", released), []);
+        assert_eq!(ask("/engine/start", released), mute(true));
+        assert_eq!(ask("/engine/stop", released), []);
+        assert_eq!(ask("/events", released), [Request::Events(false)]);
+    }
+}
+
+#[test]
+fn any_number_above_0_opens_a_gate() {
+    for (number, opens) in [(2.0, true), (0.5, true), (0.0, false), (-1.0, false)] {
+        assert_eq!(send("/gate/adsr", vec![OscType::Float(number)]).0, gate(opens), "{number}");
+    }
+}
+
+#[test]
+fn ids_of_notes_are_whole_to_the_last() {
+    let on = |id| send_notes("/note/voices/on", &[OscType::Int(60), OscType::Int(1), id]);
+    for id in [OscType::Long(4_294_967_294), text("4294967294"), OscType::Double(4_294_967_294.0)] {
+        assert_eq!(on(id.clone()).map(|note| note.id), Ok(4_294_967_294), "{id:?}");
+    }
+    let wrong = [
+        (OscType::Long(4_294_967_295), "4294967295"),
+        (OscType::Long(9_007_199_254_740_993), "9007199254740993"),
+        (OscType::Int(0), "0"),
+        (text("-1"), "-1"),
+        (OscType::Float(1e30), "1e30"),
+    ];
+    for (id, shown) in wrong {
+        let expected =
+            format!("{shown} is no id of a note; give a whole number from 1 to 4294967294");
+        assert_eq!(on(id), Err(expected));
+    }
+    let key = send_notes("/note/voices/on", &[text("c4")]);
+    let expected = "\"c4\" is not a number; give a MIDI note number from 0 to 127; 60 is middle C";
+    assert_eq!(key, Err(expected.to_owned()));
+}
+
+#[test]
+fn a_text_may_be_a_number() {
+    let text = "format = 1\n[[module]]\nid = \"track\"\nkind = \"steps\"\n\
+                [output]\nleft = \"track.gate\"\nright = \"track.gate\"\n";
+    let directory = Directory::of(&Patch::parse(text, "track.toml").expect("a patch"));
+    let notes = |arg| {
+        let packet = message("/seq/track/notes", vec![arg]).expect("encodes");
+        let mut decoded = decode(&packet, &directory);
+        match decoded.requests.pop().map(|timed| timed.request) {
+            Some(Request::Text { value, .. }) => Ok(value),
+            _ => Err(decoded.failures[0].reason.clone()),
+        }
+    };
+    for (arg, expected) in [
+        (OscType::Int(0), "0"),
+        (OscType::Long(-5), "-5"),
+        (OscType::Float(0.5), "0.5"),
+        (OscType::String("-5 0".into()), "-5 0"),
+    ] {
+        assert_eq!(notes(arg), Ok(expected.to_owned()));
+    }
+    assert!(notes(OscType::Bool(true)).expect_err("no text").contains("`notes` is a text"));
+}
+
+#[test]
+fn an_address_that_is_missing_is_told() {
+    for (address, wanted) in [("", "the address is missing"), ("status", "did you mean `/status`?")] {
+        assert!(message(address, vec![]).expect_err("no address").contains(wanted));
     }
 }
 
@@ -265,7 +390,7 @@ fn arrays_within_arrays_can_not_exhaust_the_stack() {
 #[test]
 fn arguments_are_read_as_typed() {
     let words: Vec<String> =
-        ["1", "0.5", "true", "on", "s:7", "d:1", "h:2"].map(String::from).into();
+        ["1", "0.5", "true", "on", "s:7", "d:1", "h:2", "4294967295"].map(String::from).into();
     let expected = vec![
         OscType::Int(1),
         OscType::Float(0.5),
@@ -274,6 +399,7 @@ fn arguments_are_read_as_typed() {
         text("7"),
         OscType::Double(1.0),
         OscType::Long(2),
+        OscType::Long(4_294_967_295),
     ];
     assert_eq!(encode_arguments(&words), Ok(expected));
     assert!(encode_arguments(&["i:x".to_owned()]).is_err());

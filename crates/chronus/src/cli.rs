@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use chronus_output::{OutputSpec, WavFormat};
 use clap::{Parser, Subcommand};
 
+use crate::osc_address;
 use crate::worker::WorkerArgs;
 
 /// A headless modular synthesizer that cannot be stopped, played over OSC.
@@ -77,8 +78,9 @@ pub struct RunArgs {
     /// How many replicas render the sound
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=4))]
     pub replicas: u8,
-    /// Where to listen for OSC: ADDR:PORT
-    #[arg(long, value_name = "ADDR:PORT")]
+    /// Where to listen for OSC, if not on 127.0.0.1:5005 or where `CHRONUS_OSC_HOST` and
+    /// `CHRONUS_OSC_PORT` say
+    #[arg(long, value_name = "ADDR:PORT", value_parser = osc_address::parse)]
     pub osc: Option<SocketAddr>,
     /// Write the performance journal to this file
     #[arg(long, value_name = "FILE")]
@@ -185,8 +187,9 @@ pub struct StatusArgs {
     /// As JSON
     #[arg(long)]
     pub json: bool,
-    /// The engine's OSC port
-    #[arg(long, value_name = "ADDR:PORT")]
+    /// Where the engine listens, if not on 127.0.0.1:5005 or where `CHRONUS_OSC_HOST` and
+    /// `CHRONUS_OSC_PORT` say
+    #[arg(long, value_name = "ADDR:PORT", value_parser = osc_address::parse)]
     pub osc: Option<SocketAddr>,
 }
 
@@ -196,11 +199,36 @@ pub struct SendArgs {
     /// An address, such as /mod/sine/freq
     pub address: String,
     /// Numbers, true, false, text; i: h: f: d: s: in front forces a type
-    #[arg(allow_negative_numbers = true)]
+    #[arg(allow_hyphen_values = true)]
     pub arguments: Vec<String>,
-    /// The engine's OSC port
-    #[arg(long, value_name = "ADDR:PORT")]
+    /// Where the engine listens, if not on 127.0.0.1:5005 or where `CHRONUS_OSC_HOST` and
+    /// `CHRONUS_OSC_PORT` say
+    #[arg(long, value_name = "ADDR:PORT", value_parser = osc_address::parse)]
     pub osc: Option<SocketAddr>,
+}
+
+impl SendArgs {
+    /// The arguments, and where to send them. Texts may begin with `-`, so behind the first argument everything
+    /// is one; `--osc` is meant for this program all the same.
+    ///
+    /// # Errors
+    /// A sentence, if `--osc` names no address.
+    pub fn parted(&self) -> Result<(Vec<String>, Option<SocketAddr>), String> {
+        let (mut words, mut osc) = (Vec::new(), self.osc);
+        let mut rest = self.arguments.iter();
+        while let Some(word) = rest.next() {
+            let place = match word.strip_prefix("--osc") {
+                Some("") => rest.next().ok_or("--osc lacks an address, such as 127.0.0.1:5005")?,
+                Some(place) if place.starts_with('=') => &place[1..],
+                _ => {
+                    words.push(word.clone());
+                    continue;
+                }
+            };
+            osc = Some(osc_address::parse(place).map_err(|error| format!("--osc {place}: {error}"))?);
+        }
+        Ok((words, osc))
+    }
 }
 
 /// Whom to kill.
@@ -211,7 +239,46 @@ pub struct KillArgs {
     /// KILL, STOP, CONT, TERM, SEGV, BUS, ILL, FPE or ABRT
     #[arg(long, default_value = "KILL")]
     pub signal: String,
-    /// The engine's OSC port
-    #[arg(long, value_name = "ADDR:PORT")]
+    /// Where the engine listens, if not on 127.0.0.1:5005 or where `CHRONUS_OSC_HOST` and
+    /// `CHRONUS_OSC_PORT` say
+    #[arg(long, value_name = "ADDR:PORT", value_parser = osc_address::parse)]
     pub osc: Option<SocketAddr>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn sent(line: &[&str]) -> Result<(Vec<String>, Option<SocketAddr>), String> {
+        let line = ["chronus", "send", "/x"].iter().chain(line);
+        match Cli::try_parse_from(line).map_err(|error| error.to_string())?.command {
+            Action::Send(args) => args.parted(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_in_order() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn texts_may_begin_with_a_hyphen() {
+        let here = "127.0.0.1:5006";
+        let osc = || Some(here.parse().expect("an address"));
+        let words = |words: &[&str]| words.iter().copied().map(String::from).collect::<Vec<_>>();
+        for texts in [&["-5 0"][..], &["-x.-"], &["-7", "-"], &["x", "-5", "--"], &["-h"]] {
+            assert_eq!(sent(texts), Ok((words(texts), None)), "{texts:?}");
+            let behind = [texts, &["--osc", here]].concat();
+            assert_eq!(sent(&behind), Ok((words(texts), osc())), "{behind:?}");
+            let before = [&["--osc", here], texts].concat();
+            assert_eq!(sent(&before), Ok((words(texts), osc())), "{before:?}");
+        }
+        assert_eq!(sent(&["1", "--osc=127.0.0.1:5006"]), Ok((words(&["1"]), osc())));
+        assert!(sent(&["1", "--osc"]).is_err_and(|error| error.contains("lacks an address")));
+        assert!(sent(&["1", "--osc", "7"]).is_err_and(|error| error.contains("127.0.0.1:7")));
+        assert!(sent(&["--osc", "7"]).is_err_and(|error| error.contains("127.0.0.1:7")));
+    }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use chronus_osc::{OscType, Reply, encode_arguments, message, parse_reply};
 
 use crate::cli::{KillArgs, SendArgs, StatusArgs};
+use crate::osc_address::osc_address;
 
 /// How long an answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -17,38 +18,32 @@ const COMPLAINT_WITHIN: Duration = Duration::from_millis(100);
 /// How long the answer to something that may take its time, such as completing a file, may take.
 const WORK_WITHIN: Duration = Duration::from_secs(10);
 
-/// The engine's OSC port: as given, or by `CHRONUS_OSC_HOST` and `CHRONUS_OSC_PORT`, or
-/// 127.0.0.1:5005.
-///
-/// # Errors
-/// A sentence, if the variables make no address.
-pub fn osc_address(given: Option<SocketAddr>) -> Result<SocketAddr, String> {
-    if let Some(given) = given {
-        return Ok(given);
-    }
-    let variable = |name: &str, default: &str| std::env::var(name).unwrap_or(default.to_owned());
-    let host = variable("CHRONUS_OSC_HOST", "127.0.0.1");
-    let port = variable("CHRONUS_OSC_PORT", "5005");
-    format!("{host}:{port}").parse().map_err(|_| {
-        format!("CHRONUS_OSC_HOST={host} and CHRONUS_OSC_PORT={port} make no address; give a numeric one such as 127.0.0.1 and 5005")
-    })
-}
-
 /// A connection to an engine.
 pub struct Client {
     socket: UdpSocket,
+    engine: SocketAddr,
 }
 
 impl Client {
-    /// Opens a socket to the engine at `address`.
+    /// Opens a socket to the engine at this address.
     ///
     /// # Errors
-    /// As the system says.
-    pub fn connect(address: SocketAddr) -> io::Result<Self> {
-        let local = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-        let socket = UdpSocket::bind(local)?;
-        socket.connect(address)?;
-        Ok(Self { socket })
+    /// A sentence, if there is no way to it.
+    pub fn connect(engine: SocketAddr) -> Result<Self, String> {
+        let local = if engine.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+        let connected = UdpSocket::bind(local).and_then(|socket| {
+            socket.connect(engine)?;
+            Ok(Self { socket, engine })
+        });
+        connected.map_err(|error| format!("there is no way to {engine}: {error}"))
+    }
+
+    /// What to say if nobody answers.
+    fn nobody(&self) -> String {
+        format!(
+            "no engine answers at {}; start one with `chronus run`, or say where it is with --osc",
+            self.engine
+        )
     }
 
     /// Sends a message.
@@ -79,15 +74,15 @@ impl Client {
     /// # Errors
     /// If no engine answers.
     pub fn status(&self) -> Result<serde_json::Value, Box<dyn Error>> {
-        let nobody = "no engine answers; start one with `chronus run`, or name its port with --osc";
-        self.send("/status", Vec::new()).map_err(|_| nobody)?;
+        self.send("/status", Vec::new()).map_err(|_| self.nobody())?;
         for _ in 0..8 {
-            let reply = self.answer(ANSWER_WITHIN).map_err(|_| nobody)?.ok_or(nobody)?;
+            let reply = self.answer(ANSWER_WITHIN).ok().flatten();
+            let reply = reply.ok_or_else(|| self.nobody())?;
             if let Some(json) = reply.text_after("json") {
                 return Ok(serde_json::from_str(json)?);
             }
         }
-        Err(nobody.into())
+        Err(self.nobody().into())
     }
 }
 
@@ -133,7 +128,8 @@ fn plain(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::String(text) => text.clone(),
         serde_json::Value::Number(number) if number.is_f64() => {
-            format!("{:.4}", number.as_f64().unwrap_or(0.0))
+            let text = format!("{:.4}", number.as_f64().unwrap_or(0.0));
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
         }
         other => other.to_string(),
     }
@@ -172,8 +168,8 @@ pub fn events(args: &StatusArgs) -> Result<ExitCode, Box<dyn Error>> {
 /// # Errors
 /// If it can't be sent, or the engine complains.
 pub fn send(args: &SendArgs) -> Result<ExitCode, Box<dyn Error>> {
-    let arguments = encode_arguments(&args.arguments)?;
-    deliver(osc_address(args.osc)?, &args.address, arguments)
+    let (words, osc) = args.parted()?;
+    deliver(osc_address(osc)?, &args.address, encode_arguments(&words)?)
 }
 
 /// `chronus kill`.
@@ -189,18 +185,19 @@ pub fn kill(args: &KillArgs) -> Result<ExitCode, Box<dyn Error>> {
 fn deliver(to: SocketAddr, address: &str, args: Vec<OscType>) -> Result<ExitCode, Box<dyn Error>> {
     let client = Client::connect(to)?;
     client.send(address, args)?;
-    let nobody = |_| "nobody listens there; start an engine with `chronus run`";
-    let mut within =
-        if chronus_osc::address::has_reply(address) { WORK_WITHIN } else { COMPLAINT_WITHIN };
-    while let Some(reply) = client.answer(within).map_err(nobody)? {
-        within = COMPLAINT_WITHIN;
+    let (mut any, has_reply) = (false, chronus_osc::address::has_reply(address));
+    let mut within = if has_reply { WORK_WITHIN } else { COMPLAINT_WITHIN };
+    while let Some(reply) = client.answer(within).map_err(|_| client.nobody())? {
+        any = true;
         let words: Vec<String> = reply.args.iter().map(word).collect();
         if reply.address == "/fail" {
             return Err(words.join(": ").into());
         }
         println!("{} {}", reply.address, words.join(" "));
+        // The answer itself is still to come.
+        within = if reply.address == "/wait" { WORK_WITHIN } else { COMPLAINT_WITHIN };
     }
-    Ok(ExitCode::SUCCESS)
+    if any || !has_reply { Ok(ExitCode::SUCCESS) } else { Err(client.nobody().into()) }
 }
 
 fn word(arg: &OscType) -> String {
@@ -212,5 +209,18 @@ fn word(arg: &OscType) -> String {
         OscType::Bool(value) => value.to_string(),
         OscType::String(value) => value.clone(),
         other => format!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn figures_have_no_digits_that_say_nothing() {
+        for (value, expected) in [(120.0, "120"), (-1.0, "-1"), (0.25, "0.25"), (1e-9, "0")] {
+            assert_eq!(plain(&serde_json::json!(value)), expected);
+        }
+        assert_eq!(plain(&serde_json::json!(48_000)), "48000");
     }
 }

@@ -35,11 +35,8 @@ impl Estate {
     /// # Errors
     /// A sentence.
     pub fn create(address: SocketAddr) -> Result<Self, String> {
-        let port = UdpSocket::bind(address).map_err(|error| {
-            format!(
-                "can't listen on {address} ({error}); is another engine running? try --osc 127.0.0.1:5006"
-            )
-        })?;
+        let port =
+            UdpSocket::bind(address).map_err(|error| no_port(address, &error))?;
         let memory = || {
             Ok::<_, io::Error>(Self {
                 log: LogRegion::create()?,
@@ -74,5 +71,36 @@ impl Estate {
             kick: Kick::adopt(take(4)?),
             port: UdpSocket::from(take(5)?),
         })
+    }
+}
+
+/// Why nothing can listen there, and what to do.
+fn no_port(address: SocketAddr, error: &io::Error) -> String {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => "is another engine running? try --osc 127.0.0.1:5006",
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine has no such address; take one of its own, 127.0.0.1 for this machine \
+             alone, or 0.0.0.0 for all of its networks"
+        }
+        io::ErrorKind::PermissionDenied => "take a port from 1024 on",
+        _ => "try --osc 127.0.0.1:5005",
+    };
+    format!("can't listen on {address} ({error}); {advice}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_can_not_listen_is_told_what_to_do() {
+        let taken = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let taken = taken.local_addr().map(|address| (taken, address)).expect("an address");
+        let error = Estate::create(taken.1).expect_err("it is taken");
+        assert!(error.contains("is another engine running?"), "{error}");
+        // 192.0.2.0/24 is kept for documents; no machine has it.
+        let error = Estate::create("192.0.2.1:5005".parse().expect("an address"));
+        let error = error.expect_err("it is nobody's");
+        assert!(error.contains("no such address") && !error.contains("another"), "{error}");
     }
 }

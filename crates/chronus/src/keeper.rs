@@ -23,7 +23,6 @@ use chronus_shm::region::{View, Whole};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 
 use crate::cli::RunArgs;
-use crate::client::osc_address;
 use crate::estate::Estate;
 use crate::playback::Regions;
 use crate::service;

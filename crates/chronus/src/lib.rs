@@ -9,6 +9,7 @@
 mod check;
 mod cli;
 mod client;
+mod complaints;
 mod deeds;
 mod demo;
 mod doctor;
@@ -21,6 +22,7 @@ mod legacy;
 mod log;
 mod machine;
 mod modules;
+mod osc_address;
 mod osc_server;
 mod patcher;
 mod picture;

@@ -20,6 +20,7 @@ use chronus_os::{clock, socket};
 use chronus_osc::{Decoded, Request, Timed, Value, decode};
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
 
+use crate::complaints::Complaints;
 use crate::patcher::{Patches, SharedDirectory, Task};
 use crate::refusals::Refusals;
 use crate::supervisor::status::Status;
@@ -58,6 +59,8 @@ pub struct PortCounts {
     pub clamped: AtomicU64,
     /// Messages refused because there were too many already.
     pub busy: AtomicU64,
+    /// What the log is told of them.
+    pub complaints: Complaints,
 }
 
 /// The supervisor's side of the port.
@@ -102,6 +105,7 @@ impl Replies {
     /// Tells a sender why something was not done.
     pub fn fail(&self, address: &str, reason: &str, to: SocketAddr) {
         self.counts.failed.fetch_add(1, Ordering::Relaxed);
+        self.counts.complaints.tell(to, address, reason, clock::monotonic_ns());
         let _ = self.socket.send_to(&chronus_osc::fail(address, reason), to);
     }
 
@@ -244,12 +248,12 @@ impl Server {
         for failure in decoded.failures {
             let count = if failure.clamped { &self.counts.clamped } else { &self.counts.failed };
             count.fetch_add(1, Ordering::Relaxed);
-            self.answer(&chronus_osc::fail(&failure.address, &failure.reason), from);
+            self.fail(&failure.address, &failure.reason, from);
         }
         for Timed { address, request, time_wall_ns } in decoded.requests {
             if let Err(reason) = self.timetags.judge(time_wall_ns, clock::wall_ns()) {
                 self.counts.failed.fetch_add(1, Ordering::Relaxed);
-                self.answer(&chronus_osc::fail(&address, &reason), from);
+                self.fail(&address, &reason, from);
                 continue;
             }
             match request {
@@ -285,8 +289,14 @@ impl Server {
             let reason = format!(
                 "busy: too many messages at once, {busy} refused so far; send it again later"
             );
-            self.answer(&chronus_osc::fail(address, &reason), from);
+            self.fail(address, &reason, from);
         }
+    }
+
+    /// Tells the sender, and the log, what is not done as it said.
+    fn fail(&self, address: &str, reason: &str, to: SocketAddr) {
+        self.counts.complaints.tell(to, address, reason, clock::monotonic_ns());
+        self.answer(&chronus_osc::fail(address, reason), to);
     }
 
     fn answer(&self, packet: &[u8], to: SocketAddr) {

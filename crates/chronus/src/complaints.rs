@@ -1,0 +1,86 @@
+//! What is refused is said in the log, too: who plays a controller does not hear `/fail`. A flood of mistakes
+//! must not become a flood of lines, so there is at most one a second, with the number of those left out.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// So long after one line comes the next.
+const PAUSE_NS: u64 = 1_000_000_000;
+/// Of what senders made up, so many letters are shown.
+const LETTERS: usize = 200;
+
+/// When it was told last, and what was not told since. Any thread may complain, and none waits for another.
+#[derive(Debug, Default)]
+pub struct Complaints {
+    told_ns: AtomicU64,
+    untold: AtomicU64,
+}
+
+impl Complaints {
+    /// A message was refused, or not done as it said.
+    pub fn tell(&self, from: SocketAddr, address: &str, reason: &str, now_ns: u64) {
+        if let Some(untold) = self.due(now_ns) {
+            tracing::warn!("{}", line(from, address, reason, untold));
+        }
+    }
+
+    /// How many were not told since the last that was, if this one is to be.
+    fn due(&self, now_ns: u64) -> Option<u64> {
+        let told_ns = self.told_ns.load(Ordering::Relaxed);
+        let is_due = told_ns == 0 || now_ns >= told_ns + PAUSE_NS;
+        let (relaxed, now_ns) = (Ordering::Relaxed, now_ns.max(1));
+        // If another thread is due as well, one of them tells.
+        if is_due && self.told_ns.compare_exchange(told_ns, now_ns, relaxed, relaxed).is_ok() {
+            return Some(self.untold.swap(0, relaxed));
+        }
+        self.untold.fetch_add(1, relaxed);
+        None
+    }
+}
+
+fn line(from: SocketAddr, address: &str, reason: &str, untold: u64) -> String {
+    let [address, reason] = [address, reason].map(shown);
+    let address = if address.is_empty() { "a packet".to_owned() } else { address };
+    let more = match untold {
+        0 => String::new(),
+        1 => " (and 1 more message before that)".to_owned(),
+        more => format!(" (and {more} more messages before that)"),
+    };
+    format!("OSC from {from}: {address}: {reason}{more}")
+}
+
+/// What a terminal can be trusted with.
+fn shown(text: &str) -> String {
+    let harmless = |letter: char| if letter.is_control() { '\u{fffd}' } else { letter };
+    text.chars().take(LETTERS).map(harmless).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_becomes_a_line_a_second_and_none_is_forgotten() {
+        let complaints = Complaints::default();
+        let due: Vec<_> = (1..=4001).filter_map(|ms| complaints.due(ms * 1_000_000)).collect();
+        assert_eq!(due, [0, 999, 999, 999, 999]);
+        assert_eq!(complaints.due(9_000_000_000), Some(0));
+        assert_eq!(complaints.due(9_000_000_001), None);
+        assert_eq!(complaints.due(10_000_000_000), Some(1));
+    }
+
+    #[test]
+    fn a_line_says_who_what_and_why_and_nothing_that_moves_a_terminal() {
+        let from = SocketAddr::from(([127, 0, 0, 1], 9000));
+        assert_eq!(
+            line(from, "/gate/x", "there is no module `x`", 0),
+            "OSC from 127.0.0.1:9000: /gate/x: there is no module `x`"
+        );
+        let odd = line(from, "", "\u{1b}[2J\nboo", 2);
+        assert_eq!(
+            odd,
+            "OSC from 127.0.0.1:9000: a packet: \u{fffd}[2J\u{fffd}boo (and 2 more messages before that)"
+        );
+        assert!(line(from, &"/a".repeat(9999), "no", 1).len() < 300);
+    }
+}
