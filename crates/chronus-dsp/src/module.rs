@@ -391,6 +391,8 @@ pub struct RecordingSpec {
     pub doc: &'static str,
     /// Makes of it what the module is given. It may take long: it is done once, aside.
     pub prepare: fn(Recording) -> Recording,
+    /// Whether the module is silent without one.
+    pub is_needed: bool,
 }
 
 impl PartialEq for RecordingSpec {
@@ -400,9 +402,9 @@ impl PartialEq for RecordingSpec {
 }
 
 impl RecordingSpec {
-    /// A recording that is given to the module as it is.
+    /// A recording that is given to the module as it is, and that it can't do without.
     pub const fn plain(doc: &'static str) -> Self {
-        Self { doc, prepare: |recording| recording }
+        Self { doc, prepare: |recording| recording, is_needed: true }
     }
 }
 

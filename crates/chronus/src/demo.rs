@@ -18,6 +18,7 @@ use serde_json::Value;
 use crate::cli::DemoArgs;
 use crate::client::Client;
 use crate::journal::Journal;
+use crate::log::counted;
 use crate::picture::{self, Mark};
 use crate::render;
 
@@ -34,10 +35,10 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode, Box<dyn Error>> {
     engine.end()?;
     let verdict = compare(&files)?;
     let title = format!(
-        "{} faults in {:.0} s, {} frames different",
-        performance.faults.len(),
+        "{} in {:.0} s, {} different",
+        counted(performance.faults.len() as u64, "fault"),
         args.seconds,
-        verdict.different
+        counted(verdict.different, "frame")
     );
     let marks: Vec<Mark> = performance.faults.iter().map(|fault| fault.mark()).collect();
     fs::write(&files.picture, picture::draw(&title, &verdict.played, &marks, &LEGEND))?;
@@ -199,8 +200,8 @@ fn perform(engine: &Engine, args: &DemoArgs) -> Result<Performance, Box<dyn Erro
                 cause(engine, kind, &mut random)?;
                 faults.push(Fault { kind, frame: status["frames"].as_u64().unwrap_or(0) });
                 next_fault = now + Duration::from_millis(60 + random.u64(..180));
-                let gaps = &status["gaps"];
-                bar.set_message(format!("{} faults, {gaps} gaps", faults.len()));
+                let gaps = counted(status["gaps"].as_u64().unwrap_or(0), "gap");
+                bar.set_message(format!("{}, {gaps}", counted(faults.len() as u64, "fault")));
             }
         }
         bar.set_position((now.as_secs_f64() * 10.0) as u64);

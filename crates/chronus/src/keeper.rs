@@ -24,6 +24,7 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 
 use crate::cli::RunArgs;
 use crate::estate::Estate;
+use crate::osc_address::osc_address;
 use crate::playback::Regions;
 use crate::service;
 

@@ -31,6 +31,11 @@ pub fn lost() -> u64 {
     LOST.load(Ordering::Relaxed)
 }
 
+/// So many of something: "1 cable", "2 cables".
+pub fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Messages go to standard error from now on; `CHRONUS_LOG=debug` shows more of them. What is left is written
 /// when the guard is dropped.
 pub fn start() -> Guard {
@@ -193,7 +198,7 @@ impl<W: Write> Scribe<W> {
         let more = lost - self.told;
         if more > 0 {
             let line =
-                format!("{more} messages are missing here or hereabouts; they found no room\n");
+                format!("{} missing here or hereabouts for want of room\n", counted(more, "line"));
             if self.out.write_all(line.as_bytes()).is_ok() {
                 self.told = lost;
             }
@@ -305,7 +310,7 @@ mod tests {
         drop(guard);
         let kept = said[..said.len() - lost].concat();
         let text = terminal.text();
-        let told = format!("{lost} messages are missing here or hereabouts; they found no room\n");
+        let told = format!("{lost} lines missing here or hereabouts for want of room\n");
         assert!(text.replace(&told, "") == kept, "what was kept is whole and in order");
         assert_eq!(text.matches(&told).count(), 1);
     }
@@ -322,7 +327,7 @@ mod tests {
         terminal.change(|screen| screen.fails = false);
         say(&lines, vec!["three\n".into()]);
         drop(guard);
-        let told = "2 messages are missing here or hereabouts; they found no room\n";
+        let told = "2 lines missing here or hereabouts for want of room\n";
         let text = terminal.text();
         assert!(text.contains("three\n") && text.contains(told), "{text}");
     }

@@ -64,7 +64,9 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         .exponential(),
     ],
     gate: true,
-    recording: Some(RecordingSpec::plain("plays it; of more than two channels, the first two")),
+    recording: Some(RecordingSpec::plain(
+        "plays it, of more than two channels the first two; without one it is silent",
+    )),
     tables: &[&super::kernel::WEIGHTS],
     ..ModuleSpec::BARE
 };

@@ -34,6 +34,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         doc: "its first channel is the table: turns of 2048 frames each, at most 256; a shorter \
               file is one turn",
         prepare: cycles_of,
+        is_needed: false,
     }),
     tables: &[&shapes::CYCLES],
     ..ModuleSpec::BARE

@@ -85,7 +85,13 @@ impl Document {
         }
         let is_it = |table: &&mut Table| text_of(table, "id") == Some(id);
         if let Some(table) = self.tables("module")?.iter_mut().find(is_it) {
-            put(table, key, value_of(setting));
+            // A text may be one number, and who sends it as such means its digits.
+            let is_text = key == "file" || spec.texts.iter().any(|text| text.name == key);
+            let value = match setting {
+                Setting::Number(number) if is_text => number.to_string().into(),
+                setting => value_of(setting),
+            };
+            put(table, key, value);
         }
         Ok(())
     }
@@ -311,6 +317,17 @@ mod tests {
 
     fn first() -> Document {
         Document::parse(Patch::first().text()).expect("a patch")
+    }
+
+    #[test]
+    fn a_number_where_a_text_belongs_is_its_digits() {
+        let mut document = first();
+        document.create("track", "steps").expect("a kind");
+        document.set("track", "notes", &Setting::Number(-5.0)).expect("a key");
+        document.set("track", "length", &Setting::Number(0.5)).expect("a key");
+        let text = document.to_string();
+        assert!(text.contains("notes = \"-5\"") && text.contains("length = 0.5"), "{text}");
+        Patch::parse(&text, "edited").unwrap_or_else(|error| panic!("{error}\n{text}"));
     }
 
     #[test]

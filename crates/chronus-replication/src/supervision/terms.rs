@@ -1,5 +1,7 @@
 //! What supervision is told and what it answers.
 
+use std::fmt;
+
 use crate::blame::{Cause, Crumb, Culprit};
 use crate::fault_detector::Limits;
 use crate::restart::Death;
@@ -273,4 +275,17 @@ pub enum Reason {
     Surplus,
     /// It did not claim its slot, or did not fork when asked.
     NeverJoined,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hopeless => "it has owed a block for too long",
+            Self::RanAway => "it computes without an end",
+            Self::Diverged => "it rendered other bits",
+            Self::Discredited => "it said of itself what can't be",
+            Self::Surplus => "there are enough without it",
+            Self::NeverJoined => "it did not come up, or did not fork when it was asked to",
+        })
+    }
 }

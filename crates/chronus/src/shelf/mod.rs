@@ -2,6 +2,7 @@
 //! told of it.
 
 mod room;
+mod wav;
 
 use std::io;
 use std::ops::Range;
@@ -16,6 +17,7 @@ use chronus_shm::region::ShelfSamples;
 use serde::{Deserialize, Serialize};
 
 use room::Room;
+pub use wav::read_wav;
 
 use crate::journal::Score;
 
@@ -303,32 +305,6 @@ fn stamp_of(path: &Path) -> Stamp {
 #[expect(clippy::needless_pass_by_value, reason = "it maps an error")]
 fn no_memory(error: io::Error) -> String {
     format!("no room for the patch in memory: {error}")
-}
-
-/// Reads a WAV file: interleaved samples from -1 to 1, channels and rate.
-///
-/// # Errors
-/// A sentence with the name of the file.
-pub fn read_wav(path: &Path) -> Result<(Vec<f32>, usize, u32), String> {
-    let wrong = |error: &dyn std::fmt::Display| {
-        format!("can't read the recording {}: {error}; give a WAV file", path.display())
-    };
-    let mut reader = hound::WavReader::open(path).map_err(|error| wrong(&error))?;
-    let spec = reader.spec();
-    let samples: Result<Vec<f32>, hound::Error> = match spec.sample_format {
-        hound::SampleFormat::Float => reader.samples::<f32>().collect(),
-        hound::SampleFormat::Int => {
-            let full_scale = 2_f32.powi(i32::from(spec.bits_per_sample) - 1);
-            reader.samples::<i32>().map(|sample| Ok(sample? as f32 / full_scale)).collect()
-        }
-    };
-    let samples = samples.map_err(|error| wrong(&error))?;
-    if samples.is_empty() {
-        return Err(wrong(&"it holds no sound"));
-    }
-    let finite = |sample: f32| if sample.is_finite() { sample } else { 0.0 };
-    let samples = samples.into_iter().map(finite).collect();
-    Ok((samples, usize::from(spec.channels), spec.sample_rate))
 }
 
 /// Finds out whether the recordings of a patch can be had; their names count from `folder`.

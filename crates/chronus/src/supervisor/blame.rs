@@ -25,7 +25,12 @@ impl Supervisor {
     /// From `block` on, the culprit is left out, in everything that is played and replayed.
     pub(super) fn amend(&mut self, block: BlockIndex, culprit: Culprit, cause: Cause, now_ns: u64) {
         if !self.is_there(block, culprit) {
-            tracing::warn!("nobody is blamed: block {block} has no {culprit:?}");
+            let what = match culprit {
+                Culprit::Module(module) => format!("module with the handle {module}"),
+                Culprit::Command { sequence } => format!("command {sequence}"),
+                Culprit::Edit(number) => format!("edit {number}"),
+            };
+            tracing::warn!("nobody is blamed: block {block} has no {what}");
             return;
         }
         let Some(change) = change_for(culprit) else { return };

@@ -61,7 +61,7 @@ impl DeviceWatch {
 }
 
 /// The device, as the player sees it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct DeviceStatus {
     /// playing, away (frames are taken without a sound until it is back) or gone (nobody takes them).
     pub state: &'static str,

@@ -40,6 +40,7 @@ use chronus_shm::control_board::SEALS;
 use chronus_shm::testimony::Testimony;
 
 use crate::journal_writer::JournalWriter;
+use crate::log::counted;
 use crate::osc_server::{Inbox, Replies};
 use crate::patcher::Line;
 use crate::playback::{Playback, Regions};
@@ -453,7 +454,8 @@ impl Supervisor {
     fn keep_journal(&mut self, now_ns: u64) {
         let gap_blocks = self.regions.ledger.playback.gap_blocks.load(Ordering::Relaxed);
         if self.figures.time_to_tell_gaps(gap_blocks, now_ns) {
-            tracing::warn!("gap: no replica had a block in time; {gap_blocks} blocks so far");
+            tracing::warn!("gap: no replica had a block in time; {} so far",
+                counted(gap_blocks, "block"));
         }
         while let Ok(block) = self.gaps.pop() {
             if let Some(journal) = &mut self.journal {
@@ -503,9 +505,10 @@ impl Supervisor {
         }
         let report = stopped.map_err(io::Error::other)?;
         tracing::info!(
-            "ended after {frames} frames, {} gaps, {} xruns",
-            self.regions.ledger.playback.gaps.load(Ordering::Relaxed),
-            report.xruns
+            "ended after {}, {}, {}",
+            counted(frames, "frame"),
+            counted(self.regions.ledger.playback.gaps.load(Ordering::Relaxed), "gap"),
+            counted(report.xruns, "xrun")
         );
         Ok(())
     }

@@ -24,7 +24,7 @@ use chronus_shm::testimony::Testimony;
 use super::Memory;
 use crate::playback::Regions;
 use crate::shelf::Plan;
-use crate::worker::{Genesis, WorkerArgs};
+use crate::worker::{Genesis, WorkerArgs, status};
 
 /// The processes of all slots.
 #[derive(Debug)]
@@ -220,7 +220,7 @@ impl Processes {
             }
             ForkAnswer::Failed(_) => {}
         }
-        tracing::error!("the worker in slot {forker} answers an order to fork by {answer:?}");
+        tracing::error!("the worker in slot {forker} says of its fork what can't be ({})", claim(answer));
         events.push(Event::Discredited { slot: forker });
         true
     }
@@ -335,7 +335,7 @@ fn exited(slot: Slot, obituary: Obituary, regions: &Regions) -> Event {
     let board = &regions.slots.slots[slot].board;
     let exit = obituary.cause.map_or_else(Exit::Signal, Exit::Status);
     let crash = board.crash.of(obituary.pid).filter(|crash| crash.agrees_with(exit));
-    let why = crash.map_or_else(|| exit.to_string(), |crash| format!("ended by {crash}"));
+    let why = crash.map_or_else(|| ending(exit), |crash| format!("ended by {crash}"));
     let own_doing = crash::is_own_doing(exit, crash);
     let blame = if own_doing { "its own doing" } else { "blames nobody" };
     if slot < SLOTS {
@@ -348,6 +348,25 @@ fn exited(slot: Slot, obituary: Obituary, regions: &Regions) -> Event {
     };
     let crumb = board.breadcrumb.read();
     Event::Exited { slot, death, crumb }
+}
+
+/// How a worker has ended, to go on after its name.
+fn ending(exit: Exit) -> String {
+    match exit {
+        Exit::Status(status::OUTDATED) => "ended: it had rendered what was decided otherwise".into(),
+        Exit::Status(status::NOT_FINITE) => "ended: a module yielded NaN or infinity".into(),
+        Exit::Status(status::TOO_LOUD) => "ended: a module ran away in level".into(),
+        other => other.to_string(),
+    }
+}
+
+fn claim(answer: ForkAnswer) -> String {
+    match answer {
+        ForkAnswer::Child(pid) => format!("its child were process {pid}"),
+        ForkAnswer::Failed(errno) => {
+            format!("it had none: {}", io::Error::from_raw_os_error(errno))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -210,7 +210,7 @@ fn file_of(recording: &Recording) -> String {
 }
 
 /// A recording, as the player sees it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct RecordStatus {
     /// idle, waiting, recording, finishing, complete or failed.
     pub state: &'static str,

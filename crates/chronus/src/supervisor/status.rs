@@ -1,5 +1,6 @@
 //! How the engine is: counts and times, as the player and the tests ask for them.
 
+use std::io;
 use std::sync::atomic::Ordering;
 
 use chronus_os::clock;
@@ -156,7 +157,7 @@ impl Figures {
             Notice::CaughtUp(slot) => tracing::info!("slot {slot} has caught up"),
             Notice::Fenced(slot, reason) => {
                 tally.fences.add_one();
-                tracing::warn!("slot {slot} is fenced: {reason:?}");
+                tracing::warn!("slot {slot} is fenced: {reason}");
             }
             Notice::Died(slot) => {
                 tally.deaths.add_one();
@@ -178,7 +179,8 @@ impl Figures {
             }
             Notice::Degraded => tracing::info!("a replica is missing or late"),
             Notice::ForkFailed { errno, retry_ns } => tracing::error!(
-                "a fork failed (errno {errno}); running without a standby, next attempt in {} ms",
+                "a fork failed ({}); running without a standby, next attempt in {} ms",
+                io::Error::from_raw_os_error(*errno),
                 retry_ns / 1_000_000
             ),
             Notice::Slowed { retry_ns } => tracing::error!(
@@ -212,7 +214,7 @@ impl Figures {
 }
 
 /// One replica.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Replica {
     /// Its slot.
     pub slot: Slot,
@@ -236,8 +238,9 @@ pub struct Replica {
     pub fork_us: f64,
 }
 
-/// How the engine is. The first eleven fields are those of the prototype; times end in their unit.
-#[derive(Clone, Debug, Serialize)]
+/// How the engine is. The first eleven fields are those of the prototype; times end in their unit. What each
+/// means is in docs/status.md.
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Status {
     pub buffers_processed: u64,
     pub underruns: u64,
@@ -467,3 +470,7 @@ impl Supervisor {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;
