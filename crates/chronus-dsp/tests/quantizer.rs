@@ -137,7 +137,7 @@ fn what_is_no_scale_is_explained() {
         ),
         (
             "1/2",
-            "a scale repeats at its last degree, which `1/2` cannot be: it is not above 1/1"
+            "a scale repeats at its last degree, which `1/2` can't be: it is not above 1/1"
                 .to_owned(),
         ),
         ("0edo", "a scale has 1 to 128 degrees".to_owned()),

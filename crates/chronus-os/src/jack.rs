@@ -31,7 +31,7 @@ pub trait Process: Send {
 #[non_exhaustive]
 pub enum JackError {
     /// The library is missing or lacks a function.
-    #[error("libjack.so.0 cannot be loaded ({0})")]
+    #[error("libjack.so.0 can't be loaded ({0})")]
     Library(String),
     /// The library is there and finds no server.
     #[error("no JACK server is running")]

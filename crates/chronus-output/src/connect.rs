@@ -80,7 +80,7 @@ pub(crate) fn reach(spec: &OutputSpec, options: &Options) -> Result<Box<dyn Devi
         OutputSpec::Jack => Ok(Box::new(Jack::connect(options)?)),
         OutputSpec::Pulse => Ok(Box::new(Pulse::connect(options)?)),
         OutputSpec::Alsa(name) => alsa(name.as_deref(), options),
-        silent => Err(OutputError::BadOption(format!("the output {silent} cannot be heard"))),
+        silent => Err(OutputError::BadOption(format!("the output {silent} can't be heard"))),
     }
 }
 

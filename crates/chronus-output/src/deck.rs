@@ -347,7 +347,7 @@ impl Recordist {
                 let path = new.path.display().to_string();
                 new.remove();
                 Err(format!(
-                    "cannot write to {path}: {error}; make room, or choose another folder with \
+                    "can't write to {path}: {error}; make room, or choose another folder with \
                      `chronus run --recordings DIR`"
                 ))
             }

@@ -37,7 +37,7 @@ pub enum OutputError {
         output: &'static str,
     },
     /// A WAV file that cannot be written.
-    #[error("cannot write {}: {source}; choose a file in a folder that exists and is writable", path.display())]
+    #[error("can't write {}: {source}; choose a file in a folder that exists and is writable", path.display())]
     Wav {
         /// The file.
         path: PathBuf,
@@ -45,13 +45,13 @@ pub enum OutputError {
         source: io::Error,
     },
     /// Free running asked of a device that has a clock of its own.
-    #[error("{0} has its own clock and cannot run free; use the output `null` or `wav:FILE`")]
+    #[error("{0} has its own clock and can't run free; use the output `null` or `wav:FILE`")]
     NotFree(String),
     /// A device plays one source in its life.
     #[error("this device was started already; connect another one")]
     AlreadyStarted,
     /// The system gave no thread.
-    #[error("cannot start the {what} thread: {source}")]
+    #[error("can't start the {what} thread: {source}")]
     Thread {
         /// Its task.
         what: &'static str,

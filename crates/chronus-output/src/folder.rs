@@ -137,7 +137,7 @@ fn taken(folder: &OwnedFd, path: &Path, folders: &[&str], stem: &str) -> String 
 
 fn cannot(what: &str, path: &Path, error: impl Into<io::Error>) -> String {
     format!(
-        "cannot {what} {}: {}; make room or give the permission, or choose another folder with \
+        "can't {what} {}: {}; make room or give the permission, or choose another folder with \
          `chronus run --recordings DIR`",
         path.display(),
         error.into()
@@ -227,7 +227,7 @@ mod tests {
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
         let error = refusal(&file.join("recordings"), "x");
-        assert!(error.contains("cannot create") && error.contains("--recordings"), "{error}");
+        assert!(error.contains("can't create") && error.contains("--recordings"), "{error}");
         let error = refusal(&file, "x");
         assert!(error.contains("file"), "{error}");
     }

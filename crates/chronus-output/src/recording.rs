@@ -281,7 +281,7 @@ impl<M: Medium> WavFile<M> {
         self.shared.frames_lost.fetch_add((self.drained + waiting).saturating_sub(kept), Relaxed);
         let path = self.shared.path.get().cloned().unwrap_or_default();
         let sentence = format!(
-            "cannot write on to {}: {error}; it ends after {kept} frames, and the sound goes on; \
+            "can't write on to {}: {error}; it ends after {kept} frames, and the sound goes on; \
              make room if need be, and start another recording",
             path.display()
         );

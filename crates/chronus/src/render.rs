@@ -39,7 +39,7 @@ pub enum RenderError {
     Engine(#[from] EngineError),
     /// The WAV file.
     #[error(
-        "cannot write {}: {source}; choose a file in a folder that exists and has room",
+        "can't write {}: {source}; choose a file in a folder that exists and has room",
         path.display()
     )]
     Wav {

@@ -172,7 +172,7 @@ pub fn check(text: &str) -> Result<(), String> {
         Wrong::Degree(word) => format!("`{word}` is no degree of a scale; {DEGREES}"),
         Wrong::Descends(word) if text.trim() == word => {
             format!(
-                "a scale repeats at its last degree, which `{word}` cannot be: it is not above 1/1"
+                "a scale repeats at its last degree, which `{word}` can't be: it is not above 1/1"
             )
         }
         Wrong::Descends(word) => {

@@ -34,7 +34,7 @@ pub(super) enum WireError {
     Access,
     #[error("the server says: {0}")]
     Server(PulseError),
-    #[error("the server cannot be understood ({0})")]
+    #[error("the server can't be understood ({0})")]
     Garbled(String),
     #[error("the server has removed the stream")]
     Killed,

@@ -119,7 +119,7 @@ impl Recorder {
         }
         let stopper = Stopper::default();
         let tell = tell(Some(from), stopper.clone(), replies, rate_hz);
-        let deck = self.deck.as_mut().ok_or("this device cannot be recorded")?;
+        let deck = self.deck.as_mut().ok_or("this device can't be recorded")?;
         let take = deck.record(Ask { folder: self.folder.clone(), name, format, from_frame, tell });
         self.last = Some((take?, stopper));
         Ok(())

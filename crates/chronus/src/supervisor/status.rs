@@ -238,7 +238,7 @@ pub struct Replica {
     pub fork_us: f64,
 }
 
-/// How the engine is. The first eleven fields are those of the prototype; times end in their unit. What each
+/// How the engine is. The first ten fields are those of the prototype; times end in their unit. What each
 /// means is in docs/status.md.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Status {
