@@ -75,11 +75,7 @@ pub(crate) fn number(arg: &OscType, wanted: &str) -> Result<f64, String> {
         OscType::String(text) => text.trim().parse().map_err(|_| wrong(format!("\"{text}\"")))?,
         other => return Err(wrong(kind(other).into())),
     };
-    if value.is_finite() {
-        Ok(value)
-    } else {
-        Err(format!("{value} is not finite; give {wanted}"))
-    }
+    if value.is_finite() { Ok(value) } else { Err(format!("{value} is not finite; give {wanted}")) }
 }
 
 /// A whole number, exactly, if it is one.

@@ -254,7 +254,10 @@ fn no_choice(arg: &OscType, spec: &ParamSpec) -> String {
     };
     match near_miss(word, spec.choices.iter().copied()) {
         Some(near) => {
-            format!("`{name}` has no choice \"{word}\"; did you mean `{near}`? {}", all_choices(spec))
+            format!(
+                "`{name}` has no choice \"{word}\"; did you mean `{near}`? {}",
+                all_choices(spec)
+            )
         }
         None => format!("`{name}` has no choice \"{word}\"; {}", all_choices(spec)),
     }

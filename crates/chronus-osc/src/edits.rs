@@ -115,7 +115,9 @@ pub(crate) fn connect(args: Args<'_>) -> Result<PatchRequest, String> {
     let wanted = "FROM and TO, as in sine.out filter.in, then optionally DEPTH";
     let (ports, depth) = match args {
         [_, _] => (args, None),
-        [ports @ .., depth] if ports.len() == 2 => (ports, Some(number(depth, "a depth such as 0.5")?)),
+        [ports @ .., depth] if ports.len() == 2 => {
+            (ports, Some(number(depth, "a depth such as 0.5")?))
+        }
         _ => return Err(format!("give {wanted}")),
     };
     let ports = words(ports, wanted)?;

@@ -172,14 +172,22 @@ fn every_mistake_gets_a_sentence() {
         ("/mod/sin/freq", vec![OscType::Int(1)], "did you mean `sine`"),
         ("/mod/sine/frek", vec![OscType::Int(1)], "did you mean `freq`"),
         ("/mod/sine/freq", vec![], "an argument is missing; give 20 to 20000 Hz"),
-        ("/mod/sine/freq", vec![OscType::Int(1), OscType::Int(2)], "there are 2 arguments, and one is wanted; give 20 to 20000 Hz"),
+        (
+            "/mod/sine/freq",
+            vec![OscType::Int(1), OscType::Int(2)],
+            "there are 2 arguments, and one is wanted; give 20 to 20000 Hz",
+        ),
         ("/mod/sine/freq", vec![text("loud")], "\"loud\" is not a number"),
         ("/mod/sine/freq", vec![OscType::Float(f32::NAN)], "NaN is not finite"),
         ("/mod/sine/freq", vec![text("1e999")], "inf is not finite"),
         ("/gate/sine", vec![OscType::Int(1)], "`sine` has no gate"),
         ("/gate/adsr", vec![text("maybe")], "give 1, 0, true, false, on or off"),
         ("/engine/stopp", vec![], "did you mean `/engine/stop`?"),
-        ("/mod/filter/mode", vec![text("highpass")], "did you mean `high-pass`? choices: `low-pass`"),
+        (
+            "/mod/filter/mode",
+            vec![text("highpass")],
+            "did you mean `high-pass`? choices: `low-pass`",
+        ),
         ("/mod/filter/mode", vec![text("loud")], "has no choice \"loud\"; choices: `low-pass`"),
         ("/mod/filter/mode", vec![OscType::Nil], "is not set by this; choices: `low-pass`"),
         ("/mod/filter/cutoff", vec![text("c4")], "\"c4\" is not a number; give 20 to 20000 Hz"),
@@ -189,12 +197,20 @@ fn every_mistake_gets_a_sentence() {
         ("/transport/stop", vec![OscType::Nil], "nil is neither on nor off"),
         ("/transport/tempo", vec![text("fast")], "give the tempo, from 1 to 1000 beats per minute"),
         ("/transport/tempo", vec![OscType::Int(0)], "a tempo of 0 is out of range; give the tempo"),
-        ("/transport/position", vec![OscType::Double(1e300)], "there is no beat 1e300; give the beat"),
+        (
+            "/transport/position",
+            vec![OscType::Double(1e300)],
+            "there is no beat 1e300; give the beat",
+        ),
         ("/transport/beats_per_bar", vec![OscType::Float(3.3)], "a bar can't have 3.3 beats"),
         ("/status", vec![OscType::Int(1)], "this takes no arguments"),
         ("/engine/status", vec![OscType::Int(1)], "this takes no arguments"),
         ("/version", vec![text("2")], "this takes no arguments"),
-        ("/patch/connect", vec![text("a.b"), text("c.d"), text("deep")], "give a depth such as 0.5"),
+        (
+            "/patch/connect",
+            vec![text("a.b"), text("c.d"), text("deep")],
+            "give a depth such as 0.5",
+        ),
         ("/chaos/crash", vec![text("workers"), text("loop")], "give primary, standby or a slot"),
     ];
     for (address, args, wanted) in mistakes {
@@ -304,7 +320,8 @@ fn a_text_may_be_a_number() {
 
 #[test]
 fn an_address_that_is_missing_is_told() {
-    for (address, wanted) in [("", "the address is missing"), ("status", "did you mean `/status`?")] {
+    for (address, wanted) in [("", "the address is missing"), ("status", "did you mean `/status`?")]
+    {
         assert!(message(address, vec![]).expect_err("no address").contains(wanted));
     }
 }

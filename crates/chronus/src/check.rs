@@ -71,7 +71,8 @@ mod tests {
     use super::*;
 
     fn patch(modules: &str) -> Patch {
-        let text = format!("format = 1\n{modules}\n[output]\nleft = \"a.OUT\"\nright = \"a.OUT\"\n");
+        let text =
+            format!("format = 1\n{modules}\n[output]\nleft = \"a.OUT\"\nright = \"a.OUT\"\n");
         let text = text.replace("OUT", if modules.contains("sample") { "left" } else { "out" });
         Patch::parse(&text, "a.toml").unwrap_or_else(|error| panic!("{error}"))
     }

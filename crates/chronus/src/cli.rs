@@ -225,7 +225,8 @@ impl SendArgs {
                     continue;
                 }
             };
-            osc = Some(osc_address::parse(place).map_err(|error| format!("--osc {place}: {error}"))?);
+            osc =
+                Some(osc_address::parse(place).map_err(|error| format!("--osc {place}: {error}"))?);
         }
         Ok((words, osc))
     }

@@ -35,8 +35,7 @@ impl Estate {
     /// # Errors
     /// A sentence.
     pub fn create(address: SocketAddr) -> Result<Self, String> {
-        let port =
-            UdpSocket::bind(address).map_err(|error| no_port(address, &error))?;
+        let port = UdpSocket::bind(address).map_err(|error| no_port(address, &error))?;
         let memory = || {
             Ok::<_, io::Error>(Self {
                 log: LogRegion::create()?,

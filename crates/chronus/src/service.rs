@@ -16,6 +16,7 @@ use chronus_shm::region::View;
 use sd_notify::NotifyState;
 
 use crate::estate::Estate;
+use crate::log::counted;
 
 /// The names under which the parts of the estate are kept.
 const NAMES: [&str; 5] =
@@ -135,7 +136,7 @@ impl Progress {
             states.push(NotifyState::Ready);
         }
         let (gaps, lives) = (load(&playback.gaps), keeper.lives.load(Ordering::Acquire));
-        let status = format!("{}; {gaps} gaps, supervisor {lives}", self.output);
+        let status = format!("{}; {}, supervisor {lives}", self.output, counted(gaps, "gap"));
         if tells || states.len() > 1 {
             states.push(NotifyState::Status(&status));
         }

@@ -25,6 +25,7 @@ use chronus_osc::PatchRequest;
 use chronus_shm::ledger::Edition;
 use rtrb::{Consumer, Producer, RingBuffer};
 
+use crate::check::contents;
 use crate::journal::Score;
 use crate::osc_server::Replies;
 use crate::shelf::{Plan, Shelf};
@@ -435,7 +436,7 @@ impl Patcher {
             _ => return Err("the engine gave no answer; send it again".into()),
         }
         self.shelf.needs(&edition, &needed);
-        let (modules, cables) = (patch.modules().len(), patch.cables().len());
+        let contents = contents(&patch);
         let before = self.now_playing(patch);
         self.before = Some((number, before));
         self.file_before = self.folder.file().cloned();
@@ -443,7 +444,7 @@ impl Patcher {
             self.folder.now_playing(file.clone());
         }
         let load = load * 100.0;
-        Ok(format!("plays with {modules} modules and {cables} cables, {load:.1} % of a core"))
+        Ok(format!("plays with {contents}, {load:.1} % of a core"))
     }
 
     /// Has everybody find the modules of this patch from now on; returns the one before it.

@@ -454,8 +454,10 @@ impl Supervisor {
     fn keep_journal(&mut self, now_ns: u64) {
         let gap_blocks = self.regions.ledger.playback.gap_blocks.load(Ordering::Relaxed);
         if self.figures.time_to_tell_gaps(gap_blocks, now_ns) {
-            tracing::warn!("gap: no replica had a block in time; {} so far",
-                counted(gap_blocks, "block"));
+            tracing::warn!(
+                "gap: no replica had a block in time; {} so far",
+                counted(gap_blocks, "block")
+            );
         }
         while let Ok(block) = self.gaps.pop() {
             if let Some(journal) = &mut self.journal {

@@ -220,7 +220,10 @@ impl Processes {
             }
             ForkAnswer::Failed(_) => {}
         }
-        tracing::error!("the worker in slot {forker} says of its fork what can't be ({})", claim(answer));
+        tracing::error!(
+            "the worker in slot {forker} says of its fork what can't be ({})",
+            claim(answer)
+        );
         events.push(Event::Discredited { slot: forker });
         true
     }
@@ -353,7 +356,9 @@ fn exited(slot: Slot, obituary: Obituary, regions: &Regions) -> Event {
 /// How a worker has ended, to go on after its name.
 fn ending(exit: Exit) -> String {
     match exit {
-        Exit::Status(status::OUTDATED) => "ended: it had rendered what was decided otherwise".into(),
+        Exit::Status(status::OUTDATED) => {
+            "ended: it had rendered what was decided otherwise".into()
+        }
         Exit::Status(status::NOT_FINITE) => "ended: a module yielded NaN or infinity".into(),
         Exit::Status(status::TOO_LOUD) => "ended: a module ran away in level".into(),
         other => other.to_string(),
