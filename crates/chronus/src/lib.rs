@@ -13,6 +13,7 @@ mod deeds;
 mod demo;
 mod doctor;
 mod estate;
+mod gesture;
 mod graph;
 pub mod journal;
 pub mod journal_writer;
