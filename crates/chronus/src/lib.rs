@@ -14,6 +14,7 @@ mod deeds;
 mod demo;
 mod doctor;
 mod estate;
+mod gesture;
 mod graph;
 pub mod journal;
 pub mod journal_writer;

@@ -303,6 +303,9 @@ impl Supervisor {
         self.regions.ledger.playback.open();
         self.regions.ledger.roster.playing.store(1, Ordering::Release);
         tracing::info!("playing to {}", self.device.describe());
+        if let Some(gesture) = crate::gesture::first(&self.plan.patch).filter(|_| waits) {
+            tracing::info!("this patch waits to be played: chronus send {gesture}");
+        }
         Ok(())
     }
 
