@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -15,6 +16,15 @@ use crate::worker::WorkerArgs;
 pub struct Cli {
     #[command(subcommand)]
     pub command: Action,
+}
+
+/// The command line without what `help` can't read: who types `help --help` wants help.
+pub fn readable(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut words: Vec<_> = words.collect();
+    if words.get(1).is_some_and(|word| word == "help") {
+        words.retain(|word| word != "--help" && word != "-h");
+    }
+    words
 }
 
 /// What to do.
@@ -266,11 +276,22 @@ mod tests {
     }
 
     #[test]
+    fn help_about_help_is_help() {
+        let kind = |words: &[&str]| {
+            let words = ["chronus"].iter().chain(words).map(OsString::from);
+            Cli::try_parse_from(readable(words)).expect_err("help").kind()
+        };
+        for words in [&["help"][..], &["help", "--help"], &["help", "-h", "send"], &["--help"]] {
+            assert_eq!(kind(words), clap::error::ErrorKind::DisplayHelp, "{words:?}");
+        }
+    }
+
+    #[test]
     fn texts_may_begin_with_a_hyphen() {
         let here = "127.0.0.1:5006";
         let osc = || Some(here.parse().expect("an address"));
         let words = |words: &[&str]| words.iter().copied().map(String::from).collect::<Vec<_>>();
-        for texts in [&["-5 0"][..], &["-x.-"], &["-7", "-"], &["x", "-5", "--"], &["-h"]] {
+        for texts in [&["-5 0"][..], &["-x.-"], &["-7", "-"], &["x", "-5", "--"]] {
             assert_eq!(sent(texts), Ok((words(texts), None)), "{texts:?}");
             let behind = [texts, &["--osc", here]].concat();
             assert_eq!(sent(&behind), Ok((words(texts), osc())), "{behind:?}");

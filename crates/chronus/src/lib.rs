@@ -51,7 +51,7 @@ static ALLOCATOR: chronus_os::alloc_guard::GuardedAllocator =
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(cli::readable(std::env::args_os()));
     let _log = (!matches!(cli.command, Action::Worker(_))).then(log::start);
     let result: Result<ExitCode, Box<dyn Error>> = match cli.command {
         Action::Run(args) => keeper::run(&args),
