@@ -4,12 +4,16 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::log::counted;
+
 /// So long after one line comes the next.
 const PAUSE_NS: u64 = 1_000_000_000;
+/// After so long without another, those left out are told by themselves.
+const BURST_NS: u64 = 2 * PAUSE_NS;
 /// Of what senders made up, so many letters are shown.
 const LETTERS: usize = 200;
 
-/// When it was told last, and what was not told since. Any thread may complain, and none waits for another.
+/// When it was told last, and how many were not told since. Any thread may complain, and none waits for another.
 #[derive(Debug, Default)]
 pub struct Complaints {
     told_ns: AtomicU64,
@@ -24,29 +28,44 @@ impl Complaints {
         }
     }
 
+    /// After a burst: how many were not told. To be called now and then.
+    pub fn tell_rest(&self, now_ns: u64) {
+        if let Some(rest) = self.rest(now_ns) {
+            tracing::warn!("OSC: {} refused or clamped since then", counted(rest, "more message"));
+        }
+    }
+
+    fn rest(&self, now_ns: u64) -> Option<u64> {
+        let any = self.untold.load(Ordering::Relaxed) > 0;
+        (any && self.turn(now_ns, BURST_NS)).then(|| self.untold.swap(0, Ordering::Relaxed))
+    }
+
     /// How many were not told since the last that was, if this one is to be.
     fn due(&self, now_ns: u64) -> Option<u64> {
-        let told_ns = self.told_ns.load(Ordering::Relaxed);
-        let is_due = told_ns == 0 || now_ns >= told_ns + PAUSE_NS;
-        let (relaxed, now_ns) = (Ordering::Relaxed, now_ns.max(1));
-        // If another thread is due as well, one of them tells.
-        if is_due && self.told_ns.compare_exchange(told_ns, now_ns, relaxed, relaxed).is_ok() {
-            return Some(self.untold.swap(0, relaxed));
+        if self.turn(now_ns, PAUSE_NS) {
+            return Some(self.untold.swap(0, Ordering::Relaxed));
         }
-        self.untold.fetch_add(1, relaxed);
+        self.untold.fetch_add(1, Ordering::Relaxed);
         None
+    }
+
+    /// Whether the last line is so old, and it is this thread's turn to write the next.
+    fn turn(&self, now_ns: u64, pause_ns: u64) -> bool {
+        let relaxed = Ordering::Relaxed;
+        let told_ns = self.told_ns.load(relaxed);
+        let is_time = told_ns == 0 || now_ns >= told_ns + pause_ns;
+        is_time && self.told_ns.compare_exchange(told_ns, now_ns.max(1), relaxed, relaxed).is_ok()
     }
 }
 
 fn line(from: SocketAddr, address: &str, reason: &str, untold: u64) -> String {
     let [address, reason] = [address, reason].map(shown);
     let address = if address.is_empty() { "a packet".to_owned() } else { address };
-    let more = match untold {
+    let before = match untold {
         0 => String::new(),
-        1 => " (and 1 more message before that)".to_owned(),
-        more => format!(" (and {more} more messages before that)"),
+        more => format!(" (and {} before that)", counted(more, "more message")),
     };
-    format!("OSC from {from}: {address}: {reason}{more}")
+    format!("OSC from {from}: {address}: {reason}{before}")
 }
 
 /// What a terminal can be trusted with.
@@ -67,6 +86,12 @@ mod tests {
         assert_eq!(complaints.due(9_000_000_000), Some(0));
         assert_eq!(complaints.due(9_000_000_001), None);
         assert_eq!(complaints.due(10_000_000_000), Some(1));
+        assert_eq!(complaints.rest(12_000_000_000), None, "all was told");
+        assert_eq!(complaints.due(12_000_000_000), Some(0));
+        assert_eq!(complaints.due(12_000_000_001), None);
+        assert_eq!(complaints.rest(13_900_000_000), None, "another may come and tell it");
+        assert_eq!(complaints.rest(14_000_000_000), Some(1));
+        assert_eq!(complaints.due(14_500_000_000), None, "a line a second");
     }
 
     #[test]

@@ -283,6 +283,7 @@ impl Supervisor {
         self.keep_ledger();
         self.watch_device();
         self.watch_clocks(now_ns);
+        self.ears.replies.counts.complaints.tell_rest(now_ns);
     }
 
     /// The device starts when all replicas are there, or after two seconds with what there is; at once if it
