@@ -111,10 +111,10 @@ fn check_recordings(folder: &Path) -> Result<(), Refusal> {
         there = folder_of(there);
     }
     if !there.is_dir() {
-        let is_what = if there == folder { "is" } else { "can't be made:" };
+        let why = if there == folder { "" } else { "can't be made, for " };
+        let there = if there == folder { String::new() } else { format!("{} ", there.display()) };
         return Err(Refusal(format!(
-            "--recordings {shown} {is_what} {}; give another folder",
-            if there == folder { "no folder".to_owned() } else { format!("{} is none", there.display()) }
+            "--recordings {shown} {why}{there}is no folder; give another"
         )));
     }
     if let Err(error) = rustix::fs::access(there, Access::WRITE_OK | Access::EXEC_OK) {
@@ -208,13 +208,14 @@ mod tests {
             (vec!["--journal", &here], "is a folder"),
             (vec!["--patches", &other], "is no folder"),
             (vec!["--recordings", &other], "is no folder"),
-            (vec!["--recordings", &format!("{other}/takes")], "o is none"),
+            (vec!["--recordings", &format!("{other}/takes")], "o is no folder"),
         ] {
             let refused = check(&run(&arguments)).expect_err(sentence).to_string();
             assert!(refused.contains(sentence), "{arguments:?}: {refused}");
         }
         let takes = at("takes");
-        let good = ["--patch", &patch, "--journal", &other, "--output", &to_wav, "--patches", &here];
+        let good =
+            ["--patch", &patch, "--journal", &other, "--output", &to_wav, "--patches", &here];
         check(&run(&[&good[..], &["--recordings", &takes]].concat())).expect("nothing is amiss");
     }
 
