@@ -183,7 +183,8 @@ pub const ADDRESSES: &[Address] = &[
         Kind::Commit,
         "Puts the patch that is being made in the place of the one that plays, at one frame: modules that are in \
          both play on, what changes is crossfaded. If anything is wrong with it, all is refused with a reason, \
-         and can be mended and committed again. In a bundle with a timetag it takes effect at that frame; what is \
+         and can be mended and committed again; so it is if another patch has come to play since the first change, \
+         by `/patch/load` or because its file was saved. In a bundle with a timetag it takes effect at that frame; what is \
          committed meanwhile waits for its turn and, after a second, says so: `/wait /patch/commit REASON`.",
     ),
     address("/patch/abort", "", "/done", Kind::Abort, "Forgets the patch that is being made."),
@@ -199,7 +200,8 @@ pub const ADDRESSES: &[Address] = &[
         "FILE, in the folder of patches; then optionally \"overwrite\"",
         "/done",
         Kind::Save,
-        "Writes the patch that plays, with everything as it is set, into a patch file.",
+        "Writes the patch that plays, with everything as it is set, into a patch file. One that is there already is \
+         replaced if it is the patch's own or \"overwrite\" is said.",
     ),
     address(
         "/engine/freq",

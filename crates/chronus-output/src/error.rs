@@ -30,7 +30,7 @@ pub enum OutputError {
     /// A back end that this program was built without.
     #[error(
         "{output} is not built in; build with `cargo build --release --features \
-         chronus-output/cpal`, which needs libasound2-dev"
+         cpal`, which needs libasound2-dev"
     )]
     NotBuiltIn {
         /// The output.

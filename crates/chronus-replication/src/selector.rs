@@ -15,6 +15,8 @@ pub trait Slots {
     fn has_vote(&self, slot: Slot) -> bool;
     /// How many amendments there are; what is read afterwards is looked for as of then.
     fn amendments(&self) -> u64;
+    /// Blocks before this one that nobody has will never come.
+    fn lost_before(&self) -> BlockIndex;
     /// Copies block `block` of `slot` into `out` if it is there, sound, and rendered with those of the first
     /// `amendments` amendments that belong to it.
     fn read(&self, slot: Slot, block: BlockIndex, amendments: u64, out: &mut Block) -> Read;
@@ -107,7 +109,7 @@ impl Selector {
     /// Fills `out` (interleaved frames) with what comes next and tells `seen` of each block begun.
     ///
     /// Until the replicas have all that the first call asks for, the performance has not begun: that
-    /// is silence, and no gap. Returns whether it has begun.
+    /// is silence, and no gap. It begins with a gap if the first blocks are lost. Returns whether it has begun.
     pub fn fill(
         &mut self,
         out: &mut [f32],
@@ -156,14 +158,19 @@ impl Selector {
         &self.counts
     }
 
-    /// Whether some slot has everything up to the last block that `frames` frames need.
+    /// Whether some slot has everything up to the last block that `frames` frames need, as far as it is not lost.
     fn can_begin(&mut self, frames: usize, slots: &impl Slots) -> bool {
         let last = (frames.max(1).div_ceil(BLOCK_FRAMES) - 1) as BlockIndex;
+        let first = slots.lost_before();
+        if first > last {
+            // What comes after them may wait for time to go on.
+            return true;
+        }
         let amendments = slots.amendments();
         let mut has = |block| {
             (0..SLOTS).any(|slot| slots.read(slot, block, amendments, &mut self.current).is_taken())
         };
-        has(last) && has(0)
+        has(last) && has(first)
     }
 
     fn take_block(&mut self, slots: &impl Slots) -> Selected {
@@ -281,6 +288,7 @@ mod tests {
         /// The first block with an amendment, which comes between looking for it and settling it.
         amended: BlockIndex,
         amendments: Cell<u64>,
+        lost_before: BlockIndex,
         /// Slots that have other bits.
         wrong: Vec<Slot>,
         workers: usize,
@@ -300,6 +308,10 @@ mod tests {
 
         fn amendments(&self) -> u64 {
             self.amendments.get()
+        }
+
+        fn lost_before(&self) -> BlockIndex {
+            self.lost_before
         }
 
         fn settle(&self, block: BlockIndex, amendments: u64, _: bool) -> bool {
@@ -343,6 +355,7 @@ mod tests {
             refused: Vec::new(),
             amended: BlockIndex::MAX,
             amendments: Cell::new(0),
+            lost_before: 0,
             wrong: Vec::new(),
             workers: 2,
             voters: 2,
@@ -381,6 +394,19 @@ mod tests {
         assert_eq!(selector.counts().misses[0], 2);
         assert_eq!(selector.counts().refused[0], 1);
         assert_eq!(selector.counts().gaps, 0);
+    }
+
+    #[test]
+    fn where_the_first_blocks_are_lost_the_performance_begins_with_a_gap() {
+        let mut slots = TestSlots { workers: 1, ..whole() };
+        slots.absent = (0..6).map(|block| (0, block)).collect();
+        let mut out = [f32::NAN; 2 * BLOCK_SAMPLES];
+        assert!(!Selector::default().fill(&mut out, &slots, |_| {}), "they may still come");
+        slots.lost_before = 5;
+        let (played, selector) = play(&slots, &[128; 4]);
+        assert!(played[..6 * BLOCK_SAMPLES].iter().all(|sample| *sample == 0.0));
+        assert_eq!(played[8 * BLOCK_SAMPLES - CHANNELS], (8 * BLOCK_FRAMES - 1) as f32);
+        assert_eq!((selector.counts().gaps, selector.counts().gap_blocks), (1, 6));
     }
 
     #[test]

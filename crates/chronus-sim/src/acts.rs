@@ -349,6 +349,7 @@ impl World {
             (block, log_position, rack) = (0, 0, Rack::default());
         }
         self.floors[slot] = (log_position, block);
+        self.boards.lost_before = block;
         let position = Position {
             slot,
             incarnation: number,

@@ -62,6 +62,8 @@ pub(crate) struct Boards {
     pub(crate) voters: [bool; SLOTS],
     /// The block that is played next, and the first of the gap that lasts.
     pub(crate) settled: Cell<(BlockIndex, Option<BlockIndex>)>,
+    /// Where the last fresh worker began.
+    pub(crate) lost_before: BlockIndex,
     /// Planted bugs.
     pub(crate) any_incarnation: bool,
     pub(crate) any_version: bool,
@@ -98,6 +100,7 @@ impl Boards {
             amendments: Vec::new(),
             voters: [false; SLOTS],
             settled: Cell::new((0, None)),
+            lost_before: 0,
             any_incarnation: false,
             any_version: false,
             any_bits: false,
@@ -176,6 +179,10 @@ impl Slots for Boards {
 
     fn amendments(&self) -> u64 {
         self.amendments.len() as u64
+    }
+
+    fn lost_before(&self) -> BlockIndex {
+        self.lost_before
     }
 
     fn settle(&self, block: BlockIndex, amendments: u64, is_gap: bool) -> bool {

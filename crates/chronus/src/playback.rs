@@ -57,6 +57,10 @@ impl Slots for Admitted<'_> {
         self.0.log.settlement.standing().amendments
     }
 
+    fn lost_before(&self) -> BlockIndex {
+        self.0.ledger.playback.lost_before.load(Ordering::Acquire)
+    }
+
     fn read(&self, slot: Slot, block: BlockIndex, amendments: u64, out: &mut Block) -> Read {
         let log = &self.0.log;
         let Some(version) = log.version_of(block, amendments) else { return Read::Absent };

@@ -162,9 +162,19 @@ fn a_watched_file_is_played_each_time_that_it_is_saved() {
         panic!("{what} is not in the log:\n{}", engine.log());
     };
     told(&engine, "did you mean `saw`?");
-    std::fs::write(&path, first.replace("kind = \"sine\"", "kind = \"saw\"")).expect("written");
+    done(&engine, "/patch/set", &["adsr", "attack", "20"]);
+    let saved = first.replace("kind = \"sine\"", "kind = \"saw\"");
+    std::fs::write(&path, &saved).expect("written");
     engine.wait_for("the edit", |status| status["edits"].as_u64() == Some(1));
     engine.play_on(50);
+    // What was saved since is not undone by what was begun before.
+    let reason = refused(&engine, "/patch/commit", &[]);
+    assert!(reason.contains("/patch/abort"), "{reason}");
+    done(&engine, "/patch/abort", &[]);
+    refused(&engine, "/patch/delete", &["nobody"]);
+    assert!(refused(&engine, "/patch/commit", &[]).contains("nothing to commit"));
+    done(&engine, "/patch/save", &["watched"]);
+    assert!(std::fs::read_to_string(&path).expect("read").contains("kind = \"saw\""));
     engine.end_and_compare().assert_identical();
 }
 

@@ -103,3 +103,50 @@ fn with_a_single_replica_nothing_is_lost_but_the_sound_of_a_moment() {
     let loudest = comparison.played.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
     assert!(loudest < 0.97, "the limiter holds: {loudest}");
 }
+
+/// A recording far beyond all levels, struck at once, beside a tone.
+const LOUD_AT_ONCE: &str = r#"
+format = 1
+[[module]]
+id = "steps"
+kind = "steps"
+[[module]]
+id = "loud"
+kind = "sample"
+file = "loud.wav"
+[[module]]
+id = "tone"
+kind = "sine"
+gain = 0.3
+[[cable]]
+from = "steps.gate"
+to = "loud.gate"
+[output]
+left = "tone.out"
+right = "loud.left"
+"#;
+
+#[test]
+fn a_module_that_does_harm_in_the_very_first_block_does_not_keep_the_rest_from_beginning() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 48_000,
+        bits_per_sample: 32,
+        sample_format: hound::SampleFormat::Float,
+    };
+    let mut loud = hound::WavWriter::create(folder.path().join("loud.wav"), spec).expect("a file");
+    (0..4800).for_each(|_| loud.write_sample(1e30_f32).expect("written"));
+    loud.finalize().expect("a whole file");
+    for replicas in ["1", "2", "3"] {
+        let patch = file(&folder, LOUD_AT_ONCE);
+        let engine = Engine::free_running(&["--replicas", replicas, "--patch", &patch]);
+        engine.wait_for("the bypass", |status| {
+            status["bypassed"][0] == "loud" && status["redundant"] == true
+        });
+        engine.play_on(200);
+        let comparison = engine.end_and_compare();
+        let loudest = comparison.played.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+        assert!((0.2..0.97).contains(&loudest), "the tone plays: {loudest}");
+    }
+}

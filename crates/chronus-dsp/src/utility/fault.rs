@@ -12,7 +12,7 @@ use crate::names;
 pub static SPEC: ModuleSpec = ModuleSpec {
     kind: "fault",
     summary: "Does harm when told to, to try what becomes of it; otherwise the signal passes. Played only with \
-              `--allow-chaos`.",
+              `--allow-chaos`; `chronus render` plays it as it is.",
     inputs: &[PortSpec::audio("in", "the signal")],
     outputs: &[PortSpec::audio("out", "the signal")],
     params: &[ParamSpec::choice(

@@ -163,6 +163,21 @@ pub struct Left {
     pub before: Option<(u32, Patch)>,
 }
 
+/// A patch that is being made.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// What it is so far.
+    pub document: Document,
+    /// The text that it was made of.
+    pub of: String,
+}
+
+impl Draft {
+    fn of(text: &str) -> Result<Self, String> {
+        Ok(Self { document: Document::parse(text)?, of: text.to_owned() })
+    }
+}
+
 /// What a patcher needs to be started: made before the plan of the first patch is known to be right.
 pub struct Patcher {
     base: Patch,
@@ -171,7 +186,7 @@ pub struct Patcher {
     /// The file that played then.
     file_before: Option<PathBuf>,
     /// The patch that is being made.
-    draft: Option<Document>,
+    draft: Option<Draft>,
     /// Those that are made and wait for their turn.
     waiting: Queue,
     folder: Folder,
@@ -300,22 +315,23 @@ impl Patcher {
             PatchRequest::Abort => self.draft = None,
             PatchRequest::Load { file } => return self.load(&file, asker, time).map(|()| None),
             PatchRequest::Save { file, overwrite } => return self.save(&file, overwrite).map(Some),
-            PatchRequest::Create { id, kind, settings } => {
-                // A mistake in one of the settings must not leave half a module.
-                let mut draft = self.draft()?.clone();
+            PatchRequest::Create { id, kind, settings } => self.change(|draft| {
                 draft.create(&id, &kind)?;
-                for (key, setting) in &settings {
-                    draft.set(&id, key, setting)?;
-                }
-                self.draft = Some(draft);
-            }
-            PatchRequest::Delete { id } => self.draft()?.delete(&id)?,
+                settings.iter().try_for_each(|(key, setting)| draft.set(&id, key, setting))
+            })?,
+            PatchRequest::Delete { id } => self.change(|draft| draft.delete(&id))?,
             PatchRequest::Connect { from, to, depth } => {
-                self.draft()?.connect(&from, &to, depth)?;
+                self.change(|draft| draft.connect(&from, &to, depth))?;
             }
-            PatchRequest::Disconnect { from, to } => self.draft()?.disconnect(&from, &to)?,
-            PatchRequest::Set { id, key, setting } => self.draft()?.set(&id, &key, &setting)?,
-            PatchRequest::Output { left, right } => self.draft()?.set_output(&left, &right)?,
+            PatchRequest::Disconnect { from, to } => {
+                self.change(|draft| draft.disconnect(&from, &to))?;
+            }
+            PatchRequest::Set { id, key, setting } => {
+                self.change(|draft| draft.set(&id, &key, &setting))?;
+            }
+            PatchRequest::Output { left, right } => {
+                self.change(|draft| draft.set_output(&left, &right))?;
+            }
         }
         Ok(Some(String::new()))
     }
@@ -326,11 +342,18 @@ impl Patcher {
         self.waiting.last().unwrap_or((self.base.text(), self.folder.base()))
     }
 
-    fn draft(&mut self) -> Result<&mut Document, String> {
-        if self.draft.is_none() {
-            self.draft = Some(Document::parse(self.latest().0)?);
-        }
-        self.draft.as_mut().ok_or_else(|| "there is no patch to edit".into())
+    /// Changes the patch that is being made, or leaves it as it was if something is wrong.
+    fn change(
+        &mut self,
+        change: impl FnOnce(&mut Document) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let mut draft = match &self.draft {
+            Some(draft) => draft.clone(),
+            None => Draft::of(self.latest().0)?,
+        };
+        change(&mut draft.document)?;
+        self.draft = Some(draft);
+        Ok(())
     }
 
     fn commit(&mut self, asker: (String, SocketAddr), time: Option<u64>) -> Result<(), String> {
@@ -339,7 +362,12 @@ impl Patcher {
                 "nothing to commit; begin with /patch/create, /patch/connect or the like".into()
             );
         };
-        let text = draft.to_string();
+        if draft.of != self.latest().0 {
+            return Err("another patch plays than the one that this was made of: its file was saved, or one \
+                 was loaded; send /patch/abort, and then the changes again"
+                .into());
+        }
+        let text = draft.document.to_string();
         let patch = Patch::parse(&text, "the edited patch").map_err(|error| {
             let lines: Vec<_> = text.lines().collect();
             let line = lines.get(error.line - 1).unwrap_or(&"").trim();
@@ -397,7 +425,7 @@ impl Patcher {
             document.write_controls(patch, &controls);
             document
         });
-        let is_own = own_file == Some(&path);
+        let is_own = own_file.is_some_and(|own| folder::is_same(own, &path));
         let _ = self.asks.push(Ask::TakeBack(controls));
         if path.exists() && !overwrite && !is_own {
             return Err(format!(

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use chronus_engine::Patch;
-use chronus_engine::patch::Document;
 
+use super::Draft;
 use crate::osc_server::Replies;
 
 /// Who waits for longer is told so.
@@ -26,7 +26,7 @@ pub struct Waiting {
     /// When it shall take effect.
     pub time_wall_ns: Option<u64>,
     /// What was being made, to be made further if this one is refused.
-    pub draft: Option<Document>,
+    pub draft: Option<Draft>,
     /// Who wants it, and by which address.
     pub asker: Option<(String, SocketAddr)>,
     /// Since when it waits.
