@@ -108,7 +108,9 @@ fn check(spec: &OutputSpec, options: &Options) -> Result<(), OutputError> {
 /// is named in the note, whichever device comes next.
 fn auto(options: &Options) -> Result<Box<dyn Device>, OutputError> {
     if options.free_run {
-        return Ok(Box::new(Paced::new(options, None)));
+        let note = "no sound, the output is `null`: no device runs free of its clock; --output wav:FILE \
+                    writes what is played";
+        return Ok(Box::new(Paced::new(options, Some(note.into()))));
     }
     let mut candidates = vec![OutputSpec::Jack, OutputSpec::Pulse];
     if cfg!(feature = "cpal") {

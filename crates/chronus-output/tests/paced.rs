@@ -191,6 +191,12 @@ fn options_out_of_range_are_refused_with_a_sentence() {
 }
 
 #[test]
+fn auto_tells_that_it_is_silent_when_it_runs_free() {
+    let device = open("auto", &Options { free_run: true, ..Options::default() });
+    assert!(device.note().is_some_and(|note| note.starts_with("no sound")), "{:?}", device.note());
+}
+
+#[test]
 fn a_device_plays_one_source_in_its_life() {
     let mut device = open("null", &Options::default());
     device.start(Box::new(Ramp::default())).unwrap();

@@ -72,7 +72,7 @@ pub struct RunArgs {
     /// Where /patch/load and /patch/save find patches; without it the folder of the patch file
     #[arg(long, value_name = "DIR")]
     pub patches: Option<PathBuf>,
-    /// auto, jack, pulse (`PipeWire` too), null, wav:FILE, or alsa where built in
+    /// auto, jack, pulse (`PipeWire` too), null, wav:FILE (replaces a file of that name), or alsa where built in
     #[arg(long, default_value = "auto")]
     pub output: OutputSpec,
     /// The sample rate; without it that of the device
@@ -92,10 +92,10 @@ pub struct RunArgs {
     /// `CHRONUS_OSC_PORT` say
     #[arg(long, value_name = "ADDR:PORT", value_parser = osc_address::parse)]
     pub osc: Option<SocketAddr>,
-    /// Write the performance journal to this file
+    /// Write the performance journal to this file; one that is there is kept as NAME-1.journal and so on
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
-    /// Also write what is played to this WAV file, with any output
+    /// Also write what is played to this WAV file, with any output; replaces a file of that name
     #[arg(long, value_name = "FILE")]
     pub capture: Option<PathBuf>,
     /// The folder for what /record/start records; created when it is needed
@@ -108,7 +108,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub free_run: bool,
     /// End by itself after so many seconds of sound
-    #[arg(long)]
+    #[arg(long, value_parser = seconds, allow_negative_numbers = true)]
     pub seconds: Option<f64>,
     /// Obey /chaos/… messages, which kill workers, and play patches with the module `fault`, which crashes them
     #[arg(long)]
@@ -129,7 +129,7 @@ pub struct SupervisorArgs {
 #[derive(Clone, Debug, clap::Args)]
 pub struct DemoArgs {
     /// How long to play
-    #[arg(long, default_value_t = 15.0)]
+    #[arg(long, default_value_t = 15.0, value_parser = seconds, allow_negative_numbers = true)]
     pub seconds: f64,
     /// The folder for demo.wav, demo.journal and demo.svg
     #[arg(long, value_name = "DIR", default_value = "demo")]
@@ -154,7 +154,7 @@ pub struct RenderArgs {
     #[arg(long, value_name = "DIR")]
     pub stems: Option<PathBuf>,
     /// How much to render; a journal has its own length, a patch without it 10 seconds
-    #[arg(long)]
+    #[arg(long, value_parser = seconds, allow_negative_numbers = true)]
     pub seconds: Option<f64>,
     /// The sample rate; without it that of the journal, or 48000 for a patch
     #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u32).range(8_000..=384_000))]
@@ -256,6 +256,14 @@ pub struct KillArgs {
     pub osc: Option<SocketAddr>,
 }
 
+/// How long something shall last.
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds.is_finite() && seconds > 0.0 => Ok(seconds),
+        _ => Err("give a number of seconds greater than 0, such as 10 or 0.5".into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -302,5 +310,20 @@ mod tests {
         assert!(sent(&["1", "--osc"]).is_err_and(|error| error.contains("lacks an address")));
         assert!(sent(&["1", "--osc", "7"]).is_err_and(|error| error.contains("127.0.0.1:7")));
         assert!(sent(&["--osc", "7"]).is_err_and(|error| error.contains("127.0.0.1:7")));
+    }
+
+    #[test]
+    fn a_length_that_is_none_is_refused_with_a_sentence() {
+        for command in [&["run"][..], &["render", "a.journal", "-o", "a.wav"]] {
+            let parse = |seconds| {
+                let words = [&["chronus"], command, &["--seconds", seconds]].concat();
+                Cli::try_parse_from(words)
+            };
+            for wrong in ["nan", "inf", "0", "-1", "-0.5", "ten"] {
+                let error = parse(wrong).expect_err(wrong).to_string();
+                assert!(error.contains("greater than 0"), "{wrong}: {error}");
+            }
+            parse("0.5").expect("half a second");
+        }
     }
 }

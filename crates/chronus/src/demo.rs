@@ -85,6 +85,8 @@ struct Engine {
 impl Engine {
     fn start(args: &DemoArgs, files: &Files) -> Result<Self, Box<dyn Error>> {
         let address = free_port()?;
+        // It would be kept, and there would be one more with each demonstration.
+        let _ = fs::remove_file(&files.journal);
         let log = File::create(&files.log)?;
         let process = Command::new("/proc/self/exe")
             .args(["run", "--allow-chaos", "--output", &args.output.to_string()])

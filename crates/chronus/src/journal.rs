@@ -22,6 +22,8 @@ const MAGIC: &[u8; 8] = b"CHRONUSJ";
 const VERSION: u32 = 3;
 /// The version before is the same without amendments.
 const VERSIONS: std::ops::RangeInclusive<u32> = 2..=VERSION;
+/// Magic, version, rate and the length of the first score.
+const HEAD_BYTES: usize = 20;
 const RECORD_BYTES: usize = 64;
 /// The sequence number that no command has: the record is a mark.
 const MARK: u64 = u64::MAX;
@@ -47,8 +49,33 @@ pub enum JournalError {
         source: io::Error,
     },
     /// It is something else.
-    #[error("{path} is not a journal of this version; give a file written by `chronus run --journal`", path = .0.display())]
+    #[error("{path} is not a journal; give a file written by `chronus run --journal`", path = .0.display())]
     NotAJournal(PathBuf),
+    /// Another program wrote it.
+    #[error(
+        "{path} is a journal of version {version}, and this program reads those of {} to {}; render it with \
+         the program that wrote it",
+        VERSIONS.start(),
+        VERSIONS.end(),
+        path = path.display()
+    )]
+    OtherVersion {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: u32,
+    },
+    /// Nothing of it can be played.
+    #[error(
+        "{path} is damaged: {what}, so that nothing of it can be played; is there a copy?",
+        path = path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        what: &'static str,
+    },
     /// Its patch is not valid.
     #[error("the patch in the journal: {0}")]
     Patch(#[from] chronus_engine::PatchError),
@@ -88,13 +115,19 @@ pub struct Journal {
     pub resumptions: Vec<(u64, u64)>,
     /// Whether it was closed in order.
     pub complete: bool,
+    /// What is wrong with a record, so that it can't be read on; one that is only cut short at the end of the
+    /// file is nothing wrong.
+    pub damage: Option<&'static str>,
+    /// So many bytes were not read: those from the damaged record on, or what follows the end.
+    pub unread_bytes: u64,
 }
 
 impl Journal {
     /// Whether a file begins as a journal does.
     pub fn is_one(path: &Path) -> bool {
         let mut magic = [0; 8];
-        File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *MAGIC
+        let read = File::open(path).and_then(|mut file| fill(&mut file, &mut magic));
+        read.is_ok_and(|length| length > 0 && MAGIC.starts_with(&magic[..length]))
     }
 
     /// Reads a journal, up to the first record that is damaged or cut short.
@@ -111,56 +144,86 @@ impl Journal {
     /// # Errors
     /// [`JournalError`].
     pub fn read_from(mut file: impl Read, path: &Path) -> Result<Self, JournalError> {
-        let mut head = [0_u8; 20];
-        let not_one = || JournalError::NotAJournal(path.to_owned());
-        file.read_exact(&mut head).map_err(|_| not_one())?;
-        let number =
-            |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-        if head[..8] != *MAGIC || !VERSIONS.contains(&number(8)) || number(12) == 0 {
-            return Err(not_one());
-        }
-        let score = read_score(&mut file, u64::from(number(16))).ok_or_else(not_one)?;
+        let (rate_hz, score) = read_head(&mut file, path)?;
         let name = path.display().to_string();
         let mut journal = Self {
             patch: Patch::parse(&score.text, &name)?,
             scores: vec![score],
             edits: BTreeMap::new(),
-            rate_hz: number(12),
+            rate_hz,
             entries: Vec::new(),
             amendments: Vec::new(),
             frames: 0,
             gaps: Vec::new(),
             resumptions: Vec::new(),
             complete: false,
+            damage: None,
+            unread_bytes: 0,
         };
+        let io_error = |source| JournalError::Io { path: path.to_owned(), source };
+        let ended = journal.read_records(&mut file, &name).map_err(io_error)?;
+        let rest = io::copy(&mut file, &mut io::sink()).map_err(io_error)?;
+        match ended {
+            Ended::InOrder => journal.unread_bytes = rest,
+            Ended::Short => {}
+            Ended::Damaged(what, bytes) => {
+                journal.damage = Some(what);
+                journal.unread_bytes = bytes + rest;
+            }
+        }
+        Ok(journal)
+    }
+
+    /// Reads up to the end, or to the first record that can't be played.
+    fn read_records(&mut self, file: &mut impl Read, name: &str) -> io::Result<Ended> {
         // The edits that were played, in order, and the score of the one whose command comes next.
         let mut played: Vec<(u64, u32)> = Vec::new();
         let mut next_score = None;
         let mut record = [0_u8; RECORD_BYTES];
-        while !journal.complete && file.read_exact(&mut record).is_ok() {
-            let Some(entry) = from_bytes(&record) else { break };
+        let damaged = |what, bytes: usize| Ok(Ended::Damaged(what, bytes as u64));
+        while !self.complete {
+            if fill(file, &mut record)? < RECORD_BYTES {
+                return Ok(Ended::Short);
+            }
+            let Some(entry) = from_bytes(&record) else {
+                return damaged("a record is damaged", RECORD_BYTES);
+            };
             if (entry.sequence, entry.payload[0]) == (MARK, MARK_SCORE) {
-                let Some(score) = read_score(&mut file, entry.payload[1]) else { break };
-                journal.scores.push(score.clone());
+                let text = read_text(file, entry.payload[1])?;
+                if (text.len() as u64) < entry.payload[1] && entry.payload[1] <= SCORE_BYTES_MAX {
+                    return Ok(Ended::Short);
+                }
+                let Ok(score) = postcard::from_bytes::<Score>(&text) else {
+                    return damaged("the patch of an edit is damaged", RECORD_BYTES + text.len());
+                };
+                self.scores.push(score.clone());
                 next_score = Some(score);
                 continue;
             }
             if let Some(number) = edit_number(&entry) {
                 // An edit without its score can't be played, nor what comes after it.
-                let Some(score) = next_score.take() else { break };
-                let last = played.last().and_then(|(_, number)| journal.edits.get(number));
-                let last = last.map_or(&journal.patch, |(patch, _)| patch);
-                let patch = Patch::parse(&score.text, &name)?.succeeding(last);
-                journal.edits.insert(number, (patch, score.folder));
+                let Some(score) = next_score.take() else {
+                    return damaged("the patch of an edit is missing", RECORD_BYTES);
+                };
+                let Ok(patch) = Patch::parse(&score.text, name) else {
+                    return damaged("the patch of an edit is damaged", RECORD_BYTES);
+                };
+                let last = played.last().and_then(|(_, number)| self.edits.get(number));
+                let patch = patch.succeeding(last.map_or(&self.patch, |(patch, _)| patch));
+                self.edits.insert(number, (patch, score.folder));
                 played.push((entry.sequence, number));
             }
-            journal.take(entry);
-            if let Some(Change::Withhold { sequence }) = journal.amendments.last().map(|a| a.change)
-            {
+            self.take(entry);
+            if let Some(Change::Withhold { sequence }) = self.amendments.last().map(|a| a.change) {
                 played.retain(|(edit, _)| *edit != sequence);
             }
         }
-        Ok(journal)
+        Ok(Ended::InOrder)
+    }
+
+    /// How far it tells of the performance: to the last mark of the time, or the last command.
+    pub fn last_frame(&self) -> u64 {
+        self.entries.last().map_or(self.frames, |entry| entry.frame.max(self.frames))
     }
 
     fn take(&mut self, entry: Entry) {
@@ -175,13 +238,77 @@ impl Journal {
         }
         match entry.payload[0] {
             MARK_GAP => self.gaps.push(entry.payload[1]),
-            MARK_RESUMED => self.resumptions.push((entry.payload[1], entry.frame)),
+            MARK_RESUMED => {
+                self.resumptions.push((entry.payload[1], entry.frame));
+                self.frames = self.frames.max(entry.payload[1]);
+            }
             kind => {
                 self.frames = entry.frame;
                 self.complete = kind == MARK_END;
             }
         }
     }
+}
+
+/// How the records of a journal come to an end.
+enum Ended {
+    /// With the mark of the end.
+    InOrder,
+    /// With the file; the last record may be cut short.
+    Short,
+    /// With a record that can't be played, for this reason; so many bytes of it were read.
+    Damaged(&'static str, u64),
+}
+
+/// Reads what a journal begins with: the rate and the first score.
+fn read_head(file: &mut impl Read, path: &Path) -> Result<(u32, Score), JournalError> {
+    let io_error = |source| JournalError::Io { path: path.to_owned(), source };
+    let damaged = |what| JournalError::Damaged { path: path.to_owned(), what };
+    let mut head = [0_u8; HEAD_BYTES];
+    let length = fill(file, &mut head).map_err(io_error)?;
+    if length == 0 || !MAGIC.starts_with(&head[..length.min(MAGIC.len())]) {
+        return Err(JournalError::NotAJournal(path.to_owned()));
+    }
+    if length < HEAD_BYTES {
+        return Err(damaged("it ends within its header"));
+    }
+    let number =
+        |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+    let (version, rate_hz, score_bytes) = (number(8), number(12), u64::from(number(16)));
+    if !VERSIONS.contains(&version) {
+        return Err(JournalError::OtherVersion { path: path.to_owned(), version });
+    }
+    let text = read_text(file, score_bytes).map_err(io_error)?;
+    if (text.len() as u64) < score_bytes && score_bytes <= SCORE_BYTES_MAX {
+        return Err(damaged("it ends within its patch"));
+    }
+    match postcard::from_bytes(&text) {
+        Ok(score) if rate_hz > 0 => Ok((rate_hz, score)),
+        _ => Err(damaged("its header or its patch can't be read")),
+    }
+}
+
+/// Reads as many bytes as there are, and returns how many.
+fn fill(file: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < bytes.len() {
+        match file.read(&mut bytes[length..]) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
+}
+
+/// Reads so much, or what there is; of a text that is longer than any score, nothing.
+fn read_text(file: &mut impl Read, bytes: u64) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    if bytes <= SCORE_BYTES_MAX {
+        file.take(bytes).read_to_end(&mut text)?;
+    }
+    Ok(text)
 }
 
 /// What a journal begins with.
@@ -297,12 +424,8 @@ pub fn whole_part(path: &Path, rate_hz: u32) -> io::Result<Whole> {
 }
 
 fn read_score(file: &mut impl Read, bytes: u64) -> Option<Score> {
-    if bytes > SCORE_BYTES_MAX {
-        return None;
-    }
-    let mut score = vec![0; bytes as usize];
-    file.read_exact(&mut score).ok()?;
-    postcard::from_bytes(&score).ok()
+    let text = read_text(file, bytes).ok().filter(|text| text.len() as u64 == bytes)?;
+    postcard::from_bytes(&text).ok()
 }
 
 /// The number of the edit that an entry calls for.
@@ -379,6 +502,55 @@ mod tests {
         writer.finish(64);
         let journal = Journal::read(&path).expect("read");
         assert_eq!((journal.entries.len(), journal.complete), (1, false));
+        assert_eq!(journal.damage, Some("the patch of an edit is missing"));
+    }
+
+    #[test]
+    fn what_is_damaged_is_told_apart_from_what_is_cut_short() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("d.journal");
+        let score = score_of(&Patch::first());
+        let mut writer = JournalWriter::create(&path, &score, 48_000).expect("create");
+        let payload = [4, 0, 0, 0, 0];
+        writer.command(&Entry { sequence: 0, frame: 7, payload });
+        writer.reached(640);
+        writer.command(&Entry { sequence: 1, frame: 900, payload });
+        writer.finish(1280);
+        let whole = std::fs::read(&path).expect("bytes");
+        let records = whole.len() - 4 * RECORD_BYTES;
+        let read = |bytes: &[u8]| Journal::read_from(bytes, &path);
+        let found = |bytes: &[u8]| {
+            let journal = read(bytes).expect("a journal");
+            (journal.damage, journal.unread_bytes, journal.frames, journal.last_frame())
+        };
+        assert_eq!(found(&whole), (None, 0, 1280, 1280));
+        let rubbish = [&whole[..], b"rubbish"].concat();
+        assert_eq!(found(&rubbish), (None, 7, 1280, 1280));
+        assert_eq!(found(&whole[..whole.len() - 10]), (None, 0, 640, 900));
+        let mut flipped = whole.clone();
+        flipped[records + 2 * RECORD_BYTES + 9] ^= 1;
+        assert_eq!(found(&flipped), (Some("a record is damaged"), 128, 640, 640));
+        for cut in [3, 8, 19, 20, records - 1] {
+            let error = read(&whole[..cut]).expect_err("cut").to_string();
+            assert!(error.contains("is damaged: it ends within its"), "{cut}: {error}");
+            std::fs::write(&path, &whole[..cut]).expect("cut");
+            assert!(Journal::is_one(&path), "{cut}");
+        }
+        let mut newer = whole;
+        newer[8] = 9;
+        let error = read(&newer).expect_err("another version").to_string();
+        assert!(error.contains("of version 9, and this program reads those of 2 to 3"), "{error}");
+    }
+
+    #[test]
+    fn a_journal_that_a_supervisor_left_is_as_long_as_was_played() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("e.journal");
+        let mut bytes = header(&score_of(&Patch::first()), 48_000).expect("a header");
+        Record::Reached(640).encode(&mut bytes);
+        Record::Resumed(1000, 1024).encode(&mut bytes);
+        let journal = Journal::read_from(&bytes[..], &path).expect("read");
+        assert_eq!((journal.frames, journal.complete), (1000, false));
     }
 
     #[test]

@@ -24,6 +24,7 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 
 use crate::cli::RunArgs;
 use crate::estate::Estate;
+use crate::files;
 use crate::osc_address::osc_address;
 use crate::playback::Regions;
 use crate::service;
@@ -83,6 +84,8 @@ fn find_estate(args: &RunArgs) -> Result<Estate, Box<dyn Error>> {
         }
         Err(error) => tracing::warn!("what was kept is of no use ({error})"),
     }
+    // Of a performance that goes on, nothing is refused any more.
+    files::check(args)?;
     let estate = Estate::create(osc_address(args.osc)?)?;
     let ledger = LedgerRegion::map(&estate.ledger)?;
     ledger.keeper.identity.store(identity, Ordering::Release);

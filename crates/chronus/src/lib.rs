@@ -14,6 +14,7 @@ mod deeds;
 mod demo;
 mod doctor;
 mod estate;
+mod files;
 mod gesture;
 mod graph;
 pub mod journal;
@@ -42,7 +43,8 @@ mod worker;
 use std::error::Error;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use cli::{Action, Cli};
 
 #[global_allocator]
@@ -69,7 +71,19 @@ pub fn main() -> ExitCode {
         Action::Worker(args) => worker::run(&args).map(|()| ExitCode::SUCCESS).map_err(Box::from),
     };
     result.unwrap_or_else(|error| {
+        if error.is::<files::Refusal>() {
+            refuse(&error.to_string());
+        }
         eprintln!("chronus: {error}");
         ExitCode::FAILURE
     })
+}
+
+/// Ends as with any command line that can't be understood: with status 2.
+fn refuse(sentence: &str) -> ! {
+    let mut cli = Cli::command();
+    cli.build();
+    let name = std::env::args().nth(1).unwrap_or_default();
+    let command = cli.find_subcommand(&name).cloned();
+    command.unwrap_or(cli).error(ErrorKind::ArgumentConflict, sentence).exit()
 }

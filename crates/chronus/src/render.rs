@@ -87,6 +87,32 @@ impl Performance {
         Ok(Self { rate_hz, frames, patch, folder, edits, entries, amendments })
     }
 
+    /// The recordings that it plays.
+    pub fn recordings(&self) -> Vec<PathBuf> {
+        let edits = self.edits.values().map(|(patch, folder)| (patch, folder));
+        let patches = edits.chain([(&self.patch, &self.folder)]);
+        let files = |(patch, folder): (&Patch, &PathBuf)| {
+            let names = patch.modules().iter().filter_map(|module| module.file());
+            names.map(|name| folder.join(name)).collect::<Vec<_>>()
+        };
+        patches.flat_map(files).collect()
+    }
+
+    /// The files for its buses in this folder, in the order of their names.
+    pub fn stem_files(&self, folder: &Path) -> Vec<PathBuf> {
+        let names = self.bus_names().into_iter();
+        names.map(|name| folder.join(format!("{name}.wav"))).collect()
+    }
+
+    fn bus_names(&self) -> Vec<String> {
+        let patches = self.edits.values().map(|(patch, _)| patch).chain([&self.patch]);
+        let mut names: Vec<_> =
+            patches.flat_map(Patch::buses).map(|bus| bus.name.clone()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// The same at another rate: as long, and each command at the nearest frame.
     pub fn move_to_rate(&mut self, rate_hz: u32) {
         let (was, is) = (u128::from(self.rate_hz), u128::from(rate_hz));
@@ -199,18 +225,14 @@ pub fn render_to_wav(performance: Performance, path: &Path) -> Result<(), Render
 /// # Errors
 /// [`RenderError`].
 pub fn render_stems(performance: Performance, folder: &Path) -> Result<Vec<PathBuf>, RenderError> {
-    let patches = performance.edits.values().map(|(patch, _)| patch).chain([&performance.patch]);
-    let mut names: Vec<_> = patches.flat_map(Patch::buses).map(|bus| bus.name.clone()).collect();
-    names.sort_unstable();
-    names.dedup();
+    let names = performance.bus_names();
     if names.is_empty() {
         return Err(RenderError::NoBuses);
     }
     std::fs::create_dir_all(folder)
         .map_err(|error| RenderError::Wav { path: folder.to_owned(), source: error })?;
     let mut files = BTreeMap::new();
-    for name in names {
-        let path = folder.join(format!("{name}.wav"));
+    for (path, name) in performance.stem_files(folder).into_iter().zip(names) {
         files.insert(name, Wav::create(path, performance.rate_hz)?);
     }
     performance.render(true, |engine, _, frames| {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use chronus_engine::Patch;
 
 use crate::cli::RenderArgs;
+use crate::files::{self, Refusal, Use};
 use crate::journal::Journal;
 use crate::render::{self, Performance};
 
@@ -33,17 +34,8 @@ pub fn read_patch_file(path: &Path) -> Result<Patch, Box<dyn Error>> {
 /// # Errors
 /// Whatever keeps it from being rendered, as a sentence.
 pub fn render(args: &RenderArgs) -> Result<ExitCode, Box<dyn Error>> {
-    let mut performance = if Journal::is_one(&args.input) {
-        let journal = Journal::read(&args.input)?;
-        if !journal.complete {
-            eprintln!("chronus: the journal was not closed in order; rendering what it holds");
-        }
-        Performance::of_journal(journal)?
-    } else {
-        let rate_hz = args.rate.unwrap_or(48_000);
-        let folder = args.input.parent().map(Path::to_owned).unwrap_or_default();
-        Performance::of_patch(read_patch_file(&args.input)?, folder, rate_hz)?
-    };
+    let (mut performance, is_whole) = read_performance(args)?;
+    keep_files_apart(args, &performance)?;
     if let Some(rate_hz) = args.rate.filter(|rate_hz| *rate_hz != performance.rate_hz) {
         let played_hz = performance.rate_hz;
         performance.move_to_rate(rate_hz);
@@ -52,7 +44,7 @@ pub fn render(args: &RenderArgs) -> Result<ExitCode, Box<dyn Error>> {
         );
     }
     if let Some(seconds) = args.seconds {
-        performance.frames = (seconds.max(0.0) * f64::from(performance.rate_hz)).round() as u64;
+        performance.frames = (seconds * f64::from(performance.rate_hz)).round() as u64;
     }
     let (frames, rate_hz) = (performance.frames, performance.rate_hz);
     if let Some(folder) = &args.stems {
@@ -64,5 +56,47 @@ pub fn render(args: &RenderArgs) -> Result<ExitCode, Box<dyn Error>> {
         render::render_to_wav(performance, path)?;
         println!("{}: {frames} frames at {rate_hz} Hz", path.display());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Reads what is to be rendered, and whether nothing of it is damaged.
+fn read_performance(args: &RenderArgs) -> Result<(Performance, bool), Box<dyn Error>> {
+    if Journal::is_one(&args.input) {
+        let journal = Journal::read(&args.input)?;
+        tell_what_is_missing(&journal);
+        let is_whole = journal.damage.is_none();
+        return Ok((Performance::of_journal(journal)?, is_whole));
+    }
+    let rate_hz = args.rate.unwrap_or(48_000);
+    let folder = args.input.parent().map(Path::to_owned).unwrap_or_default();
+    Ok((Performance::of_patch(read_patch_file(&args.input)?, folder, rate_hz)?, true))
+}
+
+fn tell_what_is_missing(journal: &Journal) {
+    let (unread, frame) = (journal.unread_bytes, journal.last_frame());
+    if let Some(what) = journal.damage {
+        eprintln!(
+            "chronus: {what} in the journal, after frame {frame}; rendering what is whole before it, and {unread} \
+             bytes from there on are not read"
+        );
+    } else if !journal.complete {
+        eprintln!("chronus: the journal was not closed in order; rendering what it holds");
+    } else if unread > 0 {
+        eprintln!(
+            "chronus: after the end of the journal there are {unread} bytes that do not belong to it"
+        );
+    }
+}
+
+/// Refuses to write over what is rendered, or one thing over the other.
+fn keep_files_apart(args: &RenderArgs, performance: &Performance) -> Result<(), Refusal> {
+    let recordings = performance.recordings();
+    let recordings = recordings.iter().map(|path| ("a recording that it plays", path.as_path()));
+    let input = ("what is to be rendered", args.input.as_path());
+    let sources: Vec<Use> = recordings.chain([input]).collect();
+    let stems = args.stems.as_deref();
+    let stems = stems.map_or_else(Vec::new, |folder| performance.stem_files(folder));
+    let stems = stems.iter().map(|path| ("the stem", path.as_path()));
+    let output = args.output.as_deref().map(|path| ("--output", path));
+    files::keep_apart(&sources, &stems.chain(output).collect::<Vec<_>>())
 }

@@ -66,7 +66,6 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
         Found::Legacy(legacy) => take_over(*legacy, start, &regions, &kick)?,
         Found::Ruin(ruin) => {
             legacy::clear(keeper, [&log, &slots], &ledger, &regions)?;
-            set_aside(args.journal.as_deref())?;
             begin(args, start, ruin.remains, &kick)?
         }
     };
@@ -90,7 +89,7 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
         replicas: usize::from(args.replicas),
         allow_chaos: args.allow_chaos,
         free_run: args.free_run,
-        end_frame: args.seconds.map(|seconds| (seconds.max(0.0) * rate_hz) as u64),
+        end_frame: args.seconds.map(|seconds| (seconds * rate_hz) as u64),
         journal: args.journal.clone(),
         beginning,
         shelf,
@@ -105,9 +104,8 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
         record_format: args.record_format,
     };
     let ears = Ears { inbox, kick, end, replies };
-    let mut supervisor = Supervisor::new(setup, ears, device).map_err(|error| {
-        format!("can't set the engine up: {error}; is the journal's folder writable?")
-    })?;
+    let mut supervisor = Supervisor::new(setup, ears, device)
+        .map_err(|error| format!("can't set the engine up: {error}"))?;
     supervisor.run()?;
     Ok(ExitCode::SUCCESS)
 }
@@ -163,21 +161,6 @@ fn take_over(
     };
     let (patcher, line) = Patcher::taking_over(start, left, kick.try_clone()?);
     Ok((patcher, Beginning::TakenOver(Box::new(legacy)), line))
-}
-
-/// Keeps the journal of a performance that can't go on under another name.
-fn set_aside(journal: Option<&Path>) -> std::io::Result<()> {
-    let Some(path) = journal.filter(|path| path.exists()) else { return Ok(()) };
-    let aside = |count: u32| {
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{count}"));
-        path.with_file_name(name)
-    };
-    if let Some(aside) = (1..=u32::MAX).map(aside).find(|aside| !aside.exists()) {
-        std::fs::rename(path, &aside)?;
-        tracing::warn!("the journal until now is kept as {}", aside.display());
-    }
-    Ok(())
 }
 
 fn device_options(args: &RunArgs, found: &Found, kick: Kick) -> Options {

@@ -363,7 +363,7 @@ fn a_performance_that_cannot_go_on_is_followed_by_one_that_begins_with_what_is_w
     assert!(heard.iter().any(|sample| sample.abs() > 0.15), "the gate was open");
     engine.send("/gate/adsr", &["on"]);
     engine.play_on(1000);
-    for aside in ["a.journal.1", "a.journal.2"] {
+    for aside in ["a-1.journal", "a-2.journal"] {
         let path = engine.folder.path().join(aside);
         assert!(std::fs::metadata(&path).expect("kept").len() > 64, "{aside}");
     }

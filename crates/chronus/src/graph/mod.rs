@@ -15,6 +15,7 @@ use chronus_engine::{Patch, PortSpec, Signal};
 
 use crate::check;
 use crate::cli::GraphArgs;
+use crate::files;
 use crate::run::read_patch_file;
 use layout::{Cable, Node, Port};
 
@@ -29,8 +30,7 @@ pub fn run(args: &GraphArgs) -> Result<ExitCode, Box<dyn Error>> {
     let output = args.output.as_deref().unwrap_or(beside);
     let shown = output.display();
     // A slip of the finger must not cost a patch.
-    if fs::canonicalize(output).is_ok_and(|at| fs::canonicalize(&args.input).is_ok_and(|i| i == at))
-    {
+    if files::is_same(output, &args.input) {
         return Err(format!("{shown} is the patch itself; give another name with -o").into());
     }
     let (nodes, cables) = parts(&patch);

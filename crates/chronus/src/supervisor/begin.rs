@@ -13,6 +13,8 @@ use chronus_shm::region::View;
 
 use super::edits::Edits;
 use super::hindsight::{Hindsight, Settled};
+use crate::files;
+use crate::journal::Score;
 use crate::journal_writer::JournalWriter;
 use crate::legacy::{Legacy, Revision};
 use crate::patcher::{Edit, First, Line};
@@ -83,7 +85,7 @@ impl Beginning {
                 }
                 let controls = Controls::of(&plan.patch);
                 let settled = Settled { controls: controls.clone(), position: 0, edition };
-                let create = |path| JournalWriter::create(path, &score, rate_hz);
+                let create = |path| begin_journal(path, &score, rate_hz);
                 Ok(Begins {
                     journal: journal.map(create).transpose()?,
                     // From here on a successor finds something to take over.
@@ -127,6 +129,24 @@ impl Beginning {
             }
         }
     }
+}
+
+/// Begins a journal; one that is there already is kept under another name.
+fn begin_journal(path: &Path, score: &Score, rate_hz: u32) -> io::Result<JournalWriter> {
+    let begun = files::set_aside(path).and_then(|aside| {
+        if let Some(aside) = aside {
+            let (shown, aside) = (path.display(), aside.display());
+            tracing::warn!("there was a journal {shown}; it is kept as {aside}");
+        }
+        JournalWriter::create(path, score, rate_hz)
+    });
+    begun.map_err(|error| {
+        let shown = path.display();
+        io::Error::other(format!(
+            "the journal {shown} can't be written: {error}; give a file with --journal in a folder \
+             that has room and that you may write to"
+        ))
+    })
 }
 
 /// An edit as it is before its command is sealed.

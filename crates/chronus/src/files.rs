@@ -1,0 +1,238 @@
+//! The files that a command line names: which of them may be written, and what becomes of those that are
+//! there already. A slip of the finger must not cost a patch or an evening.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use chronus_output::OutputSpec;
+use rustix::fs::Access;
+
+use crate::cli::RunArgs;
+
+/// A command line that can't be meant, as a sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Refusal(String);
+
+/// Whether two names lead to one file, however they are spelled. Files that are not there yet are told by
+/// their folder and name; what is no file, such as /dev/null, may be given twice.
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    let identity = |found: Metadata| found.is_file().then(|| (found.dev(), found.ino()));
+    match (fs::metadata(one), fs::metadata(other)) {
+        (Ok(one), Ok(other)) => identity(one).is_some_and(|one| identity(other) == Some(one)),
+        (Err(_), Err(_)) => is_same_place(one, other),
+        _ => false,
+    }
+}
+
+fn is_same_place(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| {
+        let folder = fs::canonicalize(folder_of(path)).ok()?;
+        Some(folder.join(path.file_name()?))
+    };
+    one == other || place(one).is_some_and(|one| place(other) == Some(one))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// A use of a file, such as `--journal`, and its name.
+pub type Use<'a> = (&'a str, &'a Path);
+
+/// Refuses what would be written over one of the `sources`, or twice.
+///
+/// # Errors
+/// A [`Refusal`].
+pub fn keep_apart(sources: &[Use], written: &[Use]) -> Result<(), Refusal> {
+    for (index, (usage, path)) in written.iter().enumerate() {
+        let shown = path.display();
+        if let Some((what, _)) = sources.iter().find(|(_, source)| is_same(source, path)) {
+            return Err(Refusal(format!(
+                "{usage} {shown} would overwrite {what}; give it another name"
+            )));
+        }
+        if let Some((twin, _)) = written[..index].iter().find(|(_, twin)| is_same(twin, path)) {
+            return Err(Refusal(format!(
+                "{usage} {shown} is written by {twin} already; give one of them another name"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses, before anything is touched, to play with files that can't be as they are named.
+///
+/// # Errors
+/// A [`Refusal`].
+pub fn check(args: &RunArgs) -> Result<(), Refusal> {
+    let patch = args.patch.as_deref().map(|path| ("the patch that is played", path));
+    let output = match &args.output {
+        OutputSpec::Wav(path) => Some(("--output wav:", path.as_path())),
+        _ => None,
+    };
+    let journal = args.journal.as_deref().map(|path| ("--journal", path));
+    let capture = args.capture.as_deref().map(|path| ("--capture", path));
+    let written: Vec<Use> = [output, journal, capture].into_iter().flatten().collect();
+    keep_apart(&patch.into_iter().collect::<Vec<_>>(), &written)?;
+    for (usage, path) in written {
+        let (shown, folder) = (path.display(), folder_of(path));
+        if path.is_dir() {
+            return Err(Refusal(format!("{usage} {shown} is a folder; give the name of a file")));
+        }
+        if !folder.is_dir() {
+            return Err(Refusal(format!(
+                "{usage} {shown} can't be written, for there is no folder {folder}; make it with \
+                 `mkdir -p {folder}`, or give a file in another",
+                folder = folder.display()
+            )));
+        }
+    }
+    if let Some(folder) = args.patches.as_deref().filter(|folder| !folder.is_dir()) {
+        return Err(Refusal(format!(
+            "--patches {} is no folder; make it, or give the folder where your patches are",
+            folder.display()
+        )));
+    }
+    check_recordings(&args.recordings)
+}
+
+/// The folder of recordings is made when it is needed, which must not be the moment when it turns out that it
+/// can't be.
+fn check_recordings(folder: &Path) -> Result<(), Refusal> {
+    let shown = folder.display();
+    let mut there = folder;
+    while fs::symlink_metadata(there).is_err() {
+        there = folder_of(there);
+    }
+    if !there.is_dir() {
+        let why = if there == folder { "" } else { "can't be made, for " };
+        let there = if there == folder { String::new() } else { format!("{} ", there.display()) };
+        return Err(Refusal(format!(
+            "--recordings {shown} {why}{there}is no folder; give another"
+        )));
+    }
+    if let Err(error) = rustix::fs::access(there, Access::WRITE_OK | Access::EXEC_OK) {
+        tracing::warn!(
+            "nothing can be recorded to {shown}: {}: {}; give a folder that you may write to with \
+             --recordings DIR",
+            there.display(),
+            io::Error::from(error)
+        );
+    }
+    Ok(())
+}
+
+/// Renames a file that is to be written anew to the next name beside it that is free, and returns that. Whoever
+/// is still writing it goes on writing it. One that is empty, or no file, stays.
+///
+/// # Errors
+/// If it can't be renamed.
+pub fn set_aside(path: &Path) -> io::Result<Option<PathBuf>> {
+    if !fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() > 0) {
+        return Ok(None);
+    }
+    let stem = path.file_stem().unwrap_or_default();
+    let numbered = |count: u32| {
+        let mut name = stem.to_owned();
+        name.push(format!("-{count}"));
+        if let Some(extension) = path.extension() {
+            name.push(".");
+            name.push(extension);
+        }
+        path.with_file_name(name)
+    };
+    let is_free = |path: &PathBuf| fs::symlink_metadata(path).is_err();
+    let Some(aside) = (1..=u32::MAX).map(numbered).find(is_free) else { return Ok(None) };
+    fs::rename(path, &aside)?;
+    Ok(Some(aside))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Action, Cli};
+
+    fn run(arguments: &[&str]) -> RunArgs {
+        let words = ["chronus", "run"].iter().chain(arguments);
+        match Cli::try_parse_from(words).map(|cli| cli.command) {
+            Ok(Action::Run(args)) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_file_is_known_by_whatever_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("sub")).expect("a folder");
+        fs::write(at("a"), "a").expect("written");
+        fs::write(at("b"), "a").expect("written");
+        symlink(at("a"), at("link")).expect("linked");
+        fs::hard_link(at("a"), at("twin")).expect("linked");
+        for other in ["a", "./a", "sub/../a", "link", "twin"] {
+            assert!(is_same(&at("a"), &at(other)), "{other}");
+        }
+        assert!(!is_same(&at("a"), &at("b")));
+        assert!(!is_same(&at("a"), &at("new")));
+        assert!(is_same(&at("new"), &at("sub/../new")));
+        assert!(!is_same(&at("new"), &at("sub/new")));
+        assert!(!is_same(Path::new("/dev/null"), Path::new("/dev/null")));
+    }
+
+    #[test]
+    fn files_that_would_cost_each_other_are_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        let (patch, other, wav) = (at("p.toml"), at("o"), at("a.wav"));
+        fs::write(&patch, "x").expect("written");
+        fs::write(&other, "x").expect("written");
+        let (to_wav, to_patch) = (format!("wav:{wav}"), format!("wav:{patch}"));
+        let here = at("");
+        for (arguments, sentence) in [
+            (vec!["--patch", &patch, "--journal", &patch], "overwrite the patch"),
+            (vec!["--patch", &patch, "--capture", &patch], "overwrite the patch"),
+            (vec!["--patch", &patch, "--output", &to_patch], "overwrite the patch"),
+            (vec!["--journal", &other, "--capture", &other], "by --journal already"),
+            (vec!["--output", &to_wav, "--journal", &wav], "by --output wav: already"),
+            (vec!["--journal", "/nonexist/x"], "there is no folder /nonexist"),
+            (vec!["--journal", &here], "is a folder"),
+            (vec!["--patches", &other], "is no folder"),
+            (vec!["--recordings", &other], "is no folder"),
+            (vec!["--recordings", &format!("{other}/takes")], "o is no folder"),
+        ] {
+            let refused = check(&run(&arguments)).expect_err(sentence).to_string();
+            assert!(refused.contains(sentence), "{arguments:?}: {refused}");
+        }
+        let takes = at("takes");
+        let good =
+            ["--patch", &patch, "--journal", &other, "--output", &to_wav, "--patches", &here];
+        check(&run(&[&good[..], &["--recordings", &takes]].concat())).expect("nothing is amiss");
+    }
+
+    #[test]
+    fn what_is_there_is_set_aside_under_the_next_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("night.journal");
+        assert_eq!(set_aside(&path).expect("nothing to do"), None);
+        fs::write(&path, "").expect("written");
+        assert_eq!(set_aside(&path).expect("nothing to do"), None);
+        for count in 1..=2 {
+            fs::write(&path, format!("{count}")).expect("written");
+            let aside = folder.path().join(format!("night-{count}.journal"));
+            assert_eq!(set_aside(&path).expect("renamed"), Some(aside.clone()));
+            assert_eq!(fs::read_to_string(aside).expect("kept"), format!("{count}"));
+        }
+        assert!(!path.exists());
+        assert_eq!(set_aside(Path::new("/dev/full")).expect("no file"), None);
+    }
+}

@@ -1,0 +1,127 @@
+//! Guarantee: no command costs a file that somebody may still want. Journals are set aside and not overwritten,
+//! what would be written over its own source is refused, and of what is damaged the whole part is rendered.
+
+mod support;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use support::{Engine, samples};
+
+fn chronus(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chronus"));
+    command.current_dir(folder).args(arguments).output().expect("it runs")
+}
+
+/// What it said, and its exit code.
+fn outcome(output: &Output) -> (String, Option<i32>) {
+    (String::from_utf8_lossy(&output.stderr).into_owned(), output.status.code())
+}
+
+/// A performance of half a second, which goes to this journal.
+fn perform(folder: &Path, journal: &str) -> Output {
+    let port = std::net::UdpSocket::bind("127.0.0.1:0").expect("port");
+    let address = port.local_addr().expect("address").to_string();
+    drop(port);
+    let arguments = ["run", "--output", "null", "--free-run", "--seconds", "0.5", "--osc"];
+    chronus(folder, &[&arguments[..], &[&address, "--journal", journal]].concat())
+}
+
+#[test]
+fn a_journal_that_is_still_written_is_set_aside_and_goes_on() {
+    let mut first = Engine::start(&[]);
+    first.send("/gate/adsr", &["on"]);
+    first.play_on(500);
+    let at = |name: &str| first.folder.path().join(name);
+    let (said, code) = outcome(&perform(first.folder.path(), "a.journal"));
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("it is kept as a-1.journal"), "{said}");
+    let (said, _) = outcome(&perform(first.folder.path(), "./a.journal"));
+    assert!(said.contains("it is kept as ./a-2.journal"), "{said}");
+    assert_eq!(std::fs::metadata(at("a-3.journal")).ok().map(|found| found.len()), None);
+    first.play_on(500);
+    let folder = first.folder.path().to_owned();
+    assert!(first.end().success());
+    let rendered = chronus(&folder, &["render", "a-1.journal", "-o", "b.wav"]);
+    assert_eq!(outcome(&rendered), (String::new(), Some(0)), "it was closed in order");
+    assert_eq!(samples(&folder.join("a.wav")), samples(&folder.join("b.wav")));
+    for later in ["a.journal", "a-2.journal"] {
+        let rendered = chronus(&folder, &["render", later, "-o", "c.wav"]);
+        assert_eq!(outcome(&rendered), (String::new(), Some(0)), "{later}");
+    }
+}
+
+#[test]
+fn what_everybody_was_killed_in_is_as_long_as_it_was_played() {
+    let mut engine = Engine::start(&[]);
+    // Nobody commands anything, so only the marks tell how long it was.
+    engine.wait_for("three seconds", |status| status["frames"].as_u64() > Some(3 * 48_000));
+    engine.process.kill().expect("kill -9");
+    engine.process.wait().expect("it ends");
+    let folder = engine.folder.path();
+    let (said, code) = outcome(&chronus(folder, &["render", "a.journal", "-o", "b.wav"]));
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("not closed in order"), "{said}");
+    let frames = samples(&folder.join("b.wav")).len() / 2;
+    assert!(frames > 48_000, "{frames} frames");
+}
+
+#[test]
+fn nothing_is_rendered_over_what_it_comes_from() {
+    let folder = tempfile::tempdir().expect("folder");
+    let folder = folder.path();
+    let patches = concat!(env!("CARGO_MANIFEST_DIR"), "/../../patches");
+    std::fs::copy(format!("{patches}/first.toml"), folder.join("p.toml")).expect("a patch");
+    let (said, code) = outcome(&perform(folder, "a.journal"));
+    assert_eq!(code, Some(0), "{said}");
+    std::os::unix::fs::symlink("a.journal", folder.join("link.wav")).expect("a link");
+    for (input, output) in
+        [("p.toml", "./p.toml"), ("a.journal", "a.journal"), ("a.journal", "link.wav")]
+    {
+        let before = std::fs::read(folder.join(input)).expect("bytes");
+        let (said, code) = outcome(&chronus(folder, &["render", input, "-o", output]));
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("would overwrite what is to be rendered"), "{said}");
+        assert_eq!(std::fs::read(folder.join(input)).expect("bytes"), before, "{input}");
+    }
+    let arguments = ["run", "--patch", "p.toml", "--output", "null", "--journal", "p.toml"];
+    let (said, code) = outcome(&chronus(folder, &arguments));
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("--journal p.toml would overwrite the patch"), "{said}");
+    let bus = "\n[[bus]]\nname = \"all\"\nleft = \"vca.out\"\nright = \"vca.out\"\n";
+    let text = std::fs::read_to_string(folder.join("p.toml")).expect("text");
+    let module = text.lines().find_map(|line| line.strip_prefix("left = ")).expect("an output");
+    std::fs::write(folder.join("q.toml"), text.clone() + &bus.replace("\"vca.out\"", module))
+        .expect("written");
+    let stems = ["render", "q.toml", "--stems", ".", "-o", "all.wav"];
+    let (said, code) = outcome(&chronus(folder, &stems));
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("is written by the stem already"), "{said}");
+}
+
+#[test]
+fn of_a_damaged_journal_the_whole_part_is_rendered_and_the_rest_is_told() {
+    let folder = tempfile::tempdir().expect("folder");
+    let folder = folder.path();
+    let (said, code) = outcome(&perform(folder, "a.journal"));
+    assert_eq!(code, Some(0), "{said}");
+    let whole = std::fs::read(folder.join("a.journal")).expect("bytes");
+    let render = |bytes: &[u8]| {
+        std::fs::write(folder.join("b.journal"), bytes).expect("written");
+        outcome(&chronus(folder, &["render", "b.journal", "-o", "b.wav"]))
+    };
+    let mut damaged = whole.clone();
+    let last = damaged.len() - 64;
+    damaged[last + 3] ^= 1;
+    let (said, code) = render(&damaged);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("a record is damaged in the journal, after frame "), "{said}");
+    assert!(said.contains(" and 64 bytes from there on are not read"), "{said}");
+    hound::WavReader::open(folder.join("b.wav")).expect("what is whole was written");
+    let (said, code) = render(&[&whole[..], b"rubbish"].concat());
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("there are 7 bytes that do not belong to it"), "{said}");
+    let (said, code) = render(&whole[..100]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("is damaged: it ends within its patch"), "{said}");
+}
