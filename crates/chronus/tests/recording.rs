@@ -307,7 +307,8 @@ fn an_engine_that_is_killed_leaves_a_recording_that_plays() {
 
 #[test]
 fn a_folder_that_cannot_be_made_is_said_and_one_that_goes_is_missed() {
-    let engine = Engine::start(&["--recordings", "log/takes"]);
+    let engine = Engine::start(&["--recordings", "later/takes"]);
+    fs::write(engine.folder.path().join("later"), "in the way").expect("written");
     assert!(refused(&engine, "/record/start", &[]).contains("--recordings DIR"));
     assert_eq!(engine.status()["recording"]["state"], "failed");
     drop(engine);
