@@ -98,19 +98,11 @@ impl Performance {
         patches.flat_map(files).collect()
     }
 
-    /// The files for its buses in this folder, in the order of their names.
-    pub fn stem_files(&self, folder: &Path) -> Vec<PathBuf> {
-        let names = self.bus_names().into_iter();
-        names.map(|name| folder.join(format!("{name}.wav"))).collect()
-    }
-
-    fn bus_names(&self) -> Vec<String> {
+    /// The names of its buses, and the files for them in this folder.
+    pub fn stem_files(&self, folder: &Path) -> BTreeMap<String, PathBuf> {
         let patches = self.edits.values().map(|(patch, _)| patch).chain([&self.patch]);
-        let mut names: Vec<_> =
-            patches.flat_map(Patch::buses).map(|bus| bus.name.clone()).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
+        let names = patches.flat_map(Patch::buses).map(|bus| bus.name.clone());
+        names.map(|name| (name.clone(), folder.join(format!("{name}.wav")))).collect()
     }
 
     /// The same at another rate: as long, and each command at the nearest frame.
@@ -225,14 +217,14 @@ pub fn render_to_wav(performance: Performance, path: &Path) -> Result<(), Render
 /// # Errors
 /// [`RenderError`].
 pub fn render_stems(performance: Performance, folder: &Path) -> Result<Vec<PathBuf>, RenderError> {
-    let names = performance.bus_names();
-    if names.is_empty() {
+    let stems = performance.stem_files(folder);
+    if stems.is_empty() {
         return Err(RenderError::NoBuses);
     }
     std::fs::create_dir_all(folder)
         .map_err(|error| RenderError::Wav { path: folder.to_owned(), source: error })?;
     let mut files = BTreeMap::new();
-    for (path, name) in performance.stem_files(folder).into_iter().zip(names) {
+    for (name, path) in stems {
         files.insert(name, Wav::create(path, performance.rate_hz)?);
     }
     performance.render(true, |engine, _, frames| {

@@ -95,8 +95,8 @@ fn keep_files_apart(args: &RenderArgs, performance: &Performance) -> Result<(), 
     let input = ("what is to be rendered", args.input.as_path());
     let sources: Vec<Use> = recordings.chain([input]).collect();
     let stems = args.stems.as_deref();
-    let stems = stems.map_or_else(Vec::new, |folder| performance.stem_files(folder));
-    let stems = stems.iter().map(|path| ("the stem", path.as_path()));
+    let stems = stems.map(|folder| performance.stem_files(folder)).unwrap_or_default();
+    let stems = stems.values().map(|path| ("the stem", path.as_path()));
     let output = args.output.as_deref().map(|path| ("--output", path));
     files::keep_apart(&sources, &stems.chain(output).collect::<Vec<_>>())
 }

@@ -72,12 +72,6 @@ impl Folder {
     }
 }
 
-/// Whether two names are of the same file, however they are spelled.
-pub fn is_same(a: &Path, b: &Path) -> bool {
-    let real = |path: &Path| std::fs::canonicalize(path).ok();
-    a == b || real(a).is_some_and(|a| real(b) == Some(a))
-}
-
 /// The folder of a file.
 pub fn parent(path: &Path) -> PathBuf {
     path.parent().map_or_else(PathBuf::new, Path::to_owned)

@@ -26,6 +26,7 @@ use chronus_shm::ledger::Edition;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::check::contents;
+use crate::files;
 use crate::journal::Score;
 use crate::osc_server::Replies;
 use crate::shelf::{Plan, Shelf};
@@ -426,7 +427,7 @@ impl Patcher {
             document.write_controls(patch, &controls);
             document
         });
-        let is_own = own_file.is_some_and(|own| folder::is_same(own, &path));
+        let is_own = own_file.is_some_and(|own| files::is_same(own, &path));
         let _ = self.asks.push(Ask::TakeBack(controls));
         if path.exists() && !overwrite && !is_own {
             return Err(format!(
