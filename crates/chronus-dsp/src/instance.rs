@@ -53,7 +53,7 @@ pub struct Turn<'a> {
     /// The frames to render; they follow those rendered before.
     pub frames: Range<usize>,
     /// Musical time in these frames.
-    pub transport: Transport,
+    pub transport: &'a Transport,
 }
 
 /// See the file's head.
@@ -185,7 +185,7 @@ impl Instance {
         frames: Range<usize>,
         transport: Transport,
     ) {
-        self.render(Turn {
+        self.render(&mut Turn {
             inputs,
             silent_inputs: 0,
             drives,
@@ -193,17 +193,17 @@ impl Instance {
             silent_frames: &mut [],
             unheard_outputs: 0,
             frames,
-            transport,
+            transport: &transport,
         });
     }
 
     /// Renders frames, as [`process`](Self::process) does, and keeps account of silence.
-    pub fn render(&mut self, turn: Turn<'_>) {
+    pub fn render(&mut self, turn: &mut Turn<'_>) {
         self.turn(turn, Task::Render);
     }
 
     /// Goes on as if these frames had been rendered, which nobody will read: [`Module::skip`].
-    pub fn skip(&mut self, turn: Turn<'_>) {
+    pub fn skip(&mut self, turn: &mut Turn<'_>) {
         self.turn(turn, Task::Skip);
     }
 
@@ -222,38 +222,48 @@ impl Instance {
         }
     }
 
-    fn turn(&mut self, turn: Turn<'_>, task: Task) {
-        let mut unconnected = 0;
+    fn turn(&mut self, turn: &mut Turn<'_>, task: Task) {
+        let (mut connected, all) = (0, turn.inputs.len() as u32);
         for (index, input) in turn.inputs.iter().enumerate() {
-            unconnected |= PortSet::from(input.is_none()) << index;
+            connected |= PortSet::from(input.is_some()) << index;
         }
-        let mut hints = Hints {
-            silent_inputs: turn.silent_inputs | unconnected & !self.resting_at_one,
-            unheard_outputs: turn.unheard_outputs,
-            ..Hints::default()
-        };
+        let unconnected = !connected & ((1 << all) - 1);
         let set = frame_set(&turn.frames);
+        let mut zero_outputs = 0;
         for (index, silent) in turn.silent_frames.iter().enumerate() {
-            hints.zero_outputs |= PortSet::from(silent & set == set) << index;
+            zero_outputs |= PortSet::from(silent & set == set) << index;
         }
-        let Turn { inputs, drives, outputs, silent_frames, frames, transport, .. } = turn;
-        let params = &self.steady[..];
-        let io = Io { inputs, params, outputs, frames, transport, hints: &mut hints };
-        if unconnected & self.resting_at_one == 0 && drives.is_empty() && !self.moves {
-            task.run(&mut *self.module, io);
+        let mut io = Io {
+            inputs: turn.inputs,
+            params: &self.steady,
+            outputs: turn.outputs,
+            frames: turn.frames.clone(),
+            transport: turn.transport,
+            hints: Hints {
+                silent_inputs: turn.silent_inputs | unconnected & !self.resting_at_one,
+                unheard_outputs: turn.unheard_outputs,
+                zero_outputs,
+                ..Hints::default()
+            },
+        };
+        let hints = if unconnected & self.resting_at_one == 0 && turn.drives.is_empty() && !self.moves {
+            task.run(&mut *self.module, &mut io);
+            io.hints
         } else {
-            let rested = self.rest_inputs(inputs);
-            let io = Io { inputs: &rested[..inputs.len()], ..io };
+            let rested = self.rest_inputs(turn.inputs);
+            io.inputs = &rested[..turn.inputs.len()];
             let (module, params) = (&mut *self.module, &mut self.params[..]);
-            run_moving(module, params, self.channels, self.arch, io, drives, task);
+            let hints =
+                run_moving(module, params, self.channels, self.arch, io, turn.drives, task);
             if self.moves {
                 self.settle();
             }
-        }
+            hints
+        };
         if hints.kept {
             return;
         }
-        for (index, silent) in silent_frames.iter_mut().enumerate() {
+        for (index, silent) in turn.silent_frames.iter_mut().enumerate() {
             let is_silent = hints.silent_outputs & (1 << index) != 0;
             *silent = if is_silent { *silent | set } else { *silent & !set };
         }
@@ -279,7 +289,7 @@ enum Task {
 
 impl Task {
     #[inline(always)]
-    fn run(self, module: &mut dyn Module, io: Io<'_>) {
+    fn run(self, module: &mut dyn Module, io: &mut Io<'_>) {
         match self {
             Self::Render => module.process(io),
             Self::Skip => module.skip(io),
@@ -296,14 +306,16 @@ fn run_moving(
     io: Io<'_>,
     drives: &[Drive<'_>],
     task: Task,
-) {
+) -> Hints {
     let frames = io.frames.clone();
     arch.dispatch(MoveParams { params, channels, drives, frames: &frames });
     let mut signals = [ParamSignal::Steady(0.0); PARAMS_MAX];
     for (signal, param) in signals.iter_mut().zip(&*params) {
         *signal = param.signal(channels, frames.start);
     }
-    task.run(module, Io { params: &signals[..params.len()], ..io });
+    let mut io = Io { params: &signals[..params.len()], ..io };
+    task.run(module, &mut io);
+    io.hints
 }
 
 /// Renders all parameters in these frames, each as far as it moves.

@@ -128,7 +128,7 @@ pub trait Module: Send {
     /// Renders the frames `io.frames` of the current block. The ranges of successive calls follow
     /// one another without a hole and end at [`BLOCK_FRAMES`], where the next block begins. How a
     /// block is divided changes no sample.
-    fn process(&mut self, io: Io<'_>);
+    fn process(&mut self, io: &mut Io<'_>);
 
     /// Which inputs the next frames do not depend on, given which are silent in all of them. Nothing that
     /// `process` does before the gate, a note or another input says otherwise may depend on them.
@@ -139,7 +139,7 @@ pub trait Module: Send {
 
     /// Does to the state what `process` would, for frames whose outputs nobody will read; it may leave
     /// them as they are, and should say so: [`Io::keep_outputs`].
-    fn skip(&mut self, io: Io<'_>) {
+    fn skip(&mut self, io: &mut Io<'_>) {
         self.process(io);
     }
 }
@@ -181,9 +181,9 @@ pub struct Io<'a> {
     /// The frames of the block to read and write; the others are not to be touched.
     pub frames: Range<usize>,
     /// Musical time in these frames.
-    pub transport: Transport,
+    pub transport: &'a Transport,
     /// What is known of the ports in these frames, and what the module says of them.
-    pub hints: &'a mut Hints,
+    pub hints: Hints,
 }
 
 /// What may be left undone in the frames to be rendered. A module may always take no notice.

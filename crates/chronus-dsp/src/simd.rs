@@ -24,7 +24,7 @@ impl<M: Module> Vectorized<M> {
 
 struct Process<'a, 'b, M> {
     module: &'a mut M,
-    io: Io<'b>,
+    io: &'a mut Io<'b>,
 }
 
 impl<M: Module> NullaryFnOnce for Process<'_, '_, M> {
@@ -61,7 +61,7 @@ impl<M: Module> Module for Vectorized<M> {
         self.module.set_recording(recording);
     }
 
-    fn process(&mut self, io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         self.arch.dispatch(Process { module: &mut self.module, io });
     }
 
@@ -69,7 +69,7 @@ impl<M: Module> Module for Vectorized<M> {
         self.module.ignored_inputs(silent)
     }
 
-    fn skip(&mut self, io: Io<'_>) {
+    fn skip(&mut self, io: &mut Io<'_>) {
         self.module.skip(io);
     }
 }

@@ -107,7 +107,7 @@ fn knowing_of_silence_changes_no_sample() {
                     let transport = Transport::stopped(RATE_HZ);
                     let Side { instance, outputs, .. } = &mut plain;
                     instance.process(&all, &[], outputs, frames.clone(), transport);
-                    knowing.instance.render(Turn {
+                    knowing.instance.render(&mut Turn {
                         inputs: &heard,
                         silent_inputs: silent,
                         drives: &[],
@@ -157,7 +157,7 @@ fn a_module_that_was_skipped_goes_on_as_if_it_had_not_been() {
             let (frames, transport) = (0..BLOCK_FRAMES, Transport::stopped(RATE_HZ));
             let Side { instance, outputs, .. } = &mut plain;
             instance.process(&inputs, &[], outputs, frames.clone(), transport);
-            let turn = Turn {
+            let mut turn = Turn {
                 inputs: &inputs,
                 silent_inputs: 0,
                 drives: &[],

@@ -301,7 +301,7 @@ impl Engine {
             }
         }
         let transport = self.controls.timeline().at(self.frame(), self.rate_hz);
-        self.schedule.process(frames.clone(), transport, &self.shares);
+        self.schedule.process(frames.clone(), &transport, &self.shares);
         let (left, right) = self.schedule.heard();
         let are_sound = [left, right].iter().all(|side| examine(&side[frames.clone()]).is_none());
         if !are_sound && self.schedule.unsound.is_none() {

@@ -100,7 +100,7 @@ impl Schedule {
 
     /// Renders these frames of all modules, in order. A cable from a cell to itself or to an earlier
     /// one brings the same frames of the block before, which are still there.
-    pub fn process(&mut self, frames: Range<usize>, transport: Transport, shares: &Shares) {
+    pub fn process(&mut self, frames: Range<usize>, transport: &Transport, shares: &Shares) {
         let Wiring { order, feeds, heard, buses, .. } = &mut self.wiring;
         let set = frame_set(&frames);
         let span = Span { frames: frames.clone(), shares };
@@ -212,7 +212,7 @@ impl Cell {
         feeds: &mut Feeds,
         around: Around<'_>,
         span: &Span<'_>,
-        transport: Transport,
+        transport: &Transport,
         is_ignored: bool,
     ) {
         let Some(instance) = &mut self.instance else { return };
@@ -267,7 +267,7 @@ impl Cell {
             self.bypass.fade(outputs, silent, &span.frames);
             return;
         }
-        let turn = Turn {
+        let mut turn = Turn {
             inputs: &inputs,
             silent_inputs,
             drives: &drives,
@@ -278,9 +278,9 @@ impl Cell {
             transport,
         };
         if is_ignored {
-            instance.skip(turn);
+            instance.skip(&mut turn);
         } else {
-            instance.render(turn);
+            instance.render(&mut turn);
             self.bypass.fade(&mut self.outputs, &mut self.silent, &span.frames);
         }
     }

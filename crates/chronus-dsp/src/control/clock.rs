@@ -92,7 +92,7 @@ impl<const C: usize> Module for Clock<C> {
         (self.position, self.origin) = ([PHASE_START; C], [0.0; C]);
     }
 
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         const PER_PAIR: f64 = 1.0 / 9_007_199_254_740_992.0;
         let params: [_; PARAMS] = core::array::from_fn(|param| io.param::<C>(param));
         let transport = io.transport;

@@ -28,7 +28,7 @@ impl<const C: usize> Module for Constant<C> {
 
     fn reset(&mut self) {}
 
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let value = io.param::<C>(0);
         let ([], [out]) = io.ports::<C, 0, 1>();
         for (n, out) in out.iter_mut().enumerate() {

@@ -69,7 +69,7 @@ impl<const C: usize> Module for Divider<C> {
         *self = Self::new(0);
     }
 
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let (by, late) = (io.param::<C>(BY), io.param::<C>(LATE));
         let ([clock, reset], mut outputs) = io.ports::<C, 2, OUTPUTS>();
         for n in 0..clock.len() {

@@ -111,7 +111,7 @@ impl<const C: usize> Module for Lfo<C> {
         (self.turns, self.phase, self.origin) = ([0; C], [PHASE_START; C], [0.0; C]);
     }
 
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let params: [_; PARAMS] = core::array::from_fn(|param| io.param::<C>(param));
         let transport = io.transport;
         let ([reset], [out]) = io.ports::<C, 1, 1>();

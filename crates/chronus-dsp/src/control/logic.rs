@@ -44,7 +44,7 @@ impl<const C: usize> Module for Logic<C> {
 
     fn reset(&mut self) {}
 
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let threshold = io.param::<C>(0);
         let ([a, b], mut outputs) = io.ports::<C, 2, 7>();
         for n in 0..a.len() {

@@ -51,7 +51,7 @@ impl<const C: usize> Module for Maths<C> {
     fn reset(&mut self) {}
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let (level_a, level_b) = (io.param::<C>(LEVEL_A), io.param::<C>(LEVEL_B));
         let has_b = io.is_connected(1);
         let ([a, b], [sum, difference, product, min, max, abs]) = io.ports::<C, 2, 6>();

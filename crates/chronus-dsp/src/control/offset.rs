@@ -37,7 +37,7 @@ impl<const C: usize> Module for Offset<C> {
 
     fn reset(&mut self) {}
 
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let (scale, offset) = (io.param::<C>(SCALE), io.param::<C>(OFFSET));
         let ([input], [out]) = io.ports::<C, 1, 1>();
         for (n, out) in out.iter_mut().enumerate() {

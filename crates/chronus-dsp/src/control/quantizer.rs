@@ -95,7 +95,7 @@ impl<const C: usize> Module for Quantizer<C> {
         }
     }
 
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let root = io.param::<C>(0);
         let is_free = !io.is_connected(1);
         let ([input, trigger], [pitch, changed]) = io.ports::<C, 2, 2>();

@@ -100,7 +100,7 @@ impl<const C: usize> Module for Random<C> {
         *self = Self::new(0);
     }
 
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let params = [MIN, MAX, DISTRIBUTION, CHANCE, SEED_AT, SPREAD_AT].map(|p| io.param::<C>(p));
         let ([trigger, reset], [out, gate]) = io.ports::<C, 2, 2>();
         for n in 0..out.len() {

@@ -46,7 +46,7 @@ impl<const C: usize> Module for SampleHold<C> {
         (self.trigger, self.held) = (Openings::new(), [0.0; C]);
     }
 
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let mode = io.param::<C>(0);
         let ([input, trigger], [out]) = io.ports::<C, 2, 1>();
         for (n, out) in out.iter_mut().enumerate() {

@@ -81,7 +81,7 @@ impl<const C: usize> Module for Slew<C> {
         self.level = [0.0; C];
     }
 
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [rise, fall, curve] = [RISE, FALL, CURVE].map(|param| io.param::<C>(param));
         let ([input], [out]) = io.ports::<C, 1, 1>();
         for (n, out) in out.iter_mut().enumerate() {

@@ -251,7 +251,7 @@ impl<const C: usize> Module for Steps<C> {
         self.is_waiting = true;
     }
 
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let params: Params<'_, C> = core::array::from_fn(|index| io.param::<C>(index));
         let transport = io.transport;
         let ([], [gate, trigger, accent, slide, pitch, velocity]) = io.ports::<C, 0, 6>();

@@ -50,7 +50,7 @@ impl<const C: usize> Module for Transpose<C> {
 
     fn reset(&mut self) {}
 
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [octaves, semitones, cents] =
             [OCTAVES, SEMITONES, CENTS].map(|param| io.param::<C>(param));
         let ([input], [out]) = io.ports::<C, 1, 1>();

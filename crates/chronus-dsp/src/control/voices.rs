@@ -139,7 +139,7 @@ impl<const C: usize> Module for Voices<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         if io.frames.is_empty() {
             return;
         }

@@ -187,7 +187,7 @@ impl<const C: usize> Module for Acid<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [wave, tune, cutoff_hz, resonance, env, decay_ms, depth, slide_ms, drive, gain] =
             core::array::from_fn(|param| io.param::<C>(param));
         let frames = io.frames.clone();

@@ -96,7 +96,7 @@ impl<const C: usize> Module for Clap<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [tone_hz, q, hands, spacing_ms, decay_ms, drive, gain] =
             core::array::from_fn(|param| io.param::<C>(param));
         let ([gate, velocity], [out]) = io.ports::<C, 2, 1>();

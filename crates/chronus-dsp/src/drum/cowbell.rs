@@ -86,7 +86,7 @@ impl<const C: usize> Module for Cowbell<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [tune, tone_hz, ping, decay_ms, drive, gain] =
             core::array::from_fn(|param| io.param::<C>(param));
         let ([gate, velocity], [out]) = io.ports::<C, 2, 1>();

@@ -94,7 +94,7 @@ impl<const C: usize> Module for Hat<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [tune, metal, tone_hz, decay_ms, open_ms, gain] =
             core::array::from_fn(|param| io.param::<C>(param));
         let ([gate, open, choke, velocity], [out]) = io.ports::<C, 4, 1>();

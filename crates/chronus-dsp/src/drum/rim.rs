@@ -80,7 +80,7 @@ impl<const C: usize> Module for Rim<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [tune, tone, decay_ms, body_hz, drive, gain] =
             core::array::from_fn(|param| io.param::<C>(param));
         let ([gate, velocity], [out]) = io.ports::<C, 2, 1>();

@@ -86,7 +86,7 @@ impl<const C: usize> Module for Tom<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [tune, depth, sweep_ms, decay_ms, tone, drive, gain] =
             core::array::from_fn(|param| io.param::<C>(param));
         let ([gate, velocity], [out]) = io.ports::<C, 2, 1>();

@@ -69,7 +69,7 @@ impl<const C: usize> Module for Bitcrusher<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [bits, rate_hz, mix] = [BITS, RATE, MIX].map(|param| io.param::<C>(param));
         let is_stereo = io.is_connected(1);
         let ([left, right], [out_left, out_right]) = io.ports::<C, 2, 2>();

@@ -70,7 +70,7 @@ impl<const C: usize> Module for Chorus<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [rate_hz, depth_ms, delay_ms] = [RATE, DEPTH, DELAY].map(|param| io.param::<C>(param));
         let [width, mix] = [WIDTH, MIX].map(|param| io.param::<C>(param));
         let is_stereo = io.is_connected(1);

@@ -166,7 +166,7 @@ impl<const C: usize> Module for Compressor<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [threshold_db, ratio, knee_db] =
             [THRESHOLD, RATIO, KNEE].map(|param| io.param::<C>(param));
         let curve = Curve { threshold_db, ratio, knee_db };

@@ -142,7 +142,7 @@ impl<const C: usize> Module for Delay<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [time_ms, sync, change] = [TIME, SYNC, CHANGE].map(|param| io.param::<C>(param));
         let [feedback, ping_pong, mix] =
             [FEEDBACK, PING_PONG, MIX].map(|param| io.param::<C>(param));

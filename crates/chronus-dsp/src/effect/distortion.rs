@@ -193,7 +193,7 @@ impl<const C: usize> Module for Distortion<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [shape, drive_db] = [SHAPE, DRIVE].map(|param| io.param::<C>(param));
         let [tone_hz, mix] = [TONE, MIX].map(|param| io.param::<C>(param));
         let (frames, is_stereo) = (io.frames.clone(), io.is_connected(1));

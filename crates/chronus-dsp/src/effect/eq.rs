@@ -178,7 +178,7 @@ impl<const C: usize> Module for Eq<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let params: [_; 10] = core::array::from_fn(|param| io.param::<C>(param));
         let (frames, is_stereo) = (io.frames.clone(), io.is_connected(1));
         let ([left, right], [out_left, out_right]) = io.ports::<C, 2, 2>();

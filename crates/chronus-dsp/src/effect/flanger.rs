@@ -81,7 +81,7 @@ impl<const C: usize> Module for Flanger<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [rate_hz, delay_ms, depth] = [RATE, DELAY, DEPTH].map(|param| io.param::<C>(param));
         let [feedback, width, mix] = [FEEDBACK, WIDTH, MIX].map(|param| io.param::<C>(param));
         let is_stereo = io.is_connected(1);

@@ -203,7 +203,7 @@ impl<const C: usize> Module for Limiter<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [gain_db, ceiling_db, release_ms] =
             [GAIN, CEILING, RELEASE].map(|param| io.param::<C>(param));
         let is_stereo = io.is_connected(1);

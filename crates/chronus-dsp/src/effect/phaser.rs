@@ -155,7 +155,7 @@ impl<const C: usize> Module for Phaser<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [stages, rate_hz, freq_hz] = [STAGES, RATE, FREQ].map(|param| io.param::<C>(param));
         let [depth, feedback] = [DEPTH, FEEDBACK].map(|param| io.param::<C>(param));
         let [width, mix] = [WIDTH, MIX].map(|param| io.param::<C>(param));

@@ -144,7 +144,7 @@ impl<const C: usize> Module for Reverb<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [predelay_ms, size, decay] = [PREDELAY, SIZE, DECAY].map(|param| io.param::<C>(param));
         let [damping, low_cut] = [DAMPING, LOW_CUT].map(|param| io.param::<C>(param));
         let [modulation, width, mix] = [MODULATION, WIDTH, MIX].map(|param| io.param::<C>(param));

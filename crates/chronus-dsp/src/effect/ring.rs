@@ -58,7 +58,7 @@ impl<const C: usize> Module for Ring<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let (freq_hz, mix) = (io.param::<C>(FREQ), io.param::<C>(MIX));
         let (is_stereo, has_carrier) = (io.is_connected(1), io.is_connected(CARRIER));
         let ([left, right, carrier], [out_left, out_right]) = io.ports::<C, 3, 2>();

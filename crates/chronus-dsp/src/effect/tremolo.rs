@@ -68,7 +68,7 @@ impl<const C: usize> Module for Tremolo<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [rate_hz, depth] = [RATE, DEPTH].map(|param| io.param::<C>(param));
         let [shape, width] = [SHAPE, WIDTH].map(|param| io.param::<C>(param));
         let [sync, beats] = [SYNC, BEATS].map(|param| io.param::<C>(param));

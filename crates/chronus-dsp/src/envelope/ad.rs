@@ -170,7 +170,7 @@ impl<const C: usize> Module for Ad<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [attack, decay, curve, mode] =
             [ATTACK, DECAY, CURVE, MODE].map(|param| io.param::<C>(param));
         let ([input, cables], [out, env, end]) = io.ports::<C, 2, 3>();

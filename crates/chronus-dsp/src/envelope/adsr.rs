@@ -344,17 +344,17 @@ impl<const C: usize> Module for Adsr<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         if io.frames.is_empty() {
             return;
         }
         let has_gate = io.is_connected(GATE) && !io.is_silent(GATE);
-        let rests = self.goes_on_resting(&mut io, has_gate);
+        let rests = self.goes_on_resting(io, has_gate);
         if rests && self.sleeps {
             io.silence::<C>(OUT);
             return io.silence::<C>(ENV);
         }
-        let params = Params::of(&io);
+        let params = Params::of(io);
         let (hears_in, tells_env) = (!io.is_silent(IN), io.is_heard(ENV));
         if !hears_in {
             io.silence::<C>(OUT);

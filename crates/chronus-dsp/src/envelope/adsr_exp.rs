@@ -205,7 +205,7 @@ impl<const C: usize> Module for AdsrExp<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let times = [ATTACK, DECAY, RELEASE].map(|param| io.param::<C>(param));
         let [sustain, sensitivity] = [SUSTAIN, SENSITIVITY].map(|param| io.param::<C>(param));
         let is_driven = times.iter().any(Param::is_moving);

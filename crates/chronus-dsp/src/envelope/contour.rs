@@ -187,7 +187,7 @@ impl<const C: usize> Module for Contour<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let stretch = io.param::<C>(STRETCH);
         let ([input, cables], [out, env, end]) = io.ports::<C, 2, 3>();
         for n in 0..out.len() {

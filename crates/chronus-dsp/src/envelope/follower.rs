@@ -107,7 +107,7 @@ impl<const C: usize> Module for Follower<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [attack, release, detect, threshold] =
             [ATTACK, RELEASE, DETECT, THRESHOLD].map(|param| io.param::<C>(param));
         let is_driven = attack.is_moving() || release.is_moving();

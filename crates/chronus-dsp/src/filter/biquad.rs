@@ -434,7 +434,7 @@ impl<const C: usize> Biquad<C> {
 
     /// Frames in which the filter may change.
     #[inline(always)]
-    fn process_moving(&mut self, wanted: &Wanted<'_, C>, mut io: Io<'_>) {
+    fn process_moving(&mut self, wanted: &Wanted<'_, C>, io: &mut Io<'_>) {
         let Range { start: first, end } = io.frames.clone();
         let is_silent = io.is_silent(0) && self.is_at_rest();
         if is_silent {
@@ -510,7 +510,7 @@ impl<const C: usize> Module for Biquad<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         if io.frames.is_empty() {
             return;
         }

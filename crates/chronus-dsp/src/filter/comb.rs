@@ -136,7 +136,7 @@ impl<const C: usize> Module for Comb<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [freq_hz, feedback, feedforward, damp_hz, mix] =
             [FREQ, FEEDBACK, FEEDFORWARD, DAMP, MIX].map(|param| io.param::<C>(param));
         let first = io.frames.start;

@@ -128,7 +128,7 @@ impl<const C: usize> Module for Formants<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [vowel, voice, shift, width, mix] =
             [VOWEL, VOICE, SHIFT, WIDTH, MIX].map(|param| io.param::<C>(param));
         let first = io.frames.start;

@@ -121,7 +121,7 @@ impl<const C: usize> Module for Ladder<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [cutoff_hz, resonance, drive, bass, slope] =
             [CUTOFF, RESONANCE, DRIVE, BASS, SLOPE].map(|param| io.param::<C>(param));
         let ([input], [out]) = io.ports::<C, 1, 1>();

@@ -74,7 +74,7 @@ impl<const C: usize> Module for Svf<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let (cutoff_hz, q) = (io.param::<C>(CUTOFF), io.param::<C>(Q));
         let per_hz = self.per_hz;
         let ([input], [low, high, band, notch]) = io.ports::<C, 1, 4>();

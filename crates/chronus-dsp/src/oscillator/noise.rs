@@ -126,7 +126,7 @@ impl<const C: usize> Module for Noise<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [gain, colour, seed, spread] =
             [GAIN, COLOUR, SEED, SPREAD].map(|param| io.param::<C>(param));
         let ([], [out]) = io.ports::<C, 0, 1>();

@@ -121,7 +121,7 @@ impl<const C: usize> Module for Pulse<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [freq, gain, width, index] =
             [FREQ, GAIN, WIDTH, INDEX].map(|param| io.param::<C>(param));
         let (frames, has_fm) = (io.frames.clone(), io.is_connected(FM));

@@ -221,7 +221,7 @@ impl<const C: usize> Module for Sample<C> {
         self.recording = (recording.frames() > 0).then_some(recording);
     }
 
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [speed, start, end, course, reverse, gain, release] =
             [SPEED, START, END, LOOP, REVERSE, GAIN, RELEASE].map(|param| io.param::<C>(param));
         let ([gates], [left, right]) = io.ports::<C, 1, 2>();

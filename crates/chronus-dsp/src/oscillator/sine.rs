@@ -176,7 +176,7 @@ impl<const C: usize> Sine<C> {
 
     /// As [`process`](Module::process), with a cable at [`FM`]. A silent one changes no bit.
     #[inline(always)]
-    fn process_modulated(&mut self, mut io: Io<'_>) {
+    fn process_modulated(&mut self, io: &mut Io<'_>) {
         let [freq, gain, index] = [FREQ, GAIN, INDEX].map(|param| io.param::<C>(param));
         let ([fm], [out]) = io.ports::<C, 1, 1>();
         let mut phase = self.phase;
@@ -377,7 +377,7 @@ impl<const C: usize> Module for Sine<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         if io.is_connected(FM) {
             return self.process_modulated(io);
         }
@@ -422,7 +422,7 @@ impl<const C: usize> Module for Sine<C> {
     }
 
     #[inline(always)]
-    fn skip(&mut self, mut io: Io<'_>) {
+    fn skip(&mut self, io: &mut Io<'_>) {
         io.keep_outputs();
         self.pass(io.steady(FREQ), &io.param::<C>(FREQ), &io.frames);
     }

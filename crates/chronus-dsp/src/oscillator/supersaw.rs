@@ -222,7 +222,7 @@ impl<const C: usize> Module for Supersaw<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [freq, gain, detune, blend, width] =
             [FREQ, GAIN, DETUNE, BLEND, WIDTH].map(|param| io.param::<C>(param));
         if !self.is_running {

@@ -106,7 +106,7 @@ impl<const C: usize> Module for Triangle<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [freq, gain, index] = [FREQ, GAIN, INDEX].map(|param| io.param::<C>(param));
         let (frames, has_fm) = (io.frames.clone(), io.is_connected(FM));
         let ([sync, fm], [out]) = io.ports::<C, 2, 1>();

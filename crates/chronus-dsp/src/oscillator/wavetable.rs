@@ -128,7 +128,7 @@ impl<const C: usize> Module for Wavetable<C> {
         self.own = Some(recording).filter(|recording| recording.frames() > 0);
     }
 
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [freq, gain, index, table, position] =
             [FREQ, GAIN, INDEX, TABLE, POSITION].map(|param| io.param::<C>(param));
         let has_fm = io.is_connected(FM);

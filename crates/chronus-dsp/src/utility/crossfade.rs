@@ -58,7 +58,7 @@ impl<const C: usize> Module for Crossfade<C> {
     fn reset(&mut self) {}
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let (position, law) = (io.param::<C>(POSITION), io.param::<C>(LAW));
         let is_moving = position.is_moving() || law.is_moving();
         let ([a, b], [out]) = io.ports::<C, 2, 1>();

@@ -47,7 +47,7 @@ impl<const C: usize> Module for DcBlock<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let cutoff_hz = io.param::<C>(CUTOFF);
         let per_hz = self.per_hz;
         let shares = |n| Integrator::<C>::shares(cutoff_hz.at(n).map(|hz| hz * per_hz));

@@ -177,7 +177,7 @@ impl<const C: usize> Module for Fault<C> {
         Deed::by_name(value).unwrap_or(Deed::None).perform();
     }
 
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let chosen = io.param::<C>(DEED).at(0)[0] as usize;
         let deed = DEEDS.get(chosen).map_or(Deed::None, |(_, deed)| *deed);
         let ([input], [out]) = io.ports::<C, 1, 1>();

@@ -60,7 +60,7 @@ impl<const C: usize> Module for Gain<C> {
     fn reset(&mut self) {}
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let (level_db, phase) = (io.param::<C>(LEVEL), io.param::<C>(PHASE));
         let is_moving = level_db.is_moving() || phase.is_moving();
         let ([input], [out]) = io.ports::<C, 1, 1>();

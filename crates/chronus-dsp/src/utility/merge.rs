@@ -54,7 +54,7 @@ impl<const C: usize> Module for Merge<C> {
     fn reset(&mut self) {}
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         // A single signal stands in all channels of its input.
         let (inputs, [out]) = io.ports::<C, CHANNELS_MAX, 1>();
         for (n, frame) in out.iter_mut().enumerate() {

@@ -93,7 +93,7 @@ impl<const C: usize> Module for Meter<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let (fall, window) = (io.param::<C>(FALL), io.param::<C>(WINDOW));
         let is_driven = fall.is_moving() || window.is_moving();
         let first = io.frames.start;

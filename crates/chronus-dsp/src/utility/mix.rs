@@ -55,7 +55,7 @@ impl<const C: usize> Module for Mix<C> {
     fn reset(&mut self) {}
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let levels = [0, 1, 2, 3].map(|param| io.param::<C>(param));
         let (inputs, [out]) = io.ports::<C, 4, 1>();
         for (n, out) in out.iter_mut().enumerate() {

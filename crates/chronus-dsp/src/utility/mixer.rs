@@ -150,7 +150,7 @@ impl<const C: usize> Module for Mixer<C> {
     fn reset(&mut self) {}
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let master = io.param::<C>(MASTER);
         let params: [_; 3 * STRIPS] = core::array::from_fn(|i| io.param::<C>(1 + i));
         let wired: [_; 2 * STRIPS] = core::array::from_fn(|i| io.is_connected(i));

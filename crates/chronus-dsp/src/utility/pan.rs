@@ -72,7 +72,7 @@ impl<const C: usize> Module for Pan<C> {
     fn reset(&mut self) {}
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let (pan, spread) = (io.param::<C>(PAN), io.param::<C>(SPREAD));
         let is_moving = pan.is_moving() || spread.is_moving();
         let ([input], [left, right]) = io.ports::<C, 1, 2>();

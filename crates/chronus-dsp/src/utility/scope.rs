@@ -74,7 +74,7 @@ impl<const C: usize> Module for Scope<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [time, level, mode] = [TIME, LEVEL, MODE].map(|param| io.param::<C>(param));
         let frames_per_ms = self.frames_per_ms;
         let ([input], [out, sweep, trigger]) = io.ports::<C, 1, 3>();

@@ -44,7 +44,7 @@ impl<const C: usize> Module for Vca<C> {
     fn reset(&mut self) {}
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let gain = io.param::<C>(0);
         let ([input, cv], [out]) = io.ports::<C, 2, 1>();
         for (n, ((out, input), cv)) in out.iter_mut().zip(input).zip(cv).enumerate() {

@@ -76,7 +76,7 @@ impl<const C: usize> Module for Width<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, mut io: Io<'_>) {
+    fn process(&mut self, io: &mut Io<'_>) {
         let [width, below_hz, balance] =
             [WIDTH, MONO_BELOW, BALANCE].map(|param| io.param::<C>(param));
         let is_stereo = io.is_connected(1);
