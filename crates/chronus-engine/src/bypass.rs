@@ -40,8 +40,9 @@ pub(crate) fn examine(samples: &[f32]) -> Option<Unsound> {
     Some(tell(samples))
 }
 
-#[inline]
-fn is_unsound(sample: f32) -> bool {
+/// Whether nobody should hear it.
+#[inline(always)]
+pub(crate) fn is_unsound(sample: f32) -> bool {
     sample.abs().to_bits() > LEVEL_MAX.to_bits()
 }
 

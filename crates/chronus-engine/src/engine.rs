@@ -6,7 +6,7 @@ use core::sync::atomic::AtomicU32;
 use arrayvec::ArrayVec;
 use thiserror::Error;
 
-use crate::bypass::{Finding, examine};
+use crate::bypass::Finding;
 use crate::command::{Command, Handle};
 use crate::controls::{Controls, Effect};
 use crate::edit::{Preparation, fade_frames};
@@ -43,6 +43,8 @@ pub struct Engine {
     output: OutputStage,
     controls: Controls,
     rate_hz: u32,
+    /// How long a change of patches takes.
+    fade_frames: usize,
     /// The change of patches under way.
     change: Option<Change>,
     /// Changes that are over, whose remains wait to be freed: one that came to its end, and one that was cut
@@ -55,7 +57,7 @@ pub struct Engine {
     frames_done: usize,
     /// How far that is what is played, in place.
     frames_out: usize,
-    /// How far the change of patches had come in each frame.
+    /// How far the change of patches had come in each frame; 1 while there is none.
     shares: Shares,
 }
 
@@ -93,6 +95,7 @@ impl Engine {
             controls,
             patch,
             rate_hz,
+            fade_frames: fade_frames(rate_hz),
             change: None,
             remains: ArrayVec::new(),
             block_start: first_frame,
@@ -168,7 +171,7 @@ impl Engine {
     }
 
     fn bypass(&mut self, at: usize, on: bool) {
-        self.schedule.bypass(at, on, fade_frames(self.rate_hz), self.frames_done);
+        self.schedule.bypass(at, on, self.fade_frames, self.frames_done);
         if !on {
             self.controls.bring(at, &mut self.schedule, true);
         }
@@ -275,42 +278,35 @@ impl Engine {
     }
 
     fn render_to(&mut self, end: usize) {
-        let fade_frames = fade_frames(self.rate_hz);
         while self.frames_done < end {
-            let left = self.change.as_ref().map(|change| fade_frames - change.frames_done);
-            let piece_end = left.map_or(end, |left| end.min(self.frames_done + left));
-            self.render_piece(piece_end, fade_frames);
-            let done = self.change.as_ref().is_some_and(|change| change.frames_done == fade_frames);
-            if done {
+            let Some(change) = &self.change else { return self.render_piece(end) };
+            let left = self.fade_frames - change.frames_done;
+            self.render_piece(end.min(self.frames_done + left));
+            if self.change.as_ref().is_some_and(|it| it.frames_done == self.fade_frames) {
                 self.settle();
             }
         }
     }
 
     /// Renders frames in none of which a change of patches begins or ends.
-    fn render_piece(&mut self, end: usize, fade_frames: usize) {
+    fn render_piece(&mut self, end: usize) {
         if self.frames_done == 0 {
             self.schedule.unsound = None;
         }
         let frames = self.frames_done..end;
-        self.shares[frames.clone()].fill(1.0);
         if let Some(change) = &mut self.change {
             for share in &mut self.shares[frames.clone()] {
                 change.frames_done += 1;
-                *share = change.frames_done as f32 / fade_frames as f32;
+                *share = change.frames_done as f32 / self.fade_frames as f32;
             }
         }
         let transport = self.controls.timeline().at(self.frame(), self.rate_hz);
         self.schedule.process(frames.clone(), &transport, &self.shares);
         let (left, right) = self.schedule.heard();
-        let are_sound = [left, right].iter().all(|side| examine(&side[frames.clone()]).is_none());
+        let sides = [&left[frames.clone()], &right[frames.clone()]];
+        let are_sound = self.output.collect(sides, &mut self.heard[frames.clone()]);
         if !are_sound && self.schedule.unsound.is_none() {
             self.schedule.unsound = self.schedule.examine(&frames);
-        }
-        let (left, right) = self.schedule.heard();
-        let sides = left[frames.clone()].iter().zip(&right[frames.clone()]);
-        for (heard, (left, right)) in self.heard[frames.clone()].iter_mut().zip(sides) {
-            *heard = [*left, *right];
         }
         self.master.apply(&mut self.heard[frames]);
         self.frames_done = end;
@@ -343,6 +339,7 @@ impl Engine {
         self.put_out();
         if let Some(Change { mut preparation, .. }) = self.change.take() {
             preparation.settle(&mut self.schedule);
+            self.shares.fill(1.0);
             if self.remains.is_full() {
                 self.remains.remove(0);
             }

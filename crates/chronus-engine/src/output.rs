@@ -1,6 +1,9 @@
 //! The last stage before the world: what keeps ears and speakers safe, as far as a patch wants it.
 
+use pulp::{Arch, NullaryFnOnce};
+
 use crate::CHANNELS;
+use crate::bypass::is_unsound;
 use crate::patch::Safety;
 use crate::safety::{DcBlocker, Limiter};
 
@@ -8,6 +11,46 @@ use crate::safety::{DcBlocker, Limiter};
 pub(crate) struct OutputStage {
     dc_blocker: Option<DcBlocker>,
     limiter: Option<Limiter>,
+    arch: Arch,
+}
+
+struct Process<'a> {
+    stage: &'a mut OutputStage,
+    frames: &'a mut [[f32; CHANNELS]],
+}
+
+impl NullaryFnOnce for Process<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        if let Some(blocker) = &mut self.stage.dc_blocker {
+            blocker.process(self.frames);
+        }
+        if let Some(limiter) = &mut self.stage.limiter {
+            limiter.process(self.frames);
+        }
+    }
+}
+
+struct Collect<'a> {
+    sides: [&'a [f32]; 2],
+    frames: &'a mut [[f32; CHANNELS]],
+}
+
+impl NullaryFnOnce for Collect<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn call(self) -> bool {
+        let [left, right] = self.sides;
+        let mut unsound = 0;
+        for (frame, (left, right)) in self.frames.iter_mut().zip(left.iter().zip(right)) {
+            *frame = [*left, *right];
+            unsound |= u32::from(is_unsound(*left) | is_unsound(*right));
+        }
+        unsound == 0
+    }
 }
 
 impl OutputStage {
@@ -15,6 +58,7 @@ impl OutputStage {
         Self {
             dc_blocker: safety.dc_blocker.then(|| DcBlocker::new(rate_hz)),
             limiter: safety.limiter.then(|| Limiter::new(rate_hz)),
+            arch: Arch::new(),
         }
     }
 
@@ -27,15 +71,14 @@ impl OutputStage {
         }
     }
 
-    /// Makes frames fit for the world, in place. How a signal is divided into calls may show in its last
-    /// bits.
+    /// Puts two channels side by side; returns whether everybody may hear them.
+    pub fn collect(&self, sides: [&[f32]; 2], frames: &mut [[f32; CHANNELS]]) -> bool {
+        self.arch.dispatch(Collect { sides, frames })
+    }
+
+    /// Makes frames fit for the world, in place. How they are divided into calls changes no bit.
     pub fn process(&mut self, frames: &mut [[f32; CHANNELS]]) {
-        if let Some(blocker) = &mut self.dc_blocker {
-            blocker.process(frames);
-        }
-        if let Some(limiter) = &mut self.limiter {
-            limiter.process(frames);
-        }
+        self.arch.dispatch(Process { stage: self, frames });
     }
 
     /// Flips one bit of the state.

@@ -3,12 +3,12 @@
 
 use std::collections::VecDeque;
 
-use crate::CHANNELS;
+use crate::{BLOCK_FRAMES, CHANNELS};
 
 /// The corner of the DC blocker.
 const DC_CORNER_HZ: f64 = 3.0;
-/// State below this counts as silence.
-const SILENCE: f64 = 1e-30;
+/// What is below this counts as silence.
+const SILENCE: f32 = 1e-30;
 /// No sample is louder: -0.3 dB.
 const CEILING: f32 = 0.966;
 const LOOK_AHEAD_MS: f64 = 0.66;
@@ -16,73 +16,105 @@ const RELEASE_MS: f64 = 100.0;
 /// Gains are whole numbers of 2^-30, so that their running sum never drifts.
 const UNITY: u64 = 1 << 30;
 
-/// Takes what is constant out of a signal: a first-order high-pass.
+/// Takes what is constant out of a signal: a first-order high-pass with a pole `p`,
+/// `y[n] = p y[n-1] + x[n] - x[n-1]`.
+///
+/// A frame would have to wait for the one before it. So each is computed from that of four frames ago and from
+/// the differences since, `y[n] = p^4 y[n-4] + d[n] + p d[n-1] + p^2 d[n-2] + p^3 d[n-3]`, four beside each other.
 pub(crate) struct DcBlocker {
     /// The first to fourth power of the pole.
-    poles: [f64; 4],
-    last: [f64; CHANNELS],
-    state: [f64; CHANNELS],
+    poles: [f32; 4],
+    inputs: Four,
+    heard: Four,
 }
+
+/// Four frames, channel beside channel.
+type Four = [f32; FOUR];
+
+const FOUR: usize = 4 * CHANNELS;
 
 impl DcBlocker {
     pub fn new(rate_hz: u32) -> Self {
         let pole = 1.0 - core::f64::consts::TAU * DC_CORNER_HZ / f64::from(rate_hz);
         let square = pole * pole;
-        let poles = [pole, square, square * pole, square * square];
-        Self { poles, last: [0.0; CHANNELS], state: [0.0; CHANNELS] }
+        let poles = [pole, square, square * pole, square * square].map(|power| power as f32);
+        Self { poles, inputs: Four::default(), heard: Four::default() }
     }
 
     pub fn reset(&mut self) {
-        (self.last, self.state) = ([0.0; CHANNELS], [0.0; CHANNELS]);
+        (self.inputs, self.heard) = (Four::default(), Four::default());
     }
 
     /// Flips a bit high enough to be heard.
     pub fn flip_a_bit(&mut self) {
-        self.state[0] = f64::from_bits(self.state[0].to_bits() ^ 1 << 61);
+        self.heard[0] = f32::from_bits(self.heard[0].to_bits() ^ 1 << 29);
     }
 
-    /// Four frames at a time, each from the state before all four, so that no frame waits for the one
-    /// before it.
+    /// Filters frames in place; how they are divided into calls changes no bit.
+    #[inline(always)]
     pub fn process(&mut self, frames: &mut [[f32; CHANNELS]]) {
-        let (fours, rest) = frames.as_chunks_mut::<4>();
-        let ([p1, p2, p3, p4], mut state) = (self.poles, self.state);
-        for frames in fours {
-            let [d0, d1, d2, d3] = frames.map(|frame| self.step(frame));
-            // Channel beside channel, which are one vector.
-            let mut outs = [[0.0; CHANNELS]; 4];
-            for c in 0..CHANNELS {
-                outs[0][c] = d0[c] + p1 * state[c];
-                outs[1][c] = d1[c] + p1 * d0[c] + p2 * state[c];
-                outs[2][c] = d2[c] + p1 * d1[c] + p2 * d0[c] + p3 * state[c];
-                outs[3][c] = d3[c] + p1 * d2[c] + p2 * d1[c] + p3 * d0[c] + p4 * state[c];
-            }
-            *frames = outs.map(|out| out.map(|sample| sample as f32));
-            state = outs[3];
+        let (fours, rest) = frames.as_flattened_mut().as_chunks_mut::<FOUR>();
+        // Held in registers meanwhile.
+        let (poles, mut inputs, mut heard) = (self.poles, self.inputs, self.heard);
+        for four in fours {
+            let now = all_finite(four);
+            heard = next(&poles, &inputs, &now, &heard);
+            (*four, inputs) = (heard, now);
         }
-        self.state = state;
-        for frame in rest {
-            let step = self.step(*frame);
-            for c in 0..CHANNELS {
-                self.state[c] = step[c] + self.poles[0] * self.state[c];
-                frame[c] = self.state[c] as f32;
-            }
+        if !rest.is_empty() {
+            let mut now = [0.0; FOUR];
+            now[..rest.len()].copy_from_slice(rest);
+            let now = all_finite(&now);
+            let next = next(&poles, &inputs, &now, &heard);
+            rest.copy_from_slice(&next[..rest.len()]);
+            inputs = latest(&inputs, &now, rest.len());
+            heard = latest(&heard, &next, rest.len());
         }
-        for state in &mut self.state {
-            *state = if state.abs() < SILENCE { 0.0 } else { *state };
+        for heard in &mut heard {
+            *heard = if heard.abs() < SILENCE { 0.0 } else { *heard };
         }
-    }
-
-    /// By how much a frame differs from the last.
-    #[inline]
-    fn step(&mut self, frame: [f32; CHANNELS]) -> [f64; CHANNELS] {
-        let frame = frame.map(|sample| f64::from(finite(sample)));
-        let last = core::mem::replace(&mut self.last, frame);
-        core::array::from_fn(|c| frame[c] - last[c])
+        (self.inputs, self.heard) = (inputs, heard);
     }
 }
 
+/// What is heard of the frames `x`, given the four before them.
+#[inline(always)]
+fn next([p1, p2, p3, p4]: &[f32; 4], before: &Four, x: &Four, heard: &Four) -> Four {
+    // Shifted by whole frames, element by element: of this the compiler makes vectors. To load them shifted from
+    // where they have just been stored would have to wait for that.
+    let w = before;
+    let x1 = [w[6], w[7], x[0], x[1], x[2], x[3], x[4], x[5]];
+    let x2 = [w[4], w[5], w[6], w[7], x[0], x[1], x[2], x[3]];
+    let x3 = [w[2], w[3], w[4], w[5], w[6], w[7], x[0], x[1]];
+    let mut next = *heard;
+    for c in 0..FOUR {
+        let [d0, d1] = [x[c] - x1[c], x1[c] - x2[c]];
+        let [d2, d3] = [x2[c] - x3[c], x3[c] - w[c]];
+        next[c] = p4 * heard[c] + ((d0 + p1 * d1) + (p2 * d2 + p3 * d3));
+    }
+    next
+}
+
+#[inline(always)]
+fn all_finite(x: &Four) -> Four {
+    let mut finite_ones = *x;
+    for c in 0..FOUR {
+        finite_ones[c] = finite(x[c]);
+    }
+    finite_ones
+}
+
+/// The last four frames after so many samples of `now`.
+fn latest(before: &Four, now: &Four, count: usize) -> Four {
+    let mut latest = *before;
+    latest.rotate_left(count);
+    let kept = latest.len() - count;
+    latest[kept..].copy_from_slice(&now[..count]);
+    latest
+}
+
 /// The sample, or silence if it is no number.
-#[inline]
+#[inline(always)]
 fn finite(sample: f32) -> f32 {
     if sample.abs() <= f32::MAX { sample } else { 0.0 }
 }
@@ -93,9 +125,8 @@ fn finite(sample: f32) -> f32 {
 /// The gain that a frame needs is held for the look-ahead, released slowly, and averaged over the
 /// look-ahead: the average over a window in which every value is small enough is small enough.
 pub(crate) struct Limiter {
-    /// The frames on their way, in a circle, and where the oldest is.
-    delayed: Box<[[f32; CHANNELS]]>,
-    oldest: usize,
+    /// The frames on their way, the oldest first, and room for those of a block behind them.
+    line: Box<[[f32; CHANNELS]]>,
     /// Needed gains with the frames that need them, ascending: the first is the least in the window.
     needed: VecDeque<(u64, u64)>,
     released: f64,
@@ -112,8 +143,7 @@ impl Limiter {
         let window = ((f64::from(rate_hz) * LOOK_AHEAD_MS / 1000.0) as usize).max(1);
         let release_frames = f64::from(rate_hz) * RELEASE_MS / 1000.0;
         let mut limiter = Self {
-            delayed: vec![[0.0; CHANNELS]; window - 1].into_boxed_slice(),
-            oldest: 0,
+            line: vec![[0.0; CHANNELS]; window - 1 + BLOCK_FRAMES].into_boxed_slice(),
             needed: VecDeque::with_capacity(window + 1),
             released: 1.0,
             release: 1.0 - libm::exp(-1.0 / release_frames),
@@ -127,8 +157,7 @@ impl Limiter {
     }
 
     pub fn reset(&mut self) {
-        self.delayed.fill([0.0; CHANNELS]);
-        self.oldest = 0;
+        self.line.fill([0.0; CHANNELS]);
         self.needed.clear();
         self.gains.clear();
         self.gains.resize(self.window, UNITY);
@@ -142,50 +171,61 @@ impl Limiter {
         self.window - 1
     }
 
+    #[inline(always)]
     pub fn process(&mut self, frames: &mut [[f32; CHANNELS]]) {
-        // Whether any is too loud takes a comparison each, and no order as the loudest would.
-        let mut is_loud = false;
-        for sample in frames.as_flattened_mut() {
-            *sample = finite(*sample);
-            is_loud |= sample.abs() > CEILING;
-        }
-        if !is_loud && self.is_at_rest() {
-            return self.delay(frames);
-        }
-        for frame in frames {
-            self.process_frame(frame);
+        for frames in frames.chunks_mut(BLOCK_FRAMES) {
+            self.process_block(frames);
         }
     }
 
-    fn process_frame(&mut self, frame: &mut [f32; CHANNELS]) {
-        let peak = frame.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
+    #[inline(always)]
+    fn process_block(&mut self, frames: &mut [[f32; CHANNELS]]) {
+        let (count, delay) = (frames.len(), self.delay_frames());
+        let coming = self.line[delay..delay + count].as_flattened_mut();
+        // Whether any is too loud takes a comparison each, and no order as the loudest would.
+        let mut is_loud = 0;
+        for (coming, sample) in coming.iter_mut().zip(frames.as_flattened()) {
+            *coming = finite(*sample);
+            is_loud |= u32::from(coming.abs() > CEILING);
+        }
+        if is_loud != 0 || !self.is_at_rest() {
+            self.turn_down(frames);
+        } else {
+            frames.copy_from_slice(&self.line[..count]);
+        }
+        self.line.copy_within(count..count + delay, 0);
+    }
+
+    /// Gives the frames that go out for as many that have come in.
+    #[inline(never)]
+    fn turn_down(&mut self, frames: &mut [[f32; CHANNELS]]) {
+        let delay = self.delay_frames();
+        for (n, frame) in frames.iter_mut().enumerate() {
+            let gain = self.next_gain(self.line[delay + n]);
+            *frame = self.line[n];
+            if let Some(gain) = gain {
+                let turned_down = |sample| (f64::from(sample) * gain) as f32;
+                *frame = frame.map(|sample| turned_down(sample).clamp(-CEILING, CEILING));
+            }
+        }
+    }
+
+    /// The gain of the frame that goes out while this one comes in; none, if it passes as it is.
+    fn next_gain(&mut self, coming: [f32; CHANNELS]) -> Option<f64> {
+        let peak = coming.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
         let needed = if peak > CEILING { f64::from(CEILING) / f64::from(peak) } else { 1.0 };
-        self.delay(core::slice::from_mut(frame));
         if needed < 1.0 || !self.is_at_rest() {
             self.push_gain((needed * UNITY as f64) as u64);
         }
-        if self.sum == UNITY * self.window as u64 {
-            return;
-        }
-        let gain = self.sum as f64 / (UNITY * self.window as u64) as f64;
-        *frame = frame.map(|sample| ((f64::from(sample) * gain) as f32).clamp(-CEILING, CEILING));
+        let full = UNITY * self.window as u64;
+        (self.sum != full).then(|| self.sum as f64 / full as f64)
     }
 
     /// Flips a bit of a frame on its way that changes silence, too.
     pub fn flip_a_bit(&mut self) {
-        if let Some([left, _]) = self.delayed.get_mut(self.oldest) {
+        if self.delay_frames() > 0 {
+            let [left, _] = &mut self.line[0];
             *left = f32::from_bits(left.to_bits() ^ 1 << 29);
-        }
-    }
-
-    /// Exchanges frames for those of so long ago.
-    fn delay(&mut self, mut frames: &mut [[f32; CHANNELS]]) {
-        while !frames.is_empty() && !self.delayed.is_empty() {
-            let delayed = &mut self.delayed[self.oldest..];
-            let (now, later) = frames.split_at_mut(delayed.len().min(frames.len()));
-            delayed[..now.len()].swap_with_slice(now);
-            self.oldest = (self.oldest + now.len()) % self.delayed.len();
-            frames = later;
         }
     }
 
