@@ -115,7 +115,7 @@ fn knowing_of_silence_changes_no_sample() {
                         silent_frames: &mut knowing.silent,
                         unheard_outputs: 0,
                         frames: frames.clone(),
-                        transport,
+                        transport: &transport,
                     });
                     for (output, silent) in knowing.outputs.iter().zip(&knowing.silent) {
                         for frame in frames.clone().filter(|frame| silent & (1 << frame) != 0) {
@@ -165,12 +165,12 @@ fn a_module_that_was_skipped_goes_on_as_if_it_had_not_been() {
                 silent_frames: &mut skipped.silent,
                 unheard_outputs: 0,
                 frames,
-                transport,
+                transport: &transport,
             };
             if block % 7 < 3 {
-                skipped.instance.skip(turn);
+                skipped.instance.skip(&mut turn);
             } else {
-                skipped.instance.render(turn);
+                skipped.instance.render(&mut turn);
                 assert_eq!(plain.bits(), skipped.bits(), "{} block {block}", entry.spec.kind);
             }
         }

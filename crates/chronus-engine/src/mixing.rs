@@ -115,6 +115,20 @@ impl Mixer {
         let channels = sum.len() / BLOCK_FRAMES;
         let sum = &mut sum[cut(frames, channels)];
         let arch = self.arch;
+        if let [(source, gain)] = sources
+            && source.channels != channels
+            && gain.to == 1.0
+        {
+            let (signal, silent) = find(*source);
+            let is_silent = silent & frame_set(frames) == frame_set(frames);
+            if is_silent {
+                sum.fill(0.0);
+            } else {
+                let signal = &signal[cut(frames, source.channels)];
+                convert(arch, sum, channels, signal, source.channels, true);
+            }
+            return is_silent;
+        }
         let mut is_heard = false;
         let mut of = |wanted: usize, into: &mut [f32]| {
             let those = sources.iter().filter(|(source, _)| source.channels == wanted);
@@ -122,26 +136,16 @@ impl Mixer {
             is_heard |= is_any;
             is_any
         };
-        if !of(channels, sum) {
-            sum.fill(0.0);
-        }
-        if let [(source, gain)] = sources
-            && source.channels != channels
-            && gain.to == 1.0
-        {
-            let (signal, silent) = find(*source);
-            let is_silent = silent & frame_set(frames) == frame_set(frames);
-            if !is_silent {
-                let signal = &signal[cut(frames, source.channels)];
-                convert(arch, sum, channels, signal, source.channels);
-            }
-            return is_silent;
-        }
+        let mut begins = !of(channels, sum);
         for (wide, wanted) in self.wide.iter_mut().zip(CHANNEL_COUNTS) {
             let wide = &mut wide[cut(frames, wanted)];
             if wanted != channels && of(wanted, wide) {
-                convert(arch, sum, channels, wide, wanted);
+                convert(arch, sum, channels, wide, wanted, begins);
+                begins = false;
             }
+        }
+        if begins {
+            sum.fill(0.0);
         }
         !is_heard
     }
@@ -167,13 +171,13 @@ impl Mixer {
         let Some(early) = &mut mix.early else { return true };
         let is_heard = core::mem::take(&mut early.is_heard);
         let sum = &mut mix.buffer[cut(frames, channels)];
-        let is_made = is_heard && early.wide.is_none();
-        if !is_made && was_silent != frame_set(frames) {
-            sum.fill(0.0);
-        }
-        if let Some(wide) = early.wide.as_ref().filter(|_| is_heard) {
+        if !is_heard {
+            if was_silent != frame_set(frames) {
+                sum.fill(0.0);
+            }
+        } else if let Some(wide) = &early.wide {
             let wanted = wide.len() / BLOCK_FRAMES;
-            convert(self.arch, sum, channels, &wide[cut(frames, wanted)], wanted);
+            convert(self.arch, sum, channels, &wide[cut(frames, wanted)], wanted, true);
         }
         !is_heard
     }
@@ -202,11 +206,20 @@ fn add<'a, 'b>(
     mix::sum(arch, sum, signals, begins)
 }
 
-/// Adds a signal of another number of channels to `sum`.
-fn convert(arch: Arch, sum: &mut [f32], channels: usize, signal: &[f32], wanted: usize) {
+/// Adds a signal of another number of channels to `sum`, or has it begin with it. Between two that are both
+/// more than one there are no cables.
+fn convert(
+    arch: Arch,
+    sum: &mut [f32],
+    channels: usize,
+    signal: &[f32],
+    wanted: usize,
+    begins: bool,
+) {
     match (wanted, channels) {
-        (1, _) => mix::add_to_all(arch, sum, channels, signal, 1.0),
-        (_, 1) => mix::add_down(arch, sum, signal, wanted),
+        (1, _) => mix::add_to_all(arch, sum, channels, signal, begins),
+        (_, 1) => mix::add_down(arch, sum, signal, wanted, begins),
+        _ if begins => sum.fill(0.0),
         _ => (),
     }
 }

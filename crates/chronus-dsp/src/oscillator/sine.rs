@@ -2,7 +2,7 @@
 //!
 //! While a frequency rests, the sine of each frame comes from the sine and cosine at the start of its cell
 //! of 16 frames and a table of those of the way since: `sin(a + b) = sin a cos b + cos a sin b`, two
-//! multiplications instead of a polynomial. In the same way each cell starts from the one before it, and the
+//! multiplications instead of a polynomial. The gain is in the sine and cosine where the cell starts. In the same way each cell starts from the one before it, and the
 //! block from a polynomial. All are within a few roundings of `f32`. Which of them a frame gets depends on the
 //! frequencies before it and on nothing else, least of all on how a block is divided.
 
@@ -102,6 +102,21 @@ impl<const C: usize> Angle<C> {
             angle.cos[c] = sine_of_phase(phase[c].wrapping_add(QUARTER_TURN));
         }
         angle
+    }
+
+    /// The sine of this one and another, of which cosine and sine are given.
+    #[inline(always)]
+    fn sine_after(&self, cos: &[f32; C], sin: &[f32; C]) -> [f32; C] {
+        let mut tone = [0.0; C];
+        for c in 0..C {
+            tone[c] = self.sin[c] * cos[c] + self.cos[c] * sin[c];
+        }
+        tone
+    }
+
+    #[inline(always)]
+    fn times(&self, gain: &[f32; C]) -> Self {
+        Self { sin: times(self.sin, *gain), cos: times(self.cos, *gain) }
     }
 
     /// This one and another, added.
@@ -235,77 +250,78 @@ impl<const C: usize> Sine<C> {
         phase
     }
 
-    /// Frame `n` of the block, whose step has been taken.
+    /// Frame `n` of the block, whose step has been taken and whose level is that at `at`.
     #[inline(always)]
-    fn frame(&mut self, n: usize) -> [f32; C] {
+    fn frame(&mut self, n: usize, at: usize, level: &Level<'_, C>) -> [f32; C] {
+        let gain = &level.at(at);
         let (mut tone, mut rests) = ([0.0; C], false);
         for c in 0..C {
-            tone[c] = sine_of_phase(self.phase[c]);
+            tone[c] = sine_of_phase(self.phase[c]) * gain[c];
             rests |= self.rested[c] == REST_FRAMES;
         }
         if rests {
-            self.blend(n, &mut tone);
+            self.blend(n, gain, &mut tone);
         }
         self.advance(1);
-        tone
+        silent_where_0(tone, gain)
     }
 
     /// What channels get whose frequencies rest while others move.
-    fn blend(&mut self, n: usize, tone: &mut [f32; C]) {
+    fn blend(&mut self, n: usize, gain: &[f32; C], tone: &mut [f32; C]) {
         let mut step = self.turns.step;
         for c in 0..C {
             step[c] = if self.rested[c] == REST_FRAMES { self.step[c] } else { step[c] };
         }
         self.turns.prepare(step);
         let start = self.turns.block_start(&self.phase, n);
-        let Angle { sin, cos } = self.turns.later(start, n / CELL_FRAMES);
+        let start = self.turns.later(start, n / CELL_FRAMES);
         let n = n % CELL_FRAMES;
+        let turned = start.times(gain).sine_after(&self.turns.cos[n], &self.turns.sin[n]);
         for c in 0..C {
-            let turned = sin[c] * self.turns.cos[n][c] + cos[c] * self.turns.sin[n][c];
-            tone[c] = if self.rested[c] == REST_FRAMES { turned } else { tone[c] };
+            tone[c] = if self.rested[c] == REST_FRAMES { turned[c] } else { tone[c] };
         }
     }
 
     /// Frames of one frequency, of which the first is frame `first` of the block.
     #[inline(always)]
-    fn steady(&mut self, step: [u32; C], first: usize, out: &mut [[f32; C]], gain: [f32; C]) {
-        let mut done = 0;
-        while done < out.len() {
+    fn steady(&mut self, step: [u32; C], first: usize, out: &mut [[f32; C]], level: &Level<'_, C>) {
+        for done in 0..out.len() {
             self.take(step, 1);
             if self.all_rest {
                 self.turns.prepare(step);
-                return self.cells(first + done, &mut out[done..], gain);
+                return self.cells(first, done, out, level);
             }
-            out[done] = times(self.frame(first + done), gain);
-            done += 1;
+            out[done] = self.frame(first + done, done, level);
         }
     }
 
-    /// Frames while all frequencies rest and their turns are there.
+    /// Frames while all frequencies rest and their turns are there, but for those that are `done`.
     #[inline(always)]
-    fn cells(&mut self, first: usize, mut out: &mut [[f32; C]], gain: [f32; C]) {
-        let start = self.turns.block_start(&self.phase, first);
-        let mut start = self.turns.later(start, first / CELL_FRAMES);
-        let mut n = first % CELL_FRAMES;
-        self.advance(out.len());
-        while !out.is_empty() {
-            let (cell, rest) = out.split_at_mut(out.len().min(CELL_FRAMES - n));
-            self.cell(&start, n, cell, gain);
+    fn cells(&mut self, first: usize, mut done: usize, out: &mut [[f32; C]], level: &Level<'_, C>) {
+        let start = self.turns.block_start(&self.phase, first + done);
+        let mut start = self.turns.later(start, (first + done) / CELL_FRAMES);
+        self.advance(out.len() - done);
+        while done < out.len() {
+            let n = (first + done) % CELL_FRAMES;
+            let end = out.len().min(done + CELL_FRAMES - n);
+            let (cell, turns) = (&mut out[done..end], &self.turns);
+            let turns = turns.cos[n..].iter().zip(&turns.sin[n..]);
+            match level {
+                Level::Rests(gain) => {
+                    let start = start.times(gain);
+                    for (out, (cos, sin)) in cell.iter_mut().zip(turns) {
+                        *out = start.sine_after(cos, sin);
+                    }
+                }
+                Level::Moves(gain) => {
+                    for (i, (out, (cos, sin))) in cell.iter_mut().zip(turns).enumerate() {
+                        let gain = gain.at(done + i);
+                        *out = silent_where_0(start.times(&gain).sine_after(cos, sin), &gain);
+                    }
+                }
+            }
             start = start.turned(&self.turns.of_cell);
-            (n, out) = (0, rest);
-        }
-    }
-
-    /// Frames of one cell, from its frame `n` on, given where it starts.
-    #[inline(always)]
-    fn cell(&self, start: &Angle<C>, n: usize, out: &mut [[f32; C]], gain: [f32; C]) {
-        let turns = self.turns.cos[n..].iter().zip(&self.turns.sin[n..]);
-        for (out, (turn_cos, turn_sin)) in out.iter_mut().zip(turns) {
-            let mut tone = [0.0; C];
-            for c in 0..C {
-                tone[c] = (start.sin[c] * turn_cos[c] + start.cos[c] * turn_sin[c]) * gain[c];
-            }
-            *out = tone;
+            done = end;
         }
     }
 
@@ -348,6 +364,41 @@ fn deviation(step: u32, times: f32) -> u32 {
     (rest * TURN) as i32 as u32
 }
 
+/// The gain in the frames to be rendered.
+enum Level<'a, const C: usize> {
+    /// It rests, and in no channel at 0.
+    Rests([f32; C]),
+    Moves(Param<'a, C>),
+}
+
+impl<'a, const C: usize> Level<'a, C> {
+    #[inline(always)]
+    fn of(gain: &Param<'a, C>) -> Self {
+        if gain.is_moving() || !all_sound(&gain.at(0)) {
+            Self::Moves(*gain)
+        } else {
+            Self::Rests(gain.at(0))
+        }
+    }
+
+    #[inline(always)]
+    fn at(&self, n: usize) -> [f32; C] {
+        match self {
+            Self::Rests(gain) => *gain,
+            Self::Moves(gain) => gain.at(n),
+        }
+    }
+}
+
+/// Silence is what it is while a gain of 0 rests: positive.
+#[inline(always)]
+fn silent_where_0<const C: usize>(mut tone: [f32; C], gain: &[f32; C]) -> [f32; C] {
+    for c in 0..C {
+        tone[c] = if gain[c] == 0.0 { 0.0 } else { tone[c] };
+    }
+    tone
+}
+
 /// Whether no channel has a gain of 0.
 #[inline(always)]
 fn all_sound<const C: usize>(gain: &[f32; C]) -> bool {
@@ -383,41 +434,24 @@ impl<const C: usize> Module for Sine<C> {
         }
         let (freq, gain) = (io.param::<C>(FREQ), io.param::<C>(GAIN));
         let freq_in_all = io.steady(FREQ);
-        let mut factor = [1.0; C];
-        let mut is_plain = false;
-        if !gain.is_moving() {
-            let gain = gain.at(0);
-            if same(&gain, &[0.0; C]) {
-                self.pass(freq_in_all, &freq, &io.frames);
-                return io.silence::<C>(0);
-            }
-            is_plain = all_sound(&gain);
-            factor = if is_plain { gain } else { factor };
+        if !gain.is_moving() && same(&gain.at(0), &[0.0; C]) {
+            self.pass(freq_in_all, &freq, &io.frames);
+            return io.silence::<C>(0);
         }
+        let level = Level::of(&gain);
         let first = io.frames.start;
         let ([_], [out]) = io.ports::<C, 1, 1>();
         if self.is_settled(freq_in_all) {
-            self.cells(first, out, factor);
+            self.cells(first, 0, out, &level);
         } else if freq.is_moving() {
             self.settled_at = None;
             for (n, out) in out.iter_mut().enumerate() {
                 self.take(self.step_at(&freq, n), 1);
-                *out = times(self.frame(first + n), factor);
+                *out = self.frame(first + n, n, &level);
             }
         } else if !out.is_empty() {
-            self.steady(self.step_at(&freq, 0), first, out, factor);
+            self.steady(self.step_at(&freq, 0), first, out, &level);
             self.settled_at = freq_in_all.filter(|_| self.all_rest);
-        }
-        if !is_plain {
-            for (n, out) in out.iter_mut().enumerate() {
-                let gain = gain.at(n);
-                let mut shaped = times(*out, gain);
-                for c in 0..C {
-                    // Silence is what it is while a gain of 0 rests: positive.
-                    shaped[c] = if gain[c] == 0.0 { 0.0 } else { shaped[c] };
-                }
-                *out = shaped;
-            }
         }
     }
 
