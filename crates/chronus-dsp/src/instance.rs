@@ -39,6 +39,8 @@ pub struct Drive<'a> {
 pub struct Turn<'a> {
     /// One buffer per input of the spec; `None` where no cable ends, which rests.
     pub inputs: &'a [Option<&'a [f32]>],
+    /// Which of them are there, one bit each; other bits do not matter.
+    pub connected: PortSet,
     /// Inputs that are known to be silent in these frames: 0 with a positive sign.
     pub silent_inputs: PortSet,
     /// The cables that end at parameters. One whose signal is silent may be left out.
@@ -52,6 +54,8 @@ pub struct Turn<'a> {
     pub unheard_outputs: PortSet,
     /// The frames to render; they follow those rendered before.
     pub frames: Range<usize>,
+    /// The same as a set.
+    pub set: FrameSet,
     /// Musical time in these frames.
     pub transport: &'a Transport,
 }
@@ -69,6 +73,8 @@ pub struct Instance {
     moves: bool,
     /// Inputs that rest at 1.
     resting_at_one: PortSet,
+    /// Whether it may ignore inputs in the next frames.
+    dozes: bool,
 }
 
 /// A parameter on its way.
@@ -121,6 +127,7 @@ impl Instance {
                 .collect(),
             moves: false,
             resting_at_one,
+            dozes: true,
         }
     }
 
@@ -163,6 +170,7 @@ impl Instance {
     pub fn reset(&mut self) {
         self.params.iter_mut().for_each(|param| param.ramp.finish());
         self.settle();
+        self.dozes = true;
         self.module.reset();
     }
 
@@ -185,13 +193,19 @@ impl Instance {
         frames: Range<usize>,
         transport: Transport,
     ) {
+        let mut connected = 0;
+        for (index, input) in inputs.iter().enumerate() {
+            connected |= PortSet::from(input.is_some()) << index;
+        }
         self.render(&mut Turn {
             inputs,
+            connected,
             silent_inputs: 0,
             drives,
             outputs,
             silent_frames: &mut [],
             unheard_outputs: 0,
+            set: frame_set(&frames),
             frames,
             transport: &transport,
         });
@@ -210,7 +224,13 @@ impl Instance {
     /// Which inputs need not be rendered for the next frames, given which are silent in all of them or
     /// have no cable: [`Module::ignored_inputs`].
     pub fn ignored_inputs(&self, silent: PortSet) -> PortSet {
-        self.module.ignored_inputs(silent)
+        if self.dozes { self.module.ignored_inputs(silent) } else { 0 }
+    }
+
+    /// Whether it may ignore any. A gate or a note only wakes it up.
+    #[inline(always)]
+    pub fn dozes(&self) -> bool {
+        self.dozes
     }
 
     /// Takes over which parameters move, and the values of those that do not.
@@ -222,17 +242,14 @@ impl Instance {
         }
     }
 
+    // This is done for each module and block, so it counts instructions.
     fn turn(&mut self, turn: &mut Turn<'_>, task: Task) {
-        let (mut connected, all) = (0, turn.inputs.len() as u32);
-        for (index, input) in turn.inputs.iter().enumerate() {
-            connected |= PortSet::from(input.is_some()) << index;
-        }
-        let unconnected = !connected & ((1 << all) - 1);
-        let set = frame_set(&turn.frames);
+        let set = turn.set;
         let mut zero_outputs = 0;
-        for (index, silent) in turn.silent_frames.iter().enumerate() {
-            zero_outputs |= PortSet::from(silent & set == set) << index;
+        for silent in turn.silent_frames.iter().rev() {
+            zero_outputs = zero_outputs << 1 | PortSet::from(silent & set == set);
         }
+        let resting_at_one = self.resting_at_one & !turn.connected;
         let mut io = Io {
             inputs: turn.inputs,
             params: &self.steady,
@@ -240,32 +257,33 @@ impl Instance {
             frames: turn.frames.clone(),
             transport: turn.transport,
             hints: Hints {
-                silent_inputs: turn.silent_inputs | unconnected & !self.resting_at_one,
+                silent_inputs: turn.silent_inputs | !turn.connected & !resting_at_one,
                 unheard_outputs: turn.unheard_outputs,
                 zero_outputs,
                 ..Hints::default()
             },
         };
-        let hints = if unconnected & self.resting_at_one == 0 && turn.drives.is_empty() && !self.moves {
+        let hints = if resting_at_one == 0 && turn.drives.is_empty() && !self.moves {
             task.run(&mut *self.module, &mut io);
             io.hints
         } else {
             let rested = self.rest_inputs(turn.inputs);
             io.inputs = &rested[..turn.inputs.len()];
             let (module, params) = (&mut *self.module, &mut self.params[..]);
-            let hints =
-                run_moving(module, params, self.channels, self.arch, io, turn.drives, task);
+            let hints = run_moving(module, params, self.channels, self.arch, io, turn.drives, task);
             if self.moves {
                 self.settle();
             }
             hints
         };
+        self.dozes = hints.dozes;
         if hints.kept {
             return;
         }
-        for (index, silent) in turn.silent_frames.iter_mut().enumerate() {
-            let is_silent = hints.silent_outputs & (1 << index) != 0;
-            *silent = if is_silent { *silent | set } else { *silent & !set };
+        let mut silent_outputs = hints.silent_outputs;
+        for silent in turn.silent_frames.iter_mut() {
+            *silent = if silent_outputs & 1 != 0 { *silent | set } else { *silent & !set };
+            silent_outputs >>= 1;
         }
     }
 

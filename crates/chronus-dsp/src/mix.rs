@@ -75,22 +75,23 @@ fn sum_so_far(sum: f32, begins: bool) -> f32 {
     if begins { 0.0 } else { sum }
 }
 
-/// Adds all channels of `signal` to the one of `sum`; or makes `sum` their sum, if it `begins` with them.
+/// Adds all channels of `source`, times its level, to the one of `sum`; or makes `sum` that, if it `begins` with
+/// them.
 ///
 /// # Panics
 /// If a cable can't have so many channels.
-pub fn add_down(arch: Arch, sum: &mut [f32], signal: &[f32], channels: usize, begins: bool) {
+pub fn add_down(arch: Arch, sum: &mut [f32], source: Source<'_>, channels: usize, begins: bool) {
     match channels {
-        4 => arch.dispatch(AddDown::<4> { sum, signal, begins }),
-        8 => arch.dispatch(AddDown::<8> { sum, signal, begins }),
-        CHANNELS_MAX => add_all_down(arch, sum, signal, begins),
+        4 => arch.dispatch(AddDown::<4> { sum, source, begins }),
+        8 => arch.dispatch(AddDown::<8> { sum, source, begins }),
+        CHANNELS_MAX => add_all_down(arch, sum, source, begins),
         _ => panic!("{channels} channels are not mixed down"),
     }
 }
 
 struct AddDown<'a, const C: usize> {
     sum: &'a mut [f32],
-    signal: &'a [f32],
+    source: Source<'a>,
     begins: bool,
 }
 
@@ -99,7 +100,8 @@ impl<const C: usize> NullaryFnOnce for AddDown<'_, C> {
 
     #[inline(always)]
     fn call(self) {
-        for (sum, frame) in self.sum.iter_mut().zip(self.signal.as_chunks::<C>().0) {
+        let (signal, level) = self.source;
+        for (sum, frame) in self.sum.iter_mut().zip(signal.as_chunks::<C>().0) {
             // Halves are added until one is left, which is a vector's way to add itself up.
             let mut sums = *frame;
             let mut half = C / 2;
@@ -109,17 +111,17 @@ impl<const C: usize> NullaryFnOnce for AddDown<'_, C> {
                 }
                 half /= 2;
             }
-            *sum = sum_so_far(*sum, self.begins) + sums[0];
+            *sum = sum_so_far(*sum, self.begins) + sums[0] * level;
         }
     }
 }
 
-fn add_all_down(arch: Arch, sum: &mut [f32], signal: &[f32], begins: bool) {
+fn add_all_down(arch: Arch, sum: &mut [f32], source: Source<'_>, begins: bool) {
     #[cfg(target_arch = "x86_64")]
     if let Arch::V3(v3) = arch {
-        return v3.vectorize(AddAllDown { sum, signal, begins, sums: v3 });
+        return v3.vectorize(AddAllDown { sum, source, begins, sums: v3 });
     }
-    arch.dispatch(AddAllDown { sum, signal, begins, sums: Plain });
+    arch.dispatch(AddAllDown { sum, source, begins, sums: Plain });
 }
 
 /// A way to get the sum of each frame.
@@ -147,7 +149,7 @@ impl FrameSums for pulp::x86::V3 {
 /// As [`AddDown`] with all channels that there may be.
 struct AddAllDown<'a, F> {
     sum: &'a mut [f32],
-    signal: &'a [f32],
+    source: Source<'a>,
     begins: bool,
     sums: F,
 }
@@ -157,19 +159,20 @@ impl<F: FrameSums> NullaryFnOnce for AddAllDown<'_, F> {
 
     #[inline(always)]
     fn call(self) {
+        let (signal, level) = self.source;
         let (sums, last_sums) = self.sum.as_chunks_mut::<AT_ONCE>();
-        let frames = self.signal.as_chunks::<CHANNELS_MAX>().0;
+        let frames = signal.as_chunks::<CHANNELS_MAX>().0;
         let (pieces, last) = frames.as_chunks::<AT_ONCE>();
         for (sums, frames) in sums.iter_mut().zip(pieces) {
             for (sum, frame) in sums.iter_mut().zip(self.sums.frame_sums(frames)) {
-                *sum = sum_so_far(*sum, self.begins) + frame;
+                *sum = sum_so_far(*sum, self.begins) + frame * level;
             }
         }
         if !last.is_empty() {
             let mut frames = [[0.0; CHANNELS_MAX]; AT_ONCE];
             frames[..last.len()].copy_from_slice(last);
             for (sum, frame) in last_sums.iter_mut().zip(self.sums.frame_sums(&frames)) {
-                *sum = sum_so_far(*sum, self.begins) + frame;
+                *sum = sum_so_far(*sum, self.begins) + frame * level;
             }
         }
     }

@@ -130,7 +130,8 @@ pub trait Module: Send {
     /// block is divided changes no sample.
     fn process(&mut self, io: &mut Io<'_>);
 
-    /// Which inputs the next frames do not depend on, given which are silent in all of them. Nothing that
+    /// Which inputs the next frames do not depend on, given which are silent in all of them. It is asked when
+    /// the module is new and after it said [`Io::doze`]. Nothing that
     /// `process` does before the gate, a note or another input says otherwise may depend on them.
     fn ignored_inputs(&self, silent: PortSet) -> PortSet {
         let _ = silent;
@@ -202,6 +203,8 @@ pub struct Hints {
     pub(crate) silent_outputs: PortSet,
     /// Whether the module left all outputs as they were.
     pub(crate) kept: bool,
+    /// Whether the module may ignore inputs in the next frames.
+    pub(crate) dozes: bool,
 }
 
 /// What a parameter is in this block.
@@ -312,6 +315,12 @@ impl<'a> Io<'a> {
     /// Says that all outputs are as they were, and silent where they were.
     pub fn keep_outputs(&mut self) {
         self.hints.kept = true;
+    }
+
+    /// Says that inputs may be ignored in the next frames: else nobody asks [`Module::ignored_inputs`].
+    #[inline(always)]
+    pub fn doze(&mut self) {
+        self.hints.dozes = true;
     }
 
     /// Makes output `index` silent in these frames, which costs nothing if it was, and lets those who

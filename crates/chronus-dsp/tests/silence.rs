@@ -109,11 +109,13 @@ fn knowing_of_silence_changes_no_sample() {
                     instance.process(&all, &[], outputs, frames.clone(), transport);
                     knowing.instance.render(&mut Turn {
                         inputs: &heard,
+                        connected: PortSet::MAX,
                         silent_inputs: silent,
                         drives: &[],
                         outputs: &mut knowing.outputs,
                         silent_frames: &mut knowing.silent,
                         unheard_outputs: 0,
+                        set: frame_set(&frames),
                         frames: frames.clone(),
                         transport: &transport,
                     });
@@ -159,11 +161,13 @@ fn a_module_that_was_skipped_goes_on_as_if_it_had_not_been() {
             instance.process(&inputs, &[], outputs, frames.clone(), transport);
             let mut turn = Turn {
                 inputs: &inputs,
+                connected: PortSet::MAX,
                 silent_inputs: 0,
                 drives: &[],
                 outputs: &mut skipped.outputs,
                 silent_frames: &mut skipped.silent,
                 unheard_outputs: 0,
+                set: frame_set(&frames),
                 frames,
                 transport: &transport,
             };

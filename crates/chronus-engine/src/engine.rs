@@ -302,8 +302,7 @@ impl Engine {
         }
         let transport = self.controls.timeline().at(self.frame(), self.rate_hz);
         self.schedule.process(frames.clone(), &transport, &self.shares);
-        let (left, right) = self.schedule.heard();
-        let sides = [&left[frames.clone()], &right[frames.clone()]];
+        let sides = self.schedule.heard().map(|side| &side[frames.clone()]);
         let are_sound = self.output.collect(sides, &mut self.heard[frames.clone()]);
         if !are_sound && self.schedule.unsound.is_none() {
             self.schedule.unsound = self.schedule.examine(&frames);

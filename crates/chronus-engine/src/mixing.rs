@@ -1,12 +1,14 @@
 //! What becomes of several cables that end at one place: they are added up.
 //!
-//! Where many of one width do, they are added as they are rendered, four at a time, while they are still in
-//! the nearest cache. That is a matter of time, never of bits: sources are added one after another in the
-//! order of the cables, whenever that is done.
+//! First come those of as many channels as the place, then those of more or less, in the order of the cables.
+//! Each of more is mixed down and added; those of one are added up first, and the sum goes to all channels.
+//!
+//! Where several of one width end, they are added as they are rendered, while they are still in the nearest cache.
+//! That is a matter of time, never of bits: the order is the same, whenever it is done.
 
 use core::ops::Range;
 
-use chronus_dsp::{BLOCK_FRAMES, Buffer, CHANNEL_COUNTS, FrameSet, frame_set, mix, silent_buffer};
+use chronus_dsp::{BLOCK_FRAMES, Buffer, FrameSet, frame_set, mix, silent_buffer};
 use pulp::Arch;
 
 use crate::wiring::{Gain, Source};
@@ -14,12 +16,11 @@ use crate::wiring::{Gain, Source};
 /// How far a change of patches has come in each frame of the block, from 0 to 1.
 pub(crate) type Shares = [f32; BLOCK_FRAMES];
 
-/// As many are added up at once.
-pub(crate) const AT_ONCE: usize = 4;
-
 /// The frames that are rendered.
 pub(crate) struct Span<'a> {
     pub frames: Range<usize>,
+    /// The same as a set.
+    pub set: FrameSet,
     pub shares: &'a Shares,
 }
 
@@ -31,23 +32,19 @@ pub(crate) struct Mix {
     pub silent: FrameSet,
     /// Whether no cable fades.
     is_steady: bool,
-    early: Option<Early>,
-}
-
-/// A sum that is made while its sources are rendered.
-struct Early {
-    /// Where it is made, if its sources have another number of channels than it.
-    wide: Option<Buffer>,
-    /// Whether anything has been heard in the frames under way.
-    is_heard: bool,
+    /// Whether any source has as many channels.
+    has_as_wide: bool,
+    /// If it is made while its sources are rendered: whether anything has been heard in the frames under way.
+    early: Option<bool>,
 }
 
 impl Mix {
     /// Of sources for so many channels, which are all there when it is to be read.
     pub fn new(sources: Vec<(Source, Gain)>, rest: Gain, channels: usize) -> Self {
         let is_steady = rest == Gain::ZERO && sources.iter().all(|(_, gain)| gain.is_steady());
+        let has_as_wide = sources.iter().any(|(source, _)| source.channels == channels);
         let (buffer, silent) = (silent_buffer(channels), FrameSet::MAX);
-        Self { sources, rest, buffer, silent, is_steady, early: None }
+        Self { sources, rest, buffer, silent, is_steady, has_as_wide, early: None }
     }
 
     fn channels(&self) -> usize {
@@ -55,17 +52,24 @@ impl Mix {
     }
 
     /// Has its sources added up as they are rendered, if that is worth while and gives the same bits. They are
-    /// all rendered before it is read. Whoever asks then calls [`Mixer::add_part`] for all of them, in order.
-    pub fn is_made_early(&mut self) -> bool {
-        let Some((first, _)) = self.sources.first() else { return false };
-        let wanted = first.channels;
+    /// all rendered before it is read. Returns how many are added at once: whoever asks calls
+    /// [`Mixer::add_part`] for all of them, in order.
+    pub fn make_early(&mut self) -> Option<usize> {
+        let [(first, _), _, ..] = self.sources[..] else { return None };
+        let (wanted, channels) = (first.channels, self.channels());
         let are_alike = self.sources.iter().all(|(source, _)| source.channels == wanted);
-        if !are_alike || self.sources.len() <= AT_ONCE || !self.is_steady {
-            return false;
-        }
-        let wide = (wanted != self.channels()).then(|| silent_buffer(wanted));
-        self.early = Some(Early { wide, is_heard: false });
-        true
+        let at_once = if wanted > channels { 1 } else { AT_ONCE };
+        let is_worth_while = wanted >= channels && self.sources.len() > at_once;
+        let is_early = are_alike && is_worth_while && self.is_steady;
+        self.early = is_early.then_some(false);
+        is_early.then_some(at_once)
+    }
+
+    /// The source, if the sum is nothing else.
+    pub fn direct(&self) -> Option<Source> {
+        let [(source, gain)] = self.sources[..] else { return None };
+        let is_as_wide = source.channels == self.channels();
+        (self.is_steady && is_as_wide && gain.to == 1.0).then_some(source)
     }
 
     fn mark(&mut self, frames: &Range<usize>, is_silent: bool) {
@@ -74,15 +78,19 @@ impl Mix {
     }
 }
 
-/// Where signals of many channels are added up before they are mixed down, once for all.
+/// Of signals as wide as their sum, so many are added at once.
+const AT_ONCE: usize = 4;
+
+/// Where sums are made.
 pub(crate) struct Mixer {
     arch: Arch,
-    wide: [Buffer; CHANNEL_COUNTS.len()],
+    /// The sum of signals of one channel, before it goes to all.
+    single: Buffer,
 }
 
 impl Mixer {
     pub fn new() -> Self {
-        Self { arch: Arch::new(), wide: CHANNEL_COUNTS.map(silent_buffer) }
+        Self { arch: Arch::new(), single: silent_buffer(1) }
     }
 
     /// Makes the sum in these frames, given the buffers of sources and where they are silent.
@@ -93,9 +101,9 @@ impl Mixer {
         span: &Span<'_>,
     ) {
         let is_silent = if mix.early.is_some() {
-            self.finish(mix, &span.frames)
+            mix.finish(&span.frames)
         } else if mix.is_steady {
-            self.sum(&mix.sources, &mut mix.buffer, find, &span.frames)
+            self.sum(mix, &find, &span.frames)
         } else {
             fade(mix, find, span);
             false
@@ -103,48 +111,29 @@ impl Mixer {
         mix.mark(&span.frames, is_silent);
     }
 
-    /// Adds up sources, those of as many channels as `sum` first. One channel goes to all; many are mixed
-    /// down to one. Returns whether the sum is silent.
+    /// Adds up all sources; returns whether the sum is silent.
     fn sum<'a>(
         &mut self,
-        sources: &[(Source, Gain)],
-        sum: &mut [f32],
-        find: impl Fn(Source) -> (&'a [f32], FrameSet),
+        mix: &mut Mix,
+        find: &impl Fn(Source) -> (&'a [f32], FrameSet),
         frames: &Range<usize>,
     ) -> bool {
-        let channels = sum.len() / BLOCK_FRAMES;
-        let sum = &mut sum[cut(frames, channels)];
-        let arch = self.arch;
-        if let [(source, gain)] = sources
-            && source.channels != channels
-            && gain.to == 1.0
-        {
-            let (signal, silent) = find(*source);
-            let is_silent = silent & frame_set(frames) == frame_set(frames);
-            if is_silent {
-                sum.fill(0.0);
-            } else {
-                let signal = &signal[cut(frames, source.channels)];
-                convert(arch, sum, channels, signal, source.channels, true);
-            }
-            return is_silent;
-        }
-        let mut is_heard = false;
-        let mut of = |wanted: usize, into: &mut [f32]| {
-            let those = sources.iter().filter(|(source, _)| source.channels == wanted);
-            let is_any = add(arch, into, those, &find, frames, true);
-            is_heard |= is_any;
-            is_any
-        };
-        let mut begins = !of(channels, sum);
-        for (wide, wanted) in self.wide.iter_mut().zip(CHANNEL_COUNTS) {
-            let wide = &mut wide[cut(frames, wanted)];
-            if wanted != channels && of(wanted, wide) {
-                convert(arch, sum, channels, wide, wanted, begins);
-                begins = false;
+        let (channels, arch) = (mix.channels(), self.arch);
+        let sum = &mut mix.buffer[cut(frames, channels)];
+        let as_wide = |it: &&(Source, Gain)| it.0.channels == channels;
+        let mut is_heard = mix.has_as_wide
+            && add(arch, sum, mix.sources.iter().filter(as_wide), find, frames, true);
+        let others = mix.sources.iter().filter(|it| !as_wide(it));
+        if channels == 1 {
+            is_heard |= add_down(arch, sum, others, find, frames, !is_heard);
+        } else {
+            let single = &mut self.single[frames.clone()];
+            if add(arch, single, others, find, frames, true) {
+                mix::add_to_all(arch, sum, channels, single, !is_heard);
+                is_heard = true;
             }
         }
-        if begins {
+        if !is_heard {
             sum.fill(0.0);
         }
         !is_heard
@@ -158,26 +147,26 @@ impl Mixer {
         find: impl Fn(Source) -> (&'a [f32], FrameSet),
         frames: &Range<usize>,
     ) {
-        let Mix { sources, buffer, early: Some(early), .. } = mix else { return };
-        let sum = early.wide.as_mut().unwrap_or(buffer);
-        let channels = sum.len() / BLOCK_FRAMES;
-        let (sum, sources) = (&mut sum[cut(frames, channels)], sources[part].iter());
-        early.is_heard |= add(self.arch, sum, sources, &find, frames, !early.is_heard);
+        let channels = mix.channels();
+        let Mix { sources, buffer, early: Some(is_heard), .. } = mix else { return };
+        let (sum, sources) = (&mut buffer[cut(frames, channels)], &sources[part]);
+        let is_wider = sources.first().is_some_and(|(source, _)| source.channels > channels);
+        *is_heard |= if is_wider {
+            add_down(self.arch, sum, sources.iter(), &find, frames, !*is_heard)
+        } else {
+            add(self.arch, sum, sources.iter(), &find, frames, !*is_heard)
+        };
     }
+}
 
+impl Mix {
     /// Ends a sum that was made early; returns whether it is silent.
-    fn finish(&self, mix: &mut Mix, frames: &Range<usize>) -> bool {
-        let (channels, was_silent) = (mix.channels(), mix.silent & frame_set(frames));
-        let Some(early) = &mut mix.early else { return true };
-        let is_heard = core::mem::take(&mut early.is_heard);
-        let sum = &mut mix.buffer[cut(frames, channels)];
-        if !is_heard {
-            if was_silent != frame_set(frames) {
-                sum.fill(0.0);
-            }
-        } else if let Some(wide) = &early.wide {
-            let wanted = wide.len() / BLOCK_FRAMES;
-            convert(self.arch, sum, channels, &wide[cut(frames, wanted)], wanted, true);
+    fn finish(&mut self, frames: &Range<usize>) -> bool {
+        let was_silent = self.silent & frame_set(frames) == frame_set(frames);
+        let is_heard = self.early.as_mut().is_some_and(core::mem::take);
+        if !is_heard && !was_silent {
+            let channels = self.channels();
+            self.buffer[cut(frames, channels)].fill(0.0);
         }
         !is_heard
     }
@@ -206,22 +195,25 @@ fn add<'a, 'b>(
     mix::sum(arch, sum, signals, begins)
 }
 
-/// Adds a signal of another number of channels to `sum`, or has it begin with it. Between two that are both
-/// more than one there are no cables.
-fn convert(
+/// The same with sources of more channels than the one that `sum` has.
+fn add_down<'a, 'b>(
     arch: Arch,
     sum: &mut [f32],
-    channels: usize,
-    signal: &[f32],
-    wanted: usize,
+    sources: impl Iterator<Item = &'b (Source, Gain)>,
+    find: &impl Fn(Source) -> (&'a [f32], FrameSet),
+    frames: &Range<usize>,
     begins: bool,
-) {
-    match (wanted, channels) {
-        (1, _) => mix::add_to_all(arch, sum, channels, signal, begins),
-        (_, 1) => mix::add_down(arch, sum, signal, wanted, begins),
-        _ if begins => sum.fill(0.0),
-        _ => (),
+) -> bool {
+    let (set, mut is_any) = (frame_set(frames), false);
+    for (source, gain) in sources {
+        let (signal, silent) = find(*source);
+        if silent & set != set {
+            let signal = (&signal[cut(frames, source.channels)], gain.to);
+            mix::add_down(arch, sum, signal, source.channels, begins && !is_any);
+            is_any = true;
+        }
     }
+    is_any
 }
 
 /// As [`Mixer::mix`], while patches change: gains move from frame to frame.

@@ -13,7 +13,7 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::bypass::{Bypass, Finding, examine};
 use crate::command::Handle;
-use crate::mixing::{Mixer, Shares, Span};
+use crate::mixing::{Mix, Mixer, Shares, Span};
 use crate::patch::{DRIVES_MAX, Patch, PatchModule, Recordings};
 use crate::wiring::{Feed, Feeds, Part, Source, Wiring};
 
@@ -103,7 +103,7 @@ impl Schedule {
     pub fn process(&mut self, frames: Range<usize>, transport: &Transport, shares: &Shares) {
         let Wiring { order, feeds, heard, buses, .. } = &mut self.wiring;
         let set = frame_set(&frames);
-        let span = Span { frames: frames.clone(), shares };
+        let span = Span { frames: frames.clone(), set, shares };
         for &index in order.iter() {
             let is_ignored = is_ignored(&self.cells, feeds, index, set);
             let (before, rest) = self.cells.split_at_mut(index);
@@ -111,7 +111,8 @@ impl Schedule {
             let around = Around { before, after, mixer: &mut self.mixer };
             self.crumb.store(cell.handle.0 + 1, Ordering::Relaxed);
             cell.process(&mut feeds[index], around, &span, transport, is_ignored);
-            let unsound = if is_ignored { None } else { cell.examine_end(&frames) };
+            let unsound =
+                if is_ignored { None } else { cell.examine_end(feeds[index].unheard, &frames) };
             self.unsound = self.unsound.or(unsound);
             for part in 0..feeds[index].then.len() {
                 let Part { cell, input, sources } = feeds[index].then[part].clone();
@@ -124,10 +125,10 @@ impl Schedule {
         self.crumb.store(0, Ordering::Relaxed);
         let find = |source: Source| self.cells[source.cell].output(source);
         let [left, right] = heard;
-        self.mixer.mix(left, find, &span);
-        if left.sources == right.sources {
-            right.buffer[frames.clone()].copy_from_slice(&left.buffer[frames]);
-        } else {
+        if left.direct().is_none() {
+            self.mixer.mix(left, find, &span);
+        }
+        if right.direct().is_none() && left.sources != right.sources {
             self.mixer.mix(right, find, &span);
         }
         if self.with_buses {
@@ -143,9 +144,16 @@ impl Schedule {
     }
 
     /// The signals that are heard left and right, one channel each.
-    pub fn heard(&self) -> (&[f32], &[f32]) {
+    pub fn heard(&self) -> [&[f32]; 2] {
         let [left, right] = &self.wiring.heard;
-        (&left.buffer, &right.buffer)
+        [self.tapped(left), self.tapped(if left.sources == right.sources { left } else { right })]
+    }
+
+    fn tapped<'a>(&'a self, tap: &'a Mix) -> &'a [f32] {
+        match tap.direct() {
+            Some(source) => &self.cells[source.cell].outputs[source.output],
+            None => &tap.buffer,
+        }
     }
 }
 
@@ -188,11 +196,17 @@ impl Cell {
 
     /// Whether what was rendered last can be heard. One frame tells of all that lasts, and costs little; the
     /// sum of all is examined whole.
-    fn examine_end(&self, frames: &Range<usize>) -> Option<Finding> {
-        let unsound = self.outputs.iter().find_map(|output| {
-            let channels = output.len() / BLOCK_FRAMES;
-            examine(&output[(frames.end - 1) * channels..][..channels])
-        });
+    #[inline(always)]
+    fn examine_end(&self, mut unheard: PortSet, frames: &Range<usize>) -> Option<Finding> {
+        let mut unsound = None;
+        for output in &self.outputs {
+            if unheard & 1 == 0 && unsound.is_none() {
+                let output = &output[..];
+                let channels = output.len() / BLOCK_FRAMES;
+                unsound = examine(&output[(frames.end - 1) * channels..][..channels]);
+            }
+            unheard >>= 1;
+        }
         unsound.map(|unsound| (self.handle, unsound))
     }
 
@@ -207,6 +221,7 @@ impl Cell {
         self.silent.fill(FrameSet::MAX);
     }
 
+    #[inline(always)]
     fn process(
         &mut self,
         feeds: &mut Feeds,
@@ -217,64 +232,43 @@ impl Cell {
     ) {
         let Some(instance) = &mut self.instance else { return };
         let Around { before, after, mixer } = around;
-        let set = frame_set(&span.frames);
         if feeds.has_mixes {
             let own = (&self.outputs[..], &self.silent[..]);
-            // The buffer of a source and where it is silent.
-            let find = |source: Source| match source.cell.checked_sub(before.len()) {
-                None => before[source.cell].output(source),
-                Some(0) => (&*own.0[source.output], own.1[source.output]),
-                Some(behind) => after[behind - 1].output(source),
-            };
-            let inputs = feeds.inputs.iter_mut();
-            for feed in inputs.chain(feeds.drives.iter_mut().map(|drive| &mut drive.2)) {
-                if let Feed::Mixed(mix) = feed {
-                    mixer.mix(mix, find, span);
-                }
-            }
+            make_mixes(feeds, mixer, before, own, after, span);
         }
-        let signal = |feed| -> Option<(&[f32], bool)> {
-            let (signal, silent) = match feed {
-                &Feed::Nothing => return None,
-                // The only source of a port is another cell.
-                Feed::Direct(source) => match source.cell.checked_sub(before.len()) {
-                    None => before[source.cell].output(*source),
-                    Some(behind) => after[behind.max(1) - 1].output(*source),
-                },
-                Feed::Mixed(mix) => (&mix.buffer[..], mix.silent),
-            };
-            Some((signal, silent & set == set))
-        };
+        let feed = |feed| signal(feed, before, after, span.set);
         let mut inputs = ArrayVec::<_, INPUTS_MAX>::new();
         let mut silent_inputs = 0;
-        for (index, feed) in feeds.inputs.iter().enumerate() {
-            let signal = signal(feed);
+        for (index, input) in feeds.inputs.iter().enumerate() {
+            let signal = feed(input);
             silent_inputs |= PortSet::from(signal.is_some_and(|signal| signal.1)) << index;
             inputs.push(signal.map(|signal| signal.0));
         }
         // While patches change, the cables of both are there.
         let mut drives = ArrayVec::<_, { 2 * DRIVES_MAX }>::new();
-        for (param, depth, feed) in &feeds.drives {
+        for (param, depth, drive) in &feeds.drives {
             // A silent cable leaves its parameter alone.
-            if let Some((signal, false)) = signal(feed) {
+            if let Some((signal, false)) = feed(drive) {
                 drives.push(Drive { param: *param, depth: *depth, signal });
             }
         }
+        let (outputs, silent) = (&mut self.outputs[..], &mut self.silent[..]);
         if self.bypass.is_on() {
-            let input = |index: usize| signal(&feeds.inputs[index]);
-            let (outputs, silent) = (&mut self.outputs, &mut self.silent);
+            let input = |index: usize| feed(&feeds.inputs[index]);
             Bypass::route(instance.spec(), input, outputs, silent, &span.frames);
             self.bypass.fade(outputs, silent, &span.frames);
             return;
         }
         let mut turn = Turn {
             inputs: &inputs,
+            connected: feeds.connected,
             silent_inputs,
             drives: &drives,
-            outputs: &mut self.outputs,
-            silent_frames: &mut self.silent,
+            outputs,
+            silent_frames: silent,
             unheard_outputs: feeds.unheard,
             frames: span.frames.clone(),
+            set: span.set,
             transport,
         };
         if is_ignored {
@@ -290,6 +284,48 @@ impl Cell {
     }
 }
 
+/// Adds up what goes to the inputs and parameters of a cell. `own` are its outputs, and where they are silent.
+fn make_mixes(
+    feeds: &mut Feeds,
+    mixer: &mut Mixer,
+    before: &[Cell],
+    own: (&[Buffer], &[FrameSet]),
+    after: &[Cell],
+    span: &Span<'_>,
+) {
+    // The buffer of a source and where it is silent.
+    let find = |source: Source| match source.cell.checked_sub(before.len()) {
+        None => before[source.cell].output(source),
+        Some(0) => (&*own.0[source.output], own.1[source.output]),
+        Some(behind) => after[behind - 1].output(source),
+    };
+    for feed in feeds.inputs.iter_mut().chain(feeds.drives.iter_mut().map(|drive| &mut drive.2)) {
+        if let Feed::Mixed(mix) = feed {
+            mixer.mix(mix, find, span);
+        }
+    }
+}
+
+/// What a feed brings, and whether that is silent in all these frames.
+#[inline(always)]
+fn signal<'a>(
+    feed: &'a Feed,
+    before: &'a [Cell],
+    after: &'a [Cell],
+    set: FrameSet,
+) -> Option<(&'a [f32], bool)> {
+    let (signal, silent) = match feed {
+        Feed::Nothing => return None,
+        // The only source of a port is another cell.
+        Feed::Direct(source) => match source.cell.checked_sub(before.len()) {
+            None => before[source.cell].output(*source),
+            Some(behind) => after[behind.max(1) - 1].output(*source),
+        },
+        Feed::Mixed(mix) => (&mix.buffer[..], mix.silent),
+    };
+    Some((signal, silent & set == set))
+}
+
 /// All cells but one, and where signals are added up.
 struct Around<'a> {
     before: &'a [Cell],
@@ -302,7 +338,7 @@ fn is_ignored(cells: &[Cell], feeds: &[Feeds], index: usize, set: FrameSet) -> b
     let Some(readers) = &feeds[index].readers else { return false };
     readers.iter().all(|&(reader, input)| {
         let Some(instance) = &cells[reader].instance else { return true };
-        if cells[reader].bypass.is_on() {
+        if !instance.dozes() || cells[reader].bypass.is_on() {
             return false;
         }
         let mut silent = 0;

@@ -8,7 +8,7 @@ use chronus_dsp::PortSet;
 use smallvec::SmallVec;
 
 use crate::command::Handle;
-use crate::mixing::{AT_ONCE, Mix};
+use crate::mixing::Mix;
 use crate::patch::order::order;
 use crate::patch::{Bus, Cable, OutputPort, Patch, PatchModule, Target, TargetPort};
 
@@ -52,6 +52,8 @@ pub(crate) enum Feed {
 /// Everything that one cell gets.
 pub(crate) struct Feeds {
     pub inputs: SmallVec<[Feed; 2]>,
+    /// Inputs where cables end.
+    pub connected: PortSet,
     /// Parameter, depth and signal of the cables that end at parameters.
     pub drives: Vec<(usize, f32, Feed)>,
     /// Whether any of them is mixed.
@@ -158,31 +160,26 @@ impl Wiring {
         self
     }
 
-    /// Has sums of many sources made as those are rendered, if all are rendered before.
+    /// Has sums of several sources made as those are rendered, if all are rendered before.
     fn with_parts(mut self) -> Self {
         for cell in 0..self.feeds.len() {
             for input in 0..self.feeds[cell].inputs.len() {
-                let place = |cell: usize| self.feeds[cell].place;
+                let own_place = self.feeds[cell].place;
                 let Feed::Mixed(mix) = &self.feeds[cell].inputs[input] else { continue };
-                let sources: Vec<_> = mix.sources.iter().map(|(source, _)| source.cell).collect();
-                if sources.iter().any(|&source| place(source) >= place(cell)) {
+                let places = mix.sources.iter().map(|(source, _)| self.feeds[source.cell].place);
+                let places: Vec<_> = places.collect();
+                if places.iter().any(|&place| place >= own_place) {
                     continue;
                 }
-                // Each part when its last source is there, and those before it are done.
-                let mut last = 0;
-                let after = sources.chunks(AT_ONCE).map(|part| {
-                    last = part.iter().map(|&source| place(source)).fold(last, usize::max);
-                    self.order[last]
-                });
-                let after: Vec<_> = after.collect();
                 let Feed::Mixed(mix) = &mut self.feeds[cell].inputs[input] else { continue };
-                if !mix.is_made_early() {
-                    continue;
-                }
-                for (part, after) in after.into_iter().enumerate() {
-                    let end = sources.len().min((part + 1) * AT_ONCE);
-                    let part = Part { cell, input, sources: part * AT_ONCE..end };
-                    self.feeds[after].then.push(part);
+                let Some(at_once) = mix.make_early() else { continue };
+                // Each part when its last source is there, and those before it are done.
+                let (mut last, mut start) = (0, 0);
+                for part in places.chunks(at_once) {
+                    last = part.iter().copied().fold(last, usize::max);
+                    let sources = start..start + part.len();
+                    start = sources.end;
+                    self.feeds[self.order[last]].then.push(Part { cell, input, sources });
                 }
             }
         }
@@ -294,7 +291,20 @@ fn feeds(cells: &[&PatchModule], links: &[Link], settled: usize) -> Vec<Feeds> {
         let drives: Vec<_> = drives.collect();
         let mut feeds = inputs.iter().chain(drives.iter().map(|(.., feed)| feed));
         let has_mixes = feeds.any(|feed| matches!(feed, Feed::Mixed(_)));
-        Feeds { inputs, drives, has_mixes, unheard: 0, readers: None, place: 0, then: Vec::new() }
+        let mut connected = 0;
+        for (index, feed) in inputs.iter().enumerate() {
+            connected |= PortSet::from(!matches!(feed, Feed::Nothing)) << index;
+        }
+        Feeds {
+            inputs,
+            connected,
+            drives,
+            has_mixes,
+            unheard: 0,
+            readers: None,
+            place: 0,
+            then: Vec::new(),
+        }
     };
     links_to.iter().enumerate().map(feed).collect()
 }

@@ -351,6 +351,7 @@ impl<const C: usize> Module for Adsr<C> {
         let has_gate = io.is_connected(GATE) && !io.is_silent(GATE);
         let rests = self.goes_on_resting(io, has_gate);
         if rests && self.sleeps {
+            io.doze();
             io.silence::<C>(OUT);
             return io.silence::<C>(ENV);
         }

@@ -1,6 +1,6 @@
 //! A mixer of four signals.
 
-use crate::module::{Curve, Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{Curve, Io, Module, ModuleSpec, Param, ParamSpec, PortSpec};
 
 /// The kind `mix`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -56,14 +56,37 @@ impl<const C: usize> Module for Mix<C> {
 
     #[inline(always)]
     fn process(&mut self, io: &mut Io<'_>) {
-        let levels = [0, 1, 2, 3].map(|param| io.param::<C>(param));
-        let (inputs, [out]) = io.ports::<C, 4, 1>();
-        for (n, out) in out.iter_mut().enumerate() {
-            let levels = levels.each_ref().map(|level| level.at(n));
-            for c in 0..C {
-                let [a, b, low, high] = [0, 1, 2, 3].map(|i| inputs[i][n][c] * levels[i][c]);
-                out[c] = (a + b) + (low + high);
+        let levels = [io.param::<C>(0), io.param(1), io.param(2), io.param(3)];
+        let is_moving = levels.iter().any(Param::is_moving);
+        let ([a, b, c, d], [out]) = io.ports::<C, 4, 1>();
+        let mut now = [[0.0; C]; 4];
+        let mut take = |n: usize| {
+            for (now, level) in now.iter_mut().zip(&levels) {
+                *now = level.at(n);
+            }
+            now
+        };
+        let frames = out.iter_mut().zip(a.iter().zip(b).zip(c.iter().zip(d)));
+        if is_moving {
+            for (n, (out, ((a, b), (c, d)))) in frames.enumerate() {
+                *out = sum(&take(n), [a, b, c, d]);
+            }
+        } else {
+            let levels = take(0);
+            for (out, ((a, b), (c, d))) in frames {
+                *out = sum(&levels, [a, b, c, d]);
             }
         }
     }
+}
+
+/// One frame of all inputs at their levels.
+#[inline(always)]
+fn sum<const C: usize>(levels: &[[f32; C]; 4], inputs: [&[f32; C]; 4]) -> [f32; C] {
+    let mut sum = [0.0; C];
+    for c in 0..C {
+        let low = inputs[0][c] * levels[0][c] + inputs[1][c] * levels[1][c];
+        sum[c] = low + (inputs[2][c] * levels[2][c] + inputs[3][c] * levels[3][c]);
+    }
+    sum
 }
