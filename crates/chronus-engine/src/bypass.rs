@@ -41,7 +41,7 @@ pub(crate) fn examine(samples: &[f32]) -> Option<Unsound> {
 }
 
 /// Whether nobody should hear it.
-#[inline(always)]
+#[inline]
 pub(crate) fn is_unsound(sample: f32) -> bool {
     sample.abs().to_bits() > LEVEL_MAX.to_bits()
 }

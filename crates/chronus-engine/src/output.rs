@@ -1,5 +1,7 @@
 //! The last stage before the world: what keeps ears and speakers safe, as far as a patch wants it.
 
+#![expect(clippy::inline_always, reason = "only what is inlined becomes wide vectors")]
+
 use pulp::{Arch, NullaryFnOnce};
 
 use crate::CHANNELS;

@@ -1,6 +1,8 @@
 //! What stands between the patch and the world: a DC blocker and a brick-wall limiter, so that no
 //! patch and no command can hurt ears or speakers. Both are on unless the patch says otherwise.
 
+#![expect(clippy::inline_always, reason = "only what is inlined becomes wide vectors")]
+
 use std::collections::VecDeque;
 
 use crate::{BLOCK_FRAMES, CHANNELS};

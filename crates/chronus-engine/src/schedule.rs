@@ -196,7 +196,7 @@ impl Cell {
 
     /// Whether what was rendered last can be heard. One frame tells of all that lasts, and costs little; the
     /// sum of all is examined whole.
-    #[inline(always)]
+    #[inline]
     fn examine_end(&self, mut unheard: PortSet, frames: &Range<usize>) -> Option<Finding> {
         let mut unsound = None;
         for output in &self.outputs {
@@ -221,7 +221,7 @@ impl Cell {
         self.silent.fill(FrameSet::MAX);
     }
 
-    #[inline(always)]
+    #[inline]
     fn process(
         &mut self,
         feeds: &mut Feeds,
@@ -307,7 +307,7 @@ fn make_mixes(
 }
 
 /// What a feed brings, and whether that is silent in all these frames.
-#[inline(always)]
+#[inline]
 fn signal<'a>(
     feed: &'a Feed,
     before: &'a [Cell],

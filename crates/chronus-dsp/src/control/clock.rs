@@ -110,7 +110,7 @@ impl<const C: usize> Module for Clock<C> {
             if step_moves {
                 step = step_at(n);
             }
-            let (resets, beat) = (self.reset.of(&reset[n]), beat_in(&transport, n));
+            let (resets, beat) = (self.reset.of(&reset[n]), beat_in(transport, n));
             for c in 0..C {
                 if resets[c] {
                     (self.position[c], self.origin[c]) = (PHASE_START, transport.beat_at(n));

@@ -133,7 +133,7 @@ impl<const C: usize> Module for Lfo<C> {
             if ahead_moves {
                 ahead = ahead_at(n);
             }
-            let (resets, beat) = (self.reset.of(&reset[n]), beat_in(&transport, n));
+            let (resets, beat) = (self.reset.of(&reset[n]), beat_in(transport, n));
             for c in 0..C {
                 if resets[c] {
                     (self.turns[c], self.phase[c]) = (0, PHASE_START);

@@ -262,14 +262,14 @@ impl<const C: usize> Module for Steps<C> {
         let mut start = 0;
         while start < frames {
             let due =
-                if self.is_waiting { self.due(&params, &transport, start..frames) } else { None };
+                if self.is_waiting { self.due(&params, transport, start..frames) } else { None };
             if due == Some(start) {
                 self.take_up();
                 continue;
             }
             let end = due.unwrap_or(frames);
             for c in 0..C {
-                self.play(&params, &transport, (start..end, c), |n, heard| {
+                self.play(&params, transport, (start..end, c), |n, heard| {
                     gate[n][c] = f32::from(u8::from(heard.gate));
                     trigger[n][c] = f32::from(u8::from(heard.trigger));
                     accent[n][c] = f32::from(u8::from(heard.accent));
@@ -278,7 +278,7 @@ impl<const C: usize> Module for Steps<C> {
                     velocity[n][c] = heard.velocity;
                 });
             }
-            self.before = Self::place(&params, &transport, end - 1);
+            self.before = Self::place(&params, transport, end - 1);
             start = end;
         }
     }

@@ -157,7 +157,7 @@ impl<const C: usize> Module for Delay<C> {
             if piece.begins || self.head.is_fresh() {
                 let n = piece.frames.start;
                 let (time_ms, sync) = (time_ms.at(n), sync.at(n));
-                let place = core::array::from_fn(|c| self.frames(time_ms[c], sync[c], &transport));
+                let place = core::array::from_fn(|c| self.frames(time_ms[c], sync[c], transport));
                 self.head.aim(place, change.at(n).map(|change| change > 0.5));
             }
             for n in piece.frames {

@@ -80,7 +80,7 @@ impl<const C: usize> Module for Tremolo<C> {
             let (shape, width) = (shape.at(n), width.at(n));
             let (sync, beats) = (sync.at(n), beats.at(n));
             if sync.iter().any(|sync| *sync > 0.5) {
-                let beat = beat_in(&transport, n);
+                let beat = beat_in(transport, n);
                 for c in 0..C {
                     if sync[c] > 0.5 {
                         let turns = fixed(beat / f64::from(beats[c])) as u32;

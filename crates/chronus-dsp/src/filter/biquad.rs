@@ -514,7 +514,7 @@ impl<const C: usize> Module for Biquad<C> {
         if io.frames.is_empty() {
             return;
         }
-        let in_all = in_all(&io);
+        let in_all = in_all(io);
         if in_all.is_none() || in_all != self.settled_at {
             let (mode, cutoff_hz, q) = (io.param(MODE), io.param(CUTOFF), io.param(Q));
             let wanted = Wanted { mode, cutoff_hz, q, gain_db: io.param(GAIN) };
