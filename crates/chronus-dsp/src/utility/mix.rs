@@ -60,33 +60,33 @@ impl<const C: usize> Module for Mix<C> {
         let is_moving = levels.iter().any(Param::is_moving);
         let ([a, b, c, d], [out]) = io.ports::<C, 4, 1>();
         let mut now = [[0.0; C]; 4];
-        let mut take = |n: usize| {
-            for (now, level) in now.iter_mut().zip(&levels) {
-                *now = level.at(n);
+        for (n, out) in out.iter_mut().enumerate() {
+            if n == 0 || is_moving {
+                for (now, level) in now.iter_mut().zip(&levels) {
+                    *now = level.at(n);
+                }
             }
-            now
-        };
-        let frames = out.iter_mut().zip(a.iter().zip(b).zip(c.iter().zip(d)));
-        if is_moving {
-            for (n, (out, ((a, b), (c, d)))) in frames.enumerate() {
-                *out = sum(&take(n), [a, b, c, d]);
-            }
-        } else {
-            let levels = take(0);
-            for (out, ((a, b), (c, d))) in frames {
-                *out = sum(&levels, [a, b, c, d]);
+            let (low, high) =
+                (both(&a[n], &now[0], &b[n], &now[1]), both(&c[n], &now[2], &d[n], &now[3]));
+            for i in 0..C {
+                out[i] = low[i] + high[i];
             }
         }
     }
 }
 
-/// One frame of all inputs at their levels.
+/// One frame of two inputs at their levels.
 #[inline(always)]
-fn sum<const C: usize>(levels: &[[f32; C]; 4], inputs: [&[f32; C]; 4]) -> [f32; C] {
-    let mut sum = [0.0; C];
+fn both<const C: usize>(a: &[f32; C], to_a: &[f32; C], b: &[f32; C], to_b: &[f32; C]) -> [f32; C] {
+    let (mut low, mut high) = (*a, *b);
     for c in 0..C {
-        let low = inputs[0][c] * levels[0][c] + inputs[1][c] * levels[1][c];
-        sum[c] = low + (inputs[2][c] * levels[2][c] + inputs[3][c] * levels[3][c]);
+        low[c] *= to_a[c];
     }
-    sum
+    for c in 0..C {
+        high[c] *= to_b[c];
+    }
+    for c in 0..C {
+        low[c] += high[c];
+    }
+    low
 }
