@@ -312,8 +312,7 @@ impl Engine {
     }
 
     /// Has what was rendered so far pass the last stage. That is done for a whole block at once, unless
-    /// something happens to that stage in the midst of it: other commands must not divide it, for its last
-    /// bits depend on where it is divided.
+    /// something happens to that stage in the midst of it.
     fn put_out(&mut self) {
         let frames = self.frames_out..self.frames_done;
         let out = &mut self.heard[frames.clone()];
