@@ -75,17 +75,31 @@ fn sum_so_far(sum: f32, begins: bool) -> f32 {
     if begins { 0.0 } else { sum }
 }
 
-/// Adds all channels of `source`, times its level, to the one of `sum`; or makes `sum` that, if it `begins` with
-/// them.
+/// As [`sum`], with sources of any more channels than the one of `sum`: each is mixed down and added.
 ///
 /// # Panics
 /// If a cable can't have so many channels.
-pub fn add_down(arch: Arch, sum: &mut [f32], source: Source<'_>, channels: usize, begins: bool) {
-    match channels {
-        4 => arch.dispatch(AddDown::<4> { sum, source, begins }),
-        8 => arch.dispatch(AddDown::<8> { sum, source, begins }),
-        CHANNELS_MAX => add_all_down(arch, sum, source, begins),
-        _ => panic!("{channels} channels are not mixed down"),
+pub fn sum_down<'a>(
+    arch: Arch,
+    sum: &mut [f32],
+    sources: impl IntoIterator<Item = Source<'a>>,
+    begins: bool,
+) -> bool {
+    let mut is_any = false;
+    for source in sources {
+        add_down(arch, sum, source, begins && !is_any);
+        is_any = true;
+    }
+    is_any
+}
+
+fn add_down(arch: Arch, sum: &mut [f32], source: Source<'_>, begins: bool) {
+    match source.0.len().checked_div(sum.len()) {
+        None => (),
+        Some(4) => arch.dispatch(AddDown::<4> { sum, source, begins }),
+        Some(8) => arch.dispatch(AddDown::<8> { sum, source, begins }),
+        Some(CHANNELS_MAX) => add_all_down(arch, sum, source, begins),
+        Some(channels) => panic!("{channels} channels are not mixed down"),
     }
 }
 
@@ -118,7 +132,7 @@ impl<const C: usize> NullaryFnOnce for AddDown<'_, C> {
 
 fn add_all_down(arch: Arch, sum: &mut [f32], source: Source<'_>, begins: bool) {
     #[cfg(target_arch = "x86_64")]
-    if let Arch::V3(v3) = arch {
+    if let Some(v3) = avx::of(arch) {
         return v3.vectorize(AddAllDown { sum, source, begins, sums: v3 });
     }
     arch.dispatch(AddAllDown { sum, source, begins, sums: Plain });
@@ -213,10 +227,19 @@ fn add_neighbours<const N: usize>(values: &[f32]) -> [f32; N] {
 mod avx {
     use core::arch::x86_64::__m256;
 
-    use pulp::cast;
     use pulp::x86::V3;
+    use pulp::{Arch, cast};
 
     use super::{AT_ONCE, CHANNELS_MAX, Frames};
+
+    /// What has AVX-512 has AVX as well.
+    pub fn of(arch: Arch) -> Option<V3> {
+        match arch {
+            Arch::V3(v3) => Some(v3),
+            Arch::V4(v4) => Some(*v4),
+            _ => None,
+        }
+    }
 
     /// As [`frame_sums`](super::frame_sums), with the same bits.
     #[inline(always)]

@@ -8,7 +8,7 @@
 
 use core::ops::Range;
 
-use chronus_dsp::{BLOCK_FRAMES, Buffer, FrameSet, frame_set, mix, silent_buffer};
+use chronus_dsp::{BLOCK_FRAMES, Buffer, FrameSet, mix, silent_buffer};
 use pulp::Arch;
 
 use crate::wiring::{Gain, Source};
@@ -71,11 +71,6 @@ impl Mix {
         let is_as_wide = source.channels == self.channels();
         (self.is_steady && is_as_wide && gain.to == 1.0).then_some(source)
     }
-
-    fn mark(&mut self, frames: &Range<usize>, is_silent: bool) {
-        let set = frame_set(frames);
-        self.silent = if is_silent { self.silent | set } else { self.silent & !set };
-    }
 }
 
 /// Of signals as wide as their sum, so many are added at once.
@@ -101,14 +96,14 @@ impl Mixer {
         span: &Span<'_>,
     ) {
         let is_silent = if mix.early.is_some() {
-            mix.finish(&span.frames)
+            mix.finish(span)
         } else if mix.is_steady {
-            self.sum(mix, &find, &span.frames)
+            self.sum(mix, &find, span)
         } else {
             fade(mix, find, span);
             false
         };
-        mix.mark(&span.frames, is_silent);
+        mix.silent = if is_silent { mix.silent | span.set } else { mix.silent & !span.set };
     }
 
     /// Adds up all sources; returns whether the sum is silent.
@@ -116,19 +111,19 @@ impl Mixer {
         &mut self,
         mix: &mut Mix,
         find: &impl Fn(Source) -> (&'a [f32], FrameSet),
-        frames: &Range<usize>,
+        span: &Span<'_>,
     ) -> bool {
         let (channels, arch) = (mix.channels(), self.arch);
-        let sum = &mut mix.buffer[cut(frames, channels)];
+        let sum = &mut mix.buffer[cut(&span.frames, channels)];
         let as_wide = |it: &&(Source, Gain)| it.0.channels == channels;
-        let mut is_heard = mix.has_as_wide
-            && add(arch, sum, mix.sources.iter().filter(as_wide), find, frames, true);
-        let others = mix.sources.iter().filter(|it| !as_wide(it));
+        let those = mix.sources.iter().filter(as_wide);
+        let mut is_heard = mix.has_as_wide && mix::sum(arch, sum, audible(those, find, span), true);
+        let others = audible(mix.sources.iter().filter(|it| !as_wide(it)), find, span);
         if channels == 1 {
-            is_heard |= add_down(arch, sum, others, find, frames, !is_heard);
+            is_heard |= mix::sum_down(arch, sum, others, !is_heard);
         } else {
-            let single = &mut self.single[frames.clone()];
-            if add(arch, single, others, find, frames, true) {
+            let single = &mut self.single[span.frames.clone()];
+            if mix::sum(arch, single, others, true) {
                 mix::add_to_all(arch, sum, channels, single, !is_heard);
                 is_heard = true;
             }
@@ -145,75 +140,49 @@ impl Mixer {
         mix: &mut Mix,
         part: Range<usize>,
         find: impl Fn(Source) -> (&'a [f32], FrameSet),
-        frames: &Range<usize>,
+        span: &Span<'_>,
     ) {
-        let channels = mix.channels();
+        let (channels, has_as_wide) = (mix.channels(), mix.has_as_wide);
         let Mix { sources, buffer, early: Some(is_heard), .. } = mix else { return };
-        let (sum, sources) = (&mut buffer[cut(frames, channels)], &sources[part]);
-        let is_wider = sources.first().is_some_and(|(source, _)| source.channels > channels);
-        *is_heard |= if is_wider {
-            add_down(self.arch, sum, sources.iter(), &find, frames, !*is_heard)
+        let sum = &mut buffer[cut(&span.frames, channels)];
+        let sources = audible(&sources[part], &find, span);
+        *is_heard |= if has_as_wide {
+            mix::sum(self.arch, sum, sources, !*is_heard)
         } else {
-            add(self.arch, sum, sources.iter(), &find, frames, !*is_heard)
+            mix::sum_down(self.arch, sum, sources, !*is_heard)
         };
     }
 }
 
 impl Mix {
     /// Ends a sum that was made early; returns whether it is silent.
-    fn finish(&mut self, frames: &Range<usize>) -> bool {
-        let was_silent = self.silent & frame_set(frames) == frame_set(frames);
+    fn finish(&mut self, span: &Span<'_>) -> bool {
+        let was_silent = self.silent & span.set == span.set;
         let is_heard = self.early.as_mut().is_some_and(core::mem::take);
         if !is_heard && !was_silent {
             let channels = self.channels();
-            self.buffer[cut(frames, channels)].fill(0.0);
+            self.buffer[cut(&span.frames, channels)].fill(0.0);
         }
         !is_heard
     }
 }
 
+/// Those sources that are not silent in these frames, with their levels.
+fn audible<'a, 'b>(
+    sources: impl IntoIterator<Item = &'b (Source, Gain)>,
+    find: &impl Fn(Source) -> (&'a [f32], FrameSet),
+    span: &Span<'_>,
+) -> impl Iterator<Item = mix::Source<'a>> {
+    sources.into_iter().filter_map(|(source, gain)| {
+        let (signal, silent) = find(*source);
+        let is_silent = silent & span.set == span.set;
+        (!is_silent).then(|| (&signal[cut(&span.frames, source.channels)], gain.to))
+    })
+}
+
 /// These frames in a buffer of so many channels.
 fn cut(frames: &Range<usize>, channels: usize) -> Range<usize> {
     frames.start * channels..frames.end * channels
-}
-
-/// Adds those sources that are not silent to `sum`, or has it begin with them; returns whether there are any. If
-/// not, `sum` is as it was.
-fn add<'a, 'b>(
-    arch: Arch,
-    sum: &mut [f32],
-    sources: impl Iterator<Item = &'b (Source, Gain)>,
-    find: &impl Fn(Source) -> (&'a [f32], FrameSet),
-    frames: &Range<usize>,
-    begins: bool,
-) -> bool {
-    let set = frame_set(frames);
-    let signals = sources.filter_map(|(source, gain)| {
-        let (signal, silent) = find(*source);
-        (silent & set != set).then(|| (&signal[cut(frames, source.channels)], gain.to))
-    });
-    mix::sum(arch, sum, signals, begins)
-}
-
-/// The same with sources of more channels than the one that `sum` has.
-fn add_down<'a, 'b>(
-    arch: Arch,
-    sum: &mut [f32],
-    sources: impl Iterator<Item = &'b (Source, Gain)>,
-    find: &impl Fn(Source) -> (&'a [f32], FrameSet),
-    frames: &Range<usize>,
-    begins: bool,
-) -> bool {
-    let (set, mut is_any) = (frame_set(frames), false);
-    for (source, gain) in sources {
-        let (signal, silent) = find(*source);
-        if silent & set != set {
-            let signal = (&signal[cut(frames, source.channels)], gain.to);
-            mix::add_down(arch, sum, signal, source.channels, begins && !is_any);
-            is_any = true;
-        }
-    }
-    is_any
 }
 
 /// As [`Mixer::mix`], while patches change: gains move from frame to frame.

@@ -198,7 +198,7 @@ impl Limiter {
         self.line.copy_within(count..count + delay, 0);
     }
 
-    /// Gives the frames that go out for as many that have come in.
+    /// Gives the frames that go out for as many that have come in. It is rarely needed, and stays out of the way.
     #[inline(never)]
     fn turn_down(&mut self, frames: &mut [[f32; CHANNELS]]) {
         let delay = self.delay_frames();

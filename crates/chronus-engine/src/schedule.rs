@@ -118,18 +118,18 @@ impl Schedule {
                 let Part { cell, input, sources } = feeds[index].then[part].clone();
                 if let Feed::Mixed(mix) = &mut feeds[cell].inputs[input] {
                     let find = |source: Source| self.cells[source.cell].output(source);
-                    self.mixer.add_part(mix, sources, find, &frames);
+                    self.mixer.add_part(mix, sources, find, &span);
                 }
             }
         }
         self.crumb.store(0, Ordering::Relaxed);
         let find = |source: Source| self.cells[source.cell].output(source);
         let [left, right] = heard;
-        if left.direct().is_none() {
-            self.mixer.mix(left, find, &span);
-        }
-        if right.direct().is_none() && left.sources != right.sources {
-            self.mixer.mix(right, find, &span);
+        let right = (left.sources != right.sources).then_some(right);
+        for tap in [Some(left), right].into_iter().flatten() {
+            if tap.direct().is_none() {
+                self.mixer.mix(tap, find, &span);
+            }
         }
         if self.with_buses {
             for tap in buses.iter_mut().flatten() {

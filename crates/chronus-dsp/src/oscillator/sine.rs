@@ -2,9 +2,10 @@
 //!
 //! While a frequency rests, the sine of each frame comes from the sine and cosine at the start of its cell
 //! of 16 frames and a table of those of the way since: `sin(a + b) = sin a cos b + cos a sin b`, two
-//! multiplications instead of a polynomial. The gain is in the sine and cosine where the cell starts. In the same way each cell starts from the one before it, and the
-//! block from a polynomial. All are within a few roundings of `f32`. Which of them a frame gets depends on the
-//! frequencies before it and on nothing else, least of all on how a block is divided.
+//! multiplications instead of a polynomial. The gain is in the sine and cosine where the cell starts. In the same
+//! way each cell starts from the one before it, and the block from a polynomial. All are within a few roundings
+//! of `f32`. Which of them a frame gets depends on the frequencies before it and on nothing else, least of all on
+//! how a block is divided.
 
 use core::ops::Range;
 
