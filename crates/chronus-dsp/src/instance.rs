@@ -7,58 +7,17 @@ use pulp::{Arch, NullaryFnOnce};
 use smallvec::SmallVec;
 
 use crate::catalog::CatalogEntry;
+use crate::io::{Drive, Io, ParamSignal, PortSet, Ports, Span};
 use crate::math::{exp2, frames_of_ms};
-use crate::module::{
-    BLOCK_FRAMES, Buffer, CHANNELS_MAX, Curve, FrameSet, Hints, Io, Module, ModuleSpec, Note,
-    ParamSignal, ParamSpec, PortSet, Recording, frame_set, silent_buffer,
-};
+use crate::module::{Curve, Module, ModuleSpec, Note, ParamSpec, Recording};
 use crate::smooth::Ramp;
-use crate::transport::Transport;
+use crate::wire::{Buffer, FrameSet, Wire, silent_buffer};
 
 /// As many parameters as a module may have.
 pub const PARAMS_MAX: usize = 32;
 
-/// As many inputs as a module may have.
-pub const INPUTS_MAX: usize = 16;
-
-/// What an input that rests at 1 reads without a cable.
-static ONES: [f32; BLOCK_FRAMES * CHANNELS_MAX] = [1.0; BLOCK_FRAMES * CHANNELS_MAX];
-
-/// A cable that ends at a parameter.
-#[derive(Clone, Copy, Debug)]
-pub struct Drive<'a> {
-    /// The position of the parameter.
-    pub param: usize,
-    /// How much the signal does, in the unit of the parameter or in octaves: see [`Curve`].
-    pub depth: f32,
-    /// One value per frame and channel; with one channel it drives all.
-    pub signal: &'a [f32],
-}
-
-/// Frames of a block that an instance is to render: what it reads and what it writes.
-pub struct Turn<'a> {
-    /// One buffer per input of the spec; `None` where no cable ends, which rests.
-    pub inputs: &'a [Option<&'a [f32]>],
-    /// Which of them are there, one bit each; other bits do not matter.
-    pub connected: PortSet,
-    /// Inputs that are known to be silent in these frames: 0 with a positive sign.
-    pub silent_inputs: PortSet,
-    /// The cables that end at parameters. One whose signal is silent may be left out.
-    pub drives: &'a [Drive<'a>],
-    /// One buffer per output of the spec.
-    pub outputs: &'a mut [Buffer],
-    /// Where each output's buffer is known to be silent. It goes with the buffer, and what is rendered
-    /// updates it; none, if nobody keeps account.
-    pub silent_frames: &'a mut [FrameSet],
-    /// Outputs that nobody reads, now or in the next block; they may be left as they are.
-    pub unheard_outputs: PortSet,
-    /// The frames to render; they follow those rendered before.
-    pub frames: Range<usize>,
-    /// The same as a set.
-    pub set: FrameSet,
-    /// Musical time in these frames.
-    pub transport: &'a Transport,
-}
+/// As many outputs as a module may have.
+pub const OUTPUTS_MAX: usize = 8;
 
 /// See the file's head.
 pub struct Instance {
@@ -71,8 +30,6 @@ pub struct Instance {
     steady: SmallVec<[ParamSignal<'static>; 4]>,
     /// Whether the ramp of any parameter is under way.
     moves: bool,
-    /// Inputs that rest at 1.
-    resting_at_one: PortSet,
     /// Whether it may ignore inputs in the next frames.
     dozes: bool,
 }
@@ -108,11 +65,6 @@ impl Instance {
             values: silent_buffer(channels),
             mode: Mode::Steady,
         };
-        let mut resting_at_one = 0;
-        for (index, _) in entry.spec.inputs.iter().enumerate().filter(|(_, port)| port.rest != 0.0)
-        {
-            resting_at_one |= 1 << index;
-        }
         Self {
             module: entry.construct(rate_hz, channels),
             channels,
@@ -126,7 +78,6 @@ impl Instance {
                 .map(|spec| ParamSignal::Steady(spec.default))
                 .collect(),
             moves: false,
-            resting_at_one,
             dozes: true,
         }
     }
@@ -184,41 +135,15 @@ impl Instance {
         self.module.set_recording(recording);
     }
 
-    /// Renders these frames; see [`Module::process`]. Inputs without a cable (`None`) rest.
-    pub fn process(
-        &mut self,
-        inputs: &[Option<&[f32]>],
-        drives: &[Drive<'_>],
-        outputs: &mut [Buffer],
-        frames: Range<usize>,
-        transport: Transport,
-    ) {
-        let mut connected = 0;
-        for (index, input) in inputs.iter().enumerate() {
-            connected |= PortSet::from(input.is_some()) << index;
-        }
-        self.render(&mut Turn {
-            inputs,
-            connected,
-            silent_inputs: 0,
-            drives,
-            outputs,
-            silent_frames: &mut [],
-            unheard_outputs: 0,
-            set: frame_set(&frames),
-            frames,
-            transport: &transport,
-        });
-    }
-
-    /// Renders frames, as [`process`](Self::process) does, and keeps account of silence.
-    pub fn render(&mut self, turn: &mut Turn<'_>) {
-        self.turn(turn, Task::Render);
+    /// Renders these frames; see [`Module::process`]. `wires` holds all that it reads, each at the place that
+    /// `ports` says; of `outputs` there is one per output of the spec.
+    pub fn render(&mut self, span: &Span<'_>, wires: &[Wire], ports: &Ports, outputs: &mut [Wire]) {
+        self.turn(Task::Render, span, wires, ports, outputs);
     }
 
     /// Goes on as if these frames had been rendered, which nobody will read: [`Module::skip`].
-    pub fn skip(&mut self, turn: &mut Turn<'_>) {
-        self.turn(turn, Task::Skip);
+    pub fn skip(&mut self, span: &Span<'_>, wires: &[Wire], ports: &Ports, outputs: &mut [Wire]) {
+        self.turn(Task::Skip, span, wires, ports, outputs);
     }
 
     /// Which inputs need not be rendered for the next frames, given which are silent in all of them or
@@ -243,58 +168,47 @@ impl Instance {
     }
 
     // This is done for each module and block, so it counts instructions.
-    fn turn(&mut self, turn: &mut Turn<'_>, task: Task) {
-        let set = turn.set;
-        let mut zero_outputs = 0;
-        for silent in turn.silent_frames.iter().rev() {
-            zero_outputs = zero_outputs << 1 | PortSet::from(silent & set == set);
-        }
-        let resting_at_one = self.resting_at_one & !turn.connected;
-        let mut io = Io {
-            inputs: turn.inputs,
-            params: &self.steady,
-            outputs: turn.outputs,
-            frames: turn.frames.clone(),
-            transport: turn.transport,
-            hints: Hints {
-                silent_inputs: turn.silent_inputs | !turn.connected & !resting_at_one,
-                unheard_outputs: turn.unheard_outputs,
-                zero_outputs,
-                ..Hints::default()
-            },
-        };
-        let hints = if resting_at_one == 0 && turn.drives.is_empty() && !self.moves {
-            task.run(&mut *self.module, &mut io);
-            io.hints
+    #[inline(always)]
+    fn turn(
+        &mut self,
+        task: Task,
+        span: &Span<'_>,
+        wires: &[Wire],
+        ports: &Ports,
+        outputs: &mut [Wire],
+    ) {
+        let is_driven = ports.drives.iter().any(|drive| drive.is_heard(wires, span.set));
+        self.dozes = if self.moves | is_driven {
+            self.turn_moving(task, span, wires, ports, outputs)
         } else {
-            let rested = self.rest_inputs(turn.inputs);
-            io.inputs = &rested[..turn.inputs.len()];
-            let (module, params) = (&mut *self.module, &mut self.params[..]);
-            let hints = run_moving(module, params, self.channels, self.arch, io, turn.drives, task);
-            if self.moves {
-                self.settle();
-            }
-            hints
+            let mut io = Io::new(span, wires, ports, &self.steady, outputs);
+            task.run(&mut *self.module, &mut io);
+            io.close()
         };
-        self.dozes = hints.dozes;
-        if hints.kept {
-            return;
-        }
-        let mut silent_outputs = hints.silent_outputs;
-        for silent in turn.silent_frames.iter_mut() {
-            *silent = if silent_outputs & 1 != 0 { *silent | set } else { *silent & !set };
-            silent_outputs >>= 1;
-        }
     }
 
-    /// What inputs read, those that rest at 1 included.
-    fn rest_inputs<'a>(&self, inputs: &[Option<&'a [f32]>]) -> [Option<&'a [f32]>; INPUTS_MAX] {
-        let ones = &ONES[..BLOCK_FRAMES * self.channels];
-        let mut rested = [None; INPUTS_MAX];
-        for (index, (rested, input)) in rested.iter_mut().zip(inputs).enumerate() {
-            *rested = input.or((self.resting_at_one & (1 << index) != 0).then_some(ones));
+    /// As [`turn`](Self::turn), while parameters move. Returns whether it dozes.
+    fn turn_moving(
+        &mut self,
+        task: Task,
+        span: &Span<'_>,
+        wires: &[Wire],
+        ports: &Ports,
+        outputs: &mut [Wire],
+    ) -> bool {
+        let (params, channels) = (&mut self.params[..], self.channels);
+        self.arch.dispatch(MoveParams { params, channels, drives: &ports.drives, wires, span });
+        let mut signals = [ParamSignal::Steady(0.0); PARAMS_MAX];
+        for (signal, param) in signals.iter_mut().zip(&*params) {
+            *signal = param.signal(channels, span.frames.start);
         }
-        rested
+        let mut io = Io::new(span, wires, ports, &signals[..params.len()], outputs);
+        task.run(&mut *self.module, &mut io);
+        let dozes = io.close();
+        if self.moves {
+            self.settle();
+        }
+        dozes
     }
 }
 
@@ -315,46 +229,32 @@ impl Task {
     }
 }
 
-/// Does the task with parameters that move.
-fn run_moving(
-    module: &mut dyn Module,
-    params: &mut [Moving],
-    channels: usize,
-    arch: Arch,
-    io: Io<'_>,
-    drives: &[Drive<'_>],
-    task: Task,
-) -> Hints {
-    let frames = io.frames.clone();
-    arch.dispatch(MoveParams { params, channels, drives, frames: &frames });
-    let mut signals = [ParamSignal::Steady(0.0); PARAMS_MAX];
-    for (signal, param) in signals.iter_mut().zip(&*params) {
-        *signal = param.signal(channels, frames.start);
-    }
-    let mut io = Io { params: &signals[..params.len()], ..io };
-    task.run(module, &mut io);
-    io.hints
-}
-
 /// Renders all parameters in these frames, each as far as it moves.
-struct MoveParams<'a, 'b> {
+struct MoveParams<'a> {
     params: &'a mut [Moving],
     channels: usize,
-    drives: &'a [Drive<'b>],
-    frames: &'a Range<usize>,
+    drives: &'a [Drive],
+    wires: &'a [Wire],
+    span: &'a Span<'a>,
 }
 
-impl NullaryFnOnce for MoveParams<'_, '_> {
+impl NullaryFnOnce for MoveParams<'_> {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
-        let Self { params, channels, drives, frames } = self;
+        let Self { params, channels, drives, wires, span } = self;
         for (index, param) in params.iter_mut().enumerate() {
             let (mut is_driven, mut is_held) = (false, true);
-            for drive in drives.iter().filter(|drive| drive.param == index) {
+            // A silent cable leaves its parameter alone.
+            let drives = || {
+                let heard = drives.iter().filter(|drive| drive.is_heard(wires, span.set));
+                heard.filter(|drive| drive.param == index)
+            };
+            for drive in drives() {
                 is_driven = true;
-                is_held = is_held && !param.ramp.is_moving() && drive.is_held(channels, frames);
+                is_held =
+                    is_held && !param.ramp.is_moving() && is_held_in(&wires[drive.wire], span);
             }
             param.mode = match (is_driven, is_held) {
                 (true, true) => Mode::Held,
@@ -362,15 +262,16 @@ impl NullaryFnOnce for MoveParams<'_, '_> {
                 (false, _) if param.ramp.is_moving() => Mode::Smoothed,
                 (false, _) => Mode::Steady,
             };
+            let Range { start, end } = span.frames;
             let frames = match param.mode {
                 Mode::Steady => continue,
-                Mode::Held => frames.start..frames.start + 1,
-                Mode::Smoothed | Mode::Driven => frames.clone(),
+                Mode::Held => start..start + 1,
+                Mode::Smoothed | Mode::Driven => start..end,
             };
             param.begin(channels, frames.clone());
             if param.mode != Mode::Smoothed {
-                for drive in drives.iter().filter(|drive| drive.param == index) {
-                    param.drive(drive, channels, frames.clone());
+                for drive in drives() {
+                    param.drive(drive.depth, &wires[drive.wire], channels, frames.clone());
                 }
                 param.finish(channels, frames);
             }
@@ -378,19 +279,26 @@ impl NullaryFnOnce for MoveParams<'_, '_> {
     }
 }
 
-impl Drive<'_> {
-    /// Whether the signal is the same in all these frames.
+impl Drive {
     #[inline(always)]
-    fn is_held(&self, channels: usize, frames: &Range<usize>) -> bool {
-        let channels = if self.signal.len() == BLOCK_FRAMES { 1 } else { channels };
-        let signal = &self.signal[frames.start * channels..frames.end * channels];
-        // Each frame is compared with the next; in pieces, of which the first tells most of the time.
-        let (earlier, later) = (&signal[..signal.len() - channels], &signal[channels..]);
-        earlier.chunks(256).zip(later.chunks(256)).all(|(earlier, later)| {
-            let differing = |(a, b): (&f32, &f32)| a.to_bits() ^ b.to_bits();
-            earlier.iter().zip(later).map(differing).fold(0, |all, bits| all | bits) == 0
-        })
+    fn is_heard(&self, wires: &[Wire], set: FrameSet) -> bool {
+        !wires[self.wire].is_silent(set)
     }
+}
+
+/// Whether the signal is the same in all these frames.
+#[inline(always)]
+fn is_held_in(wire: &Wire, span: &Span<'_>) -> bool {
+    if wire.is_held(span.set) {
+        return true;
+    }
+    let (channels, signal) = (wire.channels(), wire.frames(&span.frames));
+    // Each frame is compared with the next; in pieces, of which the first tells most of the time.
+    let (earlier, later) = (&signal[..signal.len() - channels], &signal[channels..]);
+    earlier.chunks(256).zip(later.chunks(256)).all(|(earlier, later)| {
+        let differing = |(a, b): (&f32, &f32)| a.to_bits() ^ b.to_bits();
+        earlier.iter().zip(later).map(differing).fold(0, |all, bits| all | bits) == 0
+    })
 }
 
 /// Does something to each frame of a signal, given the value of a signal of one channel there.
@@ -444,16 +352,14 @@ impl Moving {
     }
 
     #[inline(always)]
-    fn drive(&mut self, drive: &Drive<'_>, channels: usize, frames: Range<usize>) {
-        let Range { start, end } = frames;
-        let values = &mut self.values[start * channels..end * channels];
-        if drive.signal.len() == BLOCK_FRAMES {
-            let signal = &drive.signal[start..end];
-            spread(values, channels, signal, |value, signal| *value += drive.depth * signal);
+    fn drive(&mut self, depth: f32, wire: &Wire, channels: usize, frames: Range<usize>) {
+        let values = &mut self.values[frames.start * channels..frames.end * channels];
+        let signal = wire.frames(&frames);
+        if wire.channels() == 1 {
+            spread(values, channels, signal, |value, signal| *value += depth * signal);
         } else {
-            let signal = &drive.signal[start * channels..end * channels];
             for (value, signal) in values.iter_mut().zip(signal) {
-                *value += drive.depth * signal;
+                *value += depth * signal;
             }
         }
     }

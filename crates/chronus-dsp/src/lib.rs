@@ -14,6 +14,7 @@
     reason = "inner loops count channels across several arrays and must be inlined to become SIMD"
 )]
 
+mod alone;
 pub mod catalog;
 pub mod control;
 pub mod drum;
@@ -21,6 +22,7 @@ pub mod effect;
 pub mod envelope;
 pub mod filter;
 pub mod instance;
+pub mod io;
 pub mod math;
 pub mod mix;
 pub mod module;
@@ -32,12 +34,14 @@ pub mod smooth;
 pub mod tables;
 pub mod transport;
 pub mod utility;
+pub mod wire;
 
-pub use instance::{Drive, INPUTS_MAX, Instance, Turn};
+pub use instance::Instance;
+pub use io::{Drive, Io, PortSet, Ports, Span};
 pub use module::{
-    ALL_NOTES, BLOCK_FRAMES, Buffer, CHANNEL_COUNTS, CHANNELS_MAX, Curve, FrameSet, Hints, Io,
-    Module, ModuleSpec, Note, ParamSpec, PortSet, PortSpec, Recording, RecordingSpec, TEXT_MAX,
-    TextSpec, frame_set, silent_buffer,
+    ALL_NOTES, BLOCK_FRAMES, CHANNEL_COUNTS, CHANNELS_MAX, Curve, Module, ModuleSpec, Note,
+    ParamSpec, PortSpec, Recording, RecordingSpec, TEXT_MAX, TextSpec,
 };
 pub use signal::Signal;
 pub use transport::Transport;
+pub use wire::{Buffer, FrameSet, Wire, frame_set, silent_buffer};

@@ -1,12 +1,11 @@
 //! What a module is: its spec (ports, parameters, gate) as data, and the one trait that all modules
 //! implement.
 
-use core::ops::{Deref, DerefMut, Range};
 use std::sync::Arc;
 
+use crate::io::{Io, PortSet};
 use crate::signal::Signal;
 use crate::tables::Table;
-use crate::transport::Transport;
 
 /// Frames in a block, the unit of rendering.
 pub const BLOCK_FRAMES: usize = 64;
@@ -16,78 +15,6 @@ pub const CHANNEL_COUNTS: [usize; 4] = [1, 4, 8, 16];
 
 /// The most channels that a cable may have.
 pub const CHANNELS_MAX: usize = 16;
-
-/// The signal at one port for one block, frame after frame, each with all channels of its cable:
-/// `BLOCK_FRAMES * channels` values, nominally within -1..1.
-///
-/// One of 16 channels begins at a page. Then no vector lies across two cache lines, and a processor that
-/// compares no more than the place within a page does not take what is read next from one buffer for
-/// what was written last to another, and wait: a quarter more voices. Smaller ones lie closer together, so
-/// that a fork has fewer pages to copy.
-pub struct Buffer {
-    memory: Box<[f32]>,
-    start: usize,
-    end: usize,
-}
-
-const PAGE_BYTES: usize = 4096;
-
-impl Buffer {
-    fn silent(samples: usize) -> Self {
-        let align = (samples * size_of::<f32>()).next_power_of_two().clamp(64, PAGE_BYTES);
-        let memory = vec![0.0; samples + align / size_of::<f32>()].into_boxed_slice();
-        let start = memory.as_ptr().align_offset(align).min(memory.len() - samples);
-        Self { memory, start, end: start + samples }
-    }
-}
-
-impl Deref for Buffer {
-    type Target = [f32];
-
-    #[inline(always)]
-    fn deref(&self) -> &[f32] {
-        &self.memory[self.start..self.end]
-    }
-}
-
-impl DerefMut for Buffer {
-    #[inline(always)]
-    fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.memory[self.start..self.end]
-    }
-}
-
-impl Clone for Buffer {
-    fn clone(&self) -> Self {
-        let mut copy = Self::silent(self.len());
-        copy.copy_from_slice(self);
-        copy
-    }
-}
-
-/// A silent buffer.
-pub fn silent_buffer(channels: usize) -> Buffer {
-    Buffer::silent(BLOCK_FRAMES * channels)
-}
-
-/// Frames of a block, one bit each.
-pub type FrameSet = u64;
-
-const _: () = assert!(BLOCK_FRAMES == FrameSet::BITS as usize);
-
-/// These frames of a block.
-#[inline]
-pub const fn frame_set(frames: &Range<usize>) -> FrameSet {
-    if frames.start >= frames.end {
-        return 0;
-    }
-    (FrameSet::MAX >> (BLOCK_FRAMES - (frames.end - frames.start))) << frames.start
-}
-
-/// Ports of a module, one bit each, by position.
-pub type PortSet = u32;
-
-static SILENCE: [f32; BLOCK_FRAMES * CHANNELS_MAX] = [0.0; BLOCK_FRAMES * CHANNELS_MAX];
 
 /// A sound unit: it turns the signals at its inputs into signals at its outputs.
 ///
@@ -171,170 +98,6 @@ impl Note {
     }
 }
 
-/// The buffers that a module renders from and into.
-pub struct Io<'a> {
-    /// One buffer per input of the spec; `None` where no cable ends.
-    pub inputs: &'a [Option<&'a [f32]>],
-    /// One signal per parameter of the spec.
-    pub params: &'a [ParamSignal<'a>],
-    /// One buffer per output of the spec.
-    pub outputs: &'a mut [Buffer],
-    /// The frames of the block to read and write; the others are not to be touched.
-    pub frames: Range<usize>,
-    /// Musical time in these frames.
-    pub transport: &'a Transport,
-    /// What is known of the ports in these frames, and what the module says of them.
-    pub hints: Hints,
-}
-
-/// What may be left undone in the frames to be rendered. A module may always take no notice.
-///
-/// Silence is 0 in all channels, with a positive sign. Taking notice of it must change no sample: how a
-/// block is divided decides what counts as silent.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Hints {
-    /// Inputs that are silent in these frames.
-    pub(crate) silent_inputs: PortSet,
-    /// Outputs that nobody reads.
-    pub(crate) unheard_outputs: PortSet,
-    /// Outputs whose buffers are silent in these frames before they are rendered.
-    pub(crate) zero_outputs: PortSet,
-    /// Outputs that the module made silent.
-    pub(crate) silent_outputs: PortSet,
-    /// Whether the module left all outputs as they were.
-    pub(crate) kept: bool,
-    /// Whether the module may ignore inputs in the next frames.
-    pub(crate) dozes: bool,
-}
-
-/// What a parameter is in this block.
-#[derive(Clone, Copy, Debug)]
-pub enum ParamSignal<'a> {
-    /// One value in all channels and all frames to be rendered.
-    Steady(f32),
-    /// One value per channel, in all frames to be rendered.
-    Held(&'a [f32]),
-    /// A value per frame of the block and channel.
-    Moving(&'a [f32]),
-}
-
-/// A parameter in the frames to be rendered, counted from the first of them.
-#[derive(Clone, Copy)]
-pub struct Param<'a, const C: usize> {
-    steady: [f32; C],
-    moving: &'a [[f32; C]],
-}
-
-impl<const C: usize> Param<'_, C> {
-    /// The values of all channels in frame `n`.
-    #[inline(always)]
-    pub fn at(&self, n: usize) -> [f32; C] {
-        if self.moving.is_empty() { self.steady } else { self.moving[n] }
-    }
-
-    /// Whether it may differ from frame to frame.
-    #[inline(always)]
-    pub fn is_moving(&self) -> bool {
-        !self.moving.is_empty()
-    }
-}
-
-impl<'a> Io<'a> {
-    /// The frames to be rendered of all ports, by position, with `C` channels.
-    ///
-    /// # Panics
-    /// If the spec does not have exactly `INPUTS` inputs and `OUTPUTS` outputs, or the buffers do
-    /// not have `C` channels.
-    #[inline(always)]
-    #[expect(clippy::type_complexity, reason = "two arrays of slices")]
-    pub fn ports<const C: usize, const INPUTS: usize, const OUTPUTS: usize>(
-        &mut self,
-    ) -> ([&'a [[f32; C]]; INPUTS], [&mut [[f32; C]]; OUTPUTS]) {
-        let frames = self.frames.clone();
-        let inputs: &[Option<&'a [f32]>; INPUTS] =
-            self.inputs.try_into().expect("one buffer per input of the spec");
-        let outputs: &mut [Buffer; OUTPUTS] =
-            (&mut *self.outputs).try_into().expect("one buffer per output of the spec");
-        // Not `map`, which becomes a call of its own.
-        let mut cut_inputs = [&[][..]; INPUTS];
-        for (cut, input) in cut_inputs.iter_mut().zip(inputs) {
-            let input = input.unwrap_or(&SILENCE[..BLOCK_FRAMES * C]);
-            *cut = &input.as_chunks::<C>().0[frames.clone()];
-        }
-        let mut cut_outputs: [&mut [[f32; C]]; OUTPUTS] = core::array::from_fn(|_| &mut [][..]);
-        for (cut, output) in cut_outputs.iter_mut().zip(outputs) {
-            *cut = &mut output.as_chunks_mut::<C>().0[frames.clone()];
-        }
-        (cut_inputs, cut_outputs)
-    }
-
-    /// Parameter `index` in the frames to be rendered.
-    ///
-    /// # Panics
-    /// If the spec has no such parameter, or the module does not have `C` channels.
-    #[inline(always)]
-    pub fn param<const C: usize>(&self, index: usize) -> Param<'a, C> {
-        match self.params[index] {
-            ParamSignal::Steady(value) => Param { steady: [value; C], moving: &[] },
-            ParamSignal::Held(values) => {
-                let steady = *values.first_chunk().expect("one value per channel");
-                Param { steady, moving: &[] }
-            }
-            ParamSignal::Moving(signal) => {
-                Param { steady: [0.0; C], moving: &signal.as_chunks::<C>().0[self.frames.clone()] }
-            }
-        }
-    }
-
-    /// The value of parameter `index`, if it is one in all channels and all frames to be rendered.
-    #[inline(always)]
-    pub fn steady(&self, index: usize) -> Option<f32> {
-        match self.params[index] {
-            ParamSignal::Steady(value) => Some(value),
-            ParamSignal::Held(_) | ParamSignal::Moving(_) => None,
-        }
-    }
-
-    /// Whether a cable ends at input `index`.
-    pub fn is_connected(&self, index: usize) -> bool {
-        self.inputs[index].is_some()
-    }
-
-    /// Whether input `index` is known to be silent in these frames: 0 in all channels.
-    #[inline(always)]
-    pub fn is_silent(&self, index: usize) -> bool {
-        self.hints.silent_inputs & (1 << index) != 0
-    }
-
-    /// Whether anybody reads output `index`. If not, it need not be written.
-    #[inline(always)]
-    pub fn is_heard(&self, index: usize) -> bool {
-        self.hints.unheard_outputs & (1 << index) == 0
-    }
-
-    /// Says that all outputs are as they were, and silent where they were.
-    pub fn keep_outputs(&mut self) {
-        self.hints.kept = true;
-    }
-
-    /// Says that inputs may be ignored in the next frames: else nobody asks [`Module::ignored_inputs`].
-    #[inline(always)]
-    pub fn doze(&mut self) {
-        self.hints.dozes = true;
-    }
-
-    /// Makes output `index` silent in these frames, which costs nothing if it was, and lets those who
-    /// read it know.
-    #[inline(always)]
-    pub fn silence<const C: usize>(&mut self, index: usize) {
-        if self.hints.zero_outputs & (1 << index) == 0 {
-            let Range { start, end } = self.frames;
-            self.outputs[index][start * C..end * C].fill(0.0);
-        }
-        self.hints.silent_outputs |= 1 << index;
-    }
-}
-
 /// What a kind of module is, as data: enough to check a patch, to validate a message and to print
 /// a reference.
 #[derive(Debug, PartialEq)]
@@ -344,11 +107,11 @@ pub struct ModuleSpec {
     pub kind: &'static str,
     /// One sentence for a musician.
     pub summary: &'static str,
-    /// The inputs, in the order of [`Io::inputs`].
+    /// The inputs, by position.
     pub inputs: &'static [PortSpec],
-    /// The outputs, in the order of [`Io::outputs`].
+    /// The outputs, by position.
     pub outputs: &'static [PortSpec],
-    /// The parameters, in the order of [`Io::params`].
+    /// The parameters, by position.
     pub params: &'static [ParamSpec],
     /// Whether it has a gate.
     pub gate: bool,

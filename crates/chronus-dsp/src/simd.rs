@@ -6,7 +6,8 @@
 
 use pulp::{Arch, NullaryFnOnce};
 
-use crate::module::{Io, Module, ModuleSpec, Note, PortSet, Recording};
+use crate::io::{Io, PortSet};
+use crate::module::{Module, ModuleSpec, Note, Recording};
 
 /// A module that renders with wide vectors, and whose state begins where one does.
 #[repr(align(64))]

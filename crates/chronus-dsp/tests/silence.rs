@@ -5,8 +5,7 @@ mod common;
 
 use chronus_dsp::catalog::CATALOG;
 use chronus_dsp::{
-    BLOCK_FRAMES, Buffer, FrameSet, Instance, PortSet, Transport, Turn, catalog, frame_set,
-    silent_buffer,
+    BLOCK_FRAMES, FrameSet, Instance, PortSet, Ports, Span, Transport, Wire, catalog, frame_set,
 };
 use common::{Chance, Event};
 
@@ -16,15 +15,13 @@ const BLOCKS: usize = 300;
 /// A module that keeps account of silence, or not.
 struct Side {
     instance: Instance,
-    outputs: Vec<Buffer>,
-    silent: Vec<FrameSet>,
+    outputs: Vec<Wire>,
 }
 
 impl Side {
     fn new(entry: &catalog::CatalogEntry, channels: usize) -> Self {
-        let outputs = vec![silent_buffer(channels); entry.spec.outputs.len()];
-        let silent = vec![FrameSet::MAX; outputs.len()];
-        Self { instance: Instance::new(entry, RATE_HZ, channels), outputs, silent }
+        let outputs = entry.spec.outputs.iter().map(|_| Wire::silent(channels)).collect();
+        Self { instance: Instance::new(entry, RATE_HZ, channels), outputs }
     }
 
     fn apply(&mut self, event: Event) {
@@ -40,8 +37,21 @@ impl Side {
     }
 
     fn bits(&self) -> Vec<u32> {
-        self.outputs.iter().flat_map(|out| out.iter().map(|sample| sample.to_bits())).collect()
+        let samples = self.outputs.iter().flat_map(|output| output.samples.iter());
+        samples.map(|sample| sample.to_bits()).collect()
     }
+}
+
+fn is_same((a, b): (&f32, &f32)) -> bool {
+    a.to_bits() == b.to_bits()
+}
+
+/// Each input at a wire of its own, and nothing known of it.
+fn wired(inputs: usize, channels: usize) -> (Vec<Wire>, Ports) {
+    let wires =
+        (0..inputs).map(|_| Wire { silent: 0, held: 0, ..Wire::silent(channels) }).collect();
+    let inputs = (0..inputs as u32).collect();
+    (wires, Ports { inputs, connected: PortSet::MAX, ..Ports::default() })
 }
 
 /// An input that sounds and rests in turns, which may begin anywhere; gates open and close.
@@ -66,12 +76,17 @@ fn knowing_of_silence_changes_no_sample() {
             let events = chance.events(entry.spec, BLOCKS * BLOCK_FRAMES, 1500);
             let (mut plain, mut knowing) = (Side::new(entry, channels), Side::new(entry, channels));
             let ports = entry.spec.inputs;
-            let mut inputs = vec![silent_buffer(channels); ports.len()];
+            let (mut inputs, plain_ports) = wired(ports.len(), channels);
             let mut sounds = vec![false; ports.len()];
-            let junk = vec![777.0; BLOCK_FRAMES * channels];
+            let junk = {
+                let mut junk = Wire { silent: 0, held: 0, ..Wire::silent(channels) };
+                junk.samples.fill(777.0);
+                inputs.push(junk);
+                ports.len() as u32
+            };
             for block in 0..BLOCKS {
                 for ((input, sounds), port) in inputs.iter_mut().zip(&mut sounds).zip(ports) {
-                    fill(input, channels, sounds, &mut chance, port.name == "gate");
+                    fill(&mut input.samples, channels, sounds, &mut chance, port.name == "gate");
                 }
                 let start = block * BLOCK_FRAMES;
                 let mut at = 0;
@@ -86,42 +101,38 @@ fn knowing_of_silence_changes_no_sample() {
                         if chance.below(3) == 0 { at + 1 + chance.below(40) } else { usize::MAX };
                     let end =
                         BLOCK_FRAMES.min(next.map_or(usize::MAX, |frame| frame - start)).min(cut);
-                    let frames = at..end;
+                    let (frames, transport) = (at..end, Transport::stopped(RATE_HZ));
+                    let span = Span::new(frames.clone(), &transport);
+                    plain.instance.render(&span, &inputs, &plain_ports, &mut plain.outputs);
                     let mut silent = 0;
-                    for (index, input) in inputs.iter().enumerate() {
-                        let piece = &input[at * channels..end * channels];
-                        let is_silent = piece.iter().all(|sample| sample.to_bits() == 0);
+                    for (index, input) in inputs[..ports.len()].iter_mut().enumerate() {
+                        let is_silent = input.frames(&frames).iter().all(|x| x.to_bits() == 0);
                         silent |= PortSet::from(is_silent) << index;
+                        input.silent = if is_silent { span.set } else { 0 };
+                        let values = input.frames(&frames);
+                        let is_held = values.iter().zip(&values[channels..]).all(is_same);
+                        input.held = if is_held { span.set } else { 0 };
                     }
-                    let all: Vec<_> = inputs.iter().map(|input| Some(&input[..])).collect();
                     let ignores = knowing.instance.ignored_inputs(silent);
                     assert!(ignores == 0 || entry.spec.ignores, "{}", entry.spec.kind);
-                    let mut heard = all.clone();
-                    for (index, input) in heard.iter_mut().enumerate() {
+                    let mut heard = plain_ports.clone();
+                    for (index, input) in heard.inputs.iter_mut().enumerate() {
                         if ignores & (1 << index) != 0 {
-                            *input = Some(&junk);
+                            *input = junk;
                             ignored += 1;
                         }
                     }
-                    let silent = silent & !ignores;
-                    let transport = Transport::stopped(RATE_HZ);
-                    let Side { instance, outputs, .. } = &mut plain;
-                    instance.process(&all, &[], outputs, frames.clone(), transport);
-                    knowing.instance.render(&mut Turn {
-                        inputs: &heard,
-                        connected: PortSet::MAX,
-                        silent_inputs: silent,
-                        drives: &[],
-                        outputs: &mut knowing.outputs,
-                        silent_frames: &mut knowing.silent,
-                        unheard_outputs: 0,
-                        set: frame_set(&frames),
-                        frames: frames.clone(),
-                        transport: &transport,
-                    });
-                    for (output, silent) in knowing.outputs.iter().zip(&knowing.silent) {
-                        for frame in frames.clone().filter(|frame| silent & (1 << frame) != 0) {
-                            let samples = &output[frame * channels..][..channels];
+                    knowing.instance.render(&span, &inputs, &heard, &mut knowing.outputs);
+                    for input in &mut inputs {
+                        input.changed(span.set);
+                    }
+                    for output in &knowing.outputs {
+                        let held = (0..BLOCK_FRAMES).filter(|it| output.held & (1 << it) != 0);
+                        let mut held = held.map(|frame| output.frames(&(frame..frame + 1)));
+                        let first = held.next().unwrap_or_default();
+                        assert!(held.all(|it| it.iter().zip(first).all(is_same)));
+                        for frame in frames.clone().filter(|it| output.is_silent(1 << it)) {
+                            let samples = output.frames(&(frame..frame + 1));
                             assert!(samples.iter().all(|sample| sample.to_bits() == 0));
                             told_silent += 1;
                         }
@@ -149,32 +160,19 @@ fn a_module_that_was_skipped_goes_on_as_if_it_had_not_been() {
         let mut chance = Chance(9);
         let events = chance.events(entry.spec, BLOCKS * BLOCK_FRAMES, 3000);
         let (mut plain, mut skipped) = (Side::new(entry, 4), Side::new(entry, 4));
-        let silence = silent_buffer(4);
-        let inputs = vec![Some(&silence[..]); entry.spec.inputs.len()];
+        let (inputs, ports) = wired(entry.spec.inputs.len(), 4);
         for block in 0..BLOCKS {
             for (_, event) in events.iter().filter(|event| event.0 / BLOCK_FRAMES == block) {
                 plain.apply(*event);
                 skipped.apply(*event);
             }
-            let (frames, transport) = (0..BLOCK_FRAMES, Transport::stopped(RATE_HZ));
-            let Side { instance, outputs, .. } = &mut plain;
-            instance.process(&inputs, &[], outputs, frames.clone(), transport);
-            let mut turn = Turn {
-                inputs: &inputs,
-                connected: PortSet::MAX,
-                silent_inputs: 0,
-                drives: &[],
-                outputs: &mut skipped.outputs,
-                silent_frames: &mut skipped.silent,
-                unheard_outputs: 0,
-                set: frame_set(&frames),
-                frames,
-                transport: &transport,
-            };
+            let transport = Transport::stopped(RATE_HZ);
+            let span = Span::new(0..BLOCK_FRAMES, &transport);
+            plain.instance.render(&span, &inputs, &ports, &mut plain.outputs);
             if block % 7 < 3 {
-                skipped.instance.skip(&mut turn);
+                skipped.instance.skip(&span, &inputs, &ports, &mut skipped.outputs);
             } else {
-                skipped.instance.render(&mut turn);
+                skipped.instance.render(&span, &inputs, &ports, &mut skipped.outputs);
                 assert_eq!(plain.bits(), skipped.bits(), "{} block {block}", entry.spec.kind);
             }
         }

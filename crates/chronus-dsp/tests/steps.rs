@@ -5,7 +5,7 @@
 mod common;
 
 use chronus_dsp::control::pattern::Pattern;
-use chronus_dsp::{BLOCK_FRAMES, Drive, Instance, Transport, catalog, silent_buffer};
+use chronus_dsp::{BLOCK_FRAMES, Instance, Transport, catalog, silent_buffer};
 use common::{Bench, Chance, Event, bits, param};
 
 const GATE: usize = 0;
@@ -353,7 +353,7 @@ fn driven(signal: &[f32], depth: f32, channels: usize, c: usize) -> Vec<Vec<f32>
     let mut heard = vec![Vec::new(); outputs.len()];
     let Event::Transport(mut transport) = playing(48_000, 480.0, 0.0) else { unreachable!() };
     for _ in 0..400 {
-        let drives = [Drive { param: param(entry.spec, "length"), depth, signal }];
+        let drives = [(param(entry.spec, "length"), depth, signal)];
         let drives = if depth.is_nan() { &[][..] } else { &drives };
         module.process(&[], drives, &mut outputs, 0..BLOCK_FRAMES, transport);
         transport.frames_since_anchor += BLOCK_FRAMES as u64;

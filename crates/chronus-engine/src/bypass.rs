@@ -1,9 +1,7 @@
 //! A module that did harm is put aside: it is not run any more, and its inputs are heard in its place where
 //! its kind says so. And the guard that tells when a module yields what nobody should hear.
 
-use core::ops::Range;
-
-use chronus_dsp::{BLOCK_FRAMES, Buffer, CHANNELS_MAX, FrameSet, ModuleSpec, frame_set};
+use chronus_dsp::{CHANNELS_MAX, ModuleSpec, Ports, Span, Wire};
 
 use crate::command::Handle;
 
@@ -25,19 +23,22 @@ pub type Finding = (Handle, Unsound);
 /// What is wrong with these samples, if anything is.
 #[inline]
 pub(crate) fn examine(samples: &[f32]) -> Option<Unsound> {
-    // One comparison of whole numbers a sample, which NaN fails too, and no branch; as many at once as a frame
-    // has at most: this is done for each module.
     let (frames, rest) = samples.as_chunks::<CHANNELS_MAX>();
-    let mut unsound = 0;
-    for frame in frames {
-        for sample in frame {
-            unsound |= u32::from(is_unsound(*sample));
-        }
-    }
-    if unsound == 0 && !rest.iter().any(|sample| is_unsound(*sample)) {
+    if !frames.iter().any(are_unsound) && !rest.iter().any(|sample| is_unsound(*sample)) {
         return None;
     }
     Some(tell(samples))
+}
+
+/// Whether nobody should hear some of these samples.
+#[inline]
+pub(crate) fn are_unsound<const N: usize>(samples: &[f32; N]) -> bool {
+    // One comparison of whole numbers a sample, which NaN fails too, and no branch: this is done for each module.
+    let mut unsound = 0;
+    for sample in samples {
+        unsound |= u32::from(is_unsound(*sample));
+    }
+    unsound != 0
 }
 
 /// Whether nobody should hear it.
@@ -73,19 +74,13 @@ impl Bypass {
         self.is_on
     }
 
-    /// Turns it on or off, with `frames` frames to get there from what the outputs were last.
-    pub fn turn(&mut self, on: bool, frames: usize, outputs: &[Buffer], done: usize) {
+    /// Turns it on or off, with `frames` frames to get there from what was rendered `last`, all outputs together.
+    pub fn turn(&mut self, on: bool, frames: usize, last: &[f32]) {
         self.is_on = on;
         (self.fade_left, self.fade_frames) = (frames, frames);
-        let mut last = self.last.iter_mut();
-        for output in outputs {
-            let channels = output.len() / BLOCK_FRAMES;
-            // What was rendered before the first frame of a block is the end of the block before.
-            let frame = (done + BLOCK_FRAMES - 1) % BLOCK_FRAMES;
-            for (last, sample) in last.by_ref().zip(&output[frame * channels..][..channels]) {
-                let is_sound = sample.abs() <= LEVEL_MAX;
-                *last = if is_sound { *sample } else { 0.0 };
-            }
+        for (kept, sample) in self.last.iter_mut().zip(last) {
+            let is_sound = sample.abs() <= LEVEL_MAX;
+            *kept = if is_sound { *sample } else { 0.0 };
         }
     }
 
@@ -95,52 +90,52 @@ impl Bypass {
     }
 
     /// Puts the inputs to the outputs where the kind says so; the other outputs are silent.
-    pub fn route<'a>(
+    pub fn route(
         spec: &ModuleSpec,
-        input: impl Fn(usize) -> Option<(&'a [f32], bool)>,
-        outputs: &mut [Buffer],
-        silent: &mut [FrameSet],
-        frames: &Range<usize>,
+        span: &Span<'_>,
+        wires: &[Wire],
+        ports: &Ports,
+        outputs: &mut [Wire],
     ) {
-        let set = frame_set(frames);
-        for (index, (output, silent)) in outputs.iter_mut().zip(silent).enumerate() {
-            let channels = output.len() / BLOCK_FRAMES;
-            let cut = frames.start * channels..frames.end * channels;
+        for (index, output) in outputs.iter_mut().enumerate() {
             let route = spec.bypass.iter().find(|(_, output)| *output == index);
-            if let Some((signal, false)) = route.and_then(|(from, _)| input(*from)) {
-                output[cut.clone()].copy_from_slice(&signal[cut]);
-                *silent &= !set;
-            } else {
-                output[cut].fill(0.0);
-                *silent |= set;
+            let input = route.filter(|(input, _)| ports.connected & (1 << input) != 0);
+            let heard = input.map(|&(input, _)| &wires[ports.inputs[input] as usize]);
+            match heard.filter(|wire| !wire.is_silent(span.set)) {
+                Some(wire) => {
+                    output.frames_mut(&span.frames).copy_from_slice(wire.frames(&span.frames));
+                    output.changed(span.set);
+                }
+                None => output.silence(&span.frames),
             }
         }
     }
 
     /// Leads from what was heard before the last change to what is heard now.
     #[inline]
-    pub fn fade(&mut self, outputs: &mut [Buffer], silent: &mut [FrameSet], frames: &Range<usize>) {
+    pub fn fade(&mut self, outputs: &mut [Wire], span: &Span<'_>) {
         if self.fade_left > 0 {
-            self.fade_on(outputs, silent, frames);
+            self.fade_on(outputs, span);
         }
     }
 
     #[cold]
-    fn fade_on(&mut self, outputs: &mut [Buffer], silent: &mut [FrameSet], frames: &Range<usize>) {
-        let count = frames.len().min(self.fade_left);
+    fn fade_on(&mut self, outputs: &mut [Wire], span: &Span<'_>) {
+        let count = span.frames.len().min(self.fade_left);
         let mut last = &self.last[..];
-        for (output, silent) in outputs.iter_mut().zip(silent) {
-            let channels = output.len() / BLOCK_FRAMES;
+        for output in outputs {
+            let channels = output.channels();
             let (from, rest) = last.split_at(channels);
             last = rest;
             for at in 0..count {
                 let share = (self.fade_left - at - 1) as f32 / self.fade_frames as f32;
-                let frame = &mut output[(frames.start + at) * channels..][..channels];
+                let frame = span.frames.start + at;
+                let frame = output.frames_mut(&(frame..frame + 1));
                 for (sample, from) in frame.iter_mut().zip(from) {
                     *sample = from * share + *sample * (1.0 - share);
                 }
             }
-            *silent &= !frame_set(frames);
+            output.changed(span.set);
         }
         self.fade_left -= count;
     }

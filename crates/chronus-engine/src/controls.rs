@@ -327,7 +327,7 @@ impl Controls {
     pub(crate) fn bring(&self, at: usize, schedule: &mut Schedule, is_new: bool) {
         let controls = &self.modules[at];
         if is_new && controls.bypassed.is_some() {
-            schedule.bypass(at, true, 0, 0);
+            schedule.bypass(at, true, 0);
         }
         let Some(module) = schedule.module(at) else { return };
         for (param, value) in controls.now.params.iter().enumerate() {

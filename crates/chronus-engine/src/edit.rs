@@ -81,25 +81,32 @@ impl Preparation {
         self.between.is_some() && self.cells.len() >= self.kept.len()
     }
 
-    /// Puts the cells of this patch into the schedule, and those that play on or fade out with them.
+    /// Puts the cells of this patch into the schedule, and those that play on or fade out with them, with what
+    /// is in their wires.
     pub(crate) fn exchange_cells(&mut self, schedule: &mut Schedule) {
-        for (cell, kept) in self.cells.iter_mut().zip(&self.kept) {
-            if let Some(before) = kept {
-                *cell = std::mem::take(&mut schedule.cells[*before]);
+        let Some(wiring) = &mut self.between else { return };
+        for (at, kept) in self.kept.iter().enumerate() {
+            if let Some(before) = *kept {
+                self.cells[at] = std::mem::take(&mut schedule.cells[before]);
+                wiring.take_over(at, &mut schedule.wiring, before);
             }
         }
-        for cell in schedule.cells.iter_mut().filter(|cell| !cell.is_empty()) {
-            self.cells.push(std::mem::take(cell));
+        for (before, cell) in schedule.cells.iter_mut().enumerate() {
+            if !cell.is_empty() {
+                wiring.take_over(self.cells.len(), &mut schedule.wiring, before);
+                self.cells.push(std::mem::take(cell));
+            }
         }
         std::mem::swap(&mut self.cells, &mut schedule.cells);
-        if let Some(between) = &mut self.between {
-            std::mem::swap(between, &mut schedule.wiring);
-        }
+        std::mem::swap(wiring, &mut schedule.wiring);
     }
 
     /// Takes the cells that have faded out, and leaves the wiring that is to stay.
     pub(crate) fn settle(&mut self, schedule: &mut Schedule) {
         if let Some(settled) = &mut self.settled {
+            for cell in 0..self.kept.len() {
+                settled.take_over(cell, &mut schedule.wiring, cell);
+            }
             std::mem::swap(settled, &mut schedule.wiring);
         }
         self.gone.extend(schedule.cells.drain(self.kept.len()..));

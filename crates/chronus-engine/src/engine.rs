@@ -171,7 +171,7 @@ impl Engine {
     }
 
     fn bypass(&mut self, at: usize, on: bool) {
-        self.schedule.bypass(at, on, self.fade_frames, self.frames_done);
+        self.schedule.bypass(at, on, self.fade_frames);
         if !on {
             self.controls.bring(at, &mut self.schedule, true);
         }
@@ -216,7 +216,7 @@ impl Engine {
         for (at, module) in self.patch.modules().iter().enumerate() {
             let Some(before) = old.position(module.handle()) else {
                 if self.controls.is_bypassed(module.handle()) {
-                    self.schedule.bypass(at, true, 0, 0);
+                    self.schedule.bypass(at, true, 0);
                 }
                 continue;
             };
@@ -247,9 +247,10 @@ impl Engine {
 
     /// Name, left and right of each bus in the block that was rendered last, before mute and limiter.
     pub fn buses(&self) -> impl Iterator<Item = (&str, [&[f32]; 2])> {
-        let taps = self.schedule.wiring.buses.iter();
+        let wiring = &self.schedule.wiring;
         let names = self.patch.buses().iter().map(|bus| bus.name.as_str());
-        names.zip(taps.map(|[left, right]| [&left.buffer[..], &right.buffer[..]]))
+        let sides = wiring.buses.iter().map(|sides| sides.map(|it| &wiring.wires[it].samples[..]));
+        names.zip(sides)
     }
 
     /// What meters and their like have told at the end of the block that was rendered last.

@@ -14,6 +14,7 @@ mod master;
 mod mixing;
 mod output;
 pub mod patch;
+mod plan;
 pub mod reference;
 mod safety;
 mod schedule;

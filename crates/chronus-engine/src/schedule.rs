@@ -1,21 +1,20 @@
-//! The modules of a patch as cells, rendered in the order of their wiring, with the buffers between them.
+//! The modules of a patch as cells, rendered in the order of their wiring.
 
+#![expect(clippy::inline_always, reason = "a module and block must take few instructions")]
+
+use core::array;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use arrayvec::ArrayVec;
-use chronus_dsp::{
-    BLOCK_FRAMES, Buffer, Drive, FrameSet, INPUTS_MAX, Instance, PortSet, Transport, Turn,
-    frame_set, silent_buffer,
-};
-
+use chronus_dsp::instance::OUTPUTS_MAX;
+use chronus_dsp::{BLOCK_FRAMES, CHANNELS_MAX, FrameSet, Instance, PortSet, Span, Transport, Wire};
 use smallvec::{SmallVec, smallvec};
 
-use crate::bypass::{Bypass, Finding, examine};
+use crate::bypass::{self, Bypass, Finding, are_unsound, examine};
 use crate::command::Handle;
-use crate::mixing::{Mix, Mixer, Shares, Span};
-use crate::patch::{DRIVES_MAX, Patch, PatchModule, Recordings};
-use crate::wiring::{Feed, Feeds, Part, Source, Wiring};
+use crate::mixing::{Mixer, Shares};
+use crate::patch::{Patch, PatchModule, Recordings};
+use crate::wiring::{Feeds, Wiring};
 
 /// The modules of a patch, ready to render.
 pub(crate) struct Schedule {
@@ -28,21 +27,22 @@ pub(crate) struct Schedule {
     /// Told which module is run, plus one, before it is.
     pub crumb: &'static AtomicU32,
     mixer: Mixer,
+    /// Where the outputs of a module are while it renders; empty otherwise.
+    outputs: [Wire; OUTPUTS_MAX],
 }
 
 /// Where the crumbs of an engine go that nobody watches.
 static UNWATCHED: AtomicU32 = AtomicU32::new(0);
 
-/// A module and what it has rendered. One that was moved elsewhere is empty.
+/// A module in its place. One that was moved elsewhere is empty.
 #[derive(Default)]
 pub(crate) struct Cell {
     instance: Option<Instance>,
-    // Within the cell, and not behind pointers: in a large patch, each is far from the processor.
-    outputs: SmallVec<[Buffer; 2]>,
-    /// Where each output is silent.
-    silent: SmallVec<[FrameSet; 2]>,
     handle: Handle,
     bypass: Bypass,
+    /// The last frame that was rendered, of all outputs. Within the cell, and not behind a pointer: in a large
+    /// patch, each is far from the processor.
+    last: SmallVec<[f32; CHANNELS_MAX]>,
 }
 
 impl Schedule {
@@ -57,6 +57,7 @@ impl Schedule {
             unsound: None,
             crumb: &UNWATCHED,
             mixer: Mixer::new(),
+            outputs: array::from_fn(|_| Wire::default()),
         }
     }
 
@@ -71,24 +72,30 @@ impl Schedule {
         self.cells.iter().position(|cell| !cell.is_empty() && cell.handle == module)
     }
 
-    /// Puts the module at a position aside or takes it back, in so many frames, the block being rendered up to
-    /// `done`.
-    pub fn bypass(&mut self, position: usize, on: bool, frames: usize, done: usize) {
+    /// Puts the module at a position aside or takes it back, in so many frames.
+    pub fn bypass(&mut self, position: usize, on: bool, frames: usize) {
         if let Some(cell) = self.cells.get_mut(position) {
-            cell.bypass.turn(on, frames, &cell.outputs, done);
+            cell.bypass.turn(on, frames, &cell.last);
         }
     }
 
     /// The first module, in the order in which they are rendered, of whose frames of this block some should
-    /// not be heard.
+    /// not be heard. Those that share their wires have been examined before.
     pub fn examine(&self, frames: &Range<usize>) -> Option<Finding> {
-        self.wiring.order.iter().find_map(|&index| {
-            let cell = &self.cells[index];
-            let all = cell.outputs.iter().find_map(|output| {
-                let channels = output.len() / BLOCK_FRAMES;
-                examine(&output[frames.start * channels..frames.end * channels])
-            });
-            all.map(|unsound| (cell.handle, unsound))
+        self.examine_those(frames, |feeds| feeds.until.is_none())
+    }
+
+    fn examine_those(
+        &self,
+        frames: &Range<usize>,
+        those: impl Fn(&Feeds) -> bool,
+    ) -> Option<Finding> {
+        let Wiring { order, feeds, wires, .. } = &self.wiring;
+        let cells = order.iter().filter(|&&cell| those(&feeds[cell]));
+        cells.copied().find_map(|cell| {
+            let mut outputs = feeds[cell].outputs.iter();
+            let unsound = outputs.find_map(|&wire| examine(wires[wire as usize].frames(frames)));
+            unsound.map(|unsound| (self.cells[cell].handle, unsound))
         })
     }
 
@@ -96,44 +103,67 @@ impl Schedule {
     /// cables that run in a circle would bring from before.
     pub fn reset(&mut self) {
         self.cells.iter_mut().for_each(Cell::reset);
+        for wire in &mut self.wiring.wires[Wire::FIRST..] {
+            wire.silence(&(0..BLOCK_FRAMES));
+        }
     }
 
     /// Renders these frames of all modules, in order. A cable from a cell to itself or to an earlier
     /// one brings the same frames of the block before, which are still there.
     pub fn process(&mut self, frames: Range<usize>, transport: &Transport, shares: &Shares) {
-        let Wiring { order, feeds, heard, buses, .. } = &mut self.wiring;
-        let set = frame_set(&frames);
-        let span = Span { frames: frames.clone(), set, shares };
-        for &index in order.iter() {
-            let is_ignored = is_ignored(&self.cells, feeds, index, set);
-            let (before, rest) = self.cells.split_at_mut(index);
-            let Some((cell, after)) = rest.split_first_mut() else { continue };
-            let around = Around { before, after, mixer: &mut self.mixer };
-            self.crumb.store(cell.handle.0 + 1, Ordering::Relaxed);
-            cell.process(&mut feeds[index], around, &span, transport, is_ignored);
-            let unsound =
-                if is_ignored { None } else { cell.examine_end(feeds[index].unheard, &frames) };
-            self.unsound = self.unsound.or(unsound);
-            for part in 0..feeds[index].then.len() {
-                let Part { cell, input, sources } = feeds[index].then[part].clone();
-                if let Feed::Mixed(mix) = &mut feeds[cell].inputs[input] {
-                    let find = |source: Source| self.cells[source.cell].output(source);
-                    self.mixer.add_part(mix, sources, find, &span);
-                }
-            }
+        let span = Span::new(frames, transport);
+        for at in 0..self.wiring.order.len() {
+            self.process_cell(self.wiring.order[at], &span, shares);
         }
         self.crumb.store(0, Ordering::Relaxed);
-        let find = |source: Source| self.cells[source.cell].output(source);
-        let [left, right] = heard;
-        let right = (left.sources != right.sources).then_some(right);
-        for tap in [Some(left), right].into_iter().flatten() {
-            if tap.direct().is_none() {
-                self.mixer.mix(tap, find, &span);
-            }
+        let Wiring { sums, heard_sums, bus_sums, wires, .. } = &mut self.wiring;
+        let end = if self.with_buses { bus_sums.end } else { heard_sums.end };
+        for sum in &mut sums[heard_sums.start..end] {
+            self.mixer.mix(sum, wires, &span, shares);
         }
-        if self.with_buses {
-            for tap in buses.iter_mut().flatten() {
-                self.mixer.mix(tap, find, &span);
+    }
+
+    #[inline(always)]
+    fn process_cell(&mut self, index: usize, span: &Span<'_>, shares: &Shares) {
+        let is_ignored = is_ignored(&self.cells, &self.wiring, index, span.set);
+        let Wiring { feeds, wires, sums, .. } = &mut self.wiring;
+        let (cell, feeds) = (&mut self.cells[index], &feeds[index]);
+        self.crumb.store(cell.handle.0 + 1, Ordering::Relaxed);
+        for sum in &mut sums[feeds.sums.clone()] {
+            self.mixer.mix(sum, wires, span, shares);
+        }
+        for (output, wire) in self.outputs.iter_mut().zip(&feeds.outputs) {
+            core::mem::swap(output, &mut wires[*wire as usize]);
+        }
+        let outputs = &mut self.outputs[..feeds.outputs.len()];
+        let unsound = cell.process(feeds, wires, outputs, span, is_ignored);
+        for (output, wire) in self.outputs.iter_mut().zip(&feeds.outputs) {
+            core::mem::swap(output, &mut wires[*wire as usize]);
+        }
+        if unsound.is_some() {
+            self.unsound = self.unsound.or(unsound);
+        }
+        if !feeds.then.is_empty() {
+            self.add_parts(index, span);
+        }
+    }
+
+    /// Adds up what is to be once a cell is rendered. Where wires end that are shared, the sum tells whether there was
+    /// anything in them that nobody should hear: afterwards, nobody could tell where it came from.
+    fn add_parts(&mut self, index: usize, span: &Span<'_>) {
+        for part in 0..self.wiring.feeds[index].then.len() {
+            let Wiring { feeds, wires, sums, .. } = &mut self.wiring;
+            let part = &feeds[index].then[part];
+            let mix = &mut sums[part.sum];
+            self.mixer.add_part(mix, part.sources.clone(), wires, span);
+            if part.ends
+                && self.unsound.is_none()
+                && examine(wires[mix.wire].frames(&span.frames)).is_some()
+            {
+                let here = feeds[index].place;
+                let is_there =
+                    |it: &Feeds| it.place <= here && it.until.is_some_and(|until| until >= here);
+                self.unsound = self.examine_those(&span.frames, is_there);
             }
         }
     }
@@ -145,15 +175,7 @@ impl Schedule {
 
     /// The signals that are heard left and right, one channel each.
     pub fn heard(&self) -> [&[f32]; 2] {
-        let [left, right] = &self.wiring.heard;
-        [self.tapped(left), self.tapped(if left.sources == right.sources { left } else { right })]
-    }
-
-    fn tapped<'a>(&'a self, tap: &'a Mix) -> &'a [f32] {
-        match tap.direct() {
-            Some(source) => &self.cells[source.cell].outputs[source.output],
-            None => &tap.buffer,
-        }
+        self.wiring.heard.map(|wire| &self.wiring.wires[wire].samples[..])
     }
 }
 
@@ -170,8 +192,7 @@ impl Cell {
             instance: Some(instance),
             handle: module.handle(),
             bypass: Bypass::for_channels(outputs.len() * module.channels()),
-            outputs: outputs.iter().map(|_| silent_buffer(module.channels())).collect(),
-            silent: smallvec![FrameSet::MAX; outputs.len()],
+            last: smallvec![0.0; outputs.len() * module.channels()],
         }
     }
 
@@ -186,28 +207,11 @@ impl Cell {
             return told;
         };
         for (value, output) in told.iter_mut().zip(instance.spec().told) {
-            let buffer = &self.outputs[*output];
-            let last = &buffer[buffer.len() - instance.channels()..];
+            let last = &self.last[output * instance.channels()..][..instance.channels()];
             *value =
                 last.iter().fold(0.0, |most: f32, x| if x.abs() > most.abs() { *x } else { most });
         }
         told
-    }
-
-    /// Whether what was rendered last can be heard. One frame tells of all that lasts, and costs little; the
-    /// sum of all is examined whole.
-    #[inline]
-    fn examine_end(&self, mut unheard: PortSet, frames: &Range<usize>) -> Option<Finding> {
-        let mut unsound = None;
-        for output in &self.outputs {
-            if unheard & 1 == 0 && unsound.is_none() {
-                let output = &output[..];
-                let channels = output.len() / BLOCK_FRAMES;
-                unsound = examine(&output[(frames.end - 1) * channels..][..channels]);
-            }
-            unheard >>= 1;
-        }
-        unsound.map(|unsound| (self.handle, unsound))
     }
 
     fn reset(&mut self) {
@@ -215,143 +219,90 @@ impl Cell {
         if let Some(instance) = self.instance.as_mut().filter(|_| !self.bypass.is_on()) {
             instance.reset();
         }
-        for output in &mut self.outputs {
-            output.fill(0.0);
-        }
-        self.silent.fill(FrameSet::MAX);
+        self.last.fill(0.0);
     }
 
-    #[inline]
+    /// Renders its module into `outputs`, or passes over it. Returns what was found that nobody should hear.
+    #[inline(always)]
     fn process(
         &mut self,
-        feeds: &mut Feeds,
-        around: Around<'_>,
+        feeds: &Feeds,
+        wires: &[Wire],
+        outputs: &mut [Wire],
         span: &Span<'_>,
-        transport: &Transport,
         is_ignored: bool,
-    ) {
-        let Some(instance) = &mut self.instance else { return };
-        let Around { before, after, mixer } = around;
-        if feeds.has_mixes {
-            let own = (&self.outputs[..], &self.silent[..]);
-            make_mixes(feeds, mixer, before, own, after, span);
-        }
-        let feed = |feed| signal(feed, before, after, span.set);
-        let mut inputs = ArrayVec::<_, INPUTS_MAX>::new();
-        let mut silent_inputs = 0;
-        for (index, input) in feeds.inputs.iter().enumerate() {
-            let signal = feed(input);
-            silent_inputs |= PortSet::from(signal.is_some_and(|signal| signal.1)) << index;
-            inputs.push(signal.map(|signal| signal.0));
-        }
-        // While patches change, the cables of both are there.
-        let mut drives = ArrayVec::<_, { 2 * DRIVES_MAX }>::new();
-        for (param, depth, drive) in &feeds.drives {
-            // A silent cable leaves its parameter alone.
-            if let Some((signal, false)) = feed(drive) {
-                drives.push(Drive { param: *param, depth: *depth, signal });
-            }
-        }
-        let (outputs, silent) = (&mut self.outputs[..], &mut self.silent[..]);
+    ) -> Option<Finding> {
+        let instance = self.instance.as_mut()?;
         if self.bypass.is_on() {
-            let input = |index: usize| feed(&feeds.inputs[index]);
-            Bypass::route(instance.spec(), input, outputs, silent, &span.frames);
-            self.bypass.fade(outputs, silent, &span.frames);
-            return;
-        }
-        let mut turn = Turn {
-            inputs: &inputs,
-            connected: feeds.connected,
-            silent_inputs,
-            drives: &drives,
-            outputs,
-            silent_frames: silent,
-            unheard_outputs: feeds.unheard,
-            frames: span.frames.clone(),
-            set: span.set,
-            transport,
-        };
-        if is_ignored {
-            instance.skip(&mut turn);
+            Bypass::route(instance.spec(), span, wires, &feeds.ports, outputs);
+        } else if is_ignored {
+            instance.skip(span, wires, &feeds.ports, outputs);
+            return None;
         } else {
-            instance.render(&mut turn);
-            self.bypass.fade(&mut self.outputs, &mut self.silent, &span.frames);
+            instance.render(span, wires, &feeds.ports, outputs);
         }
+        self.bypass.fade(outputs, span);
+        self.keep_last(outputs, feeds.ports.unheard_outputs, span.frames.end - 1)
     }
 
-    fn output(&self, source: Source) -> (&[f32], FrameSet) {
-        (&self.outputs[source.output], self.silent[source.output])
-    }
-}
-
-/// Adds up what goes to the inputs and parameters of a cell. `own` are its outputs, and where they are silent.
-fn make_mixes(
-    feeds: &mut Feeds,
-    mixer: &mut Mixer,
-    before: &[Cell],
-    own: (&[Buffer], &[FrameSet]),
-    after: &[Cell],
-    span: &Span<'_>,
-) {
-    // The buffer of a source and where it is silent.
-    let find = |source: Source| match source.cell.checked_sub(before.len()) {
-        None => before[source.cell].output(source),
-        Some(0) => (&*own.0[source.output], own.1[source.output]),
-        Some(behind) => after[behind - 1].output(source),
-    };
-    for feed in feeds.inputs.iter_mut().chain(feeds.drives.iter_mut().map(|drive| &mut drive.2)) {
-        if let Feed::Mixed(mix) = feed {
-            mixer.mix(mix, find, span);
+    /// Keeps the last frame that was rendered, and finds out whether it can be heard. It tells of all that lasts,
+    /// and costs little; the sum of all is examined whole.
+    #[inline(always)]
+    fn keep_last(
+        &mut self,
+        outputs: &[Wire],
+        unheard_outputs: PortSet,
+        frame: usize,
+    ) -> Option<Finding> {
+        let mut unheard = unheard_outputs;
+        let (mut is_unsound, mut last) = (false, &mut self.last[..]);
+        for output in outputs {
+            let rendered = output.frames(&(frame..frame + 1));
+            let (kept, rest) = last.split_at_mut(rendered.len());
+            last = rest;
+            if unheard & 1 == 0 {
+                // Most have as many channels as there may be; then it takes a few instructions, and no call.
+                type Frame = [f32; CHANNELS_MAX];
+                is_unsound |= if let (Ok(kept), Ok(rendered)) =
+                    (<&mut Frame>::try_from(&mut *kept), <&Frame>::try_from(rendered))
+                {
+                    *kept = *rendered;
+                    are_unsound(rendered)
+                } else {
+                    kept.copy_from_slice(rendered);
+                    rendered.iter().any(|&sample| bypass::is_unsound(sample))
+                };
+            }
+            unheard >>= 1;
         }
+        if is_unsound { self.tell_unsound(unheard_outputs) } else { None }
     }
-}
 
-/// What a feed brings, and whether that is silent in all these frames.
-#[inline]
-fn signal<'a>(
-    feed: &'a Feed,
-    before: &'a [Cell],
-    after: &'a [Cell],
-    set: FrameSet,
-) -> Option<(&'a [f32], bool)> {
-    let (signal, silent) = match feed {
-        Feed::Nothing => return None,
-        // The only source of a port is another cell.
-        Feed::Direct(source) => match source.cell.checked_sub(before.len()) {
-            None => before[source.cell].output(*source),
-            Some(behind) => after[behind.max(1) - 1].output(*source),
-        },
-        Feed::Mixed(mix) => (&mix.buffer[..], mix.silent),
-    };
-    Some((signal, silent & set == set))
-}
-
-/// All cells but one, and where signals are added up.
-struct Around<'a> {
-    before: &'a [Cell],
-    after: &'a [Cell],
-    mixer: &'a mut Mixer,
+    #[cold]
+    fn tell_unsound(&self, unheard: PortSet) -> Option<Finding> {
+        let channels = self.instance.as_ref()?.channels();
+        let heard = |(output, _): &(usize, _)| unheard & (1 << output) == 0;
+        let mut last = self.last.chunks_exact(channels).enumerate().filter(heard);
+        last.find_map(|(_, last)| examine(last)).map(|unsound| (self.handle, unsound))
+    }
 }
 
 /// Whether all who read this cell would take no notice of it in these frames.
-fn is_ignored(cells: &[Cell], feeds: &[Feeds], index: usize, set: FrameSet) -> bool {
-    let Some(readers) = &feeds[index].readers else { return false };
-    readers.iter().all(|&(reader, input)| {
-        let Some(instance) = &cells[reader].instance else { return true };
-        if !instance.dozes() || cells[reader].bypass.is_on() {
+#[inline(always)]
+fn is_ignored(cells: &[Cell], wiring: &Wiring, index: usize, set: FrameSet) -> bool {
+    let Some(readers) = &wiring.feeds[index].readers else { return false };
+    readers.iter().all(|reader| {
+        let cell = &cells[reader.cell];
+        let Some(instance) = &cell.instance else { return true };
+        if !instance.dozes() || cell.bypass.is_on() {
             return false;
         }
-        let mut silent = 0;
-        for (input, feed) in feeds[reader].inputs.iter().enumerate() {
-            let is_silent = match feed {
-                Feed::Nothing => true,
-                Feed::Direct(source) if feeds[source.cell].place < feeds[index].place => {
-                    cells[source.cell].silent[source.output] & set == set
-                }
-                _ => false,
-            };
-            silent |= PortSet::from(is_silent) << input;
+        let ports = &wiring.feeds[reader.cell].ports;
+        let mut silent = !ports.connected;
+        for (input, wire) in ports.inputs.iter().enumerate() {
+            let is_silent = wiring.wires[*wire as usize].is_silent(set);
+            silent |= reader.known & PortSet::from(is_silent) << input;
         }
-        instance.ignored_inputs(silent) & (1 << input) != 0
+        instance.ignored_inputs(silent) & (1 << reader.input) != 0
     })
 }

@@ -1,372 +1,399 @@
-//! What leads where: in which order modules render, what each input and parameter gets, and what is
-//! heard. While one patch gives way to the next, cables fade.
+//! A plan laid out to be played: all signals as wires in one row, and for each cell the places there of what it
+//! reads and writes.
+//!
+//! In a large patch, most signals are read soon after they are rendered, and never again. Such outputs share
+//! wires, so that a few, which stay in the nearest cache, serve them all.
 
 use core::ops::Range;
-use std::collections::BTreeMap;
 
-use chronus_dsp::PortSet;
+use chronus_dsp::{BLOCK_FRAMES, Drive, PortSet, PortSpec, Ports, Signal, Wire};
 use smallvec::SmallVec;
 
 use crate::command::Handle;
 use crate::mixing::Mix;
-use crate::patch::order::order;
-use crate::patch::{Bus, Cable, OutputPort, Patch, PatchModule, Target, TargetPort};
+use crate::patch::Patch;
+use crate::plan::{Fed, Feed, Plan, Source};
 
-/// An output of a cell, and the channels of its buffer.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Source {
-    pub cell: usize,
-    pub output: usize,
-    pub channels: usize,
-}
-
-/// A factor, or the way from one to another while patches change.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Gain {
-    pub from: f32,
-    pub to: f32,
-}
-
-impl Gain {
-    pub const ZERO: Self = Self::steady(0.0);
-
-    pub const fn steady(gain: f32) -> Self {
-        Self { from: gain, to: gain }
-    }
-
-    pub fn is_steady(self) -> bool {
-        self.from == self.to
-    }
-}
-
-/// What a port gets.
-pub(crate) enum Feed {
-    /// No cable.
-    Nothing,
-    /// The very buffer of the only source.
-    Direct(Source),
-    /// Several sources, or one that has to be changed.
-    Mixed(Box<Mix>),
-}
-
-/// Everything that one cell gets.
-pub(crate) struct Feeds {
-    pub inputs: SmallVec<[Feed; 2]>,
-    /// Inputs where cables end.
-    pub connected: PortSet,
-    /// Parameter, depth and signal of the cables that end at parameters.
-    pub drives: Vec<(usize, f32, Feed)>,
-    /// Whether any of them is mixed.
-    pub has_mixes: bool,
-    /// Outputs that nobody reads.
-    pub unheard: PortSet,
-    /// If the module can be skipped, and all that is heard of it goes to inputs of later cells which may
-    /// ignore them: cell and input of each.
-    pub readers: Option<Vec<(usize, usize)>>,
-    /// Its place in the order.
-    pub place: usize,
-    /// What is to be added up once it is rendered.
-    pub then: Vec<Part>,
-}
-
-/// Some of the sources of a [`Mix`] at an input.
-#[derive(Clone, Debug)]
-pub(crate) struct Part {
-    pub cell: usize,
-    pub input: usize,
-    pub sources: Range<usize>,
-}
-
-/// See the file's head. Cells are numbered by the position of their module in the patch; those that fade
-/// out follow.
+/// See the file's head.
 pub(crate) struct Wiring {
     pub order: Vec<usize>,
     pub feeds: Vec<Feeds>,
-    /// The channels that leave the patch.
-    pub heard: [Mix; 2],
+    pub wires: Vec<Wire>,
+    /// First those before cells, then those that leave the patch, then those of buses.
+    pub sums: Vec<Mix>,
+    pub heard_sums: Range<usize>,
+    pub bus_sums: Range<usize>,
+    /// The wires that leave the patch, of one channel each.
+    pub heard: [usize; 2],
     /// Left and right of each bus.
-    pub buses: Vec<[Mix; 2]>,
+    pub buses: Vec<[usize; 2]>,
     /// The modules whose values are told, and their cells.
     pub told: Vec<(Handle, usize)>,
 }
 
-/// A cable between cells, whose gain may move.
-struct Link {
-    from: OutputPort,
-    to: Target,
-    gain: Gain,
+/// Everything about what one cell reads and writes.
+pub(crate) struct Feeds {
+    pub ports: Ports,
+    /// The wires of its outputs.
+    pub outputs: SmallVec<[u32; 4]>,
+    /// Outputs whose wires serve others too.
+    pub shared: PortSet,
+    /// What is to be added up before it is rendered.
+    pub sums: Range<usize>,
+    /// If the module can be skipped, and all that is heard of it goes to inputs of later cells which may
+    /// ignore them.
+    pub readers: Option<Vec<Reader>>,
+    /// What is to be added up once it is rendered.
+    pub then: Vec<Part>,
+    /// Its place in the order.
+    pub place: usize,
+    /// If it shares wires: the place in the order after which nothing depends on what is in them.
+    pub until: Option<usize>,
+}
+
+/// A cell that reads another.
+pub(crate) struct Reader {
+    pub cell: usize,
+    pub input: usize,
+    /// Its inputs of which it is known, when the other is rendered, whether they are silent.
+    pub known: PortSet,
+}
+
+/// Some of the sources of a [`Mix`].
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub sum: usize,
+    pub sources: Range<usize>,
+    /// Whether wires are shared by what ends here.
+    pub ends: bool,
 }
 
 impl Wiring {
     /// That of a patch.
     pub fn of(patch: &Patch) -> Self {
-        let cells: Vec<_> = patch.modules().iter().collect();
-        let link = |cable: &Cable| Link {
-            from: cable.from,
-            to: cable.to,
-            gain: Gain::steady(cable.depth),
-        };
-        let links: Vec<_> = patch.cables().iter().map(link).collect();
-        let steady = |port| tap(&cells, &[(port, Gain::steady(1.0))]);
-        let heard = [patch.left(), patch.right()].map(steady);
-        let wiring = Self {
-            order: patch.order().to_vec(),
-            feeds: feeds(&cells, &links, cells.len()),
-            heard,
-            buses: bus_taps(&cells, patch.buses()),
-            told: told(patch),
-        };
-        wiring.with_readers(&cells).with_parts()
+        Layout::new(Plan::of(patch)).lay()
     }
 
-    /// Finds out which outputs nobody reads, and which cells are read by inputs of later ones alone.
-    fn with_readers(mut self, cells: &[&PatchModule]) -> Self {
-        let count = cells.len();
-        let (mut heard, mut simple) = (vec![0; count], vec![true; count]);
-        let mut readers: Vec<Vec<(usize, usize)>> = vec![Vec::new(); count];
+    /// The way from one patch to another: [`Plan::between`].
+    pub fn between(old: &Patch, new: &Patch, kept: &[Option<usize>]) -> Self {
+        Layout::new(Plan::between(old, new, kept)).lay()
+    }
+
+    /// Takes over what is in the wires of a cell, which was `before` in another wiring.
+    pub fn take_over(&mut self, cell: usize, other: &mut Self, before: usize) {
+        let (feeds, others) = (&self.feeds[cell], &other.feeds[before]);
+        let shared = feeds.shared | others.shared;
+        for (output, (&wire, &before)) in feeds.outputs.iter().zip(&others.outputs).enumerate() {
+            if shared & (1 << output) == 0 {
+                core::mem::swap(&mut self.wires[wire as usize], &mut other.wires[before as usize]);
+            }
+        }
+    }
+}
+
+/// Outputs share wires if they would fill more than this otherwise: what is smaller stays in the nearer caches by
+/// itself.
+const SHARED_FROM_BYTES: usize = 64 * 1024;
+
+/// A plan on its way to a wiring.
+struct Layout<'a> {
+    plan: Plan<'a>,
+    /// The place of each cell in the order.
+    place: Vec<usize>,
+    /// Who reads each cell.
+    reads: Vec<Vec<Read>>,
+    /// The parts of the sum at each input of each cell, if it is made as its sources are rendered.
+    parts: Vec<Vec<Vec<PlannedPart>>>,
+    /// What will be [`Feeds::until`].
+    until: Vec<Option<usize>>,
+    /// The wires of the outputs of each cell.
+    outputs: Vec<SmallVec<[u32; 4]>>,
+    wires: Vec<Wire>,
+    sums: Vec<Mix>,
+}
+
+/// Where an output is read.
+#[derive(Clone, Copy)]
+struct Read {
+    output: usize,
+    by: By,
+}
+
+#[derive(Clone, Copy)]
+enum By {
+    /// An input of a cell; of its sources, the one with this number.
+    Input { cell: usize, input: usize, source: usize },
+    /// Parameters of a cell.
+    Params { cell: usize },
+    /// What is outside.
+    Tap,
+}
+
+struct PlannedPart {
+    /// After which place in the order it is added up.
+    place: usize,
+    sources: Range<usize>,
+}
+
+impl<'a> Layout<'a> {
+    fn new(plan: Plan<'a>) -> Self {
+        let count = plan.cells.len();
         let mut place = vec![0; count];
-        for (at, &cell) in self.order.iter().enumerate() {
+        for (at, &cell) in plan.order.iter().enumerate() {
             place[cell] = at;
         }
-        for (cell, feeds) in self.feeds.iter().enumerate() {
-            for (input, feed) in feeds.inputs.iter().enumerate() {
-                for source in feed.sources() {
-                    readers[source.cell].push((cell, input));
-                    heard[source.cell] |= 1 << source.output;
-                    simple[source.cell] &= place[cell] > place[source.cell];
-                }
-            }
-            for source in feeds.drives.iter().flat_map(|(.., feed)| feed.sources()) {
-                heard[source.cell] |= 1 << source.output;
-                simple[source.cell] = false;
-            }
-        }
-        let taps = self.heard.iter().chain(self.buses.iter().flatten());
-        for (source, _) in taps.flat_map(|tap| &tap.sources) {
-            heard[source.cell] |= 1 << source.output;
-            simple[source.cell] = false;
-        }
-        for &(_, cell) in &self.told {
-            heard[cell] = PortSet::MAX;
-            simple[cell] = false;
-        }
-        for (cell, (feeds, readers)) in self.feeds.iter_mut().zip(readers).enumerate() {
-            let may_ignore = |&(reader, _): &(usize, usize)| cells[reader].spec().ignores;
-            let is_skipped = cells[cell].spec().skips && readers.iter().all(may_ignore);
-            feeds.unheard = !heard[cell];
-            feeds.readers = (simple[cell] && is_skipped).then_some(readers);
-            feeds.place = place[cell];
-        }
-        self
-    }
-
-    /// Has sums of several sources made as those are rendered, if all are rendered before.
-    fn with_parts(mut self) -> Self {
-        for cell in 0..self.feeds.len() {
-            for input in 0..self.feeds[cell].inputs.len() {
-                let own_place = self.feeds[cell].place;
-                let Feed::Mixed(mix) = &self.feeds[cell].inputs[input] else { continue };
-                let places = mix.sources.iter().map(|(source, _)| self.feeds[source.cell].place);
-                let places: Vec<_> = places.collect();
-                if places.iter().any(|&place| place >= own_place) {
-                    continue;
-                }
-                let Feed::Mixed(mix) = &mut self.feeds[cell].inputs[input] else { continue };
-                let Some(at_once) = mix.make_early() else { continue };
-                // Each part when its last source is there, and those before it are done.
-                let (mut last, mut start) = (0, 0);
-                for part in places.chunks(at_once) {
-                    last = part.iter().copied().fold(last, usize::max);
-                    let sources = start..start + part.len();
-                    start = sources.end;
-                    self.feeds[self.order[last]].then.push(Part { cell, input, sources });
-                }
-            }
-        }
-        self
-    }
-
-    /// The way from `old` to `new`. `kept` says for each module of `new` where it was in `old`; the modules
-    /// of `old` that are not kept follow as further cells, in their order.
-    pub fn between(old: &Patch, new: &Patch, kept: &[Option<usize>]) -> Self {
-        let mut cells: Vec<_> = new.modules().iter().collect();
-        let mut cell_of_old = vec![usize::MAX; old.modules().len()];
-        for (cell, &before) in kept.iter().enumerate() {
-            if let Some(before) = before {
-                cell_of_old[before] = cell;
-            }
-        }
-        for (module, cell) in old.modules().iter().zip(&mut cell_of_old) {
-            if *cell == usize::MAX {
-                *cell = cells.len();
-                cells.push(module);
-            }
-        }
-        let plays_through = |cell: usize| kept.get(cell).is_some_and(Option::is_some);
-        let links = links_between(old, new, &cell_of_old, plays_through);
-        let pairs: Vec<_> = links.iter().map(|link| (link.from.module, link.to.module)).collect();
-        let moved = |port: OutputPort| OutputPort { module: cell_of_old[port.module], ..port };
-        let heard = [(old.left(), new.left()), (old.right(), new.right())].map(|(was, is)| {
-            let was = moved(was);
-            if was == is {
-                return tap(&cells, &[(is, Gain::steady(1.0))]);
-            }
-            let (out, into) = (Gain { from: 1.0, to: 0.0 }, Gain { from: 0.0, to: 1.0 });
-            tap(&cells, &[(was, out), (is, into)])
-        });
-        let wiring = Self {
-            order: order(cells.len(), &pairs),
-            feeds: feeds(&cells, &links, new.modules().len()),
-            heard,
-            buses: bus_taps(&cells, new.buses()),
-            told: told(new),
+        let mut layout = Self {
+            reads: reads(&plan),
+            parts: Vec::new(),
+            until: vec![None; count],
+            outputs: vec![SmallVec::new(); count],
+            wires: Vec::from(Wire::resting()),
+            sums: Vec::new(),
+            plan,
+            place,
         };
-        wiring.with_readers(&cells).with_parts()
+        layout.parts = (0..count).map(|cell| layout.parts_before(cell)).collect();
+        layout
     }
-}
 
-/// The cables of both patches. Only those fade that end at a module which plays through: what is new begins
-/// at once, heard through cables that fade in, and what goes is fed to its end.
-fn links_between(
-    old: &Patch,
-    new: &Patch,
-    cell_of_old: &[usize],
-    plays_through: impl Fn(usize) -> bool,
-) -> Vec<Link> {
-    let mut links: Vec<Link> = Vec::with_capacity(new.cables().len() + old.cables().len());
-    // Not a hash map, which draws random numbers: a worker has none.
-    let mut places = BTreeMap::new();
-    for cable in new.cables() {
-        let fades = plays_through(cable.to.module);
-        let from = if fades { 0.0 } else { cable.depth };
-        places.insert((cable.from, cable.to), links.len());
-        links.push(Link { from: cable.from, to: cable.to, gain: Gain { from, to: cable.depth } });
-    }
-    for cable in old.cables() {
-        let from = OutputPort { module: cell_of_old[cable.from.module], ..cable.from };
-        let to = Target { module: cell_of_old[cable.to.module], ..cable.to };
-        if let Some(&place) = places.get(&(from, to)) {
-            links[place].gain.from = cable.depth;
-        } else {
-            let end = if plays_through(to.module) { 0.0 } else { cable.depth };
-            links.push(Link { from, to, gain: Gain { from: cable.depth, to: end } });
+    fn lay(mut self) -> Wiring {
+        self.share();
+        self.give_wires();
+        let mut feeds: Vec<_> = (0..self.place.len()).map(|cell| self.feeds(cell)).collect();
+        for (cell, parts) in self.parts.iter().enumerate() {
+            // Sums at inputs come first, in their order.
+            let is_sum = |(_, feed): &(_, &Feed)| matches!(feed, Feed::Mixed(_));
+            let sums = parts.iter().zip(&self.plan.fed[cell].inputs).filter(is_sum);
+            let first = feeds[cell].sums.start;
+            for (sum, (parts, feed)) in sums.enumerate() {
+                for PlannedPart { place, sources } in parts {
+                    let ends = feed.sources().skip(sources.start).take(sources.len());
+                    let ends = ends.map(|source| self.until[source.cell]).any(|it| it.is_some());
+                    let part = Part { sum: first + sum, sources: sources.clone(), ends };
+                    feeds[self.plan.order[*place]].then.push(part);
+                }
+            }
+        }
+        let (start, heard) = (self.sums.len(), core::mem::take(&mut self.plan.heard));
+        let [left, right] = heard;
+        let heard =
+            if left == right { [self.tap(&left); 2] } else { [self.tap(&left), self.tap(&right)] };
+        let heard_sums = start..self.sums.len();
+        let buses = core::mem::take(&mut self.plan.buses);
+        let buses = buses.into_iter().map(|sides| sides.map(|side| self.tap(&side))).collect();
+        Wiring {
+            bus_sums: heard_sums.end..self.sums.len(),
+            heard_sums,
+            heard,
+            buses,
+            feeds,
+            order: self.plan.order,
+            told: self.plan.told,
+            wires: self.wires,
+            sums: self.sums,
         }
     }
-    links
-}
 
-/// What each cell gets. The first `settled` cells are those of the patch that is to stay.
-fn feeds(cells: &[&PatchModule], links: &[Link], settled: usize) -> Vec<Feeds> {
-    let mut links_to: Vec<Vec<&Link>> = vec![Vec::new(); cells.len()];
-    for link in links {
-        links_to[link.to.module].push(link);
-    }
-    let feed = |(cell, links): (usize, &Vec<&Link>)| {
-        let module = cells[cell];
-        let to = |port| links.iter().filter(move |link| link.to.port == port);
-        let with_gain = |link: &&Link| (Source::of(cells, link.from), link.gain);
-        let inputs = module.spec().inputs.iter().enumerate().map(|(input, spec)| {
-            let sources: Vec<_> = to(TargetPort::Input(input)).map(with_gain).collect();
-            // Where no cable ends before or after, the port has its rest; of cells that go, nothing changes.
-            let rests = |end: fn(Gain) -> f32| {
-                let is_there = |(_, gain): &(Source, Gain)| end(*gain) != 0.0 || gain.is_steady();
-                if sources.iter().any(is_there) { 0.0 } else { spec.rest }
+    /// The parts in which the sums at the inputs of a cell are made as their sources are rendered, if all of those
+    /// are rendered before it.
+    fn parts_before(&self, cell: usize) -> Vec<Vec<PlannedPart>> {
+        let parts = |feed: &Feed| {
+            let Feed::Mixed(sum) = feed else { return Vec::new() };
+            let places: Vec<_> = feed.sources().map(|source| self.place[source.cell]).collect();
+            let are_before = places.iter().all(|&place| place < self.place[cell]);
+            let Some(at_once) = sum.at_once().filter(|_| are_before) else { return Vec::new() };
+            // Each when its last source is there, and those before it are done.
+            let (mut place, mut start) = (0, 0);
+            let part = |part: &[usize]| {
+                place = part.iter().copied().fold(place, usize::max);
+                let sources = start..start + part.len();
+                start = sources.end;
+                PlannedPart { place, sources }
             };
-            let rest = Gain { from: rests(|gain| gain.from), to: rests(|gain| gain.to) };
-            let rest = if cell < settled { rest } else { Gain::steady(rest.from) };
-            Feed::new(sources, rest, module.channels(), cell)
-        });
-        let params = (0..module.spec().params.len())
-            .flat_map(|param| to(TargetPort::Param(param)).map(move |link| (param, link)));
-        let drives = params.map(|(param, link)| {
-            let source = Source::of(cells, link.from);
-            if link.gain.is_steady() {
-                (param, link.gain.to, Feed::driving(source, module.channels(), cell))
-            } else {
-                let feed = Feed::mixed(vec![(source, link.gain)], Gain::ZERO, module.channels());
-                (param, 1.0, feed)
+            places.chunks(at_once).map(part).collect()
+        };
+        self.plan.fed[cell].inputs.iter().map(parts).collect()
+    }
+
+    /// Finds out which outputs share wires.
+    fn share(&mut self) {
+        let mut samples = 0;
+        for &cell in self.plan.order.iter().rev() {
+            self.until[cell] = self.last_dependence(cell);
+            if self.until[cell].is_some() {
+                let module = self.plan.cells[cell];
+                let shared = module.spec().outputs.iter().filter(|output| may_be_shared(output));
+                samples += BLOCK_FRAMES * module.channels() * shared.count();
             }
-        });
-        let inputs: SmallVec<[Feed; 2]> = inputs.collect();
-        let drives: Vec<_> = drives.collect();
-        let mut feeds = inputs.iter().chain(drives.iter().map(|(.., feed)| feed));
-        let has_mixes = feeds.any(|feed| matches!(feed, Feed::Mixed(_)));
-        let mut connected = 0;
-        for (index, feed) in inputs.iter().enumerate() {
-            connected |= PortSet::from(!matches!(feed, Feed::Nothing)) << index;
+        }
+        if samples * size_of::<f32>() < SHARED_FROM_BYTES {
+            self.until.fill(None);
+        }
+    }
+
+    /// The place after which nothing depends on what a cell has rendered in a block, and what came of it was
+    /// examined; that is where the last of all ways from it ends in a sum that is mixed down. `None` if some way
+    /// ends elsewhere.
+    fn last_dependence(&self, cell: usize) -> Option<usize> {
+        let mut last = None;
+        for read in &self.reads[cell] {
+            let end = match read.by {
+                By::Tap => return None,
+                By::Input { cell: reader, .. } | By::Params { cell: reader }
+                    if self.place[reader] <= self.place[cell] =>
+                {
+                    return None;
+                }
+                By::Params { cell: reader } => self.until[reader]?,
+                By::Input { cell: reader, input, source } => {
+                    let parts = &self.parts[reader][input];
+                    let part = parts.iter().find(|part| part.sources.contains(&source));
+                    match part.filter(|_| self.plan.fed[reader].inputs[input].is_mixed_down()) {
+                        Some(part) => part.place,
+                        None => self.until[reader]?,
+                    }
+                }
+            };
+            last = last.max(Some(end));
+        }
+        last
+    }
+
+    /// Gives each output a wire; of those that are shared, the one that was used last.
+    fn give_wires(&mut self) {
+        let mut free: Vec<(usize, u32)> = Vec::new();
+        let mut ending: Vec<Vec<(usize, u32)>> = vec![Vec::new(); self.place.len()];
+        for at in 0..self.place.len() {
+            let cell = self.plan.order[at];
+            let (module, until) = (self.plan.cells[cell], self.until[cell]);
+            let channels = module.channels();
+            for output in module.spec().outputs {
+                let until = until.filter(|_| may_be_shared(output));
+                let found = free.iter().rposition(|&(of, _)| of == channels);
+                let wire = match found.filter(|_| until.is_some()) {
+                    Some(found) => free.remove(found).1,
+                    None => self.new_wire(channels),
+                };
+                self.outputs[cell].push(wire);
+                if let Some(until) = until {
+                    ending[until].push((channels, wire));
+                }
+            }
+            free.append(&mut ending[at]);
+        }
+    }
+
+    fn new_wire(&mut self, channels: usize) -> u32 {
+        self.wires.push(Wire::silent(channels));
+        self.wires.len() as u32 - 1
+    }
+
+    /// All that is known before parts are dealt out.
+    fn feeds(&mut self, cell: usize) -> Feeds {
+        let module = self.plan.cells[cell];
+        let Fed { inputs, drives } = core::mem::take(&mut self.plan.fed[cell]);
+        let mut ports = Ports::default();
+        let start = self.sums.len();
+        for (index, (feed, spec)) in inputs.iter().zip(module.spec().inputs).enumerate() {
+            let resting = if spec.rest == 0.0 { Wire::AT_ZERO } else { Wire::AT_ONE };
+            let is_early = !self.parts[cell][index].is_empty();
+            ports.inputs.push(self.wire_of(feed, is_early).unwrap_or(resting as u32));
+            ports.connected |= PortSet::from(*feed != Feed::Nothing) << index;
+        }
+        for (param, depth, feed) in &drives {
+            if let Some(wire) = self.wire_of(feed, false) {
+                ports.drives.push(Drive { param: *param, depth: *depth, wire: wire as usize });
+            }
+        }
+        self.plan.fed[cell] = Fed { inputs, drives };
+        let (mut heard, mut is_simple) = (0, true);
+        for read in &self.reads[cell] {
+            heard |= 1 << read.output;
+            is_simple &= matches!(read.by, By::Input { cell: reader, .. } if self.place[reader] > self.place[cell]);
+        }
+        ports.unheard_outputs = !heard;
+        let mut shared = 0;
+        for (index, output) in module.spec().outputs.iter().enumerate() {
+            let is_shared = self.until[cell].is_some() && may_be_shared(output);
+            shared |= PortSet::from(is_shared) << index;
         }
         Feeds {
-            inputs,
-            connected,
-            drives,
-            has_mixes,
-            unheard: 0,
-            readers: None,
-            place: 0,
+            ports,
+            outputs: self.outputs[cell].clone(),
+            shared,
+            sums: start..self.sums.len(),
+            readers: (is_simple && module.spec().skips).then(|| self.readers(cell)).flatten(),
             then: Vec::new(),
+            place: self.place[cell],
+            until: self.until[cell],
         }
-    };
-    links_to.iter().enumerate().map(feed).collect()
-}
-
-fn told(patch: &Patch) -> Vec<(Handle, usize)> {
-    let modules = patch.modules().iter().enumerate();
-    let told = modules.filter(|(_, module)| !module.spec().told.is_empty());
-    told.map(|(cell, module)| (module.handle(), cell)).collect()
-}
-
-fn bus_taps(cells: &[&PatchModule], buses: &[Bus]) -> Vec<[Mix; 2]> {
-    let steady = |port| tap(cells, &[(port, Gain::steady(1.0))]);
-    buses.iter().map(|bus| [bus.left, bus.right].map(steady)).collect()
-}
-
-impl Source {
-    fn of(cells: &[&PatchModule], port: OutputPort) -> Self {
-        let channels = cells[port.module].channels();
-        Self { cell: port.module, output: port.output, channels }
     }
-}
 
-/// One channel that leaves the patch.
-fn tap(cells: &[&PatchModule], ports: &[(OutputPort, Gain)]) -> Mix {
-    let sources = ports.iter().map(|&(port, gain)| (Source::of(cells, port), gain)).collect();
-    Mix::new(sources, Gain::ZERO, 1)
-}
-
-impl Feed {
-    /// What an input of cell `own`, of so many channels, gets.
-    fn new(sources: Vec<(Source, Gain)>, rest: Gain, channels: usize, own: usize) -> Self {
-        match sources[..] {
-            [] => Self::Nothing,
-            [(source, gain)]
-                if gain == Gain::steady(1.0)
-                    && source.channels == channels
-                    && source.cell != own =>
-            {
-                Self::Direct(source)
+    /// Those who read a cell, all at inputs, if each of them ever ignores any.
+    fn readers(&self, cell: usize) -> Option<Vec<Reader>> {
+        let mut readers = Vec::new();
+        for read in &self.reads[cell] {
+            let By::Input { cell: reader, input, .. } = read.by else { return None };
+            if !self.plan.cells[reader].spec().ignores {
+                return None;
             }
-            _ => Self::mixed(sources, rest, channels),
+            let mut known = 0;
+            for (input, feed) in self.plan.fed[reader].inputs.iter().enumerate() {
+                let is_known = matches!(feed, Feed::Direct(source)
+                    if self.place[source.cell] < self.place[cell]);
+                known |= PortSet::from(is_known) << input;
+            }
+            readers.push(Reader { cell: reader, input, known });
+        }
+        Some(readers)
+    }
+
+    /// The wire of what a port gets; a sum gets one of its own.
+    fn wire_of(&mut self, feed: &Feed, is_early: bool) -> Option<u32> {
+        match feed {
+            Feed::Nothing => None,
+            Feed::Direct(source) => Some(self.outputs[source.cell][source.output]),
+            Feed::Mixed(sum) => {
+                let wire = self.new_wire(sum.channels);
+                let place = |source: &Source| self.outputs[source.cell][source.output] as usize;
+                self.sums.push(Mix::new(sum, wire as usize, place, is_early));
+                Some(wire)
+            }
         }
     }
 
-    /// What a cable brings to a parameter, its depth apart.
-    fn driving(source: Source, channels: usize, own: usize) -> Self {
-        if (source.channels == channels || source.channels == 1) && source.cell != own {
-            return Self::Direct(source);
+    fn tap(&mut self, feed: &Feed) -> usize {
+        self.wire_of(feed, false).map_or(Wire::AT_ZERO, |wire| wire as usize)
+    }
+}
+
+/// Sound differs in each frame. Others are often held for long, which costs nothing in a wire of their own.
+fn may_be_shared(output: &PortSpec) -> bool {
+    output.signal == Signal::Audio
+}
+
+/// Who reads each cell of a plan.
+fn reads(plan: &Plan<'_>) -> Vec<Vec<Read>> {
+    let mut reads = vec![Vec::new(); plan.cells.len()];
+    let mut read = |source: &Source, by: By| {
+        reads[source.cell].push(Read { output: source.output, by });
+    };
+    for (cell, fed) in plan.fed.iter().enumerate() {
+        for (input, feed) in fed.inputs.iter().enumerate() {
+            for (number, source) in feed.sources().enumerate() {
+                read(source, By::Input { cell, input, source: number });
+            }
         }
-        Self::mixed(vec![(source, Gain::steady(1.0))], Gain::ZERO, channels)
+        for source in fed.drives.iter().flat_map(|(.., feed)| feed.sources()) {
+            read(source, By::Params { cell });
+        }
     }
-
-    fn mixed(sources: Vec<(Source, Gain)>, rest: Gain, channels: usize) -> Self {
-        Self::Mixed(Box::new(Mix::new(sources, rest, channels)))
+    let taps = plan.heard.iter().chain(plan.buses.iter().flatten());
+    taps.flat_map(Feed::sources).for_each(|source| read(source, By::Tap));
+    for &(_, cell) in &plan.told {
+        for output in 0..plan.cells[cell].spec().outputs.len() {
+            read(&Source { cell, output, channels: 0 }, By::Tap);
+        }
     }
-
-    fn sources(&self) -> impl Iterator<Item = &Source> {
-        let (direct, mixed) = match self {
-            Self::Nothing => (None, &[][..]),
-            Self::Direct(source) => (Some(source), &[][..]),
-            Self::Mixed(mix) => (None, &mix.sources[..]),
-        };
-        direct.into_iter().chain(mixed.iter().map(|(source, _)| source))
-    }
+    reads
 }

@@ -3,7 +3,7 @@
 
 mod common;
 
-use chronus_engine::{BLOCK_FRAMES, CHANNELS, Patch};
+use chronus_engine::{BLOCK_FRAMES, CHANNELS, Command, Patch};
 use common::{bits, engine, gate, play, set};
 
 /// A patch of modules (id, kind and further lines), cables (from, to, depth), heard at `heard`.
@@ -147,4 +147,33 @@ fn no_patch_is_louder_than_the_ceiling() {
     let samples = play(&mut engine(&patch), 0, 750 * BLOCK_FRAMES, &commands);
     let loudest = samples.iter().fold(0.0_f32, |most, sample| most.max(sample.abs()));
     assert!((0.9..=0.966).contains(&loudest), "{loudest}");
+}
+
+#[test]
+fn an_input_that_rests_at_one_does_so_after_a_restart() {
+    let patch = Patch::parse(
+        r#"
+format = 1
+[[module]]
+id = "tone"
+kind = "sine"
+[[module]]
+id = "product"
+kind = "maths"
+[[cable]]
+from = "tone.out"
+to = "product.a"
+[output]
+left = "product.product"
+right = "product.product"
+"#,
+        "rest.toml",
+    )
+    .expect("a patch");
+    let mut engine = engine(&patch);
+    let before = play(&mut engine, 0, 9600, &[]);
+    let after = play(&mut engine, 9600, 9600, &[(9600, Command::Restart)]);
+    let level = |samples: &[f32]| samples.iter().fold(0.0, |most: f32, x| most.max(x.abs()));
+    assert!(level(&before[9600..]) > 0.4, "without a cable, b is 1");
+    assert!(level(&after[9600..]) > 0.4, "{}", level(&after));
 }

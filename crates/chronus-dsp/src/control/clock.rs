@@ -1,7 +1,8 @@
 //! Ticks at a steady tempo, its own or that of the beat, straight or with swing.
 
 use super::timing::{Openings, PHASE_START, RESET, beat_in};
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::io::Io;
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `clock`.
 pub static SPEC: ModuleSpec = ModuleSpec {

@@ -1,6 +1,7 @@
 //! A steady value: a knob that is heard at any number of cables.
 
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::io::Io;
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `constant`.
 pub static SPEC: ModuleSpec = ModuleSpec {

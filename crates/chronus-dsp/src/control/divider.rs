@@ -1,7 +1,8 @@
 //! Counts the ticks of a clock and lets every second, third, fourth, ... pass.
 
 use super::timing::{OPEN, Openings, RESET};
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::io::Io;
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `divider`.
 pub static SPEC: ModuleSpec = ModuleSpec {

@@ -3,8 +3,9 @@
 
 use super::random::SEED;
 use super::timing::{Openings, PHASE_START, RESET, TURN, beat_in, fixed};
+use crate::io::Io;
 use crate::math::{Die, sine_of_phase, unit_of};
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `lfo`.
 pub static SPEC: ModuleSpec = ModuleSpec {

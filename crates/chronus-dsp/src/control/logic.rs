@@ -1,6 +1,7 @@
 //! Gates combined: open if both are, if one is, if just one is, and the opposites.
 
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::io::Io;
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `logic`.
 pub static SPEC: ModuleSpec = ModuleSpec {

@@ -1,6 +1,7 @@
 //! Two signals reckoned with: their sum, difference and product, the lower and the higher of them.
 
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::io::Io;
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `maths`.
 pub static SPEC: ModuleSpec = ModuleSpec {

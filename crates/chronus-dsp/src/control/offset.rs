@@ -1,6 +1,7 @@
 //! What makes a signal larger, smaller or inverted and moves it up or down, to fit where it goes.
 
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::io::Io;
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `offset`.
 pub static SPEC: ModuleSpec = ModuleSpec {

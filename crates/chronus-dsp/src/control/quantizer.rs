@@ -2,8 +2,9 @@
 
 use super::scale::{self, Scale};
 use super::timing::{Openings, PULSE_MS, Pulse};
+use crate::io::Io;
 use crate::math::frames_of_ms;
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec, TextSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec, TextSpec};
 
 /// The kind `quantizer`.
 pub static SPEC: ModuleSpec = ModuleSpec {

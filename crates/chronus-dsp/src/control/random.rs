@@ -2,8 +2,9 @@
 //! the seed and the number of the trigger, so it is the same in every process.
 
 use super::timing::{OPEN, Openings, RESET};
+use crate::io::Io;
 use crate::math::{Die, sine_of_phase};
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `random`.
 pub static SPEC: ModuleSpec = ModuleSpec {

@@ -1,7 +1,8 @@
 //! A signal held: taken at each trigger, or followed while a gate is open.
 
 use super::timing::{OPEN, Openings};
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::io::Io;
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `sample_hold`.
 pub static SPEC: ModuleSpec = ModuleSpec {

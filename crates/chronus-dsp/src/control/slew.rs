@@ -1,7 +1,8 @@
 //! A signal that cannot jump: it takes its time to rise and to fall, at a steady rate or slowing
 //! down as it arrives.
 
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::io::Io;
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `slew`.
 pub static SPEC: ModuleSpec = ModuleSpec {

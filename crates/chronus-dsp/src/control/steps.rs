@@ -6,7 +6,8 @@
 use super::pattern::Pattern;
 use super::row::Row;
 use super::score::{Heard, Score, Settings, Track};
-use crate::module::{Io, Module, ModuleSpec, Param, ParamSpec, PortSpec, TextSpec};
+use crate::io::{Io, Param};
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec, TextSpec};
 use crate::transport::Transport;
 use core::ops::Range;
 

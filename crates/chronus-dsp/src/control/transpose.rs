@@ -1,6 +1,7 @@
 //! A pitch moved by octaves, semitones and cents; without a cable, a pitch that stays.
 
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::io::Io;
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `transpose`.
 pub static SPEC: ModuleSpec = ModuleSpec {

@@ -1,7 +1,8 @@
 //! Notes become voices: each note gets a channel, and with it everything that its cables lead to.
 
+use crate::io::Io;
 use crate::math::{frames_of_ms, same};
-use crate::module::{Curve, Io, Module, ModuleSpec, Note, ParamSpec, PortSpec};
+use crate::module::{Curve, Module, ModuleSpec, Note, ParamSpec, PortSpec};
 use crate::smooth::Ramp;
 
 /// The kind `voices`.
@@ -99,10 +100,6 @@ impl<const C: usize> Voices<C> {
         (first, then)
     }
 
-    fn rests_at_middle_c(&self) -> bool {
-        self.channels.iter().all(|voice| !voice.pitch.is_moving() && voice.pitch.target() == 0.0)
-    }
-
     fn glide(&mut self, out: &mut [[f32; C]]) {
         for n in 0..out.len() {
             if !self.channels.iter().any(|voice| voice.pitch.is_moving()) {
@@ -145,25 +142,28 @@ impl<const C: usize> Module for Voices<C> {
         }
         let glide_ms = io.param::<C>(GLIDE).at(0);
         let (first, then) = self.begin_notes(glide_ms);
-        if same(&first, &[0.0; C]) && same(&then, &first) {
-            io.silence::<C>(GATE);
-        } else {
+        if !same(&then, &first) {
             let [_, gates, _] = io.ports::<C, 0, 3>().1;
             gates.fill(then);
             gates[0] = first;
+        } else if same(&first, &[0.0; C]) {
+            io.silence(GATE);
+        } else {
+            io.hold(GATE, &then);
         }
         let velocities = self.channels.each_ref().map(|voice| voice.note.velocity);
         if same(&velocities, &[0.0; C]) {
-            io.silence::<C>(VELOCITY);
+            io.silence(VELOCITY);
         } else if io.is_heard(VELOCITY) {
-            let [_, _, velocity] = io.ports::<C, 0, 3>().1;
-            velocity.fill(velocities);
+            io.hold(VELOCITY, &velocities);
         }
-        if self.rests_at_middle_c() {
-            io.silence::<C>(PITCH);
-        } else {
+        if self.channels.iter().any(|voice| voice.pitch.is_moving()) {
             let [pitch, _, _] = io.ports::<C, 0, 3>().1;
             self.glide(pitch);
+        } else if self.channels.iter().all(|voice| voice.pitch.target() == 0.0) {
+            io.silence(PITCH);
+        } else {
+            io.hold(PITCH, &self.channels.each_ref().map(|voice| voice.pitch.value()));
         }
     }
 }

@@ -3,8 +3,9 @@
 
 use super::ladder::{FEEDBACK_MAX, Ladder};
 use super::parts::{Gates, driven, loss_of_ms, silent_below};
+use crate::io::Io;
 use crate::math::{PhaseSteps, exp2};
-use crate::module::{BLOCK_FRAMES, Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{BLOCK_FRAMES, Module, ModuleSpec, ParamSpec, PortSpec};
 use crate::oscillator::edge::{Trail, ramp};
 
 /// The kind `acid`.

@@ -1,8 +1,9 @@
 //! Hands that clap: bursts of noise one after another, and the room after the last.
 
 use super::parts::{Filter, Hiss, Strokes, driven, gain_of, loss_of_ms, silent_below};
+use crate::io::Io;
 use crate::math::frames_of_ms;
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `clap`.
 pub static SPEC: ModuleSpec = ModuleSpec {

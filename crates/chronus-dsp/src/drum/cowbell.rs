@@ -2,8 +2,9 @@
 
 use super::metal::Squares;
 use super::parts::{Filter, Strokes, driven, gain_of, loss_of_ms, silent_below};
+use crate::io::Io;
 use crate::math::PhaseSteps;
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `cowbell`.
 pub static SPEC: ModuleSpec = ModuleSpec {

@@ -2,8 +2,9 @@
 
 use super::metal::Squares;
 use super::parts::{Filter, Hiss, Strokes, gain_of, loss_of_ms, saturate, silent_below};
+use crate::io::Io;
 use crate::math::PhaseSteps;
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `hat`.
 pub static SPEC: ModuleSpec = ModuleSpec {

@@ -1,8 +1,9 @@
 //! A bass drum: a sine whose pitch falls as it is struck, with the click of the beater.
 
 use super::parts::{Hiss, Rest, Strokes, driven, loss_of_ms, silent_below};
+use crate::io::Io;
 use crate::math::{PhaseSteps, exp2, sine_of_phase};
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `kick`.
 pub static SPEC: ModuleSpec = ModuleSpec {

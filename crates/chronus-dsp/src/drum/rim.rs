@@ -1,8 +1,9 @@
 //! A stick on the rim: two short tones that are overdriven into a crack.
 
 use super::parts::{Filter, Rest, Strokes, driven, gain_of, loss_of_ms, silent_below};
+use crate::io::Io;
 use crate::math::{PhaseSteps, sine_of_phase};
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `rim`.
 pub static SPEC: ModuleSpec = ModuleSpec {

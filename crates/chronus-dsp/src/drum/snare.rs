@@ -1,8 +1,9 @@
 //! A snare drum: two tones of its skin, and the rattle of the wires.
 
 use super::parts::{Filter, Hiss, Rest, Strokes, driven, gain_of, loss_of_ms, silent_below};
+use crate::io::Io;
 use crate::math::{PhaseSteps, sine_of_phase};
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `snare`.
 pub static SPEC: ModuleSpec = ModuleSpec {

@@ -1,8 +1,9 @@
 //! A tom: a drum head of two tones, whose pitch falls a little as it is struck.
 
 use super::parts::{Rest, Strokes, driven, loss_of_ms, silent_below};
+use crate::io::Io;
 use crate::math::{PhaseSteps, exp2, sine_of_phase};
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `tom`.
 pub static SPEC: ModuleSpec = ModuleSpec {

@@ -1,8 +1,9 @@
 //! The sound of old digital machines: fewer bits, and frames that are held.
 
 use super::blend;
+use crate::io::Io;
 use crate::math::exp2;
-use crate::module::{Io, Module, ModuleSpec, ParamSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec};
 
 /// The kind `bitcrusher`.
 pub static SPEC: ModuleSpec = ModuleSpec {

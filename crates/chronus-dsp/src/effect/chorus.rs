@@ -4,8 +4,9 @@
 use super::head::read_at;
 use super::line::Line;
 use super::{HALF_TURN, blend};
+use crate::io::Io;
 use crate::math::{PhaseSteps, sine_of_phase};
-use crate::module::{Io, Module, ModuleSpec, ParamSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec};
 
 /// The kind `chorus`.
 pub static SPEC: ModuleSpec = ModuleSpec {

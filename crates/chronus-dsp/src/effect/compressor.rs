@@ -6,8 +6,9 @@
 //! 2012.
 
 use super::{blend, silent_below};
+use crate::io::{Io, Param};
 use crate::math::{gain_of_db, log2};
-use crate::module::{Io, Module, ModuleSpec, Param, ParamSpec, PortSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `compressor`.
 pub static SPEC: ModuleSpec = ModuleSpec {

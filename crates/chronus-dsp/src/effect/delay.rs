@@ -4,8 +4,9 @@
 use super::head::Head;
 use super::line::Line;
 use super::{Pole, blend, pieces, sum, tame};
+use crate::io::Io;
 use crate::math::frames_of_ms;
-use crate::module::{Io, Module, ModuleSpec, ParamSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec};
 use crate::transport::Transport;
 
 /// The kind `delay`.

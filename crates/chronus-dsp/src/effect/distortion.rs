@@ -6,8 +6,9 @@ use super::halfband::{Down, Up};
 use super::line::Line;
 use super::shape::{NAMES, SHAPES, bend, compensation};
 use super::{Pole, blend, pieces, silent_below};
+use crate::io::Io;
 use crate::math::{frames_of_ms, gain_of_db};
-use crate::module::{Io, Module, ModuleSpec, ParamSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec};
 
 /// The kind `distortion`.
 pub static SPEC: ModuleSpec = ModuleSpec {

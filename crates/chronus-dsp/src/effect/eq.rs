@@ -7,8 +7,9 @@
 
 use super::glide::Glide;
 use super::{CELL_FRAMES, pieces, silent_below};
+use crate::io::Io;
 use crate::math::{gain_of_db, tan_of_turns};
-use crate::module::{Io, Module, ModuleSpec, ParamSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec};
 
 /// The kind `eq`.
 pub static SPEC: ModuleSpec = ModuleSpec {

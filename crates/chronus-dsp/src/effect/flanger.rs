@@ -4,8 +4,9 @@
 use super::head::read_at;
 use super::line::Line;
 use super::{HALF_TURN, blend, sum, tame};
+use crate::io::Io;
 use crate::math::{PhaseSteps, frames_of_ms, sine_of_phase};
-use crate::module::{Io, Module, ModuleSpec, ParamSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec};
 
 /// The kind `flanger`.
 pub static SPEC: ModuleSpec = ModuleSpec {

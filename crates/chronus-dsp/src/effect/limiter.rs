@@ -8,8 +8,9 @@
 
 use super::line::Line;
 use super::silent_below;
+use crate::io::Io;
 use crate::math::{frames_of_ms, gain_of_db};
-use crate::module::{Io, Module, ModuleSpec, ParamSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec};
 
 /// The kind `limiter`.
 pub static SPEC: ModuleSpec = ModuleSpec {

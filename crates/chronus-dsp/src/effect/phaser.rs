@@ -7,8 +7,9 @@
 
 use super::glide::{Choice, Glide};
 use super::{HALF_TURN, blend, pieces, silent_below, tame};
+use crate::io::Io;
 use crate::math::{PhaseSteps, exp2, frames_of_ms, sine_of_phase, tan_of_turns};
-use crate::module::{Io, Module, ModuleSpec, ParamSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec};
 
 /// The kind `phaser`.
 pub static SPEC: ModuleSpec = ModuleSpec {

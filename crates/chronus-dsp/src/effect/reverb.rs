@@ -8,8 +8,9 @@ use super::head::Head;
 use super::line::Line;
 use super::tank::{Design, SIZE_MAX, Tank};
 use super::{Pole, blend, pieces, silent_below};
+use crate::io::Io;
 use crate::math::{exp2, frames_of_ms};
-use crate::module::{Io, Module, ModuleSpec, ParamSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec};
 
 /// The kind `reverb`.
 pub static SPEC: ModuleSpec = ModuleSpec {

@@ -2,8 +2,9 @@
 //! frequencies. Bells, robots, and a tremolo if the tone is deep.
 
 use super::blend;
+use crate::io::Io;
 use crate::math::{PhaseSteps, sine_of_phase};
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `ring`.
 pub static SPEC: ModuleSpec = ModuleSpec {

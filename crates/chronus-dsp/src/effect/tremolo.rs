@@ -3,8 +3,9 @@
 
 use super::HALF_TURN;
 use crate::control::timing::{beat_in, fixed};
+use crate::io::Io;
 use crate::math::{PhaseSteps, sine_of_phase};
-use crate::module::{Io, Module, ModuleSpec, ParamSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec};
 
 /// The kind `tremolo`.
 pub static SPEC: ModuleSpec = ModuleSpec {

@@ -2,7 +2,8 @@
 
 use super::gates::Gates;
 use super::way::{Bends, Ways};
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::io::Io;
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `ad`.
 pub static SPEC: ModuleSpec = ModuleSpec {

@@ -1,8 +1,9 @@
 //! The life of a note: attack, decay, sustain and release in straight lines, and an amplifier that
 //! follows them.
 
+use crate::io::{Io, Param, PortSet};
 use crate::math::{frames_of_ms, same};
-use crate::module::{Curve, Io, Module, ModuleSpec, Param, ParamSpec, PortSet, PortSpec};
+use crate::module::{Curve, Module, ModuleSpec, ParamSpec, PortSpec};
 use crate::smooth::{Ramp, Ramps};
 
 /// The kind `adsr`.
@@ -239,8 +240,8 @@ impl<const C: usize> Adsr<C> {
             return false;
         }
         if has_gate {
-            let frames = io.frames.len();
-            return self.gates_hold(io.ports::<C, 2, 2>().0[GATE]) == frames;
+            let frames = if io.is_held(GATE) { 1 } else { io.frames.len() };
+            return self.gates_hold(&io.ports::<C, 2, 2>().0[GATE][..frames]) == frames;
         }
         !self.is_open
     }
@@ -352,13 +353,14 @@ impl<const C: usize> Module for Adsr<C> {
         let rests = self.goes_on_resting(io, has_gate);
         if rests && self.sleeps {
             io.doze();
-            io.silence::<C>(OUT);
-            return io.silence::<C>(ENV);
+            io.silence(OUT);
+            return io.silence(ENV);
         }
         let params = Params::of(io);
         let (hears_in, tells_env) = (!io.is_silent(IN), io.is_heard(ENV));
+        let gate_is_held = io.is_held(GATE);
         if !hears_in {
-            io.silence::<C>(OUT);
+            io.silence(OUT);
         }
         let ([input, gates], [out, env]) = io.ports::<C, 2, 2>();
         if let Params::InAll(params) = params
@@ -390,7 +392,7 @@ impl<const C: usize> Module for Adsr<C> {
             let mut end = out.len().min(n + arrival.unwrap_or(usize::MAX - n));
             if matches!(params, Params::Each(_, true)) {
                 end = n + 1;
-            } else if has_gate {
+            } else if has_gate && !gate_is_held {
                 end = n + 1 + self.gates_hold(&gates[n + 1..end]);
             }
             let env = tells_env.then_some(&mut env[n..end]);
@@ -429,6 +431,13 @@ fn rest<const C: usize>(
         // What is silent is so with a positive sign, whatever comes in.
         Some(out) if same(&level, &[0.0; C]) => out.fill(level),
         Some(out) => {
+            // Several at a time, which leaves less to count.
+            let ((outs, out), (inputs, input)) = (out.as_chunks_mut::<4>(), input.as_chunks::<4>());
+            for (out, input) in outs.iter_mut().zip(inputs) {
+                for n in 0..out.len() {
+                    out[n] = times(input[n], level);
+                }
+            }
             for (out, input) in out.iter_mut().zip(input) {
                 *out = times(*input, level);
             }

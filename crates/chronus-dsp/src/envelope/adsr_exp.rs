@@ -6,7 +6,8 @@
 //! release come closer to their end by the same share in each moment.
 
 use super::gates::Gates;
-use crate::module::{BLOCK_FRAMES, Io, Module, ModuleSpec, Param, ParamSpec, PortSpec};
+use crate::io::{Io, Param};
+use crate::module::{BLOCK_FRAMES, Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `adsr_exp`.
 pub static SPEC: ModuleSpec = ModuleSpec {

@@ -4,7 +4,8 @@
 use super::gates::Gates;
 use super::stages::{self, Stages, Wait};
 use super::way::{Bends, Ways};
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec, TextSpec};
+use crate::io::Io;
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec, TextSpec};
 
 /// The kind `contour`.
 pub static SPEC: ModuleSpec = ModuleSpec {

@@ -1,6 +1,7 @@
 //! The loudness of a signal as a control signal: what is played drives whatever you like.
 
-use crate::module::{BLOCK_FRAMES, Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::io::Io;
+use crate::module::{BLOCK_FRAMES, Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `follower`.
 pub static SPEC: ModuleSpec = ModuleSpec {

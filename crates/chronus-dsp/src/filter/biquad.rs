@@ -12,8 +12,9 @@
 
 use core::ops::Range;
 
+use crate::io::{Io, Param};
 use crate::math::{exp2, frames_of_ms, same, tan_of_turns};
-use crate::module::{BLOCK_FRAMES, Curve, Io, Module, ModuleSpec, Param, ParamSpec, PortSpec};
+use crate::module::{BLOCK_FRAMES, Curve, Module, ModuleSpec, ParamSpec, PortSpec};
 use crate::smooth::Ramp;
 
 /// The kind `biquad`.
@@ -438,7 +439,7 @@ impl<const C: usize> Biquad<C> {
         let Range { start: first, end } = io.frames.clone();
         let is_silent = io.is_silent(0) && self.is_at_rest();
         if is_silent {
-            io.silence::<C>(0);
+            io.silence(0);
         }
         let ([input], [out]) = io.ports::<C, 1, 1>();
         let mut start = first;
@@ -525,7 +526,7 @@ impl<const C: usize> Module for Biquad<C> {
             self.settled_at = in_all;
         }
         if io.is_silent(0) && self.is_at_rest() {
-            return io.silence::<C>(0);
+            return io.silence(0);
         }
         let Range { start, end } = io.frames;
         let ([input], [out]) = io.ports::<C, 1, 1>();

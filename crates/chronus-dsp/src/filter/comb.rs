@@ -7,8 +7,9 @@
 
 use super::glide::Glide;
 use super::silent_below;
+use crate::io::Io;
 use crate::math::tan_of_turns;
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 const FREQ_MIN_HZ: f32 = 20.0;
 

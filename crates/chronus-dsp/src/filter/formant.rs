@@ -8,8 +8,9 @@
 use super::glide::Glide;
 use super::silent_below;
 use super::vowels::{FORMANTS, VOICES, between};
+use crate::io::Io;
 use crate::math::{exp2, tan_of_turns};
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `formant`.
 pub static SPEC: ModuleSpec = ModuleSpec {

@@ -8,8 +8,9 @@
 //! tuning alone, and it bounds what the stages get.
 
 use super::silent_below;
+use crate::io::Io;
 use crate::math::tan_of_turns;
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `ladder`.
 pub static SPEC: ModuleSpec = ModuleSpec {

@@ -2,8 +2,9 @@
 //!
 //! One trapezoidal integrator after Vadim Zavalishin, "The Art of VA Filter Design" (2012).
 
+use crate::io::Io;
 use crate::math::tan_of_turns;
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `onepole`.
 pub static SPEC: ModuleSpec = ModuleSpec {

@@ -4,8 +4,9 @@
 //! The state-variable filter with trapezoidal integrators after Andrew Simper, "Linear Trapezoidal
 //! Integrated State Variable Filter with Low Noise Optimisation" (Cytomic, 2013).
 
+use crate::io::Io;
 use crate::math::tan_of_turns;
-use crate::module::{Curve, Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{Curve, Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `svf`.
 pub static SPEC: ModuleSpec = ModuleSpec {

@@ -1,8 +1,9 @@
 //! Noise, white or pink. A frame's chance is computed from its number and the seed, so it is the same
 //! in every process.
 
+use crate::io::Io;
 use crate::math::{scramble, unit_of};
-use crate::module::{Curve, Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{Curve, Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `noise`.
 pub static SPEC: ModuleSpec = ModuleSpec {

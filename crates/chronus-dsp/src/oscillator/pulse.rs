@@ -2,8 +2,9 @@
 //! is the edge of a ramp, however the width moves, and the mean is 0 at every width.
 
 use super::edge::{Restart, Sync, Trail, ramp};
+use crate::io::Io;
 use crate::math::PhaseSteps;
-use crate::module::{BLOCK_FRAMES, Curve, Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{BLOCK_FRAMES, Curve, Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `pulse`.
 pub static SPEC: ModuleSpec = ModuleSpec {

@@ -2,8 +2,9 @@
 
 use super::kernel::Kernels;
 use super::playhead::{Course, Pace, Playhead, Region};
+use crate::io::Io;
 use crate::math::frames_of_ms;
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec, Recording, RecordingSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec, Recording, RecordingSpec};
 use crate::smooth::Ramp;
 use core::array::from_fn;
 

@@ -1,8 +1,9 @@
 //! A sawtooth: all harmonics, falling by 6 dB per octave, up to the end of what is heard.
 
 use super::edge::{Restart, Sync, Trail, jumped, ramp};
+use crate::io::Io;
 use crate::math::PhaseSteps;
-use crate::module::{BLOCK_FRAMES, Io, Module, ModuleSpec, PortSpec};
+use crate::module::{BLOCK_FRAMES, Module, ModuleSpec, PortSpec};
 
 /// The kind `saw`.
 pub static SPEC: ModuleSpec = ModuleSpec {

@@ -9,8 +9,9 @@
 
 use core::ops::Range;
 
+use crate::io::{Io, Param};
 use crate::math::{PhaseSteps, same, sine_of_phase};
-use crate::module::{BLOCK_FRAMES, Curve, Io, Module, ModuleSpec, Param, ParamSpec, PortSpec};
+use crate::module::{BLOCK_FRAMES, Curve, Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `sine`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -310,8 +311,16 @@ impl<const C: usize> Sine<C> {
             match level {
                 Level::Rests(gain) => {
                     let start = start.times(gain);
-                    for (out, (cos, sin)) in cell.iter_mut().zip(turns) {
-                        *out = start.sine_after(cos, sin);
+                    if let Ok(whole) = <&mut [_; CELL_FRAMES]>::try_from(&mut *cell) {
+                        // How many there are is known, which leaves less to count.
+                        let Turns { cos, sin, .. } = &self.turns;
+                        for n in 0..CELL_FRAMES {
+                            whole[n] = start.sine_after(&cos[n], &sin[n]);
+                        }
+                    } else {
+                        for (out, (cos, sin)) in cell.iter_mut().zip(turns) {
+                            *out = start.sine_after(cos, sin);
+                        }
                     }
                 }
                 Level::Moves(gain) => {
@@ -437,7 +446,7 @@ impl<const C: usize> Module for Sine<C> {
         let freq_in_all = io.steady(FREQ);
         if !gain.is_moving() && same(&gain.at(0), &[0.0; C]) {
             self.pass(freq_in_all, &freq, &io.frames);
-            return io.silence::<C>(0);
+            return io.silence(0);
         }
         let level = Level::of(&gain);
         let first = io.frames.start;

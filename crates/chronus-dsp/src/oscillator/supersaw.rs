@@ -5,8 +5,9 @@
 //! add up, so all the saws of a side share one trail.
 
 use super::edge::{Trail, jumped, ramp};
+use crate::io::Io;
 use crate::math::{PhaseSteps, exp2};
-use crate::module::{BLOCK_FRAMES, Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{BLOCK_FRAMES, Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `supersaw`.
 pub static SPEC: ModuleSpec = ModuleSpec {

@@ -1,8 +1,9 @@
 //! A triangle: odd harmonics, falling by 12 dB per octave.
 
 use super::edge::{Restart, Sync, Trail};
+use crate::io::Io;
 use crate::math::PhaseSteps;
-use crate::module::{BLOCK_FRAMES, Io, Module, ModuleSpec, PortSpec};
+use crate::module::{BLOCK_FRAMES, Module, ModuleSpec, PortSpec};
 
 /// The kind `triangle`.
 pub static SPEC: ModuleSpec = ModuleSpec {

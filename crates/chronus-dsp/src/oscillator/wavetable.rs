@@ -2,8 +2,9 @@
 
 use super::cycles::{Cycles, Level, analyse, samples_of};
 use super::shapes;
+use crate::io::Io;
 use crate::math::{PhaseSteps, frames_of_ms};
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec, Recording, RecordingSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec, Recording, RecordingSpec};
 use std::sync::Arc;
 
 /// The kind `wavetable`.

@@ -1,7 +1,8 @@
 //! From one signal to another.
 
 use super::equal_power;
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::io::Io;
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `crossfade`.
 pub static SPEC: ModuleSpec = ModuleSpec {

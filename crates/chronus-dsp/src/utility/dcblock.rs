@@ -1,7 +1,8 @@
 //! Takes away what stands still: the offset that makes loudspeakers lean and gates stick.
 
 use crate::filter::onepole::Integrator;
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::io::Io;
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `dcblock`.
 pub static SPEC: ModuleSpec = ModuleSpec {

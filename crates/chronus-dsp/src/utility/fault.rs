@@ -5,7 +5,8 @@
 
 use std::sync::OnceLock;
 
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec, TextSpec};
+use crate::io::Io;
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec, TextSpec};
 use crate::names;
 
 /// The kind `fault`.

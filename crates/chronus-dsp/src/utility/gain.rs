@@ -1,7 +1,8 @@
 //! Louder or softer, in decibels.
 
+use crate::io::Io;
 use crate::math::exp2;
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 const SILENT_DB: f32 = -80.0;
 

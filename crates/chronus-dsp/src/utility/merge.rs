@@ -1,6 +1,7 @@
 //! From single signals to one cable of many channels: four oscillators become four voices of one filter.
 
-use crate::module::{CHANNELS_MAX, Io, Module, ModuleSpec, PortSpec};
+use crate::io::Io;
+use crate::module::{CHANNELS_MAX, Module, ModuleSpec, PortSpec};
 
 /// The kind `merge`.
 pub static SPEC: ModuleSpec = ModuleSpec {

@@ -1,6 +1,7 @@
 //! A level meter to be put into a cable: peak and loudness, for the eye or to drive something.
 
-use crate::module::{BLOCK_FRAMES, Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::io::Io;
+use crate::module::{BLOCK_FRAMES, Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `meter`.
 pub static SPEC: ModuleSpec = ModuleSpec {

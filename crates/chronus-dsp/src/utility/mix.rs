@@ -1,6 +1,7 @@
 //! A mixer of four signals.
 
-use crate::module::{Curve, Io, Module, ModuleSpec, Param, ParamSpec, PortSpec};
+use crate::io::{Io, Param};
+use crate::module::{Curve, Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `mix`.
 pub static SPEC: ModuleSpec = ModuleSpec {

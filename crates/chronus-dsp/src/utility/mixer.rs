@@ -1,7 +1,8 @@
 //! A stereo mixer of eight strips, each with level, pan and mute.
 
 use super::equal_power;
-use crate::module::{Io, Module, ModuleSpec, Param, ParamSpec, PortSpec};
+use crate::io::{Io, Param};
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `mixer`.
 pub static SPEC: ModuleSpec = ModuleSpec {

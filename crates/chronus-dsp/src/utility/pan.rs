@@ -1,7 +1,8 @@
 //! A place between left and right, and voices spread across the stage.
 
 use super::equal_power;
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::io::Io;
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `pan`.
 pub static SPEC: ModuleSpec = ModuleSpec {

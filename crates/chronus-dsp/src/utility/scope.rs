@@ -1,7 +1,8 @@
 //! An oscilloscope to be put into a cable: it passes the signal on, and its beam makes the picture
 //! stand still.
 
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::io::Io;
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `scope`.
 pub static SPEC: ModuleSpec = ModuleSpec {

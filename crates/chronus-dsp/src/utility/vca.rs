@@ -1,6 +1,7 @@
 //! An amplifier that a signal opens and closes.
 
-use crate::module::{Curve, Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::io::Io;
+use crate::module::{Curve, Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `vca`.
 pub static SPEC: ModuleSpec = ModuleSpec {

@@ -2,7 +2,8 @@
 //! weight lies, and the bass in the middle.
 
 use crate::filter::onepole::Integrator;
-use crate::module::{Io, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::io::Io;
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `width`.
 pub static SPEC: ModuleSpec = ModuleSpec {
