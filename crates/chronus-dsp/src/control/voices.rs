@@ -42,6 +42,16 @@ pub struct Voices<const C: usize> {
     channels: [Voice; C],
     /// Counts notes begun and ended, to tell which came first.
     clock: u64,
+    /// What all frames are, until a note begins or ends; `None` while a pitch glides.
+    held: Option<Held<C>>,
+}
+
+/// What the channels yield.
+#[derive(Clone, Copy)]
+struct Held<const C: usize> {
+    pitches: [f32; C],
+    gates: [f32; C],
+    velocities: [f32; C],
 }
 
 #[derive(Clone, Copy)]
@@ -69,7 +79,7 @@ const REST: Voice = Voice {
 impl<const C: usize> Voices<C> {
     /// No note yet.
     pub fn new(rate_hz: u32) -> Self {
-        Self { rate_hz, channels: [REST; C], clock: 0 }
+        Self { rate_hz, channels: [REST; C], clock: 0, held: None }
     }
 
     /// The channel for a new note: that of the same note, or of the note that is over for longest, or
@@ -121,6 +131,7 @@ impl<const C: usize> Module for Voices<C> {
 
     fn note(&mut self, note: Note) {
         self.clock += 1;
+        self.held = None;
         if note.on {
             let voice = &mut self.channels[self.channel_for(&note)];
             voice.is_interrupted |= voice.note.on && !voice.begins;
@@ -140,30 +151,42 @@ impl<const C: usize> Module for Voices<C> {
         if io.frames.is_empty() {
             return;
         }
+        if let Some(Held { pitches, gates, velocities }) = &self.held {
+            hold(io, PITCH, pitches);
+            hold(io, GATE, gates);
+            return hold(io, VELOCITY, velocities);
+        }
         let glide_ms = io.param::<C>(GLIDE).at(0);
-        let (first, then) = self.begin_notes(glide_ms);
-        if !same(&then, &first) {
-            let [_, gates, _] = io.ports::<C, 0, 3>().1;
-            gates.fill(then);
-            gates[0] = first;
-        } else if same(&first, &[0.0; C]) {
-            io.silence(GATE);
+        let (first, gates) = self.begin_notes(glide_ms);
+        let is_interrupted = !same(&first, &gates);
+        if is_interrupted {
+            let [_, out, _] = io.ports::<C, 0, 3>().1;
+            out.fill(gates);
+            out[0] = first;
         } else {
-            io.hold(GATE, &then);
+            hold(io, GATE, &gates);
         }
         let velocities = self.channels.each_ref().map(|voice| voice.note.velocity);
-        if same(&velocities, &[0.0; C]) {
-            io.silence(VELOCITY);
-        } else if io.is_heard(VELOCITY) {
-            io.hold(VELOCITY, &velocities);
-        }
-        if self.channels.iter().any(|voice| voice.pitch.is_moving()) {
-            let [pitch, _, _] = io.ports::<C, 0, 3>().1;
-            self.glide(pitch);
-        } else if self.channels.iter().all(|voice| voice.pitch.target() == 0.0) {
-            io.silence(PITCH);
+        hold(io, VELOCITY, &velocities);
+        let glides = self.channels.iter().any(|voice| voice.pitch.is_moving());
+        let pitches = self.channels.each_ref().map(|voice| voice.pitch.value());
+        if glides {
+            let [out, _, _] = io.ports::<C, 0, 3>().1;
+            self.glide(out);
         } else {
-            io.hold(PITCH, &self.channels.each_ref().map(|voice| voice.pitch.value()));
+            hold(io, PITCH, &pitches);
         }
+        let is_held = !is_interrupted && !glides;
+        self.held = is_held.then_some(Held { pitches, gates, velocities });
+    }
+}
+
+/// One frame for all, if anybody reads it.
+#[inline(always)]
+fn hold<const C: usize>(io: &mut Io<'_>, output: usize, values: &[f32; C]) {
+    if same(values, &[0.0; C]) {
+        io.silence(output);
+    } else if io.is_heard(output) {
+        io.hold(output, values);
     }
 }
