@@ -5,7 +5,7 @@ use core::ops::Range;
 use crate::instance::Instance;
 use crate::io::{Drive, Ports, Span};
 use crate::transport::Transport;
-use crate::wire::{Buffer, Wire, silent_buffer};
+use crate::wire::{Buffer, Wire, Wires, silent_buffer};
 
 impl Instance {
     /// Renders these frames as [`render`](Self::render) does. Of `inputs` and `outputs` there is one per port, the
@@ -35,7 +35,7 @@ impl Instance {
             wires.push(wire(signal, channels));
         }
         let mut rendered: Vec<_> = outputs.iter_mut().map(own).collect();
-        self.render(&Span::new(frames, &transport), &wires, &ports, &mut rendered);
+        self.render(&Span::new(frames, &transport), &Wires::all(&wires), &ports, &mut rendered);
         for (output, rendered) in outputs.iter_mut().zip(rendered) {
             *output = rendered.samples;
         }

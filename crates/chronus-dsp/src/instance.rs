@@ -11,13 +11,10 @@ use crate::io::{Drive, Io, ParamSignal, PortSet, Ports, Span};
 use crate::math::{exp2, frames_of_ms};
 use crate::module::{Curve, Module, ModuleSpec, Note, ParamSpec, Recording};
 use crate::smooth::Ramp;
-use crate::wire::{Buffer, FrameSet, Wire, silent_buffer};
+use crate::wire::{Buffer, FrameSet, Wire, Wires, silent_buffer};
 
 /// As many parameters as a module may have.
 pub const PARAMS_MAX: usize = 32;
-
-/// As many outputs as a module may have.
-pub const OUTPUTS_MAX: usize = 8;
 
 /// See the file's head.
 pub struct Instance {
@@ -137,12 +134,24 @@ impl Instance {
 
     /// Renders these frames; see [`Module::process`]. `wires` holds all that it reads, each at the place that
     /// `ports` says; of `outputs` there is one per output of the spec.
-    pub fn render(&mut self, span: &Span<'_>, wires: &[Wire], ports: &Ports, outputs: &mut [Wire]) {
+    pub fn render(
+        &mut self,
+        span: &Span<'_>,
+        wires: &Wires<'_>,
+        ports: &Ports,
+        outputs: &mut [Wire],
+    ) {
         self.turn(Task::Render, span, wires, ports, outputs);
     }
 
     /// Goes on as if these frames had been rendered, which nobody will read: [`Module::skip`].
-    pub fn skip(&mut self, span: &Span<'_>, wires: &[Wire], ports: &Ports, outputs: &mut [Wire]) {
+    pub fn skip(
+        &mut self,
+        span: &Span<'_>,
+        wires: &Wires<'_>,
+        ports: &Ports,
+        outputs: &mut [Wire],
+    ) {
         self.turn(Task::Skip, span, wires, ports, outputs);
     }
 
@@ -173,7 +182,7 @@ impl Instance {
         &mut self,
         task: Task,
         span: &Span<'_>,
-        wires: &[Wire],
+        wires: &Wires<'_>,
         ports: &Ports,
         outputs: &mut [Wire],
     ) {
@@ -192,7 +201,7 @@ impl Instance {
         &mut self,
         task: Task,
         span: &Span<'_>,
-        wires: &[Wire],
+        wires: &Wires<'_>,
         ports: &Ports,
         outputs: &mut [Wire],
     ) -> bool {
@@ -234,7 +243,7 @@ struct MoveParams<'a> {
     params: &'a mut [Moving],
     channels: usize,
     drives: &'a [Drive],
-    wires: &'a [Wire],
+    wires: &'a Wires<'a>,
     span: &'a Span<'a>,
 }
 
@@ -254,7 +263,7 @@ impl NullaryFnOnce for MoveParams<'_> {
             for drive in drives() {
                 is_driven = true;
                 is_held =
-                    is_held && !param.ramp.is_moving() && is_held_in(&wires[drive.wire], span);
+                    is_held && !param.ramp.is_moving() && is_held_in(wires.at(drive.wire), span);
             }
             param.mode = match (is_driven, is_held) {
                 (true, true) => Mode::Held,
@@ -271,7 +280,7 @@ impl NullaryFnOnce for MoveParams<'_> {
             param.begin(channels, frames.clone());
             if param.mode != Mode::Smoothed {
                 for drive in drives() {
-                    param.drive(drive.depth, &wires[drive.wire], channels, frames.clone());
+                    param.drive(drive.depth, wires.at(drive.wire), channels, frames.clone());
                 }
                 param.finish(channels, frames);
             }
@@ -281,8 +290,8 @@ impl NullaryFnOnce for MoveParams<'_> {
 
 impl Drive {
     #[inline(always)]
-    fn is_heard(&self, wires: &[Wire], set: FrameSet) -> bool {
-        !wires[self.wire].is_silent(set)
+    fn is_heard(&self, wires: &Wires<'_>, set: FrameSet) -> bool {
+        !wires.at(self.wire).is_silent(set)
     }
 }
 

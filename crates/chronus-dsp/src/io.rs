@@ -5,7 +5,7 @@ use core::ops::Range;
 use smallvec::SmallVec;
 
 use crate::transport::Transport;
-use crate::wire::{FrameSet, Wire, frame_set};
+use crate::wire::{FrameSet, Wire, Wires, frame_set};
 
 /// Ports of a module, one bit each, by position.
 pub type PortSet = u32;
@@ -65,7 +65,7 @@ pub struct Io<'a> {
     pub transport: &'a Transport,
     set: FrameSet,
     /// All signals that there are to read.
-    wires: &'a [Wire],
+    wires: &'a Wires<'a>,
     ports: &'a Ports,
     /// One signal per parameter of the spec.
     params: &'a [ParamSignal<'a>],
@@ -112,12 +112,12 @@ impl<const C: usize> Param<'_, C> {
 }
 
 impl<'a> Io<'a> {
-    /// Of the ports and parameters of a module. `wires` holds all that it reads; of `outputs`, taken out of them
-    /// meanwhile, there is one per output of the spec.
+    /// Of the ports and parameters of a module. `wires` holds all that it reads; of `outputs` there is one per output
+    /// of the spec.
     #[inline(always)]
     pub(crate) fn new(
         span: &Span<'a>,
-        wires: &'a [Wire],
+        wires: &'a Wires<'a>,
         ports: &'a Ports,
         params: &'a [ParamSignal<'a>],
         outputs: &'a mut [Wire],
@@ -169,7 +169,7 @@ impl<'a> Io<'a> {
         // Not `map`, which becomes a call of its own.
         let mut cut_inputs = [&[][..]; INPUTS];
         for (cut, place) in cut_inputs.iter_mut().zip(inputs) {
-            *cut = &wires[*place as usize].samples.as_chunks::<C>().0[frames.clone()];
+            *cut = &wires.at(*place as usize).samples.as_chunks::<C>().0[frames.clone()];
         }
         let mut cut_outputs: [&mut [[f32; C]]; OUTPUTS] = core::array::from_fn(|_| &mut [][..]);
         for (cut, output) in cut_outputs.iter_mut().zip(outputs) {
@@ -213,13 +213,13 @@ impl<'a> Io<'a> {
     /// Whether input `index` is known to be silent in these frames: 0 in all channels.
     #[inline(always)]
     pub fn is_silent(&self, index: usize) -> bool {
-        self.wires[self.ports.inputs[index] as usize].is_silent(self.set)
+        self.wires.at(self.ports.inputs[index] as usize).is_silent(self.set)
     }
 
     /// Whether input `index` is known to be the same in all these frames.
     #[inline(always)]
     pub fn is_held(&self, index: usize) -> bool {
-        self.wires[self.ports.inputs[index] as usize].is_held(self.set)
+        self.wires.at(self.ports.inputs[index] as usize).is_held(self.set)
     }
 
     /// Whether anybody reads output `index`. If not, it need not be written.

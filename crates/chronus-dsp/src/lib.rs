@@ -44,4 +44,4 @@ pub use module::{
 };
 pub use signal::Signal;
 pub use transport::Transport;
-pub use wire::{Buffer, FrameSet, Wire, frame_set, silent_buffer};
+pub use wire::{Buffer, FrameSet, Wire, Wires, frame_set, silent_buffer};

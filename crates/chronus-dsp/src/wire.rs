@@ -170,6 +170,43 @@ impl Wire {
     }
 }
 
+/// All signals of a patch but those that are being rendered.
+#[derive(Clone, Copy)]
+pub struct Wires<'a> {
+    before: &'a [Wire],
+    after: &'a [Wire],
+    /// The place of the first of those after.
+    second: usize,
+}
+
+impl<'a> Wires<'a> {
+    /// All of them.
+    pub fn all(wires: &'a [Wire]) -> Self {
+        Self { before: wires, after: &[], second: wires.len() }
+    }
+
+    /// Those at these places apart, to be rendered, from all others.
+    #[inline(always)]
+    pub fn apart(wires: &'a mut [Wire], own: &Range<usize>) -> (Self, &'a mut [Wire]) {
+        let (before, rest) = wires.split_at_mut(own.start);
+        let (own, after) = rest.split_at_mut(own.len());
+        let second = before.len() + own.len();
+        (Self { before, after, second }, own)
+    }
+
+    /// The one at this place.
+    ///
+    /// # Panics
+    /// If there is none, or it is being rendered.
+    #[inline(always)]
+    pub fn at(&self, place: usize) -> &'a Wire {
+        match self.before.get(place) {
+            Some(wire) => wire,
+            None => &self.after[place.wrapping_sub(self.second)],
+        }
+    }
+}
+
 #[inline(always)]
 fn same_bits<const C: usize>(a: &[f32; C], b: &[f32; C]) -> bool {
     let mut differing = 0;

@@ -5,7 +5,8 @@ mod common;
 
 use chronus_dsp::catalog::CATALOG;
 use chronus_dsp::{
-    BLOCK_FRAMES, FrameSet, Instance, PortSet, Ports, Span, Transport, Wire, catalog, frame_set,
+    BLOCK_FRAMES, FrameSet, Instance, PortSet, Ports, Span, Transport, Wire, Wires, catalog,
+    frame_set,
 };
 use common::{Chance, Event};
 
@@ -103,7 +104,12 @@ fn knowing_of_silence_changes_no_sample() {
                         BLOCK_FRAMES.min(next.map_or(usize::MAX, |frame| frame - start)).min(cut);
                     let (frames, transport) = (at..end, Transport::stopped(RATE_HZ));
                     let span = Span::new(frames.clone(), &transport);
-                    plain.instance.render(&span, &inputs, &plain_ports, &mut plain.outputs);
+                    plain.instance.render(
+                        &span,
+                        &Wires::all(&inputs),
+                        &plain_ports,
+                        &mut plain.outputs,
+                    );
                     let mut silent = 0;
                     for (index, input) in inputs[..ports.len()].iter_mut().enumerate() {
                         let is_silent = input.frames(&frames).iter().all(|x| x.to_bits() == 0);
@@ -122,7 +128,12 @@ fn knowing_of_silence_changes_no_sample() {
                             ignored += 1;
                         }
                     }
-                    knowing.instance.render(&span, &inputs, &heard, &mut knowing.outputs);
+                    knowing.instance.render(
+                        &span,
+                        &Wires::all(&inputs),
+                        &heard,
+                        &mut knowing.outputs,
+                    );
                     for input in &mut inputs {
                         input.changed(span.set);
                     }
@@ -168,11 +179,11 @@ fn a_module_that_was_skipped_goes_on_as_if_it_had_not_been() {
             }
             let transport = Transport::stopped(RATE_HZ);
             let span = Span::new(0..BLOCK_FRAMES, &transport);
-            plain.instance.render(&span, &inputs, &ports, &mut plain.outputs);
+            plain.instance.render(&span, &Wires::all(&inputs), &ports, &mut plain.outputs);
             if block % 7 < 3 {
-                skipped.instance.skip(&span, &inputs, &ports, &mut skipped.outputs);
+                skipped.instance.skip(&span, &Wires::all(&inputs), &ports, &mut skipped.outputs);
             } else {
-                skipped.instance.render(&span, &inputs, &ports, &mut skipped.outputs);
+                skipped.instance.render(&span, &Wires::all(&inputs), &ports, &mut skipped.outputs);
                 assert_eq!(plain.bits(), skipped.bits(), "{} block {block}", entry.spec.kind);
             }
         }

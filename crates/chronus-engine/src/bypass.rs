@@ -1,7 +1,7 @@
 //! A module that did harm is put aside: it is not run any more, and its inputs are heard in its place where
 //! its kind says so. And the guard that tells when a module yields what nobody should hear.
 
-use chronus_dsp::{CHANNELS_MAX, ModuleSpec, Ports, Span, Wire};
+use chronus_dsp::{CHANNELS_MAX, ModuleSpec, Ports, Span, Wire, Wires};
 
 use crate::command::Handle;
 
@@ -93,14 +93,14 @@ impl Bypass {
     pub fn route(
         spec: &ModuleSpec,
         span: &Span<'_>,
-        wires: &[Wire],
+        wires: &Wires<'_>,
         ports: &Ports,
         outputs: &mut [Wire],
     ) {
         for (index, output) in outputs.iter_mut().enumerate() {
             let route = spec.bypass.iter().find(|(_, output)| *output == index);
             let input = route.filter(|(input, _)| ports.connected & (1 << input) != 0);
-            let heard = input.map(|&(input, _)| &wires[ports.inputs[input] as usize]);
+            let heard = input.map(|&(input, _)| wires.at(ports.inputs[input] as usize));
             match heard.filter(|wire| !wire.is_silent(span.set)) {
                 Some(wire) => {
                     output.frames_mut(&span.frames).copy_from_slice(wire.frames(&span.frames));

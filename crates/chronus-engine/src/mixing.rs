@@ -8,7 +8,7 @@
 
 use core::ops::Range;
 
-use chronus_dsp::{BLOCK_FRAMES, Span, Wire, mix};
+use chronus_dsp::{BLOCK_FRAMES, Span, Wire, Wires, mix};
 use pulp::Arch;
 
 use crate::plan::{Gain, Source, Sum};
@@ -68,13 +68,13 @@ impl Mixer {
 
     /// Makes a sum in these frames.
     pub fn mix(&mut self, mix: &mut Mix, wires: &mut [Wire], span: &Span<'_>, shares: &Shares) {
-        let mut sum = core::mem::take(&mut wires[mix.wire]);
+        let (wires, sum) = apart(wires, mix.wire);
         let is_silent = if let Some(is_heard) = &mut mix.early {
             !core::mem::take(is_heard)
         } else if mix.is_steady {
-            !self.sum(mix, sum.frames_mut(&span.frames), wires, span)
+            !self.sum(mix, sum.frames_mut(&span.frames), &wires, span)
         } else {
-            fade(mix, &mut sum, wires, span, shares);
+            fade(mix, sum, &wires, span, shares);
             false
         };
         if is_silent {
@@ -82,13 +82,12 @@ impl Mixer {
         } else {
             sum.changed(span.set);
         }
-        wires[mix.wire] = sum;
     }
 
     /// Adds up all sources; returns whether any is heard.
-    fn sum(&mut self, mix: &Mix, sum: &mut [f32], wires: &[Wire], span: &Span<'_>) -> bool {
+    fn sum(&mut self, mix: &Mix, sum: &mut [f32], wires: &Wires<'_>, span: &Span<'_>) -> bool {
         let arch = self.arch;
-        let as_wide = |it: &&Heard| wires[it.0].channels() == mix.channels;
+        let as_wide = |it: &&Heard| wires.at(it.0).channels() == mix.channels;
         let those = mix.sources.iter().filter(as_wide);
         let mut is_heard =
             mix.has_as_wide && mix::sum(arch, sum, audible(those, wires, span), true);
@@ -108,9 +107,9 @@ impl Mixer {
     /// Adds some of the sources of a sum that is made early.
     pub fn add_part(&self, mix: &mut Mix, part: Range<usize>, wires: &mut [Wire], span: &Span<'_>) {
         let Some(is_heard) = &mut mix.early else { return };
-        let mut wire = core::mem::take(&mut wires[mix.wire]);
+        let (wires, wire) = apart(wires, mix.wire);
         let sum = wire.frames_mut(&span.frames);
-        let sources = audible(&mix.sources[part], wires, span);
+        let sources = audible(&mix.sources[part], &wires, span);
         *is_heard |= if mix.has_as_wide {
             mix::sum(self.arch, sum, sources, !*is_heard)
         } else {
@@ -120,31 +119,36 @@ impl Mixer {
         if *is_heard {
             wire.changed(span.set);
         }
-        wires[mix.wire] = wire;
     }
+}
+
+/// One wire apart from all others.
+fn apart(wires: &mut [Wire], place: usize) -> (Wires<'_>, &mut Wire) {
+    let (wires, own) = Wires::apart(wires, &(place..place + 1));
+    (wires, &mut own[0])
 }
 
 /// Those sources that are not silent in these frames, with their levels.
 fn audible<'a, 'b>(
     sources: impl IntoIterator<Item = &'b Heard>,
-    wires: &'a [Wire],
+    wires: &Wires<'a>,
     span: &Span<'_>,
 ) -> impl Iterator<Item = mix::Source<'a>> {
     sources.into_iter().filter_map(|&(wire, gain)| {
-        let wire = &wires[wire];
+        let wire = wires.at(wire);
         (!wire.is_silent(span.set)).then(|| (wire.frames(&span.frames), gain.to))
     })
 }
 
 /// As [`Mixer::mix`], while patches change: gains move from frame to frame.
-fn fade(mix: &Mix, into: &mut Wire, wires: &[Wire], span: &Span<'_>, shares: &Shares) {
+fn fade(mix: &Mix, into: &mut Wire, wires: &Wires<'_>, span: &Span<'_>, shares: &Shares) {
     for frame in span.frames.clone() {
         let at = |gain: Gain| gain.from + (gain.to - gain.from) * shares[frame];
         let frame = frame..frame + 1;
         let sum = into.frames_mut(&frame);
         sum.fill(at(mix.rest));
         for &(source, gain) in &mix.sources {
-            let signal = wires[source].frames(&frame);
+            let signal = wires.at(source).frames(&frame);
             let gain = at(gain);
             if signal.len() == sum.len() {
                 for (sum, sample) in sum.iter_mut().zip(signal) {

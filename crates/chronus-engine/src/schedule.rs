@@ -2,12 +2,12 @@
 
 #![expect(clippy::inline_always, reason = "a module and block must take few instructions")]
 
-use core::array;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use chronus_dsp::instance::OUTPUTS_MAX;
-use chronus_dsp::{BLOCK_FRAMES, CHANNELS_MAX, FrameSet, Instance, PortSet, Span, Transport, Wire};
+use chronus_dsp::{
+    BLOCK_FRAMES, CHANNELS_MAX, FrameSet, Instance, PortSet, Span, Transport, Wire, Wires,
+};
 use smallvec::{SmallVec, smallvec};
 
 use crate::bypass::{self, Bypass, Finding, are_unsound, examine};
@@ -27,8 +27,6 @@ pub(crate) struct Schedule {
     /// Told which module is run, plus one, before it is.
     pub crumb: &'static AtomicU32,
     mixer: Mixer,
-    /// Where the outputs of a module are while it renders; empty otherwise.
-    outputs: [Wire; OUTPUTS_MAX],
 }
 
 /// Where the crumbs of an engine go that nobody watches.
@@ -57,7 +55,6 @@ impl Schedule {
             unsound: None,
             crumb: &UNWATCHED,
             mixer: Mixer::new(),
-            outputs: array::from_fn(|_| Wire::default()),
         }
     }
 
@@ -93,8 +90,8 @@ impl Schedule {
         let Wiring { order, feeds, wires, .. } = &self.wiring;
         let cells = order.iter().filter(|&&cell| those(&feeds[cell]));
         cells.copied().find_map(|cell| {
-            let mut outputs = feeds[cell].outputs.iter();
-            let unsound = outputs.find_map(|&wire| examine(wires[wire as usize].frames(frames)));
+            let mut outputs = wires[feeds[cell].outputs.clone()].iter();
+            let unsound = outputs.find_map(|wire| examine(wire.frames(frames)));
             unsound.map(|unsound| (self.cells[cell].handle, unsound))
         })
     }
@@ -132,14 +129,8 @@ impl Schedule {
         for sum in &mut sums[feeds.sums.clone()] {
             self.mixer.mix(sum, wires, span, shares);
         }
-        for (output, wire) in self.outputs.iter_mut().zip(&feeds.outputs) {
-            core::mem::swap(output, &mut wires[*wire as usize]);
-        }
-        let outputs = &mut self.outputs[..feeds.outputs.len()];
-        let unsound = cell.process(feeds, wires, outputs, span, is_ignored);
-        for (output, wire) in self.outputs.iter_mut().zip(&feeds.outputs) {
-            core::mem::swap(output, &mut wires[*wire as usize]);
-        }
+        let (others, outputs) = Wires::apart(wires, &feeds.outputs);
+        let unsound = cell.process(feeds, &others, outputs, span, is_ignored);
         if unsound.is_some() {
             self.unsound = self.unsound.or(unsound);
         }
@@ -227,7 +218,7 @@ impl Cell {
     fn process(
         &mut self,
         feeds: &Feeds,
-        wires: &[Wire],
+        wires: &Wires<'_>,
         outputs: &mut [Wire],
         span: &Span<'_>,
         is_ignored: bool,

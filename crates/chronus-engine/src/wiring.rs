@@ -6,8 +6,7 @@
 
 use core::ops::Range;
 
-use chronus_dsp::{BLOCK_FRAMES, Drive, PortSet, PortSpec, Ports, Signal, Wire};
-use smallvec::SmallVec;
+use chronus_dsp::{BLOCK_FRAMES, Drive, PortSet, Ports, Signal, Wire};
 
 use crate::command::Handle;
 use crate::mixing::Mix;
@@ -35,9 +34,7 @@ pub(crate) struct Wiring {
 pub(crate) struct Feeds {
     pub ports: Ports,
     /// The wires of its outputs.
-    pub outputs: SmallVec<[u32; 4]>,
-    /// Outputs whose wires serve others too.
-    pub shared: PortSet,
+    pub outputs: Range<usize>,
     /// What is to be added up before it is rendered.
     pub sums: Range<usize>,
     /// If the module can be skipped, and all that is heard of it goes to inputs of later cells which may
@@ -47,7 +44,7 @@ pub(crate) struct Feeds {
     pub then: Vec<Part>,
     /// Its place in the order.
     pub place: usize,
-    /// If it shares wires: the place in the order after which nothing depends on what is in them.
+    /// If its wires serve others too: the place in the order after which nothing depends on what is in them.
     pub until: Option<usize>,
 }
 
@@ -82,11 +79,9 @@ impl Wiring {
     /// Takes over what is in the wires of a cell, which was `before` in another wiring.
     pub fn take_over(&mut self, cell: usize, other: &mut Self, before: usize) {
         let (feeds, others) = (&self.feeds[cell], &other.feeds[before]);
-        let shared = feeds.shared | others.shared;
-        for (output, (&wire, &before)) in feeds.outputs.iter().zip(&others.outputs).enumerate() {
-            if shared & (1 << output) == 0 {
-                core::mem::swap(&mut self.wires[wire as usize], &mut other.wires[before as usize]);
-            }
+        if feeds.until.is_none() && others.until.is_none() {
+            let wires = &mut self.wires[feeds.outputs.clone()];
+            wires.swap_with_slice(&mut other.wires[others.outputs.clone()]);
         }
     }
 }
@@ -107,7 +102,7 @@ struct Layout<'a> {
     /// What will be [`Feeds::until`].
     until: Vec<Option<usize>>,
     /// The wires of the outputs of each cell.
-    outputs: Vec<SmallVec<[u32; 4]>>,
+    outputs: Vec<Range<usize>>,
     wires: Vec<Wire>,
     sums: Vec<Mix>,
 }
@@ -146,7 +141,7 @@ impl<'a> Layout<'a> {
             reads: reads(&plan),
             parts: Vec::new(),
             until: vec![None; count],
-            outputs: vec![SmallVec::new(); count],
+            outputs: vec![0..0; count],
             wires: Vec::from(Wire::resting()),
             sums: Vec::new(),
             plan,
@@ -222,8 +217,7 @@ impl<'a> Layout<'a> {
             self.until[cell] = self.last_dependence(cell);
             if self.until[cell].is_some() {
                 let module = self.plan.cells[cell];
-                let shared = module.spec().outputs.iter().filter(|output| may_be_shared(output));
-                samples += BLOCK_FRAMES * module.channels() * shared.count();
+                samples += BLOCK_FRAMES * module.channels() * module.spec().outputs.len();
             }
         }
         if samples * size_of::<f32>() < SHARED_FROM_BYTES {
@@ -236,7 +230,12 @@ impl<'a> Layout<'a> {
     /// ends elsewhere.
     fn last_dependence(&self, cell: usize) -> Option<usize> {
         let mut last = None;
+        let outputs = self.plan.cells[cell].spec().outputs;
         for read in &self.reads[cell] {
+            // Others are often held for long, which costs nothing in a wire of their own.
+            if outputs[read.output].signal != Signal::Audio {
+                return None;
+            }
             let end = match read.by {
                 By::Tap => return None,
                 By::Input { cell: reader, .. } | By::Params { cell: reader }
@@ -259,33 +258,32 @@ impl<'a> Layout<'a> {
         last
     }
 
-    /// Gives each output a wire; of those that are shared, the one that was used last.
+    /// Gives the outputs of each cell wires that follow one another; of those that are shared, such that were used
+    /// last.
     fn give_wires(&mut self) {
-        let mut free: Vec<(usize, u32)> = Vec::new();
-        let mut ending: Vec<Vec<(usize, u32)>> = vec![Vec::new(); self.place.len()];
+        let mut free: Vec<(usize, Range<usize>)> = Vec::new();
+        let mut ending: Vec<Vec<(usize, Range<usize>)>> = vec![Vec::new(); self.place.len()];
         for at in 0..self.place.len() {
             let cell = self.plan.order[at];
             let (module, until) = (self.plan.cells[cell], self.until[cell]);
-            let channels = module.channels();
-            for output in module.spec().outputs {
-                let until = until.filter(|_| may_be_shared(output));
-                let found = free.iter().rposition(|&(of, _)| of == channels);
-                let wire = match found.filter(|_| until.is_some()) {
-                    Some(found) => free.remove(found).1,
-                    None => self.new_wire(channels),
-                };
-                self.outputs[cell].push(wire);
-                if let Some(until) = until {
-                    ending[until].push((channels, wire));
-                }
+            let (channels, count) = (module.channels(), module.spec().outputs.len());
+            let fits =
+                |(of, wires): &(usize, Range<usize>)| (*of, wires.len()) == (channels, count);
+            let found = free.iter().rposition(fits).filter(|_| until.is_some());
+            let wires = found.map_or_else(
+                || {
+                    let start = self.wires.len();
+                    self.wires.extend((0..count).map(|_| Wire::silent(channels)));
+                    start..self.wires.len()
+                },
+                |found| free.remove(found).1,
+            );
+            self.outputs[cell] = wires.clone();
+            if let Some(until) = until {
+                ending[until].push((channels, wires));
             }
             free.append(&mut ending[at]);
         }
-    }
-
-    fn new_wire(&mut self, channels: usize) -> u32 {
-        self.wires.push(Wire::silent(channels));
-        self.wires.len() as u32 - 1
     }
 
     /// All that is known before parts are dealt out.
@@ -297,12 +295,12 @@ impl<'a> Layout<'a> {
         for (index, (feed, spec)) in inputs.iter().zip(module.spec().inputs).enumerate() {
             let resting = if spec.rest == 0.0 { Wire::AT_ZERO } else { Wire::AT_ONE };
             let is_early = !self.parts[cell][index].is_empty();
-            ports.inputs.push(self.wire_of(feed, is_early).unwrap_or(resting as u32));
+            ports.inputs.push(self.wire_of(feed, is_early).unwrap_or(resting) as u32);
             ports.connected |= PortSet::from(*feed != Feed::Nothing) << index;
         }
         for (param, depth, feed) in &drives {
             if let Some(wire) = self.wire_of(feed, false) {
-                ports.drives.push(Drive { param: *param, depth: *depth, wire: wire as usize });
+                ports.drives.push(Drive { param: *param, depth: *depth, wire });
             }
         }
         self.plan.fed[cell] = Fed { inputs, drives };
@@ -312,15 +310,9 @@ impl<'a> Layout<'a> {
             is_simple &= matches!(read.by, By::Input { cell: reader, .. } if self.place[reader] > self.place[cell]);
         }
         ports.unheard_outputs = !heard;
-        let mut shared = 0;
-        for (index, output) in module.spec().outputs.iter().enumerate() {
-            let is_shared = self.until[cell].is_some() && may_be_shared(output);
-            shared |= PortSet::from(is_shared) << index;
-        }
         Feeds {
             ports,
             outputs: self.outputs[cell].clone(),
-            shared,
             sums: start..self.sums.len(),
             readers: (is_simple && module.spec().skips).then(|| self.readers(cell)).flatten(),
             then: Vec::new(),
@@ -349,27 +341,27 @@ impl<'a> Layout<'a> {
     }
 
     /// The wire of what a port gets; a sum gets one of its own.
-    fn wire_of(&mut self, feed: &Feed, is_early: bool) -> Option<u32> {
+    fn wire_of(&mut self, feed: &Feed, is_early: bool) -> Option<usize> {
         match feed {
             Feed::Nothing => None,
-            Feed::Direct(source) => Some(self.outputs[source.cell][source.output]),
+            Feed::Direct(source) => Some(self.place_of(source)),
             Feed::Mixed(sum) => {
-                let wire = self.new_wire(sum.channels);
-                let place = |source: &Source| self.outputs[source.cell][source.output] as usize;
-                self.sums.push(Mix::new(sum, wire as usize, place, is_early));
+                let wire = self.wires.len();
+                self.wires.push(Wire::silent(sum.channels));
+                let sum = Mix::new(sum, wire, |source| self.place_of(source), is_early);
+                self.sums.push(sum);
                 Some(wire)
             }
         }
     }
 
-    fn tap(&mut self, feed: &Feed) -> usize {
-        self.wire_of(feed, false).map_or(Wire::AT_ZERO, |wire| wire as usize)
+    fn place_of(&self, source: &Source) -> usize {
+        self.outputs[source.cell].start + source.output
     }
-}
 
-/// Sound differs in each frame. Others are often held for long, which costs nothing in a wire of their own.
-fn may_be_shared(output: &PortSpec) -> bool {
-    output.signal == Signal::Audio
+    fn tap(&mut self, feed: &Feed) -> usize {
+        self.wire_of(feed, false).unwrap_or(Wire::AT_ZERO)
+    }
 }
 
 /// Who reads each cell of a plan.
