@@ -49,15 +49,15 @@ const BARE: &str = "Chronus, held, no limiter nor DC blocker";
 #[expect(clippy::struct_field_names, reason = "the option is called so")]
 #[derive(Args)]
 pub struct Voices {
-    /// How often everything is measured; the least of all counts
+    /// How often everything is measured; the median counts
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Measure Chronus and the bound only
     #[arg(long)]
     alone: bool,
-    /// Measure only what has this in its name
-    #[arg(long, default_value = "")]
-    only: String,
+    /// Measure only what has one of these in its name
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
     /// Voices at once
     #[arg(long, value_delimiter = ',', default_values_t = [16, 64, 256, 1024])]
     voices: Vec<usize>,
@@ -73,8 +73,8 @@ struct Player {
     play: Play,
     /// Voice-seconds of one measurement: about half a second of CPU time.
     work: f64,
-    /// The least CPU seconds so far of the short and the long run, for each number of voices.
-    least: Vec<[f64; 2]>,
+    /// Voice-seconds per CPU second in each round, for each number of voices.
+    rates: Vec<Vec<f64>>,
 }
 
 impl Player {
@@ -83,31 +83,35 @@ impl Player {
         work: f64,
         play: impl Fn(usize, f64) -> Result<f64, Box<dyn Error>> + 'static,
     ) -> Self {
-        Self { name, play: Box::new(play), work, least: Vec::new() }
+        Self { name, play: Box::new(play), work, rates: Vec::new() }
     }
 
-    /// Seconds of the short and the long run; what lies between them is measured, so that the start is
-    /// not.
-    fn seconds(&self, voices: usize) -> [f64; 2] {
-        let long = self.work / voices as f64;
-        [long / 4.0, long]
-    }
-
+    /// Measures a short and a long run; what lies between them counts, so that the start does not.
     fn measure(&mut self, index: usize, voices: usize) -> Result<(), Box<dyn Error>> {
-        let seconds = self.seconds(voices);
-        self.least.resize(self.least.len().max(index + 1), [f64::INFINITY; 2]);
-        for (least, seconds) in self.least[index].iter_mut().zip(seconds) {
-            *least = least.min((self.play)(voices, seconds)?);
-        }
+        let long_s = self.work / voices as f64;
+        let short_s = long_s / 4.0;
+        let (short, long) = ((self.play)(voices, short_s)?, (self.play)(voices, long_s)?);
+        self.rates.resize_with(self.rates.len().max(index + 1), Vec::new);
+        self.rates[index].push((long_s - short_s) * voices as f64 / (long - short));
         Ok(())
     }
 
-    /// Voice-seconds per CPU second.
     fn rate(&self, index: usize) -> f64 {
-        // Of one voice both are the work.
-        let ([short, long], [short_s, long_s]) = (self.least[index], self.seconds(1));
-        (long_s - short_s) / (long - short)
+        median(self.rates[index].clone())
     }
+
+    /// How many times as fast as another: both are compared within each round, because the machine may be at
+    /// another speed in the next.
+    fn times(&self, other: &Self, index: usize) -> f64 {
+        let pairs = self.rates[index].iter().zip(&other.rates[index]);
+        median(pairs.map(|(own, other)| own / other).collect())
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = |at: usize| values.get(at).copied().unwrap_or(f64::NAN);
+    f64::midpoint(middle(values.len() / 2), middle(values.len().saturating_sub(1) / 2))
 }
 
 /// Measures all, and prints the table.
@@ -141,7 +145,8 @@ pub fn bench(options: &Voices) -> Result<(), Box<dyn Error>> {
     if !options.alone {
         peers(&folder, &mut players, &mut missing);
     }
-    players.retain(|player| player.name.contains(&options.only));
+    let is_wanted = |name: &str| options.only.iter().any(|part| name.contains(part));
+    players.retain(|player| options.only.is_empty() || is_wanted(player.name));
     for round in 0..options.rounds.max(1) {
         eprint!("\rround {} of {}", round + 1, options.rounds.max(1));
         for (index, &voices) in options.voices.iter().enumerate() {
@@ -153,7 +158,10 @@ pub fn bench(options: &Voices) -> Result<(), Box<dyn Error>> {
     }
     eprintln!("\r                ");
     println!("{}, commit {}\n", machine(), commit());
-    println!("Voice-seconds per CPU second at {RATE_HZ} Hz, start-up not counted\n");
+    let rounds = options.rounds.max(1);
+    println!(
+        "Voice-seconds per CPU second at {RATE_HZ} Hz, start-up not counted; medians of {rounds} rounds\n"
+    );
     println!("{}\n", table(&players, &options.voices));
     for line in missing {
         println!("{line}");
@@ -221,7 +229,7 @@ fn table(players: &[Player], voices: &[usize]) -> Table {
         ] {
             let Some(chronus) = chronus else { continue };
             row(format!("Chronus over {name}"), &|index| {
-                format!("{:.2}", chronus.rate(index) / other.rate(index))
+                format!("{:.2}", chronus.times(other, index))
             });
         }
     }
