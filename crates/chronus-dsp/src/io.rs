@@ -178,6 +178,19 @@ impl<'a> Io<'a> {
         (cut_inputs, cut_outputs)
     }
 
+    /// The frames to be rendered of one input, as in [`ports`](Self::ports).
+    #[inline(always)]
+    pub fn input<const C: usize>(&self, index: usize) -> &'a [[f32; C]] {
+        let wire = self.wires.at(self.ports.inputs[index] as usize);
+        &wire.samples.as_chunks::<C>().0[self.frames.clone()]
+    }
+
+    /// The frames to be rendered of one output.
+    #[inline(always)]
+    pub fn output<const C: usize>(&mut self, index: usize) -> &mut [[f32; C]] {
+        &mut self.outputs[index].samples.as_chunks_mut::<C>().0[self.frames.clone()]
+    }
+
     /// Parameter `index` in the frames to be rendered.
     ///
     /// # Panics

@@ -22,13 +22,14 @@ type Heard = (usize, Gain);
 /// A sum laid out: into which wire what is added up.
 pub(crate) struct Mix {
     pub wire: usize,
+    /// First those with as many channels.
     sources: Vec<Heard>,
+    /// How many of them have.
+    as_wide: usize,
     rest: Gain,
     channels: usize,
     /// Whether no cable fades.
     is_steady: bool,
-    /// Whether any source has as many channels.
-    has_as_wide: bool,
     /// If it is made while its sources are rendered: whether anything has been heard in the frames under way.
     early: Option<bool>,
 }
@@ -42,13 +43,17 @@ impl Mix {
         place: impl Fn(&Source) -> usize,
         is_made_early: bool,
     ) -> Self {
+        let is_as_wide = |source: &Source| source.channels == sum.channels;
+        let (as_wide, others): (Vec<_>, Vec<_>) =
+            sum.sources.iter().partition(|(source, _)| is_as_wide(source));
+        let sources = as_wide.iter().chain(&others);
         Self {
             wire,
-            sources: sum.sources.iter().map(|(source, gain)| (place(source), *gain)).collect(),
+            sources: sources.map(|(source, gain)| (place(source), *gain)).collect(),
+            as_wide: as_wide.len(),
             rest: sum.rest,
             channels: sum.channels,
             is_steady: sum.is_steady(),
-            has_as_wide: sum.sources.iter().any(|(source, _)| source.channels == sum.channels),
             early: is_made_early.then_some(false),
         }
     }
@@ -87,11 +92,10 @@ impl Mixer {
     /// Adds up all sources; returns whether any is heard.
     fn sum(&mut self, mix: &Mix, sum: &mut [f32], wires: &Wires<'_>, span: &Span<'_>) -> bool {
         let arch = self.arch;
-        let as_wide = |it: &&Heard| wires.at(it.0).channels() == mix.channels;
-        let those = mix.sources.iter().filter(as_wide);
+        let (as_wide, others) = mix.sources.split_at(mix.as_wide);
         let mut is_heard =
-            mix.has_as_wide && mix::sum(arch, sum, audible(those, wires, span), true);
-        let others = audible(mix.sources.iter().filter(|it| !as_wide(it)), wires, span);
+            !as_wide.is_empty() && mix::sum(arch, sum, audible(as_wide, wires, span), true);
+        let others = audible(others, wires, span);
         if mix.channels == 1 {
             is_heard |= mix::sum_down(arch, sum, others, !is_heard);
         } else {
@@ -110,7 +114,7 @@ impl Mixer {
         let (wires, wire) = apart(wires, mix.wire);
         let sum = wire.frames_mut(&span.frames);
         let sources = audible(&mix.sources[part], &wires, span);
-        *is_heard |= if mix.has_as_wide {
+        *is_heard |= if mix.as_wide > 0 {
             mix::sum(self.arch, sum, sources, !*is_heard)
         } else {
             mix::sum_down(self.arch, sum, sources, !*is_heard)

@@ -5,7 +5,7 @@
 use pulp::{Arch, NullaryFnOnce};
 
 use crate::CHANNELS;
-use crate::bypass::is_unsound;
+use crate::bypass::{LEVEL_MAX, is_unsound};
 use crate::patch::Safety;
 use crate::safety::{DcBlocker, Limiter};
 
@@ -51,7 +51,18 @@ impl NullaryFnOnce for Collect<'_> {
             *frame = [*left, *right];
             unsound |= u32::from(is_unsound(*left) | is_unsound(*right));
         }
+        if unsound != 0 {
+            hold_within_reason(self.frames);
+        }
         unsound == 0
+    }
+}
+
+/// What follows can rely on numbers that are not too large.
+#[cold]
+fn hold_within_reason(frames: &mut [[f32; CHANNELS]]) {
+    for sample in frames.as_flattened_mut() {
+        *sample = if sample.is_nan() { 0.0 } else { sample.clamp(-LEVEL_MAX, LEVEL_MAX) };
     }
 }
 
@@ -73,7 +84,7 @@ impl OutputStage {
         }
     }
 
-    /// Puts two channels side by side; returns whether everybody may hear them.
+    /// Puts two channels side by side, held within [`LEVEL_MAX`]; returns whether they were.
     pub fn collect(&self, sides: [&[f32]; 2], frames: &mut [[f32; CHANNELS]]) -> bool {
         self.arch.dispatch(Collect { sides, frames })
     }

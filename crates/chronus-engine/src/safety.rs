@@ -52,21 +52,20 @@ impl DcBlocker {
         self.heard[0] = f32::from_bits(self.heard[0].to_bits() ^ 1 << 29);
     }
 
-    /// Filters frames in place; how they are divided into calls changes no bit.
+    /// Filters frames in place, which are no louder than [`LEVEL_MAX`](crate::LEVEL_MAX); how they are divided into
+    /// calls changes no bit.
     #[inline(always)]
     pub fn process(&mut self, frames: &mut [[f32; CHANNELS]]) {
         let (fours, rest) = frames.as_flattened_mut().as_chunks_mut::<FOUR>();
         // Held in registers meanwhile.
         let (poles, mut inputs, mut heard) = (self.poles, self.inputs, self.heard);
         for four in fours {
-            let now = all_finite(four);
-            heard = next(&poles, &inputs, &now, &heard);
-            (*four, inputs) = (heard, now);
+            heard = next(&poles, &inputs, four, &heard);
+            inputs = core::mem::replace(four, heard);
         }
         if !rest.is_empty() {
             let mut now = [0.0; FOUR];
             now[..rest.len()].copy_from_slice(rest);
-            let now = all_finite(&now);
             let next = next(&poles, &inputs, &now, &heard);
             rest.copy_from_slice(&next[..rest.len()]);
             inputs = latest(&inputs, &now, rest.len());
@@ -95,15 +94,6 @@ fn next([p1, p2, p3, p4]: &[f32; 4], before: &Four, x: &Four, heard: &Four) -> F
         next[c] = p4 * heard[c] + ((d0 + p1 * d1) + (p2 * d2 + p3 * d3));
     }
     next
-}
-
-#[inline(always)]
-fn all_finite(x: &Four) -> Four {
-    let mut finite_ones = *x;
-    for c in 0..FOUR {
-        finite_ones[c] = finite(x[c]);
-    }
-    finite_ones
 }
 
 /// The last four frames after so many samples of `now`.

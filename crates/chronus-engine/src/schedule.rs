@@ -166,7 +166,8 @@ impl Schedule {
 
     /// The signals that are heard left and right, one channel each.
     pub fn heard(&self) -> [&[f32]; 2] {
-        self.wiring.heard.map(|wire| &self.wiring.wires[wire].samples[..])
+        let Wiring { heard: [left, right], wires, .. } = &self.wiring;
+        [&wires[*left].samples, &wires[*right].samples]
     }
 }
 

@@ -1,7 +1,7 @@
 //! From single signals to one cable of many channels: four oscillators become four voices of one filter.
 
 use crate::io::Io;
-use crate::module::{CHANNELS_MAX, Module, ModuleSpec, PortSpec};
+use crate::module::{Module, ModuleSpec, PortSpec};
 
 /// The kind `merge`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -56,11 +56,11 @@ impl<const C: usize> Module for Merge<C> {
 
     #[inline(always)]
     fn process(&mut self, io: &mut Io<'_>) {
-        // A single signal stands in all channels of its input.
-        let (inputs, [out]) = io.ports::<C, CHANNELS_MAX, 1>();
-        for (n, frame) in out.iter_mut().enumerate() {
-            for c in 0..C {
-                frame[c] = inputs[c][n][c];
+        for c in 0..C {
+            // A single signal stands in all channels of its input.
+            let input = io.input::<C>(c);
+            for (out, input) in io.output::<C>(0).iter_mut().zip(input) {
+                out[c] = input[c];
             }
         }
     }
