@@ -134,6 +134,7 @@ impl Instance {
 
     /// Renders these frames; see [`Module::process`]. `wires` holds all that it reads, each at the place that
     /// `ports` says; of `outputs` there is one per output of the spec.
+    #[inline(always)]
     pub fn render(
         &mut self,
         span: &Span<'_>,
@@ -197,6 +198,7 @@ impl Instance {
     }
 
     /// As [`turn`](Self::turn), while parameters move. Returns whether it dozes.
+    #[inline(never)]
     fn turn_moving(
         &mut self,
         task: Task,
