@@ -56,7 +56,7 @@ pub(crate) struct Sum {
 
 /// Everything that one cell gets.
 #[derive(Default)]
-pub(crate) struct Fed {
+pub(crate) struct Feeds {
     pub inputs: Vec<Feed>,
     /// Parameter, depth and signal of the cables that end at parameters.
     pub drives: Vec<(usize, f32, Feed)>,
@@ -67,7 +67,7 @@ pub(crate) struct Fed {
 pub(crate) struct Plan<'a> {
     pub cells: Vec<&'a PatchModule>,
     pub order: Vec<usize>,
-    pub fed: Vec<Fed>,
+    pub feeds: Vec<Feeds>,
     /// The channels that leave the patch.
     pub heard: [Feed; 2],
     /// Left and right of each bus.
@@ -96,7 +96,7 @@ impl<'a> Plan<'a> {
         let heard = [patch.left(), patch.right()];
         Self {
             order: patch.order().to_vec(),
-            fed: fed(&cells, &links, cells.len()),
+            feeds: feeds(&cells, &links, cells.len()),
             heard: heard.map(|port| tap(&cells, vec![(port, Gain::steady(1.0))])),
             buses: bus_taps(&cells, patch.buses()),
             told: told(patch),
@@ -134,7 +134,7 @@ impl<'a> Plan<'a> {
         });
         Self {
             order: order(cells.len(), &pairs),
-            fed: fed(&cells, &links, new.modules().len()),
+            feeds: feeds(&cells, &links, new.modules().len()),
             heard,
             buses: bus_taps(&cells, new.buses()),
             told: told(new),
@@ -174,12 +174,12 @@ fn links_between(
 }
 
 /// What each cell gets. The first `settled` cells are those of the patch that is to stay.
-fn fed(cells: &[&PatchModule], links: &[Link], settled: usize) -> Vec<Fed> {
+fn feeds(cells: &[&PatchModule], links: &[Link], settled: usize) -> Vec<Feeds> {
     let mut links_to: Vec<Vec<&Link>> = vec![Vec::new(); cells.len()];
     for link in links {
         links_to[link.to.module].push(link);
     }
-    let fed = |(cell, links): (usize, &Vec<&Link>)| {
+    let feeds = |(cell, links): (usize, &Vec<&Link>)| {
         let module = cells[cell];
         let to = |port| links.iter().filter(move |link| link.to.port == port);
         let with_gain = |link: &&Link| (Source::of(cells, link.from), link.gain);
@@ -205,9 +205,9 @@ fn fed(cells: &[&PatchModule], links: &[Link], settled: usize) -> Vec<Fed> {
                 (param, 1.0, feed)
             }
         });
-        Fed { inputs: inputs.collect(), drives: drives.collect() }
+        Feeds { inputs: inputs.collect(), drives: drives.collect() }
     };
-    links_to.iter().enumerate().map(fed).collect()
+    links_to.iter().enumerate().map(feeds).collect()
 }
 
 fn told(patch: &Patch) -> Vec<(Handle, usize)> {

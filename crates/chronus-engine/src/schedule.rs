@@ -14,7 +14,7 @@ use crate::bypass::{self, Bypass, Finding, are_unsound, examine};
 use crate::command::Handle;
 use crate::mixing::{Mixer, Shares};
 use crate::patch::{Patch, PatchModule, Recordings};
-use crate::wiring::{Feeds, Wiring};
+use crate::wiring::{WiredCell, Wiring};
 
 /// The modules of a patch, ready to render.
 pub(crate) struct Schedule {
@@ -79,18 +79,18 @@ impl Schedule {
     /// The first module, in the order in which they are rendered, of whose frames of this block some should
     /// not be heard. Those that share their wires have been examined before.
     pub fn examine(&self, frames: &Range<usize>) -> Option<Finding> {
-        self.examine_those(frames, |feeds| feeds.until.is_none())
+        self.examine_those(frames, |wired| wired.until.is_none())
     }
 
     fn examine_those(
         &self,
         frames: &Range<usize>,
-        those: impl Fn(&Feeds) -> bool,
+        those: impl Fn(&WiredCell) -> bool,
     ) -> Option<Finding> {
-        let Wiring { order, feeds, wires, .. } = &self.wiring;
-        let cells = order.iter().filter(|&&cell| those(&feeds[cell]));
-        cells.copied().find_map(|cell| {
-            let mut outputs = wires[feeds[cell].outputs.clone()].iter();
+        let Wiring { order, cells, wires, .. } = &self.wiring;
+        let those = order.iter().filter(|&&cell| those(&cells[cell]));
+        those.copied().find_map(|cell| {
+            let mut outputs = wires[cells[cell].outputs.clone()].iter();
             let unsound = outputs.find_map(|wire| examine(wire.frames(frames)));
             unsound.map(|unsound| (self.cells[cell].handle, unsound))
         })
@@ -123,18 +123,18 @@ impl Schedule {
     #[inline(always)]
     fn process_cell(&mut self, index: usize, span: &Span<'_>, shares: &Shares) {
         let is_ignored = is_ignored(&self.cells, &self.wiring, index, span.set);
-        let Wiring { feeds, wires, sums, .. } = &mut self.wiring;
-        let (cell, feeds) = (&mut self.cells[index], &feeds[index]);
+        let Wiring { cells, wires, sums, .. } = &mut self.wiring;
+        let (cell, wired) = (&mut self.cells[index], &cells[index]);
         self.crumb.store(cell.handle.0 + 1, Ordering::Relaxed);
-        for sum in &mut sums[feeds.sums.clone()] {
+        for sum in &mut sums[wired.sums.clone()] {
             self.mixer.mix(sum, wires, span, shares);
         }
-        let (others, outputs) = Wires::apart(wires, &feeds.outputs);
-        let unsound = cell.process(feeds, &others, outputs, span, is_ignored);
+        let (others, outputs) = Wires::apart(wires, &wired.outputs);
+        let unsound = cell.process(wired, &others, outputs, span, is_ignored);
         if unsound.is_some() {
             self.unsound = self.unsound.or(unsound);
         }
-        if !feeds.then.is_empty() {
+        if !wired.then.is_empty() {
             self.add_parts(index, span);
         }
     }
@@ -142,18 +142,19 @@ impl Schedule {
     /// Adds up what is to be once a cell is rendered. Where wires end that are shared, the sum tells whether there was
     /// anything in them that nobody should hear: afterwards, nobody could tell where it came from.
     fn add_parts(&mut self, index: usize, span: &Span<'_>) {
-        for part in 0..self.wiring.feeds[index].then.len() {
-            let Wiring { feeds, wires, sums, .. } = &mut self.wiring;
-            let part = &feeds[index].then[part];
+        for part in 0..self.wiring.cells[index].then.len() {
+            let Wiring { cells, wires, sums, .. } = &mut self.wiring;
+            let part = &cells[index].then[part];
             let mix = &mut sums[part.sum];
             self.mixer.add_part(mix, part.sources.clone(), wires, span);
             if part.ends
                 && self.unsound.is_none()
                 && examine(wires[mix.wire].frames(&span.frames)).is_some()
             {
-                let here = feeds[index].place;
-                let is_there =
-                    |it: &Feeds| it.place <= here && it.until.is_some_and(|until| until >= here);
+                let here = cells[index].place;
+                let is_there = |it: &WiredCell| {
+                    it.place <= here && it.until.is_some_and(|until| until >= here)
+                };
                 self.unsound = self.examine_those(&span.frames, is_there);
             }
         }
@@ -218,7 +219,7 @@ impl Cell {
     #[inline(always)]
     fn process(
         &mut self,
-        feeds: &Feeds,
+        wired: &WiredCell,
         wires: &Wires<'_>,
         outputs: &mut [Wire],
         span: &Span<'_>,
@@ -226,15 +227,15 @@ impl Cell {
     ) -> Option<Finding> {
         let instance = self.instance.as_mut()?;
         if self.bypass.is_on() {
-            Bypass::route(instance.spec(), span, wires, &feeds.ports, outputs);
+            Bypass::route(instance.spec(), span, wires, &wired.ports, outputs);
         } else if is_ignored {
-            instance.skip(span, wires, &feeds.ports, outputs);
+            instance.skip(span, wires, &wired.ports, outputs);
             return None;
         } else {
-            instance.render(span, wires, &feeds.ports, outputs);
+            instance.render(span, wires, &wired.ports, outputs);
         }
         self.bypass.fade(outputs, span);
-        self.keep_last(outputs, feeds.ports.unheard_outputs, span.frames.end - 1)
+        self.keep_last(outputs, wired.ports.unheard_outputs, span.frames.end - 1)
     }
 
     /// Keeps the last frame that was rendered, and finds out whether it can be heard. It tells of all that lasts,
@@ -282,14 +283,14 @@ impl Cell {
 /// Whether all who read this cell would take no notice of it in these frames.
 #[inline(always)]
 fn is_ignored(cells: &[Cell], wiring: &Wiring, index: usize, set: FrameSet) -> bool {
-    let Some(readers) = &wiring.feeds[index].readers else { return false };
+    let Some(readers) = &wiring.cells[index].readers else { return false };
     readers.iter().all(|reader| {
         let cell = &cells[reader.cell];
         let Some(instance) = &cell.instance else { return true };
         if !instance.dozes() || cell.bypass.is_on() {
             return false;
         }
-        let ports = &wiring.feeds[reader.cell].ports;
+        let ports = &wiring.cells[reader.cell].ports;
         let mut silent = !ports.connected;
         for (input, wire) in ports.inputs.iter().enumerate() {
             let is_silent = wiring.wires[*wire as usize].is_silent(set);

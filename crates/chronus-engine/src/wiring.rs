@@ -11,12 +11,12 @@ use chronus_dsp::{BLOCK_FRAMES, Drive, PortSet, Ports, Signal, Wire};
 use crate::command::Handle;
 use crate::mixing::Mix;
 use crate::patch::Patch;
-use crate::plan::{Fed, Feed, Plan, Source};
+use crate::plan::{Feed, Feeds, Plan, Source};
 
 /// See the file's head.
 pub(crate) struct Wiring {
     pub order: Vec<usize>,
-    pub feeds: Vec<Feeds>,
+    pub cells: Vec<WiredCell>,
     pub wires: Vec<Wire>,
     /// First those before cells, then those that leave the patch, then those of buses.
     pub sums: Vec<Mix>,
@@ -31,7 +31,7 @@ pub(crate) struct Wiring {
 }
 
 /// Everything about what one cell reads and writes.
-pub(crate) struct Feeds {
+pub(crate) struct WiredCell {
     pub ports: Ports,
     /// The wires of its outputs.
     pub outputs: Range<usize>,
@@ -78,9 +78,9 @@ impl Wiring {
 
     /// Takes over what is in the wires of a cell, which was `before` in another wiring.
     pub fn take_over(&mut self, cell: usize, other: &mut Self, before: usize) {
-        let (feeds, others) = (&self.feeds[cell], &other.feeds[before]);
-        if feeds.until.is_none() && others.until.is_none() {
-            let wires = &mut self.wires[feeds.outputs.clone()];
+        let (own, others) = (&self.cells[cell], &other.cells[before]);
+        if own.until.is_none() && others.until.is_none() {
+            let wires = &mut self.wires[own.outputs.clone()];
             wires.swap_with_slice(&mut other.wires[others.outputs.clone()]);
         }
     }
@@ -99,7 +99,7 @@ struct Layout<'a> {
     reads: Vec<Vec<Read>>,
     /// The parts of the sum at each input of each cell, if it is made as its sources are rendered.
     parts: Vec<Vec<Vec<PlannedPart>>>,
-    /// What will be [`Feeds::until`].
+    /// What will be [`WiredCell::until`].
     until: Vec<Option<usize>>,
     /// The wires of the outputs of each cell.
     outputs: Vec<Range<usize>>,
@@ -154,18 +154,20 @@ impl<'a> Layout<'a> {
     fn lay(mut self) -> Wiring {
         self.share();
         self.give_wires();
-        let mut feeds: Vec<_> = (0..self.place.len()).map(|cell| self.feeds(cell)).collect();
+        let mut cells: Vec<_> = (0..self.place.len()).map(|cell| self.wired(cell)).collect();
         for (cell, parts) in self.parts.iter().enumerate() {
             // Sums at inputs come first, in their order.
             let is_sum = |(_, feed): &(_, &Feed)| matches!(feed, Feed::Mixed(_));
-            let sums = parts.iter().zip(&self.plan.fed[cell].inputs).filter(is_sum);
-            let first = feeds[cell].sums.start;
+            let sums = parts.iter().zip(&self.plan.feeds[cell].inputs).filter(is_sum);
+            let first = cells[cell].sums.start;
             for (sum, (parts, feed)) in sums.enumerate() {
                 for PlannedPart { place, sources } in parts {
                     let ends = feed.sources().skip(sources.start).take(sources.len());
-                    let ends = ends.map(|source| self.until[source.cell]).any(|it| it.is_some());
+                    let are_shared =
+                        ends.map(|it| self.until[it.cell]).any(|until| until.is_some());
+                    let ends = are_shared && feed.is_mixed_down();
                     let part = Part { sum: first + sum, sources: sources.clone(), ends };
-                    feeds[self.plan.order[*place]].then.push(part);
+                    cells[self.plan.order[*place]].then.push(part);
                 }
             }
         }
@@ -181,7 +183,7 @@ impl<'a> Layout<'a> {
             heard_sums,
             heard,
             buses,
-            feeds,
+            cells,
             order: self.plan.order,
             told: self.plan.told,
             wires: self.wires,
@@ -207,7 +209,7 @@ impl<'a> Layout<'a> {
             };
             places.chunks(at_once).map(part).collect()
         };
-        self.plan.fed[cell].inputs.iter().map(parts).collect()
+        self.plan.feeds[cell].inputs.iter().map(parts).collect()
     }
 
     /// Finds out which outputs share wires.
@@ -247,7 +249,7 @@ impl<'a> Layout<'a> {
                 By::Input { cell: reader, input, source } => {
                     let parts = &self.parts[reader][input];
                     let part = parts.iter().find(|part| part.sources.contains(&source));
-                    match part.filter(|_| self.plan.fed[reader].inputs[input].is_mixed_down()) {
+                    match part.filter(|_| self.plan.feeds[reader].inputs[input].is_mixed_down()) {
                         Some(part) => part.place,
                         None => self.until[reader]?,
                     }
@@ -287,9 +289,9 @@ impl<'a> Layout<'a> {
     }
 
     /// All that is known before parts are dealt out.
-    fn feeds(&mut self, cell: usize) -> Feeds {
+    fn wired(&mut self, cell: usize) -> WiredCell {
         let module = self.plan.cells[cell];
-        let Fed { inputs, drives } = core::mem::take(&mut self.plan.fed[cell]);
+        let Feeds { inputs, drives } = core::mem::take(&mut self.plan.feeds[cell]);
         let mut ports = Ports::default();
         let start = self.sums.len();
         for (index, (feed, spec)) in inputs.iter().zip(module.spec().inputs).enumerate() {
@@ -303,14 +305,14 @@ impl<'a> Layout<'a> {
                 ports.drives.push(Drive { param: *param, depth: *depth, wire });
             }
         }
-        self.plan.fed[cell] = Fed { inputs, drives };
+        self.plan.feeds[cell] = Feeds { inputs, drives };
         let (mut heard, mut is_simple) = (0, true);
         for read in &self.reads[cell] {
             heard |= 1 << read.output;
             is_simple &= matches!(read.by, By::Input { cell: reader, .. } if self.place[reader] > self.place[cell]);
         }
         ports.unheard_outputs = !heard;
-        Feeds {
+        WiredCell {
             ports,
             outputs: self.outputs[cell].clone(),
             sums: start..self.sums.len(),
@@ -330,7 +332,7 @@ impl<'a> Layout<'a> {
                 return None;
             }
             let mut known = 0;
-            for (input, feed) in self.plan.fed[reader].inputs.iter().enumerate() {
+            for (input, feed) in self.plan.feeds[reader].inputs.iter().enumerate() {
                 let is_known = matches!(feed, Feed::Direct(source)
                     if self.place[source.cell] < self.place[cell]);
                 known |= PortSet::from(is_known) << input;
@@ -370,13 +372,13 @@ fn reads(plan: &Plan<'_>) -> Vec<Vec<Read>> {
     let mut read = |source: &Source, by: By| {
         reads[source.cell].push(Read { output: source.output, by });
     };
-    for (cell, fed) in plan.fed.iter().enumerate() {
-        for (input, feed) in fed.inputs.iter().enumerate() {
+    for (cell, feeds) in plan.feeds.iter().enumerate() {
+        for (input, feed) in feeds.inputs.iter().enumerate() {
             for (number, source) in feed.sources().enumerate() {
                 read(source, By::Input { cell, input, source: number });
             }
         }
-        for source in fed.drives.iter().flat_map(|(.., feed)| feed.sources()) {
+        for source in feeds.drives.iter().flat_map(|(.., feed)| feed.sources()) {
             read(source, By::Params { cell });
         }
     }
