@@ -25,9 +25,8 @@ impl Instance {
         let mut wires = Vec::from(Wire::resting());
         let mut ports = Ports::default();
         for (index, (input, port)) in inputs.iter().zip(spec.inputs).enumerate() {
-            let resting = if port.rest == 0.0 { Wire::AT_ZERO } else { Wire::AT_ONE };
             ports.connected |= u32::from(input.is_some()) << index;
-            ports.inputs.push(input.map_or(resting, |_| wires.len()) as u32);
+            ports.inputs.push(input.map_or(Wire::at_rest(port), |_| wires.len()) as u32);
             wires.extend(input.map(|signal| wire(signal, channels)));
         }
         for &(param, depth, signal) in drives {

@@ -169,11 +169,11 @@ impl<'a> Io<'a> {
         // Not `map`, which becomes a call of its own.
         let mut cut_inputs = [&[][..]; INPUTS];
         for (cut, place) in cut_inputs.iter_mut().zip(inputs) {
-            *cut = &wires.at(*place as usize).samples.as_chunks::<C>().0[frames.clone()];
+            *cut = wires.at(*place as usize).cut(&frames);
         }
         let mut cut_outputs: [&mut [[f32; C]]; OUTPUTS] = core::array::from_fn(|_| &mut [][..]);
         for (cut, output) in cut_outputs.iter_mut().zip(outputs) {
-            *cut = &mut output.samples.as_chunks_mut::<C>().0[frames.clone()];
+            *cut = output.cut_mut(&frames);
         }
         (cut_inputs, cut_outputs)
     }
@@ -181,14 +181,13 @@ impl<'a> Io<'a> {
     /// The frames to be rendered of one input, as in [`ports`](Self::ports).
     #[inline(always)]
     pub fn input<const C: usize>(&self, index: usize) -> &'a [[f32; C]] {
-        let wire = self.wires.at(self.ports.inputs[index] as usize);
-        &wire.samples.as_chunks::<C>().0[self.frames.clone()]
+        self.wire(index).cut(&self.frames)
     }
 
     /// The frames to be rendered of one output.
     #[inline(always)]
     pub fn output<const C: usize>(&mut self, index: usize) -> &mut [[f32; C]] {
-        &mut self.outputs[index].samples.as_chunks_mut::<C>().0[self.frames.clone()]
+        self.outputs[index].cut_mut(&self.frames)
     }
 
     /// Parameter `index` in the frames to be rendered.
@@ -218,6 +217,11 @@ impl<'a> Io<'a> {
         }
     }
 
+    #[inline(always)]
+    fn wire(&self, index: usize) -> &'a Wire {
+        self.wires.at(self.ports.inputs[index] as usize)
+    }
+
     /// Whether a cable ends at input `index`.
     pub fn is_connected(&self, index: usize) -> bool {
         self.ports.connected & (1 << index) != 0
@@ -226,13 +230,13 @@ impl<'a> Io<'a> {
     /// Whether input `index` is known to be silent in these frames: 0 in all channels.
     #[inline(always)]
     pub fn is_silent(&self, index: usize) -> bool {
-        self.wires.at(self.ports.inputs[index] as usize).is_silent(self.set)
+        self.wire(index).is_silent(self.set)
     }
 
     /// Whether input `index` is known to be the same in all these frames.
     #[inline(always)]
     pub fn is_held(&self, index: usize) -> bool {
-        self.wires.at(self.ports.inputs[index] as usize).is_held(self.set)
+        self.wire(index).is_held(self.set)
     }
 
     /// Whether anybody reads output `index`. If not, it need not be written.

@@ -2,7 +2,7 @@
 
 use core::ops::{Deref, DerefMut, Range};
 
-use crate::module::{BLOCK_FRAMES, CHANNELS_MAX};
+use crate::module::{BLOCK_FRAMES, CHANNELS_MAX, PortSpec};
 
 /// The signal at one port for one block, frame after frame, each with all channels of its cable:
 /// `BLOCK_FRAMES * channels` values, nominally within -1..1.
@@ -102,6 +102,23 @@ impl Wire {
         let mut ones = silent_buffer(CHANNELS_MAX);
         ones.fill(1.0);
         [Self::silent(CHANNELS_MAX), Self { samples: ones, silent: 0, held: FrameSet::MAX }]
+    }
+
+    /// The place of what an input reads where no cable ends.
+    pub fn at_rest(input: &PortSpec) -> usize {
+        if input.rest == 0.0 { Self::AT_ZERO } else { Self::AT_ONE }
+    }
+
+    /// These frames, if it has `C` channels.
+    #[inline(always)]
+    pub fn cut<const C: usize>(&self, frames: &Range<usize>) -> &[[f32; C]] {
+        &self.samples.as_chunks().0[frames.clone()]
+    }
+
+    /// The same, to be changed: see [`frames_mut`](Self::frames_mut).
+    #[inline(always)]
+    pub fn cut_mut<const C: usize>(&mut self, frames: &Range<usize>) -> &mut [[f32; C]] {
+        &mut self.samples.as_chunks_mut().0[frames.clone()]
     }
 
     /// How many channels it has.

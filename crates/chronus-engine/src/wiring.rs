@@ -295,9 +295,9 @@ impl<'a> Layout<'a> {
         let mut ports = Ports::default();
         let start = self.sums.len();
         for (index, (feed, spec)) in inputs.iter().zip(module.spec().inputs).enumerate() {
-            let resting = if spec.rest == 0.0 { Wire::AT_ZERO } else { Wire::AT_ONE };
             let is_early = !self.parts[cell][index].is_empty();
-            ports.inputs.push(self.wire_of(feed, is_early).unwrap_or(resting) as u32);
+            let wire = self.wire_of(feed, is_early).unwrap_or(Wire::at_rest(spec));
+            ports.inputs.push(wire as u32);
             ports.connected |= PortSet::from(*feed != Feed::Nothing) << index;
         }
         for (param, depth, feed) in &drives {
@@ -306,29 +306,29 @@ impl<'a> Layout<'a> {
             }
         }
         self.plan.feeds[cell] = Feeds { inputs, drives };
-        let (mut heard, mut is_simple) = (0, true);
-        for read in &self.reads[cell] {
-            heard |= 1 << read.output;
-            is_simple &= matches!(read.by, By::Input { cell: reader, .. } if self.place[reader] > self.place[cell]);
-        }
+        let heard = self.reads[cell].iter().fold(0, |heard, read| heard | 1 << read.output);
         ports.unheard_outputs = !heard;
         WiredCell {
             ports,
             outputs: self.outputs[cell].clone(),
             sums: start..self.sums.len(),
-            readers: (is_simple && module.spec().skips).then(|| self.readers(cell)).flatten(),
+            readers: self.readers(cell),
             then: Vec::new(),
             place: self.place[cell],
             until: self.until[cell],
         }
     }
 
-    /// Those who read a cell, all at inputs, if each of them ever ignores any.
+    /// Those who read a cell that can be skipped: all later, at inputs, and such as ever ignore any.
     fn readers(&self, cell: usize) -> Option<Vec<Reader>> {
+        if !self.plan.cells[cell].spec().skips {
+            return None;
+        }
         let mut readers = Vec::new();
         for read in &self.reads[cell] {
             let By::Input { cell: reader, input, .. } = read.by else { return None };
-            if !self.plan.cells[reader].spec().ignores {
+            let is_later = self.place[reader] > self.place[cell];
+            if !is_later || !self.plan.cells[reader].spec().ignores {
                 return None;
             }
             let mut known = 0;
