@@ -216,7 +216,15 @@ fn what_was_counted_is_counted_on() {
     };
     let before = counts(&engine.status());
     assert!(before.iter().all(|count| *count >= Some(3)), "{before:?}");
-    assert_eq!(counts(&kill_supervisor(&engine)), before);
+    let after = counts(&kill_supervisor(&engine));
+    // On a machine that stalls, one worker overtakes another at any time.
+    let goes_on = |(after, before): (&Option<u64>, &Option<u64>)| {
+        after >= before && *after < before.map(|count| 2 * count)
+    };
+    assert!(
+        after.iter().zip(&before).all(goes_on),
+        "neither lost nor doubled: {after:?}, {before:?}"
+    );
     end_and_compare(engine, 1);
 }
 
