@@ -1,5 +1,8 @@
 //! The table of all kinds of module. A new module is one file and one line here.
 
+use pulp::Arch;
+
+use crate::fused::{self, ByDoubles, Fused, InHardware};
 use crate::module::{Module, ModuleSpec};
 use crate::simd::Vectorized;
 
@@ -10,12 +13,39 @@ macro_rules! kind {
         CatalogEntry {
             spec: &SPEC,
             file: stringify!($file),
-            construct: |rate_hz, channels| match channels {
-                1 => Box::new(Vectorized::new($kind::<1>::new(rate_hz))),
-                4 => Box::new(Vectorized::new($kind::<4>::new(rate_hz))),
-                8 => Box::new(Vectorized::new($kind::<8>::new(rate_hz))),
-                16 => Box::new(Vectorized::new($kind::<16>::new(rate_hz))),
+            construct: |arch, rate_hz, channels| match channels {
+                1 => Box::new(Vectorized::new(arch, $kind::<1>::new(rate_hz))),
+                4 => Box::new(Vectorized::new(arch, $kind::<4>::new(rate_hz))),
+                8 => Box::new(Vectorized::new(arch, $kind::<8>::new(rate_hz))),
+                16 => Box::new(Vectorized::new(arch, $kind::<16>::new(rate_hz))),
                 _ => panic!("a module has 1, 4, 8 or 16 channels, not {channels}"),
+            },
+        }
+    }};
+}
+
+/// As `kind`, for modules that fuse arithmetic: compiled for machines with and without an instruction for that.
+macro_rules! fused {
+    ($file:path, $kind:ident) => {{
+        use $file::{SPEC, $kind};
+        fn construct<F: Fused>(arch: Arch, rate_hz: u32, channels: usize) -> Box<dyn Module> {
+            match channels {
+                1 => Box::new(Vectorized::new(arch, $kind::<1, F>::new(rate_hz))),
+                4 => Box::new(Vectorized::new(arch, $kind::<4, F>::new(rate_hz))),
+                8 => Box::new(Vectorized::new(arch, $kind::<8, F>::new(rate_hz))),
+                16 => Box::new(Vectorized::new(arch, $kind::<16, F>::new(rate_hz))),
+                _ => panic!("a module has 1, 4, 8 or 16 channels, not {channels}"),
+            }
+        }
+        CatalogEntry {
+            spec: &SPEC,
+            file: stringify!($file),
+            construct: |arch, rate_hz, channels| {
+                if fused::is_in_hardware(arch) {
+                    construct::<InHardware>(arch, rate_hz, channels)
+                } else {
+                    construct::<ByDoubles>(arch, rate_hz, channels)
+                }
             },
         }
     }};
@@ -29,7 +59,7 @@ macro_rules! plain {
         CatalogEntry {
             spec: &SPEC,
             file: stringify!($file),
-            construct: |rate_hz, channels| match channels {
+            construct: |_, rate_hz, channels| match channels {
                 1 => Box::new($kind::<1>::new(rate_hz)),
                 4 => Box::new($kind::<4>::new(rate_hz)),
                 8 => Box::new($kind::<8>::new(rate_hz)),
@@ -58,7 +88,7 @@ pub static CATALOG: &[CatalogEntry] = &[
     plain!(crate::control::maths, Maths),
     plain!(crate::control::steps, Steps),
     // Oscillators.
-    kind!(crate::oscillator::sine, Sine),
+    fused!(crate::oscillator::sine, Sine),
     kind!(crate::oscillator::saw, Saw),
     kind!(crate::oscillator::pulse, Pulse),
     kind!(crate::oscillator::triangle, Triangle),
@@ -82,7 +112,7 @@ pub static CATALOG: &[CatalogEntry] = &[
     kind!(crate::envelope::contour, Contour),
     kind!(crate::envelope::follower, Follower),
     // Filters.
-    kind!(crate::filter::biquad, Biquad),
+    fused!(crate::filter::biquad, Biquad),
     kind!(crate::filter::svf, Svf),
     kind!(crate::filter::ladder, Ladder),
     kind!(crate::filter::onepole, Onepole),
@@ -125,7 +155,7 @@ pub struct CatalogEntry {
     pub spec: &'static ModuleSpec,
     /// Where it is written: `crate::folder::file`.
     file: &'static str,
-    construct: fn(u32, usize) -> Box<dyn Module>,
+    construct: fn(Arch, u32, usize) -> Box<dyn Module>,
 }
 
 impl PartialEq for CatalogEntry {
@@ -155,12 +185,13 @@ impl CatalogEntry {
         TRIALS.contains(self)
     }
 
-    /// A new module. `rate_hz` is frames per second, at least 1.
+    /// A new module for this machine, or one that does with less than this has: they play the same bits.
+    /// `rate_hz` is frames per second, at least 1.
     ///
     /// # Panics
     /// If `channels` is none of [`CHANNEL_COUNTS`](crate::module::CHANNEL_COUNTS).
-    pub fn construct(&self, rate_hz: u32, channels: usize) -> Box<dyn Module> {
-        (self.construct)(rate_hz, channels)
+    pub fn construct(&self, arch: Arch, rate_hz: u32, channels: usize) -> Box<dyn Module> {
+        (self.construct)(arch, rate_hz, channels)
     }
 }
 

@@ -56,6 +56,14 @@ impl Instance {
     /// # Panics
     /// If `channels` is none of [`CHANNEL_COUNTS`](crate::module::CHANNEL_COUNTS).
     pub fn new(entry: &CatalogEntry, rate_hz: u32, channels: usize) -> Self {
+        Self::on(Arch::new(), entry, rate_hz, channels)
+    }
+
+    /// The same, for any machine: see [`CatalogEntry::construct`].
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub fn on(arch: Arch, entry: &CatalogEntry, rate_hz: u32, channels: usize) -> Self {
         let param = |spec: &'static ParamSpec| Moving {
             spec,
             ramp: Ramp::at(spec.default),
@@ -63,10 +71,10 @@ impl Instance {
             mode: Mode::Steady,
         };
         Self {
-            module: entry.construct(rate_hz, channels),
+            module: entry.construct(arch, rate_hz, channels),
             channels,
             rate_hz,
-            arch: Arch::new(),
+            arch,
             params: entry.spec.params.iter().map(param).collect(),
             steady: entry
                 .spec

@@ -4,8 +4,9 @@
 //! What holds for every module, and is tested over the whole [`catalog`]:
 //! * rendering a block whole or in pieces gives the same bits, so that commands can split it;
 //! * [`Instance::reset`] makes it as new, with the parameters where they are;
-//! * the same calls give the same bits on every machine: no clock, no randomness, no fused
-//!   multiply-add, and no transcendental function but those of [`math`] and of the `libm` crate;
+//! * the same calls give the same bits on every machine: no clock, no randomness, no transcendental function
+//!   but those of [`math`] and of the `libm` crate, and arithmetic that is fused where it says so ([`fused`]) and
+//!   nowhere else;
 //! * no allocation after construction, and no NaN from finite inputs.
 
 #![allow(
@@ -21,6 +22,7 @@ pub mod drum;
 pub mod effect;
 pub mod envelope;
 pub mod filter;
+pub mod fused;
 pub mod instance;
 pub mod io;
 pub mod math;

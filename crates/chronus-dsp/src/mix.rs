@@ -3,6 +3,8 @@
 use pulp::{Arch, NullaryFnOnce};
 
 use crate::module::CHANNELS_MAX;
+#[cfg(target_arch = "x86_64")]
+use crate::simd;
 
 /// A signal and its level.
 pub type Source<'a> = (&'a [f32], f32);
@@ -132,7 +134,7 @@ impl<const C: usize> NullaryFnOnce for AddDown<'_, C> {
 
 fn add_all_down(arch: Arch, sum: &mut [f32], source: Source<'_>, begins: bool) {
     #[cfg(target_arch = "x86_64")]
-    if let Some(v3) = avx::of(arch) {
+    if let Some(v3) = simd::v3_of(arch) {
         return v3.vectorize(AddAllDown { sum, source, begins, sums: v3 });
     }
     arch.dispatch(AddAllDown { sum, source, begins, sums: Plain });
@@ -227,19 +229,10 @@ fn add_neighbours<const N: usize>(values: &[f32]) -> [f32; N] {
 mod avx {
     use core::arch::x86_64::__m256;
 
+    use pulp::cast;
     use pulp::x86::V3;
-    use pulp::{Arch, cast};
 
     use super::{AT_ONCE, CHANNELS_MAX, Frames};
-
-    /// What has AVX-512 has AVX as well.
-    pub fn of(arch: Arch) -> Option<V3> {
-        match arch {
-            Arch::V3(v3) => Some(v3),
-            Arch::V4(v4) => Some(*v4),
-            _ => None,
-        }
-    }
 
     /// As [`frame_sums`](super::frame_sums), with the same bits.
     #[inline(always)]

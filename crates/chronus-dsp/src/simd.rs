@@ -2,12 +2,23 @@
 //!
 //! The inner loops of modules are written over channels. Here the whole `process` of a module is compiled
 //! again for each instruction set (SSE2, AVX2, AVX-512, NEON), and the right one is chosen when the
-//! program runs. None of them may fuse or reorder arithmetic, so all give the same bits.
+//! program runs. None of them may reorder arithmetic, or fuse it where it does not say so (see
+//! [`fused`](crate::fused)), so all give the same bits.
 
 use pulp::{Arch, NullaryFnOnce};
 
 use crate::io::{Io, PortSet};
 use crate::module::{Module, ModuleSpec, Note, Recording};
+
+/// The vectors of AVX, for what the compiler does not find by itself. What has AVX-512 has them as well.
+#[cfg(target_arch = "x86_64")]
+pub fn v3_of(arch: Arch) -> Option<pulp::x86::V3> {
+    match arch {
+        Arch::V3(v3) => Some(v3),
+        Arch::V4(v4) => Some(*v4),
+        _ => None,
+    }
+}
 
 /// A module that renders with wide vectors, and whose state begins where one does.
 #[repr(align(64))]
@@ -18,8 +29,8 @@ pub struct Vectorized<M> {
 
 impl<M: Module> Vectorized<M> {
     /// Wraps a module.
-    pub fn new(module: M) -> Self {
-        Self { module, arch: Arch::new() }
+    pub fn new(arch: Arch, module: M) -> Self {
+        Self { module, arch }
     }
 }
 

@@ -6,6 +6,7 @@ mod common;
 use chronus_dsp::catalog::CATALOG;
 use chronus_dsp::{BLOCK_FRAMES, ModuleSpec};
 use common::{Bench, Chance, Event, RATES_HZ, bits};
+use pulp::Arch;
 
 const FRAMES: usize = 200 * BLOCK_FRAMES;
 
@@ -15,7 +16,11 @@ fn specs_are_sound() {
         let spec = entry.spec;
         let same = CATALOG.iter().filter(|other| other.spec.kind == spec.kind).count();
         assert_eq!(same, 1, "{} is in the catalog once", spec.kind);
-        assert!(core::ptr::eq(entry.construct(48_000, 1).spec(), spec), "{}", spec.kind);
+        assert!(
+            core::ptr::eq(entry.construct(Arch::new(), 48_000, 1).spec(), spec),
+            "{}",
+            spec.kind
+        );
         assert!(!spec.outputs.is_empty(), "{} is heard somewhere", spec.kind);
         names_are_unique(spec);
         for param in spec.params {

@@ -9,7 +9,8 @@ mod common;
 
 use chronus_dsp::BLOCK_FRAMES;
 use chronus_dsp::catalog::CATALOG;
-use common::{Bench, Chance, bits};
+use common::{Bench, Chance, Event, bits};
+use pulp::Arch;
 
 const FRAMES: usize = 300 * BLOCK_FRAMES;
 
@@ -41,4 +42,25 @@ fn every_kind_has_these_bits() {
         assert_eq!(found, kept, "kind and digest; see the head of this file if it is meant");
     }
     assert_eq!(found.lines().count(), kept.lines().count(), "each kind has a line");
+}
+
+/// What is played here with the widest vectors and fused arithmetic is what the least of machines plays.
+#[test]
+fn a_machine_without_wide_vectors_plays_the_same_bits() {
+    const FRAMES: usize = 40 * BLOCK_FRAMES;
+    for entry in CATALOG {
+        for channels in [1, 16] {
+            let mut chance = Chance(channels as u64);
+            let mut events = chance.events(entry.spec, FRAMES, 12);
+            events.insert(0, (0, Event::Gate(true)));
+            let play = |arch| {
+                let mut bench = Bench::on(arch, entry.spec.kind, 48_000, channels);
+                let with_input = bench.play(FRAMES, Chance::noise, &events, &[]);
+                bench.disconnect();
+                [with_input, bench.play(FRAMES, Chance::noise, &events, &[])].concat()
+            };
+            let [here, there] = [Arch::new(), Arch::Scalar].map(|arch| bits(&play(arch)));
+            assert!(here == there, "{} with {channels} channels", entry.spec.kind);
+        }
+    }
 }

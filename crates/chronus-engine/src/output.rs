@@ -2,12 +2,13 @@
 
 #![expect(clippy::inline_always, reason = "only what is inlined becomes wide vectors")]
 
+use chronus_dsp::simd;
 use pulp::{Arch, NullaryFnOnce};
 
 use crate::CHANNELS;
 use crate::bypass::{LEVEL_MAX, is_unsound};
 use crate::patch::Safety;
-use crate::safety::{DcBlocker, Limiter};
+use crate::safety::{DcBlocker, Delayed, Limiter, Plain};
 
 /// A DC blocker and a limiter, or one of them, or neither.
 pub(crate) struct OutputStage {
@@ -16,18 +17,19 @@ pub(crate) struct OutputStage {
     arch: Arch,
 }
 
-struct Process<'a> {
+struct Process<'a, D> {
     stage: &'a mut OutputStage,
     frames: &'a mut [[f32; CHANNELS]],
+    delayed: D,
 }
 
-impl NullaryFnOnce for Process<'_> {
+impl<D: Delayed> NullaryFnOnce for Process<'_, D> {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
         if let Some(blocker) = &mut self.stage.dc_blocker {
-            blocker.process(self.frames);
+            blocker.process(self.frames, self.delayed);
         }
         if let Some(limiter) = &mut self.stage.limiter {
             limiter.process(self.frames);
@@ -91,7 +93,11 @@ impl OutputStage {
 
     /// Makes frames fit for the world, in place. How they are divided into calls changes no bit.
     pub fn process(&mut self, frames: &mut [[f32; CHANNELS]]) {
-        self.arch.dispatch(Process { stage: self, frames });
+        #[cfg(target_arch = "x86_64")]
+        if let Some(v3) = simd::v3_of(self.arch) {
+            return v3.vectorize(Process { stage: self, frames, delayed: v3 });
+        }
+        self.arch.dispatch(Process { stage: self, frames, delayed: Plain });
     }
 
     /// Flips one bit of the state.

@@ -44,6 +44,9 @@ fn gain(voices: usize) -> f32 {
 /// The rows that others are compared with.
 const HELD: &str = "Chronus, notes held";
 const BARE: &str = "Chronus, held, no limiter nor DC blocker";
+const BOUND: &str = "hand-written bound";
+const SCSYNTH: &str = "scsynth";
+const SAFE_SCSYNTH: &str = "scsynth with Limiter and LeakDC";
 
 /// What is measured.
 #[expect(clippy::struct_field_names, reason = "the option is called so")]
@@ -137,9 +140,7 @@ pub fn bench(options: &Voices) -> Result<(), Box<dyn Error>> {
         Player::new("Chronus, their notes over", 40_000.0, |voices, seconds| {
             chronus::cpu_seconds(voices, seconds, Gates::NotesOver)
         }),
-        Player::new("hand-written bound", 20_000.0, |voices, seconds| {
-            Ok(bound::cpu_seconds(voices, seconds))
-        }),
+        Player::new(BOUND, 20_000.0, |voices, seconds| Ok(bound::cpu_seconds(voices, seconds))),
     ];
     let mut missing = Vec::new();
     if !options.alone {
@@ -180,10 +181,12 @@ fn peers(folder: &TempDir, players: &mut Vec<Player>, missing: &mut Vec<String>)
         lacks
     };
     if !lacks("scsynth", &["scsynth"], "supercollider-server") {
-        let folder = path();
-        players.push(Player::new("scsynth", 2500.0, move |voices, seconds| {
-            scsynth::cpu_seconds(voices, seconds, &folder)
-        }));
+        for (name, safe) in [(SCSYNTH, false), (SAFE_SCSYNTH, true)] {
+            let folder = path();
+            players.push(Player::new(name, 2500.0, move |voices, seconds| {
+                scsynth::cpu_seconds(voices, seconds, safe, &folder)
+            }));
+        }
     }
     if !lacks("Csound", &["csound"], "csound") {
         let folder = path();
@@ -221,17 +224,16 @@ fn table(players: &[Player], voices: &[usize]) -> Table {
     }
     let find = |wanted| players.iter().find(|player| player.name == wanted);
     let Some(chronus) = find(HELD) else { return table };
-    for (name, other) in [("the bound", "hand-written bound"), ("scsynth", "scsynth")] {
-        let Some(other) = find(other) else { continue };
-        for (name, chronus) in [
-            (name.to_owned(), Some(chronus)),
-            (format!("{name}, neither with a limiter"), find(BARE)),
-        ] {
-            let Some(chronus) = chronus else { continue };
-            row(format!("Chronus over {name}"), &|index| {
-                format!("{:.2}", chronus.times(other, index))
-            });
-        }
+    let pairs = [
+        ("Chronus over the bound", HELD, BOUND),
+        ("Chronus over the bound, neither with a limiter", BARE, BOUND),
+        ("Chronus over scsynth", HELD, SCSYNTH),
+        ("Chronus over scsynth, both with a limiter", HELD, SAFE_SCSYNTH),
+        ("Chronus over scsynth, neither with a limiter", BARE, SCSYNTH),
+    ];
+    for (name, own, other) in pairs {
+        let (Some(own), Some(other)) = (find(own), find(other)) else { continue };
+        row(name.into(), &|index| format!("{:.2}", own.times(other, index)));
     }
     row("Chronus, µs of CPU a voice and second".into(), &|index| {
         format!("{:.1}", 1e6 / chronus.rate(index))

@@ -8,6 +8,10 @@ use super::{ATTACK_S, CUTOFF_HZ, DECAY_S, Q, RATE_HZ, RELEASE_S, SUSTAIN, child,
 
 const CONTROL_RATE: u8 = 1;
 const AUDIO_RATE: u8 = 2;
+// A last stage as that of Chronus.
+const DC_COEFFICIENT: f32 = 0.9996;
+const CEILING: f32 = 0.966;
+const LOOK_AHEAD_S: f32 = 0.00066;
 /// In [`Ugen::inputs`]: the input is a constant.
 const CONSTANT: i32 = -1;
 
@@ -42,6 +46,11 @@ impl Definition {
     fn unit(&mut self, class: &'static str, special: i16, inputs: Vec<(i32, i32)>) -> (i32, i32) {
         self.ugens.push(Ugen { class, rate: AUDIO_RATE, outputs: 1, special, inputs });
         (self.ugens.len() as i32 - 1, 0)
+    }
+
+    /// Adds what plays its inputs, the first of which is a bus.
+    fn out(&mut self, class: &'static str, inputs: Vec<(i32, i32)>) {
+        self.ugens.push(Ugen { class, rate: AUDIO_RATE, outputs: 0, special: 0, inputs });
     }
 
     /// The file format, version 2, of one definition with the controls `freq`, `gain`, `gate`.
@@ -106,11 +115,21 @@ fn voice() -> Vec<u8> {
     let cutoff = voice.constant(CUTOFF_HZ);
     let reciprocal_q = voice.constant(1.0 / Q);
     let filtered = voice.unit("BLowPass", 0, vec![shaped, cutoff, reciprocal_q]);
-    voice.unit("Out", 0, vec![zero, filtered]);
-    if let Some(out) = voice.ugens.last_mut() {
-        out.outputs = 0;
-    }
+    voice.out("Out", vec![zero, filtered]);
     voice.encode("voice")
+}
+
+/// What Chronus does to the sum before anybody hears it: a DC blocker and a limiter with a look-ahead. Here they
+/// work on one channel, which both sides get.
+fn safety() -> Vec<u8> {
+    let mut safety = Definition::default();
+    let [bus, coefficient] = [0.0, DC_COEFFICIENT].map(|value| safety.constant(value));
+    let [ceiling, look_ahead_s] = [CEILING, LOOK_AHEAD_S].map(|value| safety.constant(value));
+    let sum = safety.unit("In", 0, vec![bus]);
+    let blocked = safety.unit("LeakDC", 0, vec![sum, coefficient]);
+    let limited = safety.unit("Limiter", 0, vec![blocked, ceiling, look_ahead_s]);
+    safety.out("ReplaceOut", vec![bus, limited, limited]);
+    safety.encode("safety")
 }
 
 /// An OSC message of a score.
@@ -168,19 +187,35 @@ fn padded(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// CPU seconds of rendering so many seconds, start-up included.
-pub fn cpu_seconds(voices: usize, seconds: f64, folder: &Path) -> Result<f64, Box<dyn Error>> {
+/// CPU seconds of rendering so many seconds, start-up included; with a DC blocker and a limiter, if it is `safe`.
+pub fn cpu_seconds(
+    voices: usize,
+    seconds: f64,
+    safe: bool,
+    folder: &Path,
+) -> Result<f64, Box<dyn Error>> {
     let mut score = Message::new("/d_recv").blob(&voice()).at(0.0);
     for index in 0..voices {
         let note = Message::new("/s_new").text("voice").int(1000 + index as i32).int(1).int(0);
         let note = note.text("freq").float(freq_hz(index)).text("gain").float(gain(voices));
         score.extend(note.at(0.0));
     }
+    if safe {
+        score.extend(Message::new("/d_recv").blob(&safety()).at(0.0));
+        score.extend(Message::new("/s_new").text("safety").int(999).int(1).int(0).at(0.0));
+    }
     score.extend(Message::new("/c_set").int(0).float(0.0).at(seconds));
     let path = folder.join("score.osc");
     std::fs::write(&path, score)?;
     let mut command = Command::new("scsynth");
     command.arg("-N").arg(path).arg("_").arg(folder.join("scsynth.wav"));
-    command.arg(RATE_HZ.to_string()).args(["WAV", "float", "-o", "1", "-n", "4096"]);
+    command.arg(RATE_HZ.to_string()).args([
+        "WAV",
+        "float",
+        "-o",
+        if safe { "2" } else { "1" },
+        "-n",
+        "4096",
+    ]);
     child::cpu_seconds(command.args(["-m", "65536"]))
 }

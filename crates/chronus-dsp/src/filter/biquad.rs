@@ -10,8 +10,10 @@
 //! the arithmetic takes. So a filter that rests goes two frames at once. Pairs begin at even frames of the
 //! block, wherever commands split it: of a pair that is split, the first input is kept.
 
+use core::marker::PhantomData;
 use core::ops::Range;
 
+use crate::fused::Fused;
 use crate::io::{Io, Param};
 use crate::math::{exp2, frames_of_ms, same, tan_of_turns};
 use crate::module::{BLOCK_FRAMES, Curve, Module, ModuleSpec, ParamSpec, PortSpec};
@@ -126,7 +128,7 @@ struct Rates<const C: usize> {
 }
 
 /// See [`SPEC`].
-pub struct Biquad<const C: usize> {
+pub struct Biquad<const C: usize, F> {
     rate_hz: u32,
     mode_mix: [Ramp; MODES],
     /// What `cell_end` was designed from; `None` before the first frame, which starts there.
@@ -146,6 +148,7 @@ pub struct Biquad<const C: usize> {
     state: [[f32; C]; 2],
     /// The input of a frame whose pair is not complete; `state` is that before it. Else 0.
     begun: [f32; C],
+    fuses: PhantomData<F>,
 }
 
 impl<const C: usize> Shape<C> {
@@ -215,16 +218,17 @@ fn rates(g: f32, k: f32) -> (f32, f32, f32) {
 
 /// One frame of both integrators; the band-pass and the low-pass.
 #[inline(always)]
-fn integrate<const C: usize>(
+fn integrate<const C: usize, F: Fused>(
     [first, second]: &mut [[f32; C]; 2],
     rates: &Rates<C>,
     x: &[f32; C],
 ) -> [[f32; C]; 2] {
     let [mut band, mut low] = [[0.0; C]; 2];
     for c in 0..C {
-        let left = 0.5 * x[c] - second[c];
-        let first_next = rates.keeps[c] * first[c] + rates.first[c] * left;
-        let second_next = (second[c] + rates.first[c] * first[c]) + rates.second[c] * left;
+        let left = F::fused(0.5, x[c], -second[c]);
+        let first_next = F::fused(rates.first[c], left, rates.keeps[c] * first[c]);
+        let second_next = F::fused(rates.first[c], first[c], second[c]);
+        let second_next = F::fused(rates.second[c], left, second_next);
         (band[c], low[c]) = (first[c] + first_next, second[c] + second_next);
         (first[c], second[c]) = (first_next, second_next);
     }
@@ -256,7 +260,7 @@ impl<const C: usize> Rates<C> {
 
 /// As [`integrate`], two frames at once: the state after them takes no longer than that after one.
 #[inline(always)]
-fn integrate_two<const C: usize>(
+fn integrate_two<const C: usize, F: Fused>(
     [first, second]: &mut [[f32; C]; 2],
     rates: &Rates<C>,
     of_two: &RatesOfTwo<C>,
@@ -265,14 +269,17 @@ fn integrate_two<const C: usize>(
     let mut heard = [[[0.0; C]; 2]; 2];
     for c in 0..C {
         let (was_first, was_second) = (first[c], second[c]);
-        let left = 0.5 * x[0][c] - was_second;
+        let left = F::fused(0.5, x[0][c], -was_second);
         let more = 0.5 * (x[1][c] - x[0][c]);
-        let mid_first = rates.keeps[c] * was_first + rates.first[c] * left;
-        let mid_second = (was_second + rates.first[c] * was_first) + rates.second[c] * left;
-        let next_first = (was_first + rates.first[c] * more) - of_two.loses[c] * was_first;
-        first[c] = next_first + of_two.first[c] * left;
-        let next_second = (was_second + rates.second[c] * more) + of_two.first[c] * was_first;
-        second[c] = next_second + of_two.second[c] * left;
+        let mid_first = F::fused(rates.first[c], left, rates.keeps[c] * was_first);
+        let mid_second = F::fused(rates.first[c], was_first, was_second);
+        let mid_second = F::fused(rates.second[c], left, mid_second);
+        let next_first = F::fused(rates.first[c], more, was_first);
+        let next_first = F::fused(-of_two.loses[c], was_first, next_first);
+        first[c] = F::fused(of_two.first[c], left, next_first);
+        let next_second = F::fused(rates.second[c], more, was_second);
+        let next_second = F::fused(of_two.first[c], was_first, next_second);
+        second[c] = F::fused(of_two.second[c], left, next_second);
         (heard[0][0][c], heard[0][1][c]) = (was_first + mid_first, was_second + mid_second);
         (heard[1][0][c], heard[1][1][c]) = (mid_first + first[c], mid_second + second[c]);
     }
@@ -280,19 +287,19 @@ fn integrate_two<const C: usize>(
 }
 
 #[inline(always)]
-fn mix<const C: usize>(
+fn mix<const C: usize, F: Fused>(
     [a, b, d]: &[[f32; C]; 3],
     x: &[f32; C],
     [band, low]: [[f32; C]; 2],
 ) -> [f32; C] {
     let mut mixed = [0.0; C];
     for c in 0..C {
-        mixed[c] = (a[c] * x[c] + b[c] * band[c]) + d[c] * low[c];
+        mixed[c] = F::fused(d[c], low[c], F::fused(b[c], band[c], a[c] * x[c]));
     }
     mixed
 }
 
-impl<const C: usize> Biquad<C> {
+impl<const C: usize, F: Fused> Biquad<C, F> {
     /// A filter at rest.
     pub fn new(rate_hz: u32) -> Self {
         Self {
@@ -308,6 +315,7 @@ impl<const C: usize> Biquad<C> {
             settled_at: None,
             state: [[0.0; C]; 2],
             begun: [0.0; C],
+            fuses: PhantomData,
         }
     }
 
@@ -378,8 +386,8 @@ impl<const C: usize> Biquad<C> {
         for (i, (x, y)) in input.iter().zip(out).enumerate() {
             let way = (n + i + 1) as f32 * (1.0 / CELL_FRAMES as f32);
             let shape = self.cell_start.towards(&self.cell_end, way);
-            let integrated = integrate(&mut state, &shape.rates(), x);
-            *y = mix(&shape.mix, x, integrated);
+            let integrated = integrate::<C, F>(&mut state, &shape.rates(), x);
+            *y = mix::<C, F>(&shape.mix, x, integrated);
         }
         self.state = state;
     }
@@ -391,7 +399,9 @@ impl<const C: usize> Biquad<C> {
             self.filter_pairs(start, input, out, |_, [_, low]| low);
         } else {
             let shape = self.cell_end.mix;
-            self.filter_pairs(start, input, out, |x, integrated| mix(&shape, x, integrated));
+            self.filter_pairs(start, input, out, |x, integrated| {
+                mix::<C, F>(&shape, x, integrated)
+            });
         }
     }
 
@@ -409,18 +419,18 @@ impl<const C: usize> Biquad<C> {
         let (ends, input) = input.split_at(start % 2);
         let (out_ends, out) = out.split_at_mut(start % 2);
         if let ([x], [y]) = (ends, out_ends) {
-            let [_, integrated] = integrate_two(&mut state, &rates, &of_two, [&begun, x]);
+            let [_, integrated] = integrate_two::<C, F>(&mut state, &rates, &of_two, [&begun, x]);
             *y = hear(x, integrated);
         }
         let ((pairs, rest), (out_pairs, out_rest)) =
             (input.as_chunks::<2>(), out.as_chunks_mut::<2>());
         for ([x0, x1], [y0, y1]) in pairs.iter().zip(out_pairs) {
-            let [now, then] = integrate_two(&mut state, &rates, &of_two, [x0, x1]);
+            let [now, then] = integrate_two::<C, F>(&mut state, &rates, &of_two, [x0, x1]);
             (*y0, *y1) = (hear(x0, now), hear(x1, then));
         }
         if let ([x], [y]) = (rest, out_rest) {
             let mut thrown_away = state;
-            let [integrated, _] = integrate_two(&mut thrown_away, &rates, &of_two, [x, x]);
+            let [integrated, _] = integrate_two::<C, F>(&mut thrown_away, &rates, &of_two, [x, x]);
             *y = hear(x, integrated);
             self.begun = *x;
         }
@@ -501,7 +511,7 @@ fn in_all(io: &Io<'_>) -> Option<[f32; 4]> {
     Some([io.steady(MODE)?, io.steady(CUTOFF)?, io.steady(Q)?, io.steady(GAIN)?])
 }
 
-impl<const C: usize> Module for Biquad<C> {
+impl<const C: usize, F: Fused> Module for Biquad<C, F> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }

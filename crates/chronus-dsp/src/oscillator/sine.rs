@@ -7,8 +7,10 @@
 //! of `f32`. Which of them a frame gets depends on the frequencies before it and on nothing else, least of all on
 //! how a block is divided.
 
+use core::marker::PhantomData;
 use core::ops::Range;
 
+use crate::fused::Fused;
 use crate::io::{Io, Param};
 use crate::math::{PhaseSteps, same, sine_of_phase};
 use crate::module::{BLOCK_FRAMES, Curve, Module, ModuleSpec, ParamSpec, PortSpec};
@@ -63,7 +65,7 @@ const REST_FRAMES: u32 = 64;
 const _: () = assert!(BLOCK_FRAMES.is_multiple_of(CELL_FRAMES));
 
 /// See [`SPEC`].
-pub struct Sine<const C: usize> {
+pub struct Sine<const C: usize, F> {
     steps: PhaseSteps,
     /// 2^32 is one turn. One unit is 1.1e-5 Hz at 48 kHz: at 20 Hz, at most 0.0005 cent off.
     phase: [u32; C],
@@ -76,6 +78,7 @@ pub struct Sine<const C: usize> {
     /// What the frequency is, the same in all channels, if all of them are there and `turns` are its.
     settled_at: Option<f32>,
     turns: Turns<C>,
+    fuses: PhantomData<F>,
 }
 
 /// Cosine and sine of so many steps of the phase as frames have passed in a cell, and of those of a whole cell.
@@ -108,10 +111,10 @@ impl<const C: usize> Angle<C> {
 
     /// The sine of this one and another, of which cosine and sine are given.
     #[inline(always)]
-    fn sine_after(&self, cos: &[f32; C], sin: &[f32; C]) -> [f32; C] {
+    fn sine_after<F: Fused>(&self, cos: &[f32; C], sin: &[f32; C]) -> [f32; C] {
         let mut tone = [0.0; C];
         for c in 0..C {
-            tone[c] = self.sin[c] * cos[c] + self.cos[c] * sin[c];
+            tone[c] = F::fused(self.sin[c], cos[c], self.cos[c] * sin[c]);
         }
         tone
     }
@@ -123,11 +126,11 @@ impl<const C: usize> Angle<C> {
 
     /// This one and another, added.
     #[inline(always)]
-    fn turned(&self, by: &Self) -> Self {
+    fn turned<F: Fused>(&self, by: &Self) -> Self {
         let mut turned = *self;
         for c in 0..C {
-            turned.sin[c] = self.sin[c] * by.cos[c] + self.cos[c] * by.sin[c];
-            turned.cos[c] = self.cos[c] * by.cos[c] - self.sin[c] * by.sin[c];
+            turned.sin[c] = F::fused(self.sin[c], by.cos[c], self.cos[c] * by.sin[c]);
+            turned.cos[c] = F::fused(self.cos[c], by.cos[c], -(self.sin[c] * by.sin[c]));
         }
         turned
     }
@@ -169,15 +172,15 @@ impl<const C: usize> Turns<C> {
 
     /// So many cells later.
     #[inline(always)]
-    fn later(&self, mut start: Angle<C>, cells: usize) -> Angle<C> {
+    fn later<F: Fused>(&self, mut start: Angle<C>, cells: usize) -> Angle<C> {
         for _ in 0..cells {
-            start = start.turned(&self.of_cell);
+            start = start.turned::<F>(&self.of_cell);
         }
         start
     }
 }
 
-impl<const C: usize> Sine<C> {
+impl<const C: usize, F: Fused> Sine<C, F> {
     /// A sine at phase 0.
     pub fn new(rate_hz: u32) -> Self {
         Self {
@@ -188,6 +191,7 @@ impl<const C: usize> Sine<C> {
             all_rest: false,
             settled_at: None,
             turns: Turns::STILL,
+            fuses: PhantomData,
         }
     }
 
@@ -269,6 +273,7 @@ impl<const C: usize> Sine<C> {
     }
 
     /// What channels get whose frequencies rest while others move.
+    #[inline(always)]
     fn blend(&mut self, n: usize, gain: &[f32; C], tone: &mut [f32; C]) {
         let mut step = self.turns.step;
         for c in 0..C {
@@ -276,9 +281,9 @@ impl<const C: usize> Sine<C> {
         }
         self.turns.prepare(step);
         let start = self.turns.block_start(&self.phase, n);
-        let start = self.turns.later(start, n / CELL_FRAMES);
+        let start = self.turns.later::<F>(start, n / CELL_FRAMES);
         let n = n % CELL_FRAMES;
-        let turned = start.times(gain).sine_after(&self.turns.cos[n], &self.turns.sin[n]);
+        let turned = start.times(gain).sine_after::<F>(&self.turns.cos[n], &self.turns.sin[n]);
         for c in 0..C {
             tone[c] = if self.rested[c] == REST_FRAMES { turned[c] } else { tone[c] };
         }
@@ -301,7 +306,7 @@ impl<const C: usize> Sine<C> {
     #[inline(always)]
     fn cells(&mut self, first: usize, mut done: usize, out: &mut [[f32; C]], level: &Level<'_, C>) {
         let start = self.turns.block_start(&self.phase, first + done);
-        let mut start = self.turns.later(start, (first + done) / CELL_FRAMES);
+        let mut start = self.turns.later::<F>(start, (first + done) / CELL_FRAMES);
         self.advance(out.len() - done);
         while done < out.len() {
             let n = (first + done) % CELL_FRAMES;
@@ -315,22 +320,22 @@ impl<const C: usize> Sine<C> {
                         // How many there are is known, which leaves less to count.
                         let Turns { cos, sin, .. } = &self.turns;
                         for n in 0..CELL_FRAMES {
-                            whole[n] = start.sine_after(&cos[n], &sin[n]);
+                            whole[n] = start.sine_after::<F>(&cos[n], &sin[n]);
                         }
                     } else {
                         for (out, (cos, sin)) in cell.iter_mut().zip(turns) {
-                            *out = start.sine_after(cos, sin);
+                            *out = start.sine_after::<F>(cos, sin);
                         }
                     }
                 }
                 Level::Moves(gain) => {
                     for (i, (out, (cos, sin))) in cell.iter_mut().zip(turns).enumerate() {
                         let gain = gain.at(done + i);
-                        *out = silent_where_0(start.times(&gain).sine_after(cos, sin), &gain);
+                        *out = silent_where_0(start.times(&gain).sine_after::<F>(cos, sin), &gain);
                     }
                 }
             }
-            start = start.turned(&self.turns.of_cell);
+            start = start.turned::<F>(&self.turns.of_cell);
             done = end;
         }
     }
@@ -427,7 +432,7 @@ fn times<const C: usize>(mut tone: [f32; C], gain: [f32; C]) -> [f32; C] {
     tone
 }
 
-impl<const C: usize> Module for Sine<C> {
+impl<const C: usize, F: Fused> Module for Sine<C, F> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }

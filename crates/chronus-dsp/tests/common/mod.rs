@@ -4,6 +4,7 @@
 use chronus_dsp::{
     BLOCK_FRAMES, Buffer, Instance, ModuleSpec, Note, Recording, Transport, catalog, silent_buffer,
 };
+use pulp::Arch;
 
 /// The rates that every guarantee is tested at.
 pub const RATES_HZ: [u32; 5] = [22_050, 44_100, 48_000, 96_000, 192_000];
@@ -27,6 +28,7 @@ pub struct Bench {
     outputs: Vec<Buffer>,
     /// Musical time in the next frame.
     transport: Transport,
+    is_connected: bool,
 }
 
 impl Bench {
@@ -36,8 +38,13 @@ impl Bench {
 
     /// A module of so many channels, which all get the same input.
     pub fn poly(kind: &str, rate_hz: u32, channels: usize) -> Self {
+        Self::on(Arch::new(), kind, rate_hz, channels)
+    }
+
+    /// The same on a machine that has this.
+    pub fn on(arch: Arch, kind: &str, rate_hz: u32, channels: usize) -> Self {
         let entry = catalog::find(kind).expect("a kind of the catalog");
-        let mut module = Instance::new(entry, rate_hz, channels);
+        let mut module = Instance::on(arch, entry, rate_hz, channels);
         if let Some(spec) = entry.spec.recording {
             module.set_recording((spec.prepare)(recording()));
         }
@@ -48,6 +55,7 @@ impl Bench {
             module,
             channels,
             transport: Transport::stopped(rate_hz),
+            is_connected: true,
         }
     }
 
@@ -65,6 +73,11 @@ impl Bench {
         }
         bench.module.reset();
         bench
+    }
+
+    /// Takes away the cables at its inputs.
+    pub fn disconnect(&mut self) {
+        self.is_connected = false;
     }
 
     pub fn apply(&mut self, event: Event) {
@@ -126,8 +139,9 @@ impl Bench {
     fn process(&mut self, frames: core::ops::Range<usize>) {
         // A signal at a gate would be another matter; it is left without a cable.
         let ports = self.module.spec().inputs.iter().zip(&self.inputs);
+        let has_cable = |name: &str| self.is_connected && name != "gate";
         let inputs: Vec<_> =
-            ports.map(|(port, buffer)| (port.name != "gate").then_some(&buffer[..])).collect();
+            ports.map(|(port, buffer)| has_cable(port.name).then_some(&buffer[..])).collect();
         let passed = frames.len() as u64;
         self.module.process(&inputs, &[], &mut self.outputs, frames, self.transport);
         self.transport.frames_since_anchor += passed;
