@@ -25,7 +25,7 @@ fn worst(ticks: &[usize], exact: impl Fn(usize) -> f64) -> f64 {
 #[test]
 fn a_free_clock_ticks_at_its_tempo() {
     for rate_hz in RATES_HZ {
-        for (bpm, per_beat) in [(120.0_f32, 4.0_f32), (999.0, 24.0), (1.0, 1.0), (87.3, 3.0)] {
+        for (bpm, per_beat) in [(120.0_f32, 4.0_f32), (1000.0, 24.0), (1.0, 1.0), (87.3, 3.0)] {
             let params = [("bpm", bpm), ("per_beat", per_beat)];
             let seconds = if bpm < 10.0 { 61 } else { 5 };
             let rig = Rig { rate_hz, ..Rig::new("clock", &params) };
@@ -95,7 +95,7 @@ fn a_reset_ticks_at_once() {
 
 #[test]
 fn fast_ticks_stay_apart() {
-    let params = [("bpm", 999.0), ("per_beat", 24.0), ("width", 0.95), ("swing", 75.0)];
+    let params = [("bpm", 1000.0), ("per_beat", 24.0), ("width", 0.95), ("swing", 75.0)];
     let ticks = ticks(&Rig { rate_hz: 22_050, ..Rig::new("clock", &params) }, 22_080);
     println!("{} ticks in a second", ticks.len());
     assert!((399..=401).contains(&ticks.len()), "{}", ticks.len());

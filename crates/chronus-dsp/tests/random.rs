@@ -85,7 +85,7 @@ fn values_do_not_resemble_those_before_or_of_other_seeds() {
 #[test]
 fn chance_decides_which_triggers_draw() {
     for chance in [0.0, 0.25, 0.9, 1.0] {
-        let rig = Rig::new("random", &[("chance", chance)]).input("trigger", &busy);
+        let rig = Rig::new("random", &[("chance", 100.0 * chance)]).input("trigger", &busy);
         let played = rig.play(2 * COUNT);
         let passed = openings(&played[1]);
         let changes: Vec<usize> =

@@ -86,7 +86,7 @@ fn a_step_begins_in_the_first_frame_at_or_after_its_time() {
 
 #[test]
 fn swing_delays_every_second_step() {
-    for (swing, delay) in [(0.25_f32, 1500), (0.5, 3000), (0.75, 4500)] {
+    for (swing, delay) in [(62.5_f32, 1500), (70.0, 2400), (75.0, 3000)] {
         let heard = play(&[(PATTERN, "x")], &[("swing", swing), ("length", 1.0)], 8);
         let exact: Vec<usize> =
             (0..8).map(|k| k * STEP + if k % 2 == 1 { delay } else { 0 }).collect();

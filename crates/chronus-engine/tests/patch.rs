@@ -37,13 +37,19 @@ fn the_first_patch_is_what_the_field_knows() {
 fn numbers_choices_and_defaults() {
     let text = format!(
         "format = 1\n{SINE}freq = 1_000\n[[module]]\nid = \"f\"\nkind = \"biquad\"\nmode = \"notch\"\n\
-         [[module]]\nid = \"g\"\nkind = \"biquad\"\nmode = 2\nq = 5e-1\n{OUTPUT}"
+         [[module]]\nid = \"g\"\nkind = \"biquad\"\nmode = 2\nq = 5e-1\n\
+         [[module]]\nid = \"m\"\nkind = \"mixer\"\nmute_1 = true\nmute_2 = false\nmute_3 = \"on\"\n{OUTPUT}"
     );
     let patch = Patch::parse(&text, "p.toml").unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(patch.name(), "untitled");
     assert_eq!(patch.modules()[0].params(), [1000.0, 0.5, 1.0]);
     assert_eq!(patch.modules()[1].params(), [3.0, 2000.0, 0.707, 0.0]);
     assert_eq!(patch.modules()[2].params(), [2.0, 2000.0, 0.5, 0.0]);
+    let mixer = &patch.modules()[3];
+    let mute = |name: &str| {
+        mixer.params()[mixer.spec().params.iter().position(|it| it.name == name).expect("a mute")]
+    };
+    assert_eq!(["mute_1", "mute_2", "mute_3"].map(mute), [1.0, 0.0, 1.0]);
 }
 
 #[test]

@@ -371,8 +371,8 @@ A NUMBER may be an OSC int (`i`), float (`f`), double (`d`), long (`h`), `T` or 
 string that reads as a number. A value out of range is clamped to the range, and the sender is told.
 NaN and infinity are refused.
 
-In `/mod/<module>/<param>` and `/gate/<module>` the parts that vary may be OSC 1.0 patterns
-(`*`, `?`, `[a-c]`, `{sine,adsr}`): the message goes to all that match.
+In addresses that begin with `/mod`, `/gate`, `/note`, `/seq` and `/enable` the module, and in the first also the parameter,
+may be an OSC 1.0 pattern (`*`, `?`, `[a-c]`, `{sine,adsr}`): the message goes to all that match.
 
 ## Time
 

@@ -2,7 +2,7 @@
 
 use chronus_engine::names::{self, near_miss};
 use chronus_engine::{
-    ALL_NOTES, Command, Directory, ModuleEntry, Note, ParamSpec, TEXT_MAX, TransportChange,
+    ALL_NOTES, Command, Directory, Handle, ModuleEntry, Note, ParamSpec, TEXT_MAX, TransportChange,
 };
 use rosc::{OscMessage, OscPacket, OscType};
 
@@ -123,12 +123,12 @@ impl Decoded {
                 }
             }
             Kind::NoteOn | Kind::NoteOff => {
-                let module = directory.notes(parts[0]).map_err(|error| error.to_string())?;
-                let notes = if kind == Kind::NoteOn { note_on(args)? } else { note_off(args)? };
-                let command = |note| Request::Command(Command::Note { module, note });
-                requests.extend(notes.into_iter().map(command));
+                let note = if kind == Kind::NoteOn { note_on(args)? } else { note_off(args)? };
+                for module in players(parts[0], directory)? {
+                    requests.push(Request::Command(Command::Note { module, note }));
+                }
             }
-            Kind::Text => requests.push(text(parts, args, directory)?),
+            Kind::Text => return texts(parts, args, directory, requests),
             Kind::Enable => {
                 edits::none(args, ())?;
                 for entry in matching(parts[0], directory)? {
@@ -276,17 +276,35 @@ fn matching<'a>(part: &str, directory: &'a Directory) -> Result<Vec<&'a ModuleEn
     if found.is_empty() { Err(format!("no module matches `{part}`")) } else { Ok(found) }
 }
 
-fn gates(part: &str, directory: &Directory) -> Result<Vec<chronus_engine::Handle>, String> {
+fn gates(part: &str, directory: &Directory) -> Result<Vec<Handle>, String> {
     if !is_pattern(part) {
         return Ok(vec![directory.gate(part).map_err(|error| error.to_string())?]);
     }
-    let modules = matching(part, directory)?;
-    let found: Vec<_> = modules.iter().filter(|e| e.has_gate()).map(|e| e.handle).collect();
-    if found.is_empty() {
-        Err(format!("no module with a gate matches `{part}`"))
-    } else {
-        Ok(found)
+    let gated = those(part, "a gate", directory, ModuleEntry::has_gate)?;
+    Ok(gated.map(|entry| entry.handle).collect())
+}
+
+fn players(part: &str, directory: &Directory) -> Result<Vec<Handle>, String> {
+    if !is_pattern(part) {
+        return Ok(vec![directory.notes(part).map_err(|error| error.to_string())?]);
     }
+    let players = those(part, "an input for notes", directory, ModuleEntry::takes_notes)?;
+    Ok(players.map(|entry| entry.handle).collect())
+}
+
+/// The modules that match a pattern and have what is asked for; there is at least one.
+fn those<'a>(
+    part: &str,
+    what: &str,
+    directory: &'a Directory,
+    have: impl Fn(&ModuleEntry) -> bool,
+) -> Result<impl Iterator<Item = &'a ModuleEntry>, String> {
+    let mut found = matching(part, directory)?;
+    found.retain(|entry| have(entry));
+    if found.is_empty() {
+        return Err(format!("no module with {what} matches `{part}`"));
+    }
+    Ok(found.into_iter())
 }
 
 fn meter(id: &str, directory: &Directory) -> Result<Request, String> {
@@ -304,9 +322,27 @@ fn transport(change: TransportChange) -> Request {
     Request::Command(Command::Transport(change))
 }
 
-fn text(parts: &[&str], args: &[OscType], directory: &Directory) -> Result<Request, String> {
-    let entry = directory.module(parts[0]).map_err(|error| error.to_string())?;
-    let (text, spec) = entry.text(parts[1]).map_err(|error| error.to_string())?;
+fn texts(
+    parts: &[&str],
+    args: &[OscType],
+    directory: &Directory,
+    requests: &mut Vec<Request>,
+) -> Result<(), String> {
+    let (part, name) = (parts[0], parts[1]);
+    if !is_pattern(part) {
+        let entry = directory.module(part).map_err(|error| error.to_string())?;
+        requests.push(text(entry, name, args)?);
+        return Ok(());
+    }
+    let what = format!("a text `{name}`");
+    for entry in those(part, &what, directory, |entry| entry.text(name).is_ok())? {
+        requests.push(text(entry, name, args)?);
+    }
+    Ok(())
+}
+
+fn text(entry: &ModuleEntry, name: &str, args: &[OscType]) -> Result<Request, String> {
+    let (text, spec) = entry.text(name).map_err(|error| error.to_string())?;
     let value = match single(args, spec.doc)? {
         OscType::String(value) => value.clone(),
         // `notes` may be one number, and who types it means its digits.
@@ -326,7 +362,7 @@ fn text(parts: &[&str], args: &[OscType], directory: &Directory) -> Result<Reque
     Ok(Request::Text { module: entry.handle, text, value })
 }
 
-fn note_on(args: &[OscType]) -> Result<Vec<Note>, String> {
+fn note_on(args: &[OscType]) -> Result<Note, String> {
     let (key, velocity, id) = match args {
         [key] => (key, 0.8, 0),
         [key, velocity] => (key, velocity_of(velocity)?, 0),
@@ -334,15 +370,15 @@ fn note_on(args: &[OscType]) -> Result<Vec<Note>, String> {
         _ => return Err("give KEY, then optionally VELOCITY and ID".into()),
     };
     // As in MIDI, a note of no velocity is over.
-    Ok(vec![Note { on: velocity > 0.0, key: key_of(key)?, velocity: velocity as f32, id }])
+    Ok(Note { on: velocity > 0.0, key: key_of(key)?, velocity: velocity as f32, id })
 }
 
-fn note_off(args: &[OscType]) -> Result<Vec<Note>, String> {
+fn note_off(args: &[OscType]) -> Result<Note, String> {
     let off = |key, id| Note { on: false, key, velocity: 0.0, id };
     match args {
-        [] => Ok(vec![off(0.0, ALL_NOTES)]),
-        [key] => Ok(vec![off(key_of(key)?, 0)]),
-        [key, id] => Ok(vec![off(key_of(key)?, note_id(id)?)]),
+        [] => Ok(off(0.0, ALL_NOTES)),
+        [key] => Ok(off(key_of(key)?, 0)),
+        [key, id] => Ok(off(key_of(key)?, note_id(id)?)),
         _ => Err("give KEY, then optionally ID, or nothing for all notes".into()),
     }
 }

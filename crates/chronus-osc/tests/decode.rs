@@ -5,7 +5,7 @@ use chronus_engine::{
     ALL_NOTES, Command, Directory, Handle, Note, ParamIndex, Patch, TransportChange,
 };
 use chronus_osc::{
-    Chaos, Crash, OscType, Record, Request, Target, decode, encode_arguments, message,
+    Chaos, Crash, Decoded, OscType, Record, Request, Target, decode, encode_arguments, message,
 };
 use proptest::prelude::*;
 use rosc::{OscBundle, OscMessage, OscPacket, OscTime};
@@ -368,6 +368,45 @@ fn patterns_reach_all_that_match() {
     }
     assert_eq!(send("/gate/*", vec![OscType::Int(1)]).0, gate(true));
     assert_eq!(send("/gate/x*", vec![OscType::Int(1)]).1, ["no module matches `x*`"]);
+}
+
+#[test]
+fn notes_and_texts_reach_all_that_match() {
+    let module = |id: &str, kind: &str| format!("[[module]]\nid = \"{id}\"\nkind = \"{kind}\"\n");
+    let text_of_patch = [
+        "format = 1\n".into(),
+        module("low", "voices"),
+        module("high", "voices"),
+        module("high_track", "steps"),
+        module("low_track", "steps"),
+        "[output]\nleft = \"low.gate\"\nright = \"low.gate\"\n".into(),
+    ]
+    .concat();
+    let directory = Directory::of(&Patch::parse(&text_of_patch, "all.toml").expect("a patch"));
+    let send = |address: &str, argument: OscType| {
+        let packet = message(address, vec![argument]).expect("encodes");
+        let Decoded { requests, failures } = decode(&packet, &directory);
+        let reached: Vec<u32> = requests
+            .iter()
+            .map(|timed| match &timed.request {
+                Request::Command(Command::Note { module, .. }) => module.0,
+                Request::Text { module, .. } => module.0,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        (reached, failures.into_iter().map(|failure| failure.reason).collect::<Vec<_>>())
+    };
+    assert_eq!(send("/note/*/on", OscType::Int(60)), (vec![0, 1], vec![]));
+    assert_eq!(send("/note/{low,low_track}/off", OscType::Int(60)), (vec![0], vec![]));
+    assert_eq!(send("/seq/*_track/pattern", text("x.")), (vec![2, 3], vec![]));
+    assert_eq!(send("/seq/h*/pattern", text("x.")), (vec![2], vec![]));
+    let (none, why) = send("/seq/l[a-z]w/pattern", text("x."));
+    assert_eq!(
+        (none, why),
+        (vec![], vec!["no module with a text `pattern` matches `l[a-z]w`".into()])
+    );
+    let (none, why) = send("/note/*track/on", OscType::Int(60));
+    assert!(none.is_empty() && why[0].contains("matches `*track`"), "{why:?}");
 }
 
 #[test]

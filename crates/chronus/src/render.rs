@@ -2,10 +2,11 @@
 //! for bit, what was heard.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use chronus_engine::{Controls, Engine, EngineError, Patch, Recordings};
+use chronus_engine::{Controls, Engine, EngineError, Patch, Recordings, Unsound};
 use chronus_os::float;
 use chronus_output::{WavFormat, WavWriter};
 use chronus_replication::amendment::{Amendment, Change};
@@ -54,6 +55,59 @@ pub enum RenderError {
     /// A patch without buses has no stems.
     #[error("the patch has no buses; write [[bus]] with a name, left and right for each stem")]
     NoBuses,
+}
+
+/// What has become of a performance.
+#[derive(Debug)]
+pub struct Rendered {
+    /// The files, and the loudest sample of each.
+    pub files: Vec<(PathBuf, Peak)>,
+    /// The first module that yielded what nobody should hear. Had it been played, it would have been bypassed.
+    pub unsound: Option<FoundUnsound>,
+}
+
+/// The loudest sample; full scale is 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Peak(f32);
+
+impl Peak {
+    /// Whether there is nothing to be heard, not even with 24 bits.
+    pub fn is_silent(self) -> bool {
+        self.0 < 1.0 / 8_388_608.0
+    }
+
+    fn hear(&mut self, samples: &[f32]) {
+        self.0 = samples.iter().fold(self.0, |peak, sample| peak.max(sample.abs()));
+    }
+}
+
+impl fmt::Display for Peak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_silent() {
+            write!(f, "silent")
+        } else {
+            write!(f, "peak {:.1} dB", 20.0 * self.0.log10())
+        }
+    }
+}
+
+/// A module, what it yielded, and when.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoundUnsound {
+    module: String,
+    unsound: Unsound,
+    seconds: f64,
+}
+
+impl fmt::Display for FoundUnsound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { module, unsound, seconds } = self;
+        let what = match unsound {
+            Unsound::NotFinite => "what is no number",
+            Unsound::Runaway => "more than anybody should hear",
+        };
+        write!(f, "after {seconds:.2} s module `{module}` yields {what}")
+    }
 }
 
 impl Performance {
@@ -121,12 +175,12 @@ impl Performance {
     }
 
     /// Renders block after block; `sink` gets the engine after each, its samples, and how many of its
-    /// frames belong to the performance.
+    /// frames belong to the performance. Returns the first module that was unsound.
     fn render<E: From<EngineError>>(
         self,
         with_buses: bool,
         mut sink: impl FnMut(&Engine, &[f32], usize) -> Result<(), E>,
-    ) -> Result<(), E> {
+    ) -> Result<Option<FoundUnsound>, E> {
         // Flushed denormals are part of the sound; this thread keeps flushing them, which harms nothing.
         float::flush_denormals();
         let recordings = FromFiles { folder: self.folder };
@@ -143,6 +197,7 @@ impl Performance {
         let mut entries = self.entries.iter().peekable();
         let mut amendments = self.amendments.iter().peekable();
         let mut block = [0.0; BLOCK_SAMPLES];
+        let mut unsound = None;
         for number in 0..self.frames.div_ceil(BLOCK_FRAMES as u64) {
             while let Some(amendment) = amendments.next_if(|it| it.block <= number) {
                 if let Change::Insert(payload) = amendment.change {
@@ -155,12 +210,22 @@ impl Performance {
                 }
             }
             instrument.render(&mut block);
+            if unsound.is_none() {
+                let seconds = (number * BLOCK_FRAMES as u64) as f64 / f64::from(self.rate_hz);
+                unsound = find_unsound(instrument.engine(), seconds);
+            }
             let rest = self.frames - number * BLOCK_FRAMES as u64;
             let frames = rest.min(BLOCK_FRAMES as u64) as usize;
             sink(instrument.engine(), &block[..frames * CHANNELS], frames)?;
         }
-        Ok(())
+        Ok(unsound)
     }
+}
+
+fn find_unsound(engine: &Engine, seconds: f64) -> Option<FoundUnsound> {
+    let (handle, unsound) = engine.unsound()?;
+    let module = engine.patch().modules().iter().find(|module| module.handle() == handle)?;
+    Some(FoundUnsound { module: module.id().to_owned(), unsound, seconds })
 }
 
 /// The patches that a journal has kept.
@@ -205,10 +270,10 @@ pub fn render_journal(journal: Journal) -> Result<Vec<f32>, RenderError> {
 ///
 /// # Errors
 /// [`RenderError`].
-pub fn render_to_wav(performance: Performance, path: &Path) -> Result<(), RenderError> {
+pub fn render_to_wav(performance: Performance, path: &Path) -> Result<Rendered, RenderError> {
     let mut wav = Wav::create(path.to_owned(), performance.rate_hz)?;
-    performance.render(false, |_, piece, _| wav.write(piece))?;
-    wav.finish()
+    let unsound = performance.render(false, |_, piece, _| wav.write(piece))?;
+    Ok(Rendered { files: vec![wav.finish()?], unsound })
 }
 
 /// Renders each bus into a file of its own, called like the bus, and returns the files. A bus that an edit
@@ -216,7 +281,7 @@ pub fn render_to_wav(performance: Performance, path: &Path) -> Result<(), Render
 ///
 /// # Errors
 /// [`RenderError`].
-pub fn render_stems(performance: Performance, folder: &Path) -> Result<Vec<PathBuf>, RenderError> {
+pub fn render_stems(performance: Performance, folder: &Path) -> Result<Rendered, RenderError> {
     let stems = performance.stem_files(folder);
     if stems.is_empty() {
         return Err(RenderError::NoBuses);
@@ -227,7 +292,7 @@ pub fn render_stems(performance: Performance, folder: &Path) -> Result<Vec<PathB
     for (name, path) in stems {
         files.insert(name, Wav::create(path, performance.rate_hz)?);
     }
-    performance.render(true, |engine, _, frames| {
+    let unsound = performance.render(true, |engine, _, frames| {
         for (name, file) in &mut files {
             let mut block = [0.0; BLOCK_SAMPLES];
             if let Some((_, [left, right])) = engine.buses().find(|(bus, _)| bus == name) {
@@ -239,32 +304,36 @@ pub fn render_stems(performance: Performance, folder: &Path) -> Result<Vec<PathB
         }
         Ok::<(), RenderError>(())
     })?;
-    let paths = files.values().map(|file| file.path.clone()).collect();
-    files.into_values().try_for_each(Wav::finish)?;
-    Ok(paths)
+    let files = files.into_values().map(Wav::finish).collect::<Result<_, _>>()?;
+    Ok(Rendered { files, unsound })
 }
 
 /// A stereo file under way.
 struct Wav {
     path: PathBuf,
     writer: WavWriter,
+    peak: Peak,
 }
 
 impl Wav {
     fn create(path: PathBuf, rate_hz: u32) -> Result<Self, RenderError> {
         match WavWriter::create(&path, rate_hz, WavFormat::F32) {
-            Ok(writer) => Ok(Self { path, writer }),
+            Ok(writer) => Ok(Self { path, writer, peak: Peak::default() }),
             Err(source) => Err(RenderError::Wav { path, source }),
         }
     }
 
     fn write(&mut self, samples: &[f32]) -> Result<(), RenderError> {
+        self.peak.hear(samples);
         let written = self.writer.write(samples);
         written.map_err(|source| RenderError::Wav { path: self.path.clone(), source })
     }
 
-    fn finish(self) -> Result<(), RenderError> {
-        let Self { path, mut writer } = self;
-        writer.finish().map_err(|source| RenderError::Wav { path, source })
+    fn finish(self) -> Result<(PathBuf, Peak), RenderError> {
+        let Self { path, mut writer, peak } = self;
+        match writer.finish() {
+            Ok(()) => Ok((path, peak)),
+            Err(source) => Err(RenderError::Wav { path, source }),
+        }
     }
 }

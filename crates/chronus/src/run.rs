@@ -35,6 +35,7 @@ pub fn read_patch_file(path: &Path) -> Result<Patch, Box<dyn Error>> {
 /// Whatever keeps it from being rendered, as a sentence.
 pub fn render(args: &RenderArgs) -> Result<ExitCode, Box<dyn Error>> {
     let (mut performance, is_whole) = read_performance(args)?;
+    let is_journal = Journal::is_one(&args.input);
     keep_files_apart(args, &performance)?;
     if let Some(rate_hz) = args.rate.filter(|rate_hz| *rate_hz != performance.rate_hz) {
         let played_hz = performance.rate_hz;
@@ -47,14 +48,24 @@ pub fn render(args: &RenderArgs) -> Result<ExitCode, Box<dyn Error>> {
         performance.frames = (seconds * f64::from(performance.rate_hz)).round() as u64;
     }
     let (frames, rate_hz) = (performance.frames, performance.rate_hz);
+    let mut rendered = Vec::new();
     if let Some(folder) = &args.stems {
-        for path in render::render_stems(performance.clone(), folder)? {
-            println!("{}: {frames} frames at {rate_hz} Hz", path.display());
-        }
+        rendered.push(render::render_stems(performance.clone(), folder)?);
     }
     if let Some(path) = &args.output {
-        render::render_to_wav(performance, path)?;
-        println!("{}: {frames} frames at {rate_hz} Hz", path.display());
+        rendered.push(render::render_to_wav(performance, path)?);
+    }
+    for (path, peak) in rendered.iter().flat_map(|rendered| &rendered.files) {
+        println!("{}: {frames} frames at {rate_hz} Hz, {peak}", path.display());
+    }
+    if let Some(unsound) = rendered.iter().find_map(|rendered| rendered.unsound.as_ref()) {
+        eprintln!("chronus: {unsound}; `chronus run` would bypass it there");
+    }
+    if !is_journal && rendered.iter().flat_map(|it| &it.files).all(|(_, peak)| peak.is_silent()) {
+        eprintln!(
+            "chronus: all of it is silent. Nobody plays a patch that is rendered by itself: no gate opens and no note \
+             begins but those of its own sequencers; play it with `chronus run --journal FILE`, and render that"
+        );
     }
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -6,6 +6,8 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 
+use chronus_engine::Patch;
+
 use support::Engine;
 
 const PATCH: &str = r#"
@@ -109,7 +111,7 @@ fn sequences_among_kills_replay_bit_for_bit() {
         ("/seq/line/notes", &["0 12 7 3"]),
         ("/transport/stop", &[]),
         ("/transport/play", &[]),
-        ("/mod/beat/swing", &["0.3"]),
+        ("/mod/beat/swing", &["65"]),
         ("/transport/beats_per_bar", &["3"]),
     ];
     for (round, (address, arguments)) in messages.into_iter().enumerate() {
@@ -207,6 +209,36 @@ fn stems_add_up_to_the_whole_and_other_rates_sound_alike() {
         ],
     );
     assert!(!fine && said.contains("no buses"), "{said}");
+}
+
+#[test]
+fn render_says_how_loud_it_is_and_what_went_wrong() {
+    let folder = tempfile::tempdir().expect("folder");
+    let render = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("written");
+        let wav = name.replace("toml", "wav");
+        let (fine, said) = chronus(folder.path(), &["render", name, "-o", &wav, "--seconds", "1"]);
+        assert!(fine, "{said}");
+        said
+    };
+    let said = render("beat.toml", PATCH);
+    let level: f32 = said
+        .split_once("peak ")
+        .and_then(|(_, rest)| rest.split(' ').next()?.parse().ok())
+        .unwrap_or_else(|| panic!("a level: {said}"));
+    let loudest = samples(&folder.path().join("beat.wav"));
+    let loudest = 20.0 * loudest.iter().fold(0.0_f32, |most, x| most.max(x.abs())).log10();
+    assert!((level - loudest).abs() <= 0.051 && !said.contains("silent"), "{loudest}: {said}");
+    let first = Patch::first();
+    let said = render("first.toml", first.text());
+    assert!(said.contains("Hz, silent") && said.contains("no gate opens"), "{said}");
+    // A circle that gets louder and louder.
+    let runaway = "format = 1\n[[module]]\nid = \"tone\"\nkind = \"sine\"\n\
+         [[module]]\nid = \"amp\"\nkind = \"gain\"\nlevel = 24\n\
+         [[cable]]\nfrom = \"tone.out\"\nto = \"amp.in\"\n[[cable]]\nfrom = \"amp.out\"\nto = \"amp.in\"\n\
+         [output]\nleft = \"amp.out\"\nright = \"amp.out\"\n";
+    let said = render("runaway.toml", runaway);
+    assert!(said.contains("module `amp` yields more than anybody should hear"), "{said}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
             &["free", "transport"],
             "whether it runs by itself, or with the transport and only while that plays",
         ),
-        ParamSpec::number("bpm", "beats/min", [1.0, 999.0], 120.0, "its tempo, if it runs free")
+        ParamSpec::number("bpm", "beats/min", [1.0, 1000.0], 120.0, "its tempo, if it runs free")
             .exponential(),
         ParamSpec::number(
             "per_beat",

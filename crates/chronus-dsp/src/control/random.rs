@@ -26,7 +26,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
             &["uniform", "gaussian"],
             "all values alike, or a bell: two of three in the middle third, few near the ends",
         ),
-        ParamSpec::number("chance", "", [0.0, 1.0], 1.0, "how likely a trigger draws a value"),
+        ParamSpec::number("chance", "%", [0.0, 100.0], 100.0, "how likely a trigger draws a value"),
         SEED,
         SPREAD,
     ],
@@ -117,7 +117,7 @@ impl<const C: usize> Module for Random<C> {
                     let number = self.count[c].wrapping_mul(3);
                     let throw = |which| die.throw(number.wrapping_add(which));
                     // The value before the first trigger is certain, but not a trigger.
-                    let draws = share_of(throw(0)) < chance[c];
+                    let draws = 100.0 * share_of(throw(0)) < chance[c];
                     if draws || is_first {
                         let share = value_of(throw(1), throw(2), bell[c] > 0.5);
                         self.value[c] = min[c] + (max[c] - min[c]) * share;

@@ -31,7 +31,7 @@ pub struct Score {
 pub struct Settings {
     /// Steps in a beat.
     pub per_beat: f64,
-    /// The delay of every second step, in steps.
+    /// How much of two steps the first takes: 0.5 is straight.
     pub swing: f64,
     /// How long a note is, in steps.
     pub length: f32,
@@ -50,16 +50,16 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The position at a beat. Of two steps the first lasts `1 + swing` and the second the rest.
+    /// The position at a beat.
     pub fn position(&self, beat: f64) -> f64 {
         let straight = beat * self.per_beat + ROUNDING;
         let pair = (straight * 0.5).floor() * 2.0;
         let within = straight - pair;
-        let first = 1.0 + self.swing;
+        let first = 2.0 * self.swing;
         if within < first {
             pair + within / first
         } else {
-            pair + 1.0 + (within - first) / (1.0 - self.swing)
+            pair + 1.0 + (within - first) / (2.0 - first)
         }
     }
 }

@@ -30,10 +30,10 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         ParamSpec::number("per_beat", "", [0.0625, 16.0], 4.0, "steps in a beat"),
         ParamSpec::number(
             "swing",
-            "",
-            [0.0, 0.75],
-            0.0,
-            "delay of every second step, in steps; 0.33 is close to triplets",
+            "%",
+            [50.0, 75.0],
+            50.0,
+            "where each second step lies between its neighbours: 50 is straight, 66.7 triplets",
         ),
         ParamSpec::number("length", "", [0.01, 64.0], 0.5, "how long a note is held, in steps"),
         ParamSpec::number(
@@ -131,7 +131,7 @@ fn settings<const C: usize>(params: &Params<'_, C>, n: usize, c: usize) -> Setti
         params.each_ref().map(|param| param.at(n)[c]);
     Settings {
         per_beat: f64::from(per_beat),
-        swing: f64::from(swing),
+        swing: 0.01 * f64::from(swing),
         length,
         chance,
         seed: seed as u32,

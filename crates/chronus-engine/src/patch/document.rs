@@ -4,7 +4,7 @@
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, Value};
 
 use super::joining::{self, End};
-use super::{NAME_RULE, Patch, PatchModule, is_name};
+use super::{FORMAT, NAME_RULE, Patch, PatchModule, is_name};
 use crate::command::ParamIndex;
 use crate::controls::Controls;
 use crate::names;
@@ -75,7 +75,7 @@ impl Document {
     /// Sets a key of a module: a parameter, a text, its channels or its file.
     ///
     /// # Errors
-    /// A sentence, if there is no such module or key.
+    /// A sentence, if there is no such module or key, or the key can't have this value; then all is as it was.
     pub fn set(&mut self, id: &str, key: &str, setting: &Setting) -> Result<(), String> {
         let spec = self.module(id)?;
         let keys = keys_of(spec);
@@ -91,7 +91,10 @@ impl Document {
                 Setting::Number(number) if is_text => number.to_string().into(),
                 setting => value_of(setting),
             };
-            put(table, key, value);
+            let mut changed = table.clone();
+            put(&mut changed, key, value);
+            check_key(&changed, key)?;
+            *table = changed;
         }
         Ok(())
     }
@@ -281,6 +284,27 @@ fn keys_of(spec: &'static ModuleSpec) -> Vec<&'static str> {
     params.chain(texts).chain(["channels"]).chain(spec.recording.map(|_| "file")).collect()
 }
 
+/// Refuses a module in which this key has a value that it can't have, whatever else is missing yet.
+fn check_key(module: &Table, key: &str) -> Result<(), String> {
+    let other = if text_of(module, "id") == Some("heard") { "also_heard" } else { "heard" };
+    let text = format!(
+        "format = {FORMAT}\n[[module]]\n{module}\n[[module]]\nid = \"{other}\"\nkind = \"sine\"\n\
+         [output]\nleft = \"{other}.out\"\nright = \"{other}.out\"\n"
+    );
+    match Patch::parse(&text, "") {
+        Err(error)
+            if text.lines().nth(error.line - 1).is_some_and(|line| is_line_of(line, key)) =>
+        {
+            Err(format!("{}; {}", error.found, error.right))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_line_of(line: &str, key: &str) -> bool {
+    line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='))
+}
+
 fn text_of<'a>(table: &'a Table, key: &str) -> Option<&'a str> {
     table.get(key)?.as_str()
 }
@@ -356,6 +380,11 @@ mod tests {
     fn mistakes_are_told_at_once() {
         let mut document = first();
         document.create("keys", "voices").expect("a kind");
+        document.create("track", "steps").expect("a kind");
+        // Its file comes later.
+        document.create("tape", "sample").expect("a kind");
+        document.set("tape", "gain", &Setting::Number(0.5)).expect("a key");
+        let before = document.to_string();
         let text = Setting::Text("x".into());
         let mistakes = [
             (document.create("sine", "sine"), "there is a module `sine` already"),
@@ -363,6 +392,10 @@ mod tests {
             (document.create("x", "sien"), "no kind of module `sien`; did you mean `sine`?"),
             (document.delete("filtr"), "no module `filtr`; did you mean `filter`?"),
             (document.set("filter", "cutof", &text), "no `cutof`; did you mean `cutoff`?"),
+            (document.set("filter", "cutoff", &Setting::Number(1e6)), "20000"),
+            (document.set("filter", "mode", &Setting::Text("notsch".into())), "`notch`"),
+            (document.set("filter", "channels", &Setting::Number(3.0)), "channels"),
+            (document.set("track", "pattern", &Setting::Text("x.q".into())), "q"),
             (
                 document.connect("sine.out", "filter.inn", None),
                 "no input `inn`; did you mean `in`?",
@@ -381,6 +414,7 @@ mod tests {
             let found = found.expect_err(expected);
             assert!(found.contains(expected), "{found}");
         }
+        assert_eq!(document.to_string(), before);
     }
 
     #[test]

@@ -361,6 +361,9 @@ impl<'a> Section<'a> {
         // Where choices are called by numbers, as the stages of a phaser, the name is meant.
         let name = match value.get_ref() {
             DeValue::String(name) => name.to_string(),
+            // What has the choices `off` and `on` may be a truth; to others it is none of their choices.
+            DeValue::Boolean(true) => "on".to_owned(),
+            DeValue::Boolean(false) => "off".to_owned(),
             other => number(other).map(|number| number.to_string()).unwrap_or_default(),
         };
         let choice = spec.choices.iter().position(|choice| *choice == name);
