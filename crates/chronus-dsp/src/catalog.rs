@@ -6,6 +6,23 @@ use crate::fused::{self, ByDoubles, Fused, InHardware};
 use crate::module::{Module, ModuleSpec};
 use crate::simd::Vectorized;
 
+/// A module for so many channels: `$module`, in which `$count` is their number.
+macro_rules! of_channels {
+    ($channels:ident, $count:ident => $module:expr) => {
+        match $channels {
+            1 => of_channels!(1, $count => $module),
+            4 => of_channels!(4, $count => $module),
+            8 => of_channels!(8, $count => $module),
+            16 => of_channels!(16, $count => $module),
+            _ => panic!("a module has 1, 4, 8 or 16 channels, not {}", $channels),
+        }
+    };
+    ($number:literal, $count:ident => $module:expr) => {{
+        const $count: usize = $number;
+        Box::new($module)
+    }};
+}
+
 /// A line of the table: the spec of a kind and its type, which is generic over the channels.
 macro_rules! kind {
     ($file:path, $kind:ident) => {{
@@ -13,12 +30,8 @@ macro_rules! kind {
         CatalogEntry {
             spec: &SPEC,
             file: stringify!($file),
-            construct: |arch, rate_hz, channels| match channels {
-                1 => Box::new(Vectorized::new(arch, $kind::<1>::new(rate_hz))),
-                4 => Box::new(Vectorized::new(arch, $kind::<4>::new(rate_hz))),
-                8 => Box::new(Vectorized::new(arch, $kind::<8>::new(rate_hz))),
-                16 => Box::new(Vectorized::new(arch, $kind::<16>::new(rate_hz))),
-                _ => panic!("a module has 1, 4, 8 or 16 channels, not {channels}"),
+            construct: |arch, rate_hz, channels| {
+                of_channels!(channels, C => Vectorized::new(arch, $kind::<C>::new(rate_hz)))
             },
         }
     }};
@@ -29,13 +42,7 @@ macro_rules! fused {
     ($file:path, $kind:ident) => {{
         use $file::{SPEC, $kind};
         fn construct<F: Fused>(arch: Arch, rate_hz: u32, channels: usize) -> Box<dyn Module> {
-            match channels {
-                1 => Box::new(Vectorized::new(arch, $kind::<1, F>::new(rate_hz))),
-                4 => Box::new(Vectorized::new(arch, $kind::<4, F>::new(rate_hz))),
-                8 => Box::new(Vectorized::new(arch, $kind::<8, F>::new(rate_hz))),
-                16 => Box::new(Vectorized::new(arch, $kind::<16, F>::new(rate_hz))),
-                _ => panic!("a module has 1, 4, 8 or 16 channels, not {channels}"),
-            }
+            of_channels!(channels, C => Vectorized::new(arch, $kind::<C, F>::new(rate_hz)))
         }
         CatalogEntry {
             spec: &SPEC,
@@ -59,13 +66,7 @@ macro_rules! plain {
         CatalogEntry {
             spec: &SPEC,
             file: stringify!($file),
-            construct: |_, rate_hz, channels| match channels {
-                1 => Box::new($kind::<1>::new(rate_hz)),
-                4 => Box::new($kind::<4>::new(rate_hz)),
-                8 => Box::new($kind::<8>::new(rate_hz)),
-                16 => Box::new($kind::<16>::new(rate_hz)),
-                _ => panic!("a module has 1, 4, 8 or 16 channels, not {channels}"),
-            },
+            construct: |_, rate_hz, channels| of_channels!(channels, C => $kind::<C>::new(rate_hz)),
         }
     }};
 }

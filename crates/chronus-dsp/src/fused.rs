@@ -5,7 +5,7 @@
 
 use pulp::Arch;
 
-/// A way to fuse a multiplication and an addition. All give the same bits.
+/// A way to fuse a multiplication and an addition. All give the same bits, but for which NaN it is.
 pub trait Fused: Send + 'static {
     /// `a * b + c`, rounded once.
     fn fused(a: f32, b: f32, c: f32) -> f32;

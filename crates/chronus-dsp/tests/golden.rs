@@ -29,8 +29,13 @@ fn every_kind_has_these_bits() {
         let mut events = chance.events(entry.spec, FRAMES, 400);
         // At first as it comes, so that its defaults are among what is kept.
         events.retain(|(frame, _)| *frame > FRAMES / 4);
-        let outputs =
-            Bench::poly(entry.spec.kind, 48_000, 4).play(FRAMES, Chance::noise, &events, &[]);
+        let mut bench = Bench::poly(entry.spec.kind, 48_000, 4);
+        let mut outputs = bench.play(FRAMES, Chance::noise, &events, &[]);
+        // Then by itself, while musical time goes on.
+        let mut bench = bench.playing();
+        bench.disconnect();
+        bench.apply(Event::Reset);
+        outputs.extend(bench.play(FRAMES, Chance::noise, &events, &[]));
         found += &format!("{} {:016x}\n", entry.spec.kind, digest(&outputs));
     }
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden.txt");
@@ -54,7 +59,7 @@ fn a_machine_without_wide_vectors_plays_the_same_bits() {
             let mut events = chance.events(entry.spec, FRAMES, 12);
             events.insert(0, (0, Event::Gate(true)));
             let play = |arch| {
-                let mut bench = Bench::on(arch, entry.spec.kind, 48_000, channels);
+                let mut bench = Bench::on(arch, entry.spec.kind, 48_000, channels).playing();
                 let with_input = bench.play(FRAMES, Chance::noise, &events, &[]);
                 bench.disconnect();
                 [with_input, bench.play(FRAMES, Chance::noise, &events, &[])].concat()

@@ -2,6 +2,7 @@
 
 #![expect(clippy::inline_always, reason = "only what is inlined becomes wide vectors")]
 
+#[cfg(target_arch = "x86_64")]
 use chronus_dsp::simd;
 use pulp::{Arch, NullaryFnOnce};
 

@@ -9,8 +9,6 @@ use crate::{BLOCK_FRAMES, CHANNELS};
 
 /// The corner of the DC blocker.
 const DC_CORNER_HZ: f64 = 3.0;
-/// What is below this counts as silence.
-const SILENCE: f32 = 1e-30;
 /// No sample is louder: -0.3 dB.
 const CEILING: f32 = 0.966;
 const LOOK_AHEAD_MS: f64 = 0.66;
@@ -23,16 +21,20 @@ const UNITY: u64 = 1 << 30;
 ///
 /// A frame would have to wait for the one before it. So each is computed from that of four frames ago and from
 /// the differences since, `y[n] = p^4 y[n-4] + g[n] + p^2 g[n-2]`, where `g[n] = d[n] + p d[n-1]`, four beside each
-/// other.
+/// other. What dies away ends where the thread that renders flushes denormals.
 pub(crate) struct DcBlocker {
     poles: Poles,
     inputs: Four,
     heard: Four,
 }
 
-/// The first, second and fourth power of the pole.
+/// Powers of the pole.
 #[derive(Clone, Copy)]
-struct Poles([f32; 3]);
+struct Poles {
+    first: f32,
+    second: f32,
+    fourth: f32,
+}
 
 /// Four frames, channel beside channel.
 pub(crate) type Four = [f32; FOUR];
@@ -43,7 +45,8 @@ impl DcBlocker {
     pub fn new(rate_hz: u32) -> Self {
         let pole = 1.0 - core::f64::consts::TAU * DC_CORNER_HZ / f64::from(rate_hz);
         let square = pole * pole;
-        let poles = Poles([pole, square, square * square].map(|power| power as f32));
+        let [first, second, fourth] = [pole, square, square * square].map(|power| power as f32);
+        let poles = Poles { first, second, fourth };
         Self { poles, inputs: Four::default(), heard: Four::default() }
     }
 
@@ -78,9 +81,6 @@ impl DcBlocker {
             inputs = latest(&inputs, &now, rest.len());
             heard = latest(&heard, &next, rest.len());
         }
-        for heard in &mut heard {
-            *heard = if heard.abs() < SILENCE { 0.0 } else { *heard };
-        }
         (self.inputs, self.heard) = (inputs, heard);
     }
 }
@@ -97,7 +97,6 @@ impl Poles {
     /// come out right, and no others are asked for later.
     #[inline(always)]
     fn changes(&self, before: &Changes, inputs: &Four, x: &Four, delayed: impl Delayed) -> Changes {
-        let Self([p1, ..]) = self;
         let mut d = *x;
         let x1 = delayed.by_one(inputs, x);
         for c in 0..FOUR {
@@ -105,7 +104,7 @@ impl Poles {
         }
         let (mut g, d1) = (d, delayed.by_one(&before.d, &d));
         for c in 0..FOUR {
-            g[c] += p1 * d1[c];
+            g[c] += self.first * d1[c];
         }
         Changes { d, g }
     }
@@ -118,10 +117,9 @@ impl Poles {
         heard: &Four,
         delayed: impl Delayed,
     ) -> Four {
-        let Self([_, p2, p4]) = self;
         let (mut next, g2) = (changes.g, delayed.by_two(&before.g, &changes.g));
         for c in 0..FOUR {
-            next[c] = p4 * heard[c] + (next[c] + p2 * g2[c]);
+            next[c] = self.fourth * heard[c] + (next[c] + self.second * g2[c]);
         }
         next
     }
@@ -351,7 +349,10 @@ mod tests {
 
     #[test]
     fn a_blocker_may_be_given_any_number_of_frames_at_once_and_any_vectors() {
-        let input: Vec<_> = (0..3000).map(|n| [noise(n) + 0.3, noise(n + 3) * 0.1]).collect();
+        // Loud, and then so soft that it is all but nothing.
+        let level = |n: u64| if n < 1500 { 1.0 } else { 1e-29 };
+        let input: Vec<_> =
+            (0..3000).map(|n| [noise(n) * level(n) + 0.3, noise(n + 3) * level(n)]).collect();
         let play = |count: usize, delayed: &dyn Fn(&mut DcBlocker, &mut [[f32; CHANNELS]])| {
             let (mut blocker, mut frames) = (DcBlocker::new(RATE_HZ), input.clone());
             frames.chunks_mut(count).for_each(|frames| delayed(&mut blocker, frames));

@@ -371,8 +371,9 @@ A NUMBER may be an OSC int (`i`), float (`f`), double (`d`), long (`h`), `T` or 
 string that reads as a number. A value out of range is clamped to the range, and the sender is told.
 NaN and infinity are refused.
 
-In addresses that begin with `/mod`, `/gate`, `/note`, `/seq` and `/enable` the module, and in the first also the parameter,
-may be an OSC 1.0 pattern (`*`, `?`, `[a-c]`, `{sine,adsr}`): the message goes to all that match.
+In addresses that begin with `/mod`, `/gate`, `/note` and `/seq` the module may be an OSC 1.0 pattern
+(`*`, `?`, `[a-c]`, `{sine,adsr}`), and in `/mod/<module>/<param>` the parameter, too: the message goes
+to all that match.
 
 ## Time
 

@@ -281,7 +281,7 @@ fn gates(part: &str, directory: &Directory) -> Result<Vec<Handle>, String> {
         return Ok(vec![directory.gate(part).map_err(|error| error.to_string())?]);
     }
     let gated = those(part, "a gate", directory, ModuleEntry::has_gate)?;
-    Ok(gated.map(|entry| entry.handle).collect())
+    Ok(gated.iter().map(|entry| entry.handle).collect())
 }
 
 fn players(part: &str, directory: &Directory) -> Result<Vec<Handle>, String> {
@@ -289,7 +289,7 @@ fn players(part: &str, directory: &Directory) -> Result<Vec<Handle>, String> {
         return Ok(vec![directory.notes(part).map_err(|error| error.to_string())?]);
     }
     let players = those(part, "an input for notes", directory, ModuleEntry::takes_notes)?;
-    Ok(players.map(|entry| entry.handle).collect())
+    Ok(players.iter().map(|entry| entry.handle).collect())
 }
 
 /// The modules that match a pattern and have what is asked for; there is at least one.
@@ -298,13 +298,13 @@ fn those<'a>(
     what: &str,
     directory: &'a Directory,
     have: impl Fn(&ModuleEntry) -> bool,
-) -> Result<impl Iterator<Item = &'a ModuleEntry>, String> {
+) -> Result<Vec<&'a ModuleEntry>, String> {
     let mut found = matching(part, directory)?;
     found.retain(|entry| have(entry));
     if found.is_empty() {
         return Err(format!("no module with {what} matches `{part}`"));
     }
-    Ok(found.into_iter())
+    Ok(found)
 }
 
 fn meter(id: &str, directory: &Directory) -> Result<Request, String> {

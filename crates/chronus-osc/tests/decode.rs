@@ -389,8 +389,9 @@ fn notes_and_texts_reach_all_that_match() {
         let reached: Vec<u32> = requests
             .iter()
             .map(|timed| match &timed.request {
-                Request::Command(Command::Note { module, .. }) => module.0,
-                Request::Text { module, .. } => module.0,
+                Request::Command(Command::Note { module, .. }) | Request::Text { module, .. } => {
+                    module.0
+                }
                 other => panic!("{other:?}"),
             })
             .collect();

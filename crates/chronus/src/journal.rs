@@ -19,9 +19,8 @@ use chronus_shm::command_log::{from_words, to_words};
 use serde::{Deserialize, Serialize};
 
 const MAGIC: &[u8; 8] = b"CHRONUSJ";
-const VERSION: u32 = 3;
-/// The version before is the same without amendments.
-const VERSIONS: std::ops::RangeInclusive<u32> = 2..=VERSION;
+/// In those before, some parameters were in other units.
+const VERSION: u32 = 4;
 /// Magic, version, rate and the length of the first score.
 const HEAD_BYTES: usize = 20;
 const RECORD_BYTES: usize = 64;
@@ -53,10 +52,8 @@ pub enum JournalError {
     NotAJournal(PathBuf),
     /// Another program wrote it.
     #[error(
-        "{path} is a journal of version {version}, and this program reads those of {} to {}; render it with \
+        "{path} is a journal of version {version}, and this program reads those of {VERSION}; render it with \
          the program that wrote it",
-        VERSIONS.start(),
-        VERSIONS.end(),
         path = path.display()
     )]
     OtherVersion {
@@ -275,7 +272,7 @@ fn read_head(file: &mut impl Read, path: &Path) -> Result<(u32, Score), JournalE
     let number =
         |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     let (version, rate_hz, score_bytes) = (number(8), number(12), u64::from(number(16)));
-    if !VERSIONS.contains(&version) {
+    if version != VERSION {
         return Err(JournalError::OtherVersion { path: path.to_owned(), version });
     }
     let text = read_text(file, score_bytes).map_err(io_error)?;
@@ -536,10 +533,13 @@ mod tests {
             std::fs::write(&path, &whole[..cut]).expect("cut");
             assert!(Journal::is_one(&path), "{cut}");
         }
-        let mut newer = whole;
-        newer[8] = 9;
-        let error = read(&newer).expect_err("another version").to_string();
-        assert!(error.contains("of version 9, and this program reads those of 2 to 3"), "{error}");
+        let mut other = whole;
+        for version in [3, 9] {
+            other[8] = version;
+            let error = read(&other).expect_err("another version").to_string();
+            let expected = format!("of version {version}, and this program reads those of 4");
+            assert!(error.contains(&expected), "{error}");
+        }
     }
 
     #[test]

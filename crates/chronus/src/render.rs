@@ -76,8 +76,10 @@ impl Peak {
         self.0 < 1.0 / 8_388_608.0
     }
 
+    /// What is no number is louder than anything.
     fn hear(&mut self, samples: &[f32]) {
-        self.0 = samples.iter().fold(self.0, |peak, sample| peak.max(sample.abs()));
+        let level = |sample: &f32| if sample.is_nan() { f32::INFINITY } else { sample.abs() };
+        self.0 = samples.iter().map(level).fold(self.0, f32::max);
     }
 }
 

@@ -34,8 +34,8 @@ pub fn read_patch_file(path: &Path) -> Result<Patch, Box<dyn Error>> {
 /// # Errors
 /// Whatever keeps it from being rendered, as a sentence.
 pub fn render(args: &RenderArgs) -> Result<ExitCode, Box<dyn Error>> {
-    let (mut performance, is_whole) = read_performance(args)?;
     let is_journal = Journal::is_one(&args.input);
+    let (mut performance, is_whole) = read_performance(args, is_journal)?;
     keep_files_apart(args, &performance)?;
     if let Some(rate_hz) = args.rate.filter(|rate_hz| *rate_hz != performance.rate_hz) {
         let played_hz = performance.rate_hz;
@@ -59,7 +59,7 @@ pub fn render(args: &RenderArgs) -> Result<ExitCode, Box<dyn Error>> {
         println!("{}: {frames} frames at {rate_hz} Hz, {peak}", path.display());
     }
     if let Some(unsound) = rendered.iter().find_map(|rendered| rendered.unsound.as_ref()) {
-        eprintln!("chronus: {unsound}; `chronus run` would bypass it there");
+        eprintln!("chronus: {unsound}; while it is played, a module is bypassed for that");
     }
     if !is_journal && rendered.iter().flat_map(|it| &it.files).all(|(_, peak)| peak.is_silent()) {
         eprintln!(
@@ -71,8 +71,11 @@ pub fn render(args: &RenderArgs) -> Result<ExitCode, Box<dyn Error>> {
 }
 
 /// Reads what is to be rendered, and whether nothing of it is damaged.
-fn read_performance(args: &RenderArgs) -> Result<(Performance, bool), Box<dyn Error>> {
-    if Journal::is_one(&args.input) {
+fn read_performance(
+    args: &RenderArgs,
+    is_journal: bool,
+) -> Result<(Performance, bool), Box<dyn Error>> {
+    if is_journal {
         let journal = Journal::read(&args.input)?;
         tell_what_is_missing(&journal);
         let is_whole = journal.damage.is_none();

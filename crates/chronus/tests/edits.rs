@@ -103,8 +103,7 @@ fn what_is_wrong_is_refused_whole_and_can_be_mended() {
     let reason = refused(&engine, "/patch/commit", &[]);
     assert!(reason.contains("there is no module `filter`"), "{reason}");
     done(&engine, "/patch/output", &["adsr.out"]);
-    done(&engine, "/patch/set", &["sine", "gain", "2"]);
-    let reason = refused(&engine, "/patch/commit", &[]);
+    let reason = refused(&engine, "/patch/set", &["sine", "gain", "2"]);
     assert!(reason.contains("write a number from 0 to 1"), "{reason}");
     assert_eq!(engine.status()["edits"].as_u64(), Some(0), "nothing has changed so far");
     done(&engine, "/patch/set", &["sine", "gain", "0.4"]);

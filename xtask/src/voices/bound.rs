@@ -1,11 +1,12 @@
 //! The hand-written bound: what the same voice costs if nothing is modular. One fused loop, the state of
-//! a group of voices in registers for a whole block, the same sine and filter, no fused multiply-add, no
-//! library function.
+//! a group of voices in registers for a whole block, a polynomial for the sine, a filter in direct form, no
+//! library function; with and without fused arithmetic.
 
 #![expect(clippy::inline_always, reason = "only what is inlined becomes vectors")]
 
 use std::hint::black_box;
 
+use chronus_dsp::fused::{Fused, InHardware};
 use chronus_dsp::math::sine_of_phase;
 use chronus_os::clock::thread_cpu_ns;
 use pulp::{Arch, NullaryFnOnce};
@@ -13,7 +14,7 @@ use pulp::{Arch, NullaryFnOnce};
 use super::{BLOCK, CUTOFF_HZ, Q, RATE_HZ, freq_hz, gain};
 
 /// A group of voices: what is kept from block to block.
-struct Group<const C: usize> {
+struct Group<const C: usize, const FUSED: bool> {
     phase: [u32; C],
     step: [u32; C],
     level: [f32; C],
@@ -24,7 +25,7 @@ struct Group<const C: usize> {
     state: [[f32; C]; 2],
 }
 
-impl<const C: usize> Group<C> {
+impl<const C: usize, const FUSED: bool> Group<C, FUSED> {
     fn new(index: usize, voices: usize) -> Self {
         let rate_hz = f64::from(RATE_HZ);
         let omega = core::f64::consts::TAU * f64::from(CUTOFF_HZ) / rate_hz;
@@ -45,6 +46,27 @@ impl<const C: usize> Group<C> {
         }
     }
 
+    /// `a * b + c`.
+    #[inline(always)]
+    fn fused(a: f32, b: f32, c: f32) -> f32 {
+        if FUSED { InHardware::fused(a, b, c) } else { a * b + c }
+    }
+
+    /// As [`sine_of_phase`].
+    #[inline(always)]
+    fn sine(phase: u32) -> f32 {
+        const QUARTER: i32 = 1 << 30;
+        if !FUSED {
+            return sine_of_phase(phase);
+        }
+        let from_top = (phase as i32).wrapping_sub(QUARTER);
+        let folded = QUARTER.wrapping_sub(from_top.wrapping_abs());
+        let x = folded as f32 * (1.0 / 2_147_483_648.0);
+        let x2 = x * x;
+        let coefficients = [-0.598_242_1, 2.550_069_7, -5.167_709_7, core::f32::consts::PI];
+        coefficients.iter().fold(0.077_560_39, |sum, next| Self::fused(sum, x2, *next)) * x
+    }
+
     /// Adds a block to the sum of all groups. The filter is in direct form, which takes the least
     /// operations, whatever noise it makes.
     #[inline(always)]
@@ -55,13 +77,13 @@ impl<const C: usize> Group<C> {
         for sum in sum {
             let mut frame = *sum;
             for c in 0..C {
-                let x = sine_of_phase(phase[c]) * level[c];
+                let x = Self::sine(phase[c]) * level[c];
                 phase[c] = phase[c].wrapping_add(self.step[c]);
                 level[c] += self.rise[c];
+                let y = Self::fused(b0[c], x, s1[c]);
                 let fed = b0[c] * x;
-                let y = fed + s1[c];
-                s1[c] = (fed + fed) - a1[c] * y + s2[c];
-                s2[c] = fed - a2[c] * y;
+                s1[c] = Self::fused(-a1[c], y, (fed + fed) + s2[c]);
+                s2[c] = Self::fused(-a2[c], y, fed);
                 frame[c] += y;
             }
             *sum = frame;
@@ -70,12 +92,12 @@ impl<const C: usize> Group<C> {
     }
 }
 
-struct Render<'a, const C: usize> {
-    groups: &'a mut [Group<C>],
+struct Render<'a, const C: usize, const FUSED: bool> {
+    groups: &'a mut [Group<C, FUSED>],
     heard: &'a mut [f32; BLOCK],
 }
 
-impl<const C: usize> NullaryFnOnce for Render<'_, C> {
+impl<const C: usize, const FUSED: bool> NullaryFnOnce for Render<'_, C, FUSED> {
     type Output = ();
 
     #[inline(always)]
@@ -91,8 +113,8 @@ impl<const C: usize> NullaryFnOnce for Render<'_, C> {
 }
 
 /// CPU seconds for so many voices and seconds, in groups of `C`.
-fn run<const C: usize>(voices: usize, seconds: f64) -> f64 {
-    let mut groups: Vec<Group<C>> =
+fn run<const C: usize, const FUSED: bool>(voices: usize, seconds: f64) -> f64 {
+    let mut groups: Vec<Group<C, FUSED>> =
         (0..voices.div_ceil(C)).map(|index| Group::new(index, voices)).collect();
     let (arch, mut heard) = (Arch::new(), [0.0; BLOCK]);
     let start = thread_cpu_ns();
@@ -106,6 +128,7 @@ fn run<const C: usize>(voices: usize, seconds: f64) -> f64 {
 }
 
 /// The same with the best size of groups.
-pub fn cpu_seconds(voices: usize, seconds: f64) -> f64 {
-    run::<8>(voices, seconds).min(run::<16>(voices, seconds)).min(run::<32>(voices, seconds))
+pub fn cpu_seconds<const FUSED: bool>(voices: usize, seconds: f64) -> f64 {
+    let of_8 = run::<8, FUSED>(voices, seconds);
+    of_8.min(run::<16, FUSED>(voices, seconds)).min(run::<32, FUSED>(voices, seconds))
 }

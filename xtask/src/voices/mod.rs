@@ -12,8 +12,10 @@ mod scsynth;
 use std::error::Error;
 use std::path::PathBuf;
 
+use chronus_dsp::fused;
 use clap::Args;
 use comfy_table::{Table, presets};
+use pulp::Arch;
 use tempfile::TempDir;
 
 use crate::{commit, machine};
@@ -45,6 +47,7 @@ fn gain(voices: usize) -> f32 {
 const HELD: &str = "Chronus, notes held";
 const BARE: &str = "Chronus, held, no limiter nor DC blocker";
 const BOUND: &str = "hand-written bound";
+const FUSED_BOUND: &str = "hand-written bound with fused arithmetic";
 const SCSYNTH: &str = "scsynth";
 const SAFE_SCSYNTH: &str = "scsynth with Limiter and LeakDC";
 
@@ -140,8 +143,15 @@ pub fn bench(options: &Voices) -> Result<(), Box<dyn Error>> {
         Player::new("Chronus, their notes over", 40_000.0, |voices, seconds| {
             chronus::cpu_seconds(voices, seconds, Gates::NotesOver)
         }),
-        Player::new(BOUND, 20_000.0, |voices, seconds| Ok(bound::cpu_seconds(voices, seconds))),
+        Player::new(BOUND, 20_000.0, |voices, seconds| {
+            Ok(bound::cpu_seconds::<false>(voices, seconds))
+        }),
     ];
+    if fused::is_in_hardware(Arch::new()) {
+        players.push(Player::new(FUSED_BOUND, 20_000.0, |voices, seconds| {
+            Ok(bound::cpu_seconds::<true>(voices, seconds))
+        }));
+    }
     let mut missing = Vec::new();
     if !options.alone {
         peers(&folder, &mut players, &mut missing);
@@ -226,7 +236,8 @@ fn table(players: &[Player], voices: &[usize]) -> Table {
     let Some(chronus) = find(HELD) else { return table };
     let pairs = [
         ("Chronus over the bound", HELD, BOUND),
-        ("Chronus over the bound, neither with a limiter", BARE, BOUND),
+        ("Chronus over the fused bound", HELD, FUSED_BOUND),
+        ("Chronus over the fused bound, neither with a limiter", BARE, FUSED_BOUND),
         ("Chronus over scsynth", HELD, SCSYNTH),
         ("Chronus over scsynth, both with a limiter", HELD, SAFE_SCSYNTH),
         ("Chronus over scsynth, neither with a limiter", BARE, SCSYNTH),

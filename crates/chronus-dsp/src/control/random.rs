@@ -117,6 +117,7 @@ impl<const C: usize> Module for Random<C> {
                     let number = self.count[c].wrapping_mul(3);
                     let throw = |which| die.throw(number.wrapping_add(which));
                     // The value before the first trigger is certain, but not a trigger.
+                    // Even the greatest draw is below 100.
                     let draws = 100.0 * share_of(throw(0)) < chance[c];
                     if draws || is_first {
                         let share = value_of(throw(1), throw(2), bell[c] > 0.5);

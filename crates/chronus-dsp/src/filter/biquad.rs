@@ -396,23 +396,30 @@ impl<const C: usize, F: Fused> Biquad<C, F> {
     #[inline(always)]
     fn filter(&mut self, start: usize, input: &[[f32; C]], out: &mut [[f32; C]]) {
         if self.is_low_pass {
-            self.filter_pairs(start, input, out, |_, [_, low]| low);
+            self.filter_pairs::<true>(start, input, out);
         } else {
-            let shape = self.cell_end.mix;
-            self.filter_pairs(start, input, out, |x, integrated| {
-                mix::<C, F>(&shape, x, integrated)
-            });
+            self.filter_pairs::<false>(start, input, out);
         }
     }
 
+    /// What is heard of the input and both integrators.
     #[inline(always)]
-    fn filter_pairs(
+    fn heard<const LOW_PASS: bool>(
+        shape: &[[f32; C]; 3],
+        x: &[f32; C],
+        integrated: [[f32; C]; 2],
+    ) -> [f32; C] {
+        if LOW_PASS { integrated[1] } else { mix::<C, F>(shape, x, integrated) }
+    }
+
+    #[inline(always)]
+    fn filter_pairs<const LOW_PASS: bool>(
         &mut self,
         start: usize,
         input: &[[f32; C]],
         out: &mut [[f32; C]],
-        hear: impl Fn(&[f32; C], [[f32; C]; 2]) -> [f32; C],
     ) {
+        let shape = self.cell_end.mix;
         // Held in registers, and stored once.
         let (rates, of_two, mut state) = (self.rates, self.rates_of_two, self.state);
         let begun = core::mem::replace(&mut self.begun, [0.0; C]);
@@ -420,18 +427,21 @@ impl<const C: usize, F: Fused> Biquad<C, F> {
         let (out_ends, out) = out.split_at_mut(start % 2);
         if let ([x], [y]) = (ends, out_ends) {
             let [_, integrated] = integrate_two::<C, F>(&mut state, &rates, &of_two, [&begun, x]);
-            *y = hear(x, integrated);
+            *y = Self::heard::<LOW_PASS>(&shape, x, integrated);
         }
         let ((pairs, rest), (out_pairs, out_rest)) =
             (input.as_chunks::<2>(), out.as_chunks_mut::<2>());
         for ([x0, x1], [y0, y1]) in pairs.iter().zip(out_pairs) {
             let [now, then] = integrate_two::<C, F>(&mut state, &rates, &of_two, [x0, x1]);
-            (*y0, *y1) = (hear(x0, now), hear(x1, then));
+            (*y0, *y1) = (
+                Self::heard::<LOW_PASS>(&shape, x0, now),
+                Self::heard::<LOW_PASS>(&shape, x1, then),
+            );
         }
         if let ([x], [y]) = (rest, out_rest) {
             let mut thrown_away = state;
             let [integrated, _] = integrate_two::<C, F>(&mut thrown_away, &rates, &of_two, [x, x]);
-            *y = hear(x, integrated);
+            *y = Self::heard::<LOW_PASS>(&shape, x, integrated);
             self.begun = *x;
         }
         self.state = state;

@@ -91,10 +91,8 @@ impl Document {
                 Setting::Number(number) if is_text => number.to_string().into(),
                 setting => value_of(setting),
             };
-            let mut changed = table.clone();
-            put(&mut changed, key, value);
-            check_key(&changed, key)?;
-            *table = changed;
+            check_value(spec.kind, key, &value)?;
+            put(table, key, value);
         }
         Ok(())
     }
@@ -284,25 +282,18 @@ fn keys_of(spec: &'static ModuleSpec) -> Vec<&'static str> {
     params.chain(texts).chain(["channels"]).chain(spec.recording.map(|_| "file")).collect()
 }
 
-/// Refuses a module in which this key has a value that it can't have, whatever else is missing yet.
-fn check_key(module: &Table, key: &str) -> Result<(), String> {
-    let other = if text_of(module, "id") == Some("heard") { "also_heard" } else { "heard" };
+/// Refuses a value that this key of such a module can't have, whatever else it needs.
+fn check_value(kind: &str, key: &str, value: &Value) -> Result<(), String> {
+    const LINE: usize = 4;
     let text = format!(
-        "format = {FORMAT}\n[[module]]\n{module}\n[[module]]\nid = \"{other}\"\nkind = \"sine\"\n\
-         [output]\nleft = \"{other}.out\"\nright = \"{other}.out\"\n"
+        "format = {FORMAT}\n[[module]]\nid = \"it\"\n{key} = {value}\nkind = \"{kind}\"\n\
+         [[module]]\nid = \"heard\"\nkind = \"sine\"\n\
+         [output]\nleft = \"heard.out\"\nright = \"heard.out\"\n"
     );
     match Patch::parse(&text, "") {
-        Err(error)
-            if text.lines().nth(error.line - 1).is_some_and(|line| is_line_of(line, key)) =>
-        {
-            Err(format!("{}; {}", error.found, error.right))
-        }
+        Err(error) if error.line == LINE => Err(format!("{}; {}", error.found, error.right)),
         _ => Ok(()),
     }
-}
-
-fn is_line_of(line: &str, key: &str) -> bool {
-    line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='))
 }
 
 fn text_of<'a>(table: &'a Table, key: &str) -> Option<&'a str> {
