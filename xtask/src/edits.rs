@@ -81,18 +81,21 @@ struct Edited {
     max_ms: f64,
 }
 
-/// Keeps a core busy for as long as it lives, as any other program might.
+/// Keeps all cores busy for as long as it lives, as other programs might: so the machine does as much while nothing
+/// is edited, and what its host takes away then it takes away in both runs.
 struct Load(Arc<AtomicBool>);
 
 impl Load {
     fn start() -> Self {
         let goes_on = Arc::new(AtomicBool::new(true));
-        let flag = goes_on.clone();
-        std::thread::spawn(move || {
-            while flag.load(Ordering::Relaxed) {
-                std::hint::spin_loop();
-            }
-        });
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            let flag = goes_on.clone();
+            std::thread::spawn(move || {
+                while flag.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
         Self(goes_on)
     }
 }
