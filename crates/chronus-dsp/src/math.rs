@@ -9,13 +9,18 @@
 /// `f32`.
 #[inline(always)]
 pub fn sine_of_phase(phase: u32) -> f32 {
+    sine_of_half_turns(folded_half_turns(phase))
+}
+
+/// The half turns from -1/2 to 1/2 that have the sine of this phase.
+#[inline(always)]
+pub fn folded_half_turns(phase: u32) -> f32 {
     const HALF_TURNS: f32 = 1.0 / 2147483648.0;
     const QUARTER: i32 = 1 << 30;
     // How far from a quarter of a turn, where the sine is 1 and its own mirror image.
     let from_top = (phase as i32).wrapping_sub(QUARTER);
     let folded = QUARTER.wrapping_sub(from_top.wrapping_abs());
-    let x = folded as f32 * HALF_TURNS;
-    sine_of_half_turns(x)
+    folded as f32 * HALF_TURNS
 }
 
 /// `sin(pi x)` for x from -1/2 to 1/2.

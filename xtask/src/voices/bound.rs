@@ -7,7 +7,7 @@
 use std::hint::black_box;
 
 use chronus_dsp::fused::{Fused, InHardware};
-use chronus_dsp::math::sine_of_phase;
+use chronus_dsp::math::{folded_half_turns, sine_of_phase};
 use chronus_os::clock::thread_cpu_ns;
 use pulp::{Arch, NullaryFnOnce};
 
@@ -55,13 +55,10 @@ impl<const C: usize, const FUSED: bool> Group<C, FUSED> {
     /// As [`sine_of_phase`].
     #[inline(always)]
     fn sine(phase: u32) -> f32 {
-        const QUARTER: i32 = 1 << 30;
         if !FUSED {
             return sine_of_phase(phase);
         }
-        let from_top = (phase as i32).wrapping_sub(QUARTER);
-        let folded = QUARTER.wrapping_sub(from_top.wrapping_abs());
-        let x = folded as f32 * (1.0 / 2_147_483_648.0);
+        let x = folded_half_turns(phase);
         let x2 = x * x;
         let coefficients = [-0.598_242_1, 2.550_069_7, -5.167_709_7, core::f32::consts::PI];
         coefficients.iter().fold(0.077_560_39, |sum, next| Self::fused(sum, x2, *next)) * x

@@ -83,15 +83,19 @@ impl Document {
             let right = names::instead(key, "it has", keys.iter().copied());
             return Err(format!("module `{id}` has no `{key}`; {right}"));
         }
+        // A text may be one number, and who sends it as such means its digits.
+        let is_text = key == "file" || spec.texts.iter().any(|text| text.name == key);
+        let value = match setting {
+            Setting::Number(number) if is_text => number.to_string().into(),
+            setting => value_of(setting),
+        };
+        check_value(spec.kind, key, &value)?;
+        self.put_in_module(id, key, value)
+    }
+
+    fn put_in_module(&mut self, id: &str, key: &str, value: Value) -> Result<(), String> {
         let is_it = |table: &&mut Table| text_of(table, "id") == Some(id);
         if let Some(table) = self.tables("module")?.iter_mut().find(is_it) {
-            // A text may be one number, and who sends it as such means its digits.
-            let is_text = key == "file" || spec.texts.iter().any(|text| text.name == key);
-            let value = match setting {
-                Setting::Number(number) if is_text => number.to_string().into(),
-                setting => value_of(setting),
-            };
-            check_value(spec.kind, key, &value)?;
             put(table, key, value);
         }
         Ok(())
@@ -164,8 +168,8 @@ impl Document {
     pub fn write_controls(&mut self, patch: &Patch, controls: &Controls) {
         for module in patch.modules() {
             for (key, value) in changes(module, controls) {
-                // The module is in the patch, and the key is one of its own.
-                let _ = self.set(module.id(), key, &value);
+                // The module is in the patch, the key is one of its own, and it has had this value.
+                let _ = self.put_in_module(module.id(), key, value_of(&value));
             }
         }
         let (was, now) = (patch.transport(), controls.timeline().now());
