@@ -220,7 +220,9 @@ pub enum Action {
 pub enum Notice {
     /// A worker lost the first place, alive.
     Overtaken(Slot),
-    /// A worker that had lost its place is level again.
+    /// A standby owes a block for too long, alive.
+    Late(Slot),
+    /// A worker that was late, or had lost its place, is level again.
     CaughtUp(Slot),
     /// A worker was fenced.
     Fenced(Slot, Reason),

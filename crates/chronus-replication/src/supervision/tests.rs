@@ -2,11 +2,13 @@
 
 mod checkpoints;
 mod culprits;
+mod fault_times;
 mod provision;
 mod scouts;
 mod succession;
 
 use crate::blame::{Cause, Crumb, Culprit, Place};
+use crate::fault_times::{FaultTimes, Span};
 use crate::restart::Death;
 use crate::supervision::{Action, Event, Notice, Reason, Settings, Supervision, View};
 use crate::{BlockIndex, PLACES, SLOTS, Slot};
@@ -25,6 +27,8 @@ struct World {
     useless_before: BlockIndex,
     proven: [bool; SLOTS],
     actions: Vec<Action>,
+    times: FaultTimes,
+    spans: Vec<(Span, u64)>,
 }
 
 impl World {
@@ -42,6 +46,8 @@ impl World {
             useless_before: 0,
             proven: [true; SLOTS],
             actions: Vec::new(),
+            times: FaultTimes::default(),
+            spans: Vec::new(),
         };
         world.run(20);
         world
@@ -71,6 +77,7 @@ impl World {
         let mut actions = Vec::new();
         self.with_view(|supervision, now_ns, view| supervision.look(now_ns, view, &mut actions));
         self.take(actions, obey);
+        self.times.settle();
     }
 
     fn with_view(&mut self, use_it: impl FnOnce(&mut Supervision, u64, &View<'_>)) {
@@ -99,8 +106,10 @@ impl World {
     }
 
     fn take(&mut self, actions: Vec<Action>, obey: bool) {
+        let mut fenced = Vec::new();
         for action in actions {
             self.actions.push(action);
+            self.spans.extend(self.times.take(&action, self.now_ns));
             match action {
                 Action::Fork { into, number, forker } if obey && !self.stuck[forker] => {
                     self.send(Event::Forked { number });
@@ -115,7 +124,7 @@ impl World {
                     if slot < SLOTS {
                         self.stuck[slot] = false;
                     }
-                    self.send(exited(slot, Death::Killed));
+                    fenced.push(slot);
                 }
                 Action::Thaw { from, into, number } if obey => {
                     self.claimed[into] = number;
@@ -123,6 +132,9 @@ impl World {
                 }
                 _ => {}
             }
+        }
+        for slot in fenced {
+            self.send(exited(slot, Death::Killed));
         }
     }
 

@@ -217,7 +217,10 @@ impl Supervisor {
             processes: Processes::new(setup.memory, ledger, setup.keeper, shelf),
             testimony: Testimony::default(),
             device_clock: DeviceClock::new(rate_hz),
-            figures: Figures::new(regions.ledger.keeper.began_at_ns.load(Ordering::Acquire)),
+            figures: Figures::new(
+                regions.ledger.keeper.began_at_ns.load(Ordering::Acquire),
+                regions.ledger.playback.gap_blocks.load(Ordering::Acquire),
+            ),
             refusals: Refusals::default(),
             ticker: Ticker::new(TICK)?,
             journal_mark_ns: 0,
