@@ -33,8 +33,19 @@ struct World {
 
 impl World {
     fn new(replicas: usize) -> Self {
-        let mut world = Self {
-            supervision: Supervision::new(Settings::for_replicas(replicas)),
+        Self::with(Settings::for_replicas(replicas))
+    }
+
+    fn with(settings: Settings) -> Self {
+        let mut world = Self::empty(settings);
+        world.run(20);
+        world
+    }
+
+    /// Before the first worker was asked for.
+    fn empty(settings: Settings) -> Self {
+        Self {
+            supervision: Supervision::new(settings),
             now_ns: 0,
             sealed: 0,
             claimed: [0; PLACES],
@@ -48,9 +59,7 @@ impl World {
             actions: Vec::new(),
             times: FaultTimes::default(),
             spans: Vec::new(),
-        };
-        world.run(20);
-        world
+        }
     }
 
     /// Runs so many blocks; returns the actions taken.
@@ -216,6 +225,31 @@ fn a_stopped_primary_is_overtaken_first_and_fenced_later() {
     let later = notices(&world.run(30));
     assert!(later.contains(&Notice::Fenced(0, Reason::Hopeless)), "{later:?}");
     assert!(world.supervision.is_redundant());
+}
+
+/// Other programs may keep a worker from running for long; one that is stopped for good is given up all the same.
+#[test]
+fn without_a_clock_nobody_is_overtaken_or_given_up_soon() {
+    for slot in 0..2 {
+        let mut world = World::with(Settings::for_replicas(2).without_a_clock());
+        world.stuck[slot] = true;
+        assert_eq!(notices(&world.run(20)), [], "for 27 ms");
+        world.stuck[slot] = false;
+        assert_eq!(notices(&world.run(20)), []);
+        world.stuck[slot] = true;
+        let actions = world.run(300);
+        let later = notices(&actions);
+        assert!(later.contains(&Notice::Fenced(slot, Reason::Hopeless)), "{later:?}");
+        let asked = actions.iter().find_map(|action| match action {
+            Action::FindChild { number, .. } => Some(*number),
+            _ => None,
+        });
+        if let Some(number) = asked {
+            world.send(Event::NoChild { number });
+        }
+        world.run(20);
+        assert!(world.supervision.is_redundant());
+    }
 }
 
 #[test]
