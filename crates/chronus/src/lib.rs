@@ -38,6 +38,9 @@ mod snapshot;
 mod supervise;
 mod supervisor;
 mod timetags;
+#[cfg(test)]
+#[path = "../../chronus-output/tests/support/waiting.rs"]
+mod waiting;
 mod worker;
 
 use std::error::Error;
