@@ -6,6 +6,8 @@ use rustix::mm::{MlockAllFlags, mlockall};
 
 /// Priorities within `SCHED_FIFO`, highest first. Whoever hears is served before whoever renders.
 pub mod priority {
+    /// Who notes that nobody was run: no thread of ours may hold it up.
+    pub const STALL_MONITOR: u8 = 74;
     /// The keeper, who reaps the dead: nobody else gets their place before.
     pub const KEEPER: u8 = 73;
     /// The audio callback of our own devices.

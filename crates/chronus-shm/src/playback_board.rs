@@ -17,6 +17,8 @@ pub struct PlaybackBoard {
     pub frames: AtomicU64,
     /// Whether the sound may begin or go on; until then there is silence, and nothing of it counts.
     open: AtomicU32,
+    /// How many blocks the workers are ahead of the device; 0 until that is known.
+    pub lead_blocks: AtomicU64,
     /// The largest number of frames asked for at once.
     pub longest_period: AtomicU64,
     /// Blocks that no replica had.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use chronus_output::{OutputSpec, WavFormat};
 use clap::{Parser, Subcommand};
 
+use crate::lead::LeadSpec;
 use crate::osc_address;
 use crate::worker::WorkerArgs;
 
@@ -81,10 +82,10 @@ pub struct RunArgs {
     /// Frames per audio callback, where the device lets itself be asked
     #[arg(long, value_name = "FRAMES", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub period: Option<u32>,
-    /// How many blocks of 64 frames the workers are ahead of the device
-    #[arg(long, value_name = "BLOCKS", default_value_t = 4,
-          value_parser = clap::value_parser!(u64).range(1..=64))]
-    pub lead: u64,
+    /// How far the workers are ahead of the device, which is how long a stall of the machine is borne: auto (what
+    /// the machine needs, measured before the sound begins), blocks of 64 frames such as 4, or a time such as 12ms
+    #[arg(long, value_name = "LEAD", default_value_t, allow_hyphen_values = true)]
+    pub lead: LeadSpec,
     /// How many replicas render the sound
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=4))]
     pub replicas: u8,

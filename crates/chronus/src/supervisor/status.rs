@@ -6,13 +6,14 @@ use std::sync::atomic::Ordering;
 use chronus_os::clock;
 use chronus_osc::Value;
 use chronus_replication::supervision::{Event, Notice};
-use chronus_replication::{PLACES, SLOTS, Slot};
+use chronus_replication::{PLACES, SLOTS, Slot, lead};
 use chronus_shm::ledger::Tally;
 use serde::Serialize;
 
 use super::Supervisor;
 use super::device::DeviceStatus;
 use super::recording::RecordStatus;
+use super::stalls::StallStatus;
 use crate::journal_writer::{JournalStatus, JournalWriter};
 
 /// Durations in microseconds: how many, the last, the median and the largest of the recent ones.
@@ -85,7 +86,6 @@ pub struct Figures {
     redundancy: Durations,
     /// How long after the death of its supervisor the sound went on.
     pub resumed_after_ms: f64,
-    gaps_told: (u64, u64),
 }
 
 impl Figures {
@@ -102,7 +102,6 @@ impl Figures {
             promotion: Durations::default(),
             redundancy: Durations::default(),
             resumed_after_ms: 0.0,
-            gaps_told: (0, 0),
         }
     }
 
@@ -201,16 +200,6 @@ impl Figures {
             ),
         }
     }
-
-    /// Whether there are gaps to tell of: at once, then at most once a second.
-    pub fn time_to_tell_gaps(&mut self, gap_blocks: u64, now_ns: u64) -> bool {
-        let (told, at_ns) = self.gaps_told;
-        let due = gap_blocks > told && (at_ns == 0 || now_ns >= at_ns + 1_000_000_000);
-        if due {
-            self.gaps_told = (gap_blocks, now_ns);
-        }
-        due
-    }
 }
 
 /// One replica.
@@ -265,6 +254,7 @@ pub struct Status {
     pub beat: f64,
     pub bar: u64,
     pub lead_blocks: u64,
+    pub lead_ms: f64,
     pub delay_frames: u64,
     pub uptime_s: f64,
     pub output: String,
@@ -273,6 +263,8 @@ pub struct Status {
     pub realtime: bool,
     pub gaps: u64,
     pub gap_blocks: u64,
+    /// What the machine did.
+    pub stalls: StallStatus,
     pub xruns: u64,
     pub misses: u64,
     pub role_changes: u64,
@@ -400,6 +392,7 @@ impl Supervisor {
             beat,
             bar: (beat / f64::from(time.beats_per_bar)) as u64 + 1,
             lead_blocks: self.setup.lead_blocks,
+            lead_ms: lead::length_ns(self.setup.lead_blocks, self.rate_hz) as f64 / 1e6,
             delay_frames: self.delay_frames(),
             uptime_s: now_ns.saturating_sub(figures.started_ns) as f64 / 1e9,
             output: self.device.describe(),
@@ -407,6 +400,7 @@ impl Supervisor {
             realtime: self.realtime,
             gaps: load(&shared.gaps),
             gap_blocks: load(&shared.gap_blocks),
+            stalls: self.stall_status(now_ns),
             xruns: device.xruns,
             misses,
             role_changes: tally.role_changes.get(),
