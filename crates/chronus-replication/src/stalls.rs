@@ -1,7 +1,7 @@
 //! Stalls: times in which the machine ran nobody on a core. Told apart from faults of Chronus, so that a gap has
 //! a cause.
 //!
-//! A watcher on each core sleeps again and again and notes when it is woken late. What it knows for certain is
+//! A watcher on each core, and the supervisor itself, sleeps again and again and notes when it is woken late. What it knows for certain is
 //! that nobody was run from the moment when it should have been until it was. Since it was woken before that, the
 //! stall may have begun at any time since: so a stall is noted with both.
 
@@ -10,8 +10,8 @@ use std::collections::VecDeque;
 /// A core on which nobody was run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stall {
-    /// The core.
-    pub core: usize,
+    /// The core; `None` if it was the supervisor that was run on none.
+    pub core: Option<usize>,
     /// When somebody was last seen to run there, in nanoseconds.
     pub seen_ns: u64,
     /// When its watcher should have been run.
@@ -110,7 +110,7 @@ mod tests {
     const LEAD: u64 = 10 * MS;
 
     fn stall(core: usize, seen: u64, due: u64, until: u64) -> Stall {
-        Stall { core, seen_ns: seen * MS, due_ns: due * MS, until_ns: until * MS }
+        Stall { core: Some(core), seen_ns: seen * MS, due_ns: due * MS, until_ns: until * MS }
     }
 
     #[test]

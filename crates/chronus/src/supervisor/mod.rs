@@ -343,7 +343,12 @@ impl Supervisor {
     fn sleep_for(&mut self, longest: Option<Duration>) -> bool {
         let fds = [self.ears.kick.as_fd(), self.ears.end.as_fd(), self.ticker.as_fd()];
         let mut ready = [false; 3];
+        let seen_ns = clock::monotonic_ns();
         poll_readable(&fds, &mut ready, longest);
+        if let Some(longest) = longest.filter(|_| !self.setup.free_run) {
+            let due_ns = seen_ns + longest.as_nanos() as u64;
+            self.stall_watch.was_run(seen_ns, due_ns, clock::monotonic_ns());
+        }
         self.end_asked |= ready[1];
         if ready[0] {
             self.ears.kick.clear();

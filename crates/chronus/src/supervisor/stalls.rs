@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use chronus_osc::Value;
 use chronus_replication::lead;
-use chronus_replication::stalls::Stalls;
+use chronus_replication::stalls::{SHORTEST_NS, Stall, Stalls};
 use serde::Serialize;
 
 use super::Supervisor;
@@ -22,6 +22,8 @@ const TELL_EVERY_NS: u64 = 1_000_000_000;
 #[derive(Default)]
 pub struct StallWatch {
     monitor: StallMonitor,
+    /// The last time that the supervisor itself was run late.
+    own: Option<Stall>,
     stalls: Stalls,
     last_ns: u64,
     last_ms: f64,
@@ -46,6 +48,18 @@ impl StallWatch {
     /// Hears what this monitor notes.
     pub fn new(monitor: StallMonitor) -> Self {
         Self { monitor, ..Self::default() }
+    }
+
+    /// The supervisor went to sleep at `seen_ns`, to be run again at `due_ns` at the latest, and was at `until_ns`.
+    pub fn was_run(&mut self, seen_ns: u64, due_ns: u64, until_ns: u64) {
+        let stall = Stall { core: None, seen_ns, due_ns, until_ns };
+        if stall.length_ns() >= SHORTEST_NS {
+            self.own = Some(stall);
+        }
+    }
+
+    fn next(&mut self) -> Option<Stall> {
+        self.own.take().or_else(|| self.monitor.next())
     }
 
     /// Finds the causes of all gaps that had time to be explained.
@@ -102,10 +116,12 @@ impl Supervisor {
     pub(super) fn watch_stalls(&mut self, now_ns: u64) {
         let lead_ns = lead::length_ns(self.setup.lead_blocks, self.rate_hz);
         let (mut longest, mut is_alarm) = (None, false);
-        while let Some(stall) = self.stall_watch.monitor.next() {
+        while let Some(stall) = self.stall_watch.next() {
             let length_ns = stall.length_ns();
             let tally = &self.regions.ledger.tally;
-            tally.stalls.add_one();
+            if stall.core.is_some() {
+                tally.stalls.add_one();
+            }
             tally.longest_stall_ns.fetch_max(length_ns, Ordering::Relaxed);
             let told = self.stall_watch.stalls.note(stall, lead_ns);
             self.stall_watch.last_ns = stall.until_ns;
@@ -117,7 +133,8 @@ impl Supervisor {
             if length_ns >= lead_ns / 4 {
                 let frame = self.device_clock.frame_at(stall.until_ns).unwrap_or(0);
                 let ms = Value::Figure(length_ns as f64 / 1e6);
-                self.tell("stall", &[ms, Value::Count(stall.core as u64), Value::Count(frame)]);
+                let core = stall.core.map_or(-1.0, |core| core as f64);
+                self.tell("stall", &[ms, Value::Figure(core), Value::Count(frame)]);
             }
         }
         if let Some(longest_ns) = longest
@@ -128,10 +145,12 @@ impl Supervisor {
             tracing::info!("the machine stood still for {ms:.1} ms; the lead is {lead_ms:.1} ms");
         }
         if is_alarm {
+            let longest_ns = self.regions.ledger.tally.longest_stall_ns.load(Ordering::Relaxed);
+            let enough = lead::for_lateness(longest_ns, self.rate_hz).max(self.setup.lead_blocks);
             tracing::warn!(
-                "the machine stands still again and again for more than half of the lead: run `chronus doctor`, \
-                 which says what to do, or start with a longer lead, such as --lead {:.0}ms",
-                (lead_ns as f64 / 1e6 * 2.0).min(lead::MOST_NS as f64 / 1e6)
+                "the machine stands still again and again for more than half of the lead: `chronus doctor` says \
+                 what can be done about it; `--lead {:.0}ms` bears what was seen so far",
+                (lead::length_ns(enough, self.rate_hz) as f64 / 1e6).ceil()
             );
         }
     }
