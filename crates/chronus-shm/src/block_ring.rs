@@ -17,7 +17,8 @@ pub const RING_BLOCKS: usize = 512;
 pub const SPARE_BLOCKS: usize = 16;
 
 const LONGEST_PERIOD: u64 = lead::PERIOD_FRAMES_MOST.div_ceil(BLOCK_FRAMES as u64);
-const _: () = assert!(lead::MOST_BLOCKS + LONGEST_PERIOD + SPARE_BLOCKS as u64 <= RING_BLOCKS as u64);
+const _: () =
+    assert!(lead::MOST_BLOCKS + LONGEST_PERIOD + SPARE_BLOCKS as u64 <= RING_BLOCKS as u64);
 
 /// Samples that an entry stores. The model checker can follow the first two, not a whole block.
 const STORED_SAMPLES: usize = if cfg!(loom) { 2 } else { BLOCK_SAMPLES };

@@ -135,6 +135,9 @@ pub struct DemoArgs {
     /// The folder for demo.wav, demo.journal and demo.svg
     #[arg(long, value_name = "DIR", default_value = "demo")]
     pub out: PathBuf,
+    /// How far the workers are ahead of the device: as for `run`
+    #[arg(long, value_name = "LEAD", default_value_t, allow_hyphen_values = true)]
+    pub lead: LeadSpec,
     /// The seed of the kills
     #[arg(long, default_value_t = 1)]
     pub seed: u64,

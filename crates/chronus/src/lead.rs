@@ -16,7 +16,7 @@ use chronus_shm::playback_board::PlaybackBoard;
 /// What is played while the machine is measured: as heavy as a performance is, and free of anybody's mistakes.
 const LOAD: &str = include_str!("../../../patches/groove.toml");
 /// How long the machine is measured before the first block.
-const MEASURED_FOR: Duration = Duration::from_millis(900);
+pub const MEASURED_FOR: Duration = Duration::from_millis(900);
 /// How often each core is looked at meanwhile.
 const LOOK_EVERY: Duration = Duration::from_micros(500);
 
@@ -186,7 +186,8 @@ pub fn sentence(blocks: u64, lateness: &Lateness, rate_hz: u32) -> String {
     let lead_ms = lead::length_ns(blocks, rate_hz) as f64 / 1e6;
     let heard_ms = lead::length_ns(blocks + 2, rate_hz) as f64 / 1e6;
     let late_ms = lateness.worst_ns as f64 / 1e6;
-    let who = if lateness.realtime { "real-time threads" } else { "threads without real-time priority" };
+    let who =
+        if lateness.realtime { "real-time threads" } else { "threads without real-time priority" };
     format!(
         "lead {lead_ms:.1} ms ({blocks} blocks): this machine woke {who} up to {late_ms:.1} ms late. Stalls up to the \
          lead are not heard; what you play is heard {heard_ms:.1} ms later, and the device's period after that"
@@ -211,7 +212,10 @@ mod tests {
 
     #[test]
     fn a_lead_that_is_none_is_refused_with_what_would_be_one() {
-        for wrong in ["0", "193", "5000", "-4", "soon", "", "4.5", "ms", "0ms", "65ms", "nanms", "1s", "inf ms"] {
+        for wrong in [
+            "0", "193", "5000", "-4", "soon", "", "4.5", "ms", "0ms", "65ms", "nanms", "1s",
+            "inf ms",
+        ] {
             let error = wrong.parse::<LeadSpec>().expect_err(wrong);
             assert!(error.contains("auto") && error.contains("12ms"), "{wrong}: {error}");
         }

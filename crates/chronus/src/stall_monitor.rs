@@ -5,9 +5,9 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
+use chronus_os::clock;
 use chronus_os::cores::{self, Waking};
 use chronus_os::sched::{self, priority};
-use chronus_os::clock;
 use chronus_os::wake::Kick;
 use chronus_replication::stalls::{SHORTEST_NS, Stall};
 use rtrb::{Consumer, Producer, RingBuffer};

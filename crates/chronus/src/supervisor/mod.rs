@@ -192,11 +192,8 @@ impl Supervisor {
         let kick = ears.kick.try_clone()?;
         let source = Playback::new(regions.clone(), gaps_in, kick);
         // Without deadlines a stall costs nothing but time.
-        let monitor = if setup.free_run {
-            StallMonitor::default()
-        } else {
-            StallMonitor::start(&ears.kick)?
-        };
+        let monitor =
+            if setup.free_run { StallMonitor::default() } else { StallMonitor::start(&ears.kick)? };
         let has_played = regions.ledger.roster.playing.load(Ordering::Acquire) != 0;
         let goes_on_at = regions.ledger.playback.frames.load(Ordering::Acquire);
         tell_of_confinement();
