@@ -51,8 +51,8 @@ pub enum Action {
     Send(SendArgs),
     /// Kill a worker of a running engine that was started with --allow-chaos
     Kill(KillArgs),
-    /// Find out what this machine lacks, and what to type to mend it
-    Doctor,
+    /// Find out what this machine lacks and how late it is, and what to type to mend it
+    Doctor(DoctorArgs),
     /// Owns the device and watches the workers; started by `chronus run`
     #[command(hide = true)]
     Supervisor(SupervisorArgs),
@@ -144,6 +144,18 @@ pub struct DemoArgs {
     /// Where it is to be heard; `auto` falls back to `null`, and the WAV file is written in any case
     #[arg(long, default_value = "auto")]
     pub output: OutputSpec,
+}
+
+/// How to examine.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DoctorArgs {
+    /// How long to measure
+    #[arg(long, default_value_t = 5.0, value_parser = seconds, allow_negative_numbers = true)]
+    pub seconds: f64,
+    /// Where an engine that runs listens, if not on 127.0.0.1:5005 or where `CHRONUS_OSC_HOST` and
+    /// `CHRONUS_OSC_PORT` say
+    #[arg(long, value_name = "ADDR:PORT", value_parser = osc_address::parse)]
+    pub osc: Option<SocketAddr>,
 }
 
 /// What to render.

@@ -75,7 +75,9 @@ pub fn main() -> ExitCode {
         Action::Events(args) => client::events(&args),
         Action::Send(args) => client::send(&args),
         Action::Kill(args) => client::kill(&args),
-        Action::Doctor => Ok(doctor::run()),
+        Action::Doctor(args) => {
+            osc_address::osc_address(args.osc).map(|osc| doctor::run(&args, osc)).map_err(Box::from)
+        }
         Action::Worker(args) => worker::run(&args).map(|()| ExitCode::SUCCESS).map_err(Box::from),
     };
     result.unwrap_or_else(|error| {
