@@ -6,7 +6,7 @@ mod support;
 use std::{process::Stdio, sync::atomic::Ordering::SeqCst};
 
 use chronus_output::{Options, OutputError, OutputSpec, connect};
-use support::{JackServer, Process, Ramp, assert_is_ramp, ramp_number, read_wav, wait_for};
+use support::{JackServer, Process, Ramp, assert_is_ramp, ramp_number, read_wav, wait_until};
 
 #[test]
 fn a_server_plays_the_frames_of_the_source_in_order() {
@@ -39,7 +39,7 @@ fn record(server: &JackServer, file: &std::path::Path) {
     let mut command = server.client("jack_rec");
     command.arg("-f").arg(file).args(["-d", "1", "-b", "32", "chronus:left", "chronus:right"]);
     if let Some(mut recorder) = Process::start(command.stdout(Stdio::null())) {
-        wait_for("jack_rec has recorded", || matches!(recorder.0.try_wait(), Ok(Some(_))));
+        wait_until("jack_rec has recorded", || matches!(recorder.0.try_wait(), Ok(Some(_))));
     }
 }
 

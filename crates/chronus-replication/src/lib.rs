@@ -13,6 +13,7 @@ pub mod command_sequencer;
 pub mod device_clock;
 pub mod divergence;
 pub mod fault_detector;
+pub mod fault_times;
 pub mod lead;
 pub mod lockstep;
 pub mod machine;

@@ -40,6 +40,9 @@ mod stall_monitor;
 mod supervise;
 mod supervisor;
 mod timetags;
+#[cfg(test)]
+#[path = "../../chronus-output/tests/support/waiting.rs"]
+mod waiting;
 mod worker;
 
 use std::error::Error;

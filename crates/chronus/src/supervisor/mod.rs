@@ -201,10 +201,7 @@ impl Supervisor {
         let realtime = !setup.free_run && raise_priority();
         let mut limits = supervision::Settings::for_replicas(setup.replicas);
         if setup.free_run {
-            // Nor is there a hurry to give up on a worker that other programs keep from running.
-            limits.limits.hard_ns *= 5;
-            limits.limits.last_hope_ns *= 10;
-            limits.thaw_ns *= 5;
+            limits = limits.without_a_clock();
         }
         let folder = setup.recordings.clone();
         let recorder = Recorder::new(device.deck(), folder, setup.record_format);

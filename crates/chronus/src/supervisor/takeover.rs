@@ -44,7 +44,16 @@ impl Supervisor {
         let Some(frame) = self.goes_on_at.filter(|_| callback_ns != 0) else { return };
         self.goes_on_at = None;
         let died_ns = self.regions.ledger.keeper.died_at_ns.load(Ordering::Acquire);
-        self.figures.resumed_after_ms = callback_ns.saturating_sub(died_ns) as f64 / 1e6;
+        // Some callbacks may have been before this one.
+        let (callback_ns, callback_frame) = self.regions.ledger.playback.last_callback();
+        let before_ns = if self.setup.free_run {
+            0
+        } else {
+            let frames = u128::from(callback_frame.saturating_sub(frame));
+            (frames * 1_000_000_000 / u128::from(self.rate_hz)) as u64
+        };
+        let first_ns = callback_ns.saturating_sub(before_ns);
+        self.figures.resumed_after_ms = first_ns.saturating_sub(died_ns) as f64 / 1e6;
         tracing::warn!(
             "the supervisor had died; the sound goes on at frame {frame}, {:.1} ms later",
             self.figures.resumed_after_ms
