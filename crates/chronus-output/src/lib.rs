@@ -59,15 +59,20 @@ pub trait Source: Send {
 
     /// Returns when `frames` frames can be had without a gap, or `give_up` is set.
     ///
-    /// Only a free-running device calls it, right before [`Source::fill`]; here blocking is welcome.
+    /// Only a device that runs free calls it, be it for a while, right before [`Source::fill`]; here blocking is welcome.
     fn wait(&mut self, frames: usize, give_up: &AtomicBool) {
         let _ = (frames, give_up);
     }
 
+    /// Says that the device's clock has slipped: the frames that it asks for next begin a new count of time.
+    ///
+    /// Called by devices that know, right before [`Source::fill`], whose rules hold here too.
+    fn slipped(&mut self) {}
+
     /// Says that the frames of the last [`Source::fill`] are taken.
     ///
     /// Called by devices whose audio thread is ours ([`Device::self_paced`]), so that it may make system
-    /// calls, for example to wake another thread; a foreign audio callback never calls it.
+    /// calls, for example to wake another thread; a foreign audio callback calls it only while it runs free.
     fn consumed(&mut self) {}
 
     /// Whether `frames` frames can be had now without a gap; if not, the source should see to it that they

@@ -29,6 +29,7 @@ use chronus_os::wake::{Kick, Ticker, poll_readable, wake_all};
 use chronus_os::{clock, confine, sched};
 use chronus_osc::Value;
 use chronus_output::{Device, WavFormat};
+use chronus_replication::command_delay::CommandDelay;
 use chronus_replication::command_sequencer::CommandSequencer;
 use chronus_replication::device_clock::DeviceClock;
 use chronus_replication::divergence::DivergenceDetector;
@@ -37,6 +38,7 @@ use chronus_replication::{BLOCK_FRAMES, BlockIndex, PLACES, SLOTS, Slot};
 use chronus_shm::block_ring::RING_BLOCKS;
 use chronus_shm::command_log::LogWriter;
 use chronus_shm::control_board::SEALS;
+use chronus_shm::playback_board::Callback;
 use chronus_shm::testimony::Testimony;
 
 use crate::journal_writer::JournalWriter;
@@ -160,6 +162,13 @@ pub struct Supervisor {
     processes: Processes,
     testimony: Testimony,
     device_clock: DeviceClock,
+    /// How often the device's clock had slipped when it was last looked at.
+    slips_seen: u64,
+    delay: CommandDelay,
+    /// The last packet of which a message was ordered, and its frame.
+    last_packet: Option<(u64, u64)>,
+    packet_seen: Option<u64>,
+    listens_since_ns: u64,
     journal: Option<JournalWriter>,
     recorder: Recorder,
     figures: Figures,
@@ -217,6 +226,11 @@ impl Supervisor {
             processes: Processes::new(setup.memory, ledger, setup.keeper, shelf),
             testimony: Testimony::default(),
             device_clock: DeviceClock::new(rate_hz),
+            slips_seen: 0,
+            delay: CommandDelay::new(rate_hz, orders::last_given(&regions)),
+            last_packet: None,
+            packet_seen: None,
+            listens_since_ns: clock::monotonic_ns(),
             figures: Figures::new(regions.ledger.keeper.began_at_ns.load(Ordering::Acquire)),
             refusals: Refusals::default(),
             ticker: Ticker::new(TICK)?,
@@ -269,11 +283,7 @@ impl Supervisor {
     /// One turn: everything that is due now.
     fn turn(&mut self) {
         let now_ns = clock::monotonic_ns();
-        let (callback_ns, callback_frame) = self.regions.ledger.playback.last_callback();
-        if callback_ns != 0 {
-            self.device_clock.observe(callback_ns, callback_frame);
-        }
-        self.tell_resumption(callback_ns);
+        self.follow_device(now_ns);
         self.take_orders(now_ns);
         self.settle();
         self.tend_edits(now_ns);
@@ -284,6 +294,28 @@ impl Supervisor {
         self.watch_device();
         self.watch_clocks(now_ns);
         self.ears.replies.counts.complaints.tell_rest(now_ns);
+    }
+
+    /// What time it is for the device, and how much it asks for at once.
+    fn follow_device(&mut self, now_ns: u64) {
+        let board = &self.regions.ledger.playback;
+        board.periods.pass(now_ns);
+        // One that is just being noted is seen the next time.
+        let Some(callback) = board.last_callback() else { return };
+        let Callback { began_ns, frame, slips } = callback;
+        if began_ns != 0 && !self.runs_free() {
+            if slips == std::mem::replace(&mut self.slips_seen, slips) {
+                self.device_clock.observe(began_ns, frame);
+            } else {
+                self.device_clock.slip(began_ns, frame);
+            }
+        }
+        self.tell_resumption(began_ns);
+    }
+
+    /// Whether the device waits for the replicas at the moment.
+    fn runs_free(&self) -> bool {
+        self.setup.free_run || self.regions.ledger.playback.runs_free.load(Ordering::Relaxed) != 0
     }
 
     /// The device starts when all replicas are there, or after two seconds with what there is; at once if it
@@ -365,8 +397,7 @@ impl Supervisor {
     fn time_to_callback(&self) -> Option<Duration> {
         let frame_ns = 1_000_000_000 / u64::from(self.rate_hz);
         if self.device.self_paced() {
-            let period_ns =
-                self.regions.ledger.playback.longest_period.load(Ordering::Relaxed) * frame_ns;
+            let period_ns = self.regions.ledger.playback.periods.longest() * frame_ns;
             let often = !self.setup.free_run && period_ns <= 3_000_000;
             return (!often).then_some(LONGEST_SLEEP);
         }
@@ -393,7 +424,7 @@ impl Supervisor {
         if !self.supervision.has_begun() {
             return;
         }
-        let period = self.regions.ledger.playback.longest_period.load(Ordering::Relaxed);
+        let period = self.regions.ledger.playback.periods.longest();
         let extra = period.div_ceil(BLOCK_FRAMES as u64).saturating_sub(1);
         let ahead = (self.setup.lead_blocks + extra).min(RING_BLOCKS as u64 - 16);
         let (slowest_entry, slowest_block) = self.slowest_reader();

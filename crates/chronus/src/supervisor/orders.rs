@@ -4,21 +4,33 @@ use chronus_engine::{Command, TextPiece};
 use chronus_os::child::Child;
 use chronus_os::clock;
 use chronus_osc::{Chaos, Crash, Request, Target};
+use chronus_replication::command_delay::{Ahead, LastGiven};
 use chronus_replication::{BLOCK_FRAMES, PLACES, SLOTS, Slot};
 use std::sync::atomic::Ordering;
 
 use super::Supervisor;
 use crate::osc_server::Incoming;
+use crate::playback::Regions;
 use crate::worker::crashes;
 
 /// At most this many messages are taken in one turn, so that a flood can't hold up sealing.
 const MOST_IN_A_TURN: usize = 512;
+
+/// What another supervisor has given commands last.
+pub(super) fn last_given(regions: &Regions) -> LastGiven {
+    let [frame, delay_hundredths] = &regions.ledger.playback.last_given;
+    LastGiven {
+        frame: frame.load(Ordering::Relaxed),
+        delay_hundredths: delay_hundredths.load(Ordering::Relaxed),
+    }
+}
 
 impl Supervisor {
     /// Takes what has come in over OSC.
     pub(super) fn take_orders(&mut self, now_ns: u64) {
         for _ in 0..MOST_IN_A_TURN {
             let Some(incoming) = self.ears.inbox.next() else { break };
+            self.note_late(&incoming);
             match &incoming.request {
                 Request::Command(Command::Enable { module }) => {
                     self.enable(&incoming, *module, now_ns);
@@ -65,17 +77,39 @@ impl Supervisor {
         }
     }
 
-    /// The frame for a message: that of its timetag, or a constant delay after its arrival.
-    pub(super) fn frame_of(&self, incoming: &Incoming) -> u64 {
+    /// The frame for a message: that of its timetag, or a constant delay after its arrival. All messages of a packet
+    /// without a timetag have one frame.
+    pub(super) fn frame_of(&mut self, incoming: &Incoming) -> u64 {
         let open = self.sequencer.first_open_frame();
-        if self.setup.free_run {
+        if self.runs_free() {
             return open;
         }
         if let Some(wall_ns) = incoming.time_wall_ns {
             return self.frame_at_wall(wall_ns).unwrap_or(open);
         }
-        let arrived = self.device_clock.frame_at(incoming.arrived_ns);
-        arrived.map_or(open, |frame| frame + self.delay_frames())
+        if let Some((_, frame)) = self.last_packet.filter(|(packet, _)| *packet == incoming.packet)
+        {
+            return frame;
+        }
+        let Some(arrived) = self.device_clock.frame_at(incoming.arrived_ns) else { return open };
+        let frame = self.delay.frame(arrived, self.ahead());
+        self.last_packet = Some((incoming.packet, frame));
+        let LastGiven { frame: last, delay_hundredths } = self.delay.last();
+        let noted = &self.regions.ledger.playback.last_given;
+        noted[0].store(last, Ordering::Relaxed);
+        noted[1].store(delay_hundredths, Ordering::Relaxed);
+        frame
+    }
+
+    /// Notes how late a packet comes to be ordered. What waited for another supervisor to begin says nothing about this
+    /// one.
+    fn note_late(&mut self, incoming: &Incoming) {
+        let is_first = self.packet_seen.replace(incoming.packet) != Some(incoming.packet);
+        if is_first && incoming.arrived_ns >= self.listens_since_ns {
+            let late_ns = clock::monotonic_ns().saturating_sub(incoming.arrived_ns);
+            let late_frames = u128::from(late_ns) * u128::from(self.rate_hz) / 1_000_000_000;
+            self.delay.note_late(late_frames as u64);
+        }
     }
 
     /// The frame that is heard at a time of the wall clock.
@@ -91,17 +125,18 @@ impl Supervisor {
         })
     }
 
-    /// The constant delay from arrival to effect: the lead, the device's period, and one block of
-    /// slack for the supervisor itself.
+    /// The constant delay from arrival to effect at the moment: the lead, the device's period, and some slack for the
+    /// receiver and the supervisor.
     pub(super) fn delay_frames(&self) -> u64 {
-        let period = self
-            .regions
-            .ledger
-            .playback
-            .longest_period
-            .load(Ordering::Relaxed)
-            .max(BLOCK_FRAMES as u64);
-        (self.setup.lead_blocks + 1) * BLOCK_FRAMES as u64 + 2 * period - BLOCK_FRAMES as u64
+        let now = self.device_clock.frame_at(clock::monotonic_ns());
+        self.delay.frames(now.unwrap_or(0), self.ahead())
+    }
+
+    fn ahead(&self) -> Ahead {
+        Ahead {
+            lead_frames: self.setup.lead_blocks * BLOCK_FRAMES as u64,
+            period_frames: self.regions.ledger.playback.periods.longest(),
+        }
     }
 
     fn take_chaos(&mut self, incoming: &Incoming, chaos: Chaos, now_ns: u64) {
