@@ -13,6 +13,7 @@ use comfy_table::{Table, presets};
 use serde_json::Value;
 
 use crate::engine::Engine;
+use crate::noise::Beside;
 
 /// Where engines play whose every frame is compared.
 pub const RECORDED: &str = "wav:a.wav";
@@ -46,6 +47,8 @@ pub struct Chaos {
     /// Only faults whose name, as the table gives it, contains this; may be given more than once
     #[arg(long)]
     only: Vec<String>,
+    #[command(flatten)]
+    beside: Beside,
 }
 
 impl Chaos {
@@ -194,6 +197,7 @@ struct Totals {
 /// Runs the campaign; whether everything was as promised.
 pub fn run(chaos: &Chaos) -> Result<bool, Box<dyn Error>> {
     crate::build()?;
+    let noise = chaos.beside.start()?;
     let mut totals = Totals::default();
     let started = Instant::now();
     let most = chaos.faults.unwrap_or(u64::MAX);
@@ -212,6 +216,7 @@ pub fn run(chaos: &Chaos) -> Result<bool, Box<dyn Error>> {
         seed += 1;
     }
     let calm = if chaos.real_time { Some(undisturbed(chaos, totals.played)?) } else { None };
+    drop(noise);
     totals.print(calm);
     let may_have = calm.unwrap_or(0);
     Ok(totals.gaps <= may_have && (chaos.real_time || totals.lost() == 0))

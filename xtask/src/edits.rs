@@ -12,6 +12,7 @@ use comfy_table::{Table, presets};
 use serde_json::Value;
 
 use crate::engine::{Engine, Outcome};
+use crate::noise::Beside;
 use crate::soak;
 
 /// Voices of five modules each.
@@ -23,6 +24,7 @@ const FILTERS: [&str; 4] = ["biquad", "ladder", "onepole", "svf"];
 
 /// What is done to the patch.
 #[derive(clap::Args)]
+#[expect(clippy::struct_field_names, reason = "the fields are named as the options")]
 pub struct Edits {
     /// How many edits
     #[arg(long, default_value_t = 1_000)]
@@ -30,12 +32,15 @@ pub struct Edits {
     /// The seed of edits and kills
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    #[command(flatten)]
+    beside: Beside,
 }
 
 /// Runs all of it; whether everything was as promised.
 pub fn bench(edits: &Edits) -> Result<bool, Box<dyn Error>> {
-    let Edits { edits, seed } = *edits;
+    let Edits { edits, seed, ref beside } = *edits;
     crate::build()?;
+    let noise = beside.start()?;
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("large.toml");
     std::fs::write(&path, large_patch())?;
@@ -43,7 +48,7 @@ pub fn bench(edits: &Edits) -> Result<bool, Box<dyn Error>> {
     let load = Load::start();
     let real = campaign(&[], &path, edits, seed)?;
     let calm = undisturbed(&path, real.outcome.took)?;
-    drop(load);
+    drop((load, noise));
     let mut table = Table::new();
     table.load_preset(presets::ASCII_MARKDOWN);
     table.set_header([

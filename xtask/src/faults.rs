@@ -10,6 +10,7 @@ use comfy_table::{Table, presets};
 use serde_json::Value;
 
 use crate::engine::{Engine, Outcome};
+use crate::noise::Beside;
 
 /// What is done to the engines.
 #[derive(Args)]
@@ -26,12 +27,15 @@ pub struct Faults {
     /// The seed of the faults
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    #[command(flatten)]
+    beside: Beside,
 }
 
 /// Runs all campaigns; whether all that must be the same was.
 pub fn bench(faults: &Faults) -> Result<bool, Box<dyn Error>> {
-    let Faults { free_running, real_time, ref lead, seed } = *faults;
+    let Faults { free_running, real_time, ref lead, seed, ref beside } = *faults;
     crate::build()?;
+    let noise = beside.start()?;
     let free = campaign(&["--free-run", "--lead", lead], free_running, seed)?;
     let real = campaign(&["--lead", lead], real_time, seed)?;
     let calm = undisturbed(lead, real.took)?;
@@ -60,6 +64,7 @@ pub fn bench(faults: &Faults) -> Result<bool, Box<dyn Error>> {
     row("any fault to two replicas level, max", &|run| ms(&run.status, "redundancy", "max_us"));
     println!("{table}\n");
     recoveries(lead)?;
+    drop(noise);
     cpu()?;
     // Without a clock nothing may differ. In real time only a gap may, and no more of them than an
     // undisturbed run has.

@@ -1,5 +1,5 @@
 //! `cargo xtask`: benchmarks, of what faults and edits cost and of how many voices a core renders; chaos; an
-//! hour of playing.
+//! hour of playing; the noise of a bad machine beside them.
 
 #![forbid(unsafe_code)]
 
@@ -8,6 +8,7 @@ mod comparison;
 mod edits;
 mod engine;
 mod faults;
+mod noise;
 mod soak;
 mod voices;
 
@@ -30,6 +31,8 @@ enum Task {
     Chaos(chaos::Chaos),
     /// An hour in real time: does anything grow?
     Soak(soak::Soak),
+    /// Stops each core for some milliseconds again and again, as a busy host does to a virtual machine
+    Noise(noise::NoiseCommand),
 }
 
 #[derive(Subcommand)]
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Task::Bench(Bench::Voices(voices)) => voices::bench(&voices).map(|()| true),
         Task::Soak(soak) => soak::run(&soak),
         Task::Chaos(chaos) => chaos::run(&chaos),
+        Task::Noise(command) => noise::run(&command),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -10,6 +10,7 @@ use comfy_table::{Table, presets};
 
 use crate::chaos::{Fault, Load, Poisons, RECORDED, outlive, patch, ready};
 use crate::engine::Engine;
+use crate::noise::Beside;
 
 /// How long and how hard.
 #[derive(Args)]
@@ -26,6 +27,8 @@ pub struct Soak {
     /// Commands a second that come all the while
     #[arg(long, default_value_t = 200)]
     load: u64,
+    #[command(flatten)]
+    beside: Beside,
 }
 
 /// What is looked at; memory in KiB.
@@ -50,6 +53,7 @@ type Sample = [f64; NAMES.len()];
 /// Runs it; whether nothing grew and every frame was right.
 pub fn run(soak: &Soak) -> Result<bool, Box<dyn Error>> {
     crate::build()?;
+    let noise = soak.beside.start()?;
     let mut random = fastrand::Rng::with_seed(soak.seed);
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("soak.toml");
@@ -72,7 +76,7 @@ pub fn run(soak: &Soak) -> Result<bool, Box<dyn Error>> {
         // Somebody may have gone in between; then this look is left out.
         samples.extend(look(engine.keeper(), supervisor));
     }
-    drop(load);
+    drop((load, noise));
     let divergences = engine.log().matches("rendered other bits").count();
     let found = engine.end_and_compare()?;
     let is_flat = print(&samples);
