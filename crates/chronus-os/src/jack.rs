@@ -391,18 +391,21 @@ api! {
 }
 
 impl Api {
-    /// The library, loaded at the first call, with its own messages to the terminal silenced.
+    /// The library, loaded at the first call that finds it, with its own messages to the terminal silenced.
     fn get() -> Result<&'static Self, JackError> {
-        static API: OnceLock<Result<Api, String>> = OnceLock::new();
-        let loaded = API.get_or_init(|| {
-            let api = Self::load().map_err(|error| error.to_string())?;
+        static API: OnceLock<Api> = OnceLock::new();
+        if let Some(api) = API.get() {
+            return Ok(api);
+        }
+        // One that is missing may be installed while this program waits for a server.
+        let api = Self::load().map_err(|error| JackError::Library(error.to_string()))?;
+        Ok(API.get_or_init(|| {
             // SAFETY: the function ignores its argument and lives as long as the program.
             unsafe {
                 (api.jack_set_error_function)(ignore_message);
                 (api.jack_set_info_function)(ignore_message);
             }
-            Ok(api)
-        });
-        loaded.as_ref().map_err(|error| JackError::Library(error.clone()))
+            api
+        }))
     }
 }

@@ -41,8 +41,8 @@ impl Jack {
             return Err(OutputError::Refused {
                 output: "JACK",
                 reason: format!(
-                    "its server runs at {rate_hz} Hz, not at {wanted_hz} Hz; leave the rate away, or \
-                     start the server with that rate"
+                    "its server runs at {rate_hz} Hz, not at {wanted_hz} Hz; start the server with that \
+                     rate, or the engine with --rate {rate_hz}"
                 ),
             });
         }

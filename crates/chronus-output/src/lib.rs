@@ -4,10 +4,9 @@
 //! The caller gives a [`Source`] and the device pulls frames out of it, as many as it likes per audio
 //! callback. No device waits for the source in real time: what the source cannot deliver is the
 //! source's to conceal. Whatever else goes wrong (a full disk, a server that dies, a clock that slips)
-//! is counted and reported and never ends the program. In the place of a device that is lost frames are
-//! taken without a sound, until it is back.
+//! is counted and reported and never ends the program. In the place of a device that is lost, or not there yet,
+//! frames are taken without a sound, until it is there.
 
-mod absent;
 #[cfg(feature = "cpal")]
 mod alsa;
 mod connect;
@@ -35,7 +34,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-pub use connect::connect;
+pub use connect::{check, connect};
 pub use deck::{Ask, Deck, Take};
 pub use error::OutputError;
 pub use news::{News, Sentence};
@@ -101,7 +100,7 @@ pub type NewsHook = Arc<dyn Fn() + Send + Sync>;
 /// How to open a device. `Options::default()` leaves every choice to the device.
 #[derive(Clone)]
 pub struct Options {
-    /// Sample rate to ask for; without it the rate of the server, else 48000.
+    /// Sample rate to ask for; without it the rate of the server, else 48000. It stays what it is at the start.
     pub rate_hz: Option<u32>,
     /// Frames per audio callback to ask for; a JACK server does not let itself be asked.
     pub period_frames: Option<u32>,

@@ -5,6 +5,8 @@ use crate::BLOCK_FRAMES;
 
 /// It shrinks by at most one frame in so many.
 const SHRINKS_ONE_IN: u64 = 100;
+/// No delay is longer, and no command ordered further ahead.
+const LONGEST_S: u64 = 10;
 /// The lateness of so many packets is remembered.
 const REMEMBERED: usize = 32;
 
@@ -68,8 +70,13 @@ pub struct CommandDelay {
 }
 
 impl CommandDelay {
-    /// Goes on after what was given `last`.
-    pub fn new(rate_hz: u32, last: LastGiven) -> Self {
+    /// Goes on after what was given `last`, when the device is at frame `now`. What nobody can have given is not gone on
+    /// with.
+    pub fn new(rate_hz: u32, last: LastGiven, now: u64) -> Self {
+        let most = LONGEST_S * u64::from(rate_hz);
+        let can_be = last.frame <= now.saturating_add(most)
+            && last.delay_hundredths / SHRINKS_ONE_IN <= most;
+        let last = if can_be { last } else { LastGiven::default() };
         let arrived = last.frame.saturating_sub(last.delay_hundredths / SHRINKS_ONE_IN);
         Self { slack: Slack::new(rate_hz), last, arrived }
     }
@@ -118,7 +125,7 @@ mod tests {
     const LONG: Ahead = Ahead { lead_frames: 256, period_frames: 4096 };
 
     fn delay() -> CommandDelay {
-        CommandDelay::new(48_000, LastGiven::default())
+        CommandDelay::new(48_000, LastGiven::default(), 0)
     }
 
     #[test]
@@ -183,9 +190,20 @@ mod tests {
         let mut before = delay();
         before.frame(50_000, LONG);
         let last = before.last();
-        let mut after = CommandDelay::new(48_000, last);
+        let mut after = CommandDelay::new(48_000, last, 50_000);
         let frame = after.frame(51_000, SHORT);
         assert_eq!(frame, 51_000 + 8448 - 10);
         assert!(frame > last.frame);
+    }
+
+    #[test]
+    fn what_nobody_can_have_given_is_not_gone_on_with() {
+        for last in [
+            LastGiven { frame: u64::MAX, delay_hundredths: 51_200 },
+            LastGiven { frame: 50_000, delay_hundredths: u64::MAX },
+        ] {
+            let mut delay = CommandDelay::new(48_000, last, 50_000);
+            assert_eq!(delay.frame(51_000, SHORT), 51_512);
+        }
     }
 }

@@ -78,7 +78,9 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     }
     let inbox = port.serve(patches, kick.try_clone()?, !args.free_run)?;
     tracing::info!("listening for OSC on udp://{address}");
-    service::accompany(regions.ledger.clone(), device.describe())?;
+    let told = service::Output::default();
+    told.tell(&device.describe());
+    service::accompany(regions.ledger.clone(), told.clone())?;
     let rate_hz = f64::from(device.rate_hz());
     // Absolute, so that players elsewhere can tell where their files are.
     let recordings = std::path::absolute(&args.recordings)?;
@@ -101,6 +103,7 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
         unfinished,
         recordings,
         record_format: args.record_format,
+        told,
     };
     let ears = Ears { inbox, kick, end, replies };
     let mut supervisor = Supervisor::new(setup, ears, device)

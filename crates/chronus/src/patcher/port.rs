@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     fn directory() -> Directory {
-        Directory::of(&Patch::default())
+        Directory::of(&Patch::first())
     }
 
     #[test]

@@ -29,7 +29,6 @@ use chronus_os::wake::{Kick, Ticker, poll_readable, wake_all};
 use chronus_os::{clock, confine, sched};
 use chronus_osc::Value;
 use chronus_output::{Device, WavFormat};
-use chronus_replication::command_delay::CommandDelay;
 use chronus_replication::command_sequencer::CommandSequencer;
 use chronus_replication::device_clock::DeviceClock;
 use chronus_replication::divergence::DivergenceDetector;
@@ -47,6 +46,7 @@ use crate::osc_server::{Inbox, Replies};
 use crate::patcher::Line;
 use crate::playback::{Playback, Regions};
 use crate::refusals::Refusals;
+use crate::service::Output;
 use crate::shelf::Plan;
 use crate::snapshot::Snapshots;
 pub use begin::Beginning;
@@ -58,6 +58,7 @@ use edits::{Edits, Sealed};
 use events::Listeners;
 use hindsight::Hindsight;
 pub use hindsight::Settled;
+use orders::Timing;
 use processes::Processes;
 use recording::Recorder;
 pub use recording::Unfinished;
@@ -104,6 +105,8 @@ pub struct Setup {
     pub free_run: bool,
     /// End by itself after this many frames.
     pub end_frame: Option<u64>,
+    /// Who is told what the output is.
+    pub told: Output,
 }
 
 /// What is shared with workers.
@@ -164,11 +167,7 @@ pub struct Supervisor {
     device_clock: DeviceClock,
     /// How often the device's clock had slipped when it was last looked at.
     slips_seen: u64,
-    delay: CommandDelay,
-    /// The last packet of which a message was ordered, and its frame.
-    last_packet: Option<(u64, u64)>,
-    packet_seen: Option<u64>,
-    listens_since_ns: u64,
+    timing: Timing,
     journal: Option<JournalWriter>,
     recorder: Recorder,
     figures: Figures,
@@ -227,15 +226,12 @@ impl Supervisor {
             testimony: Testimony::default(),
             device_clock: DeviceClock::new(rate_hz),
             slips_seen: 0,
-            delay: CommandDelay::new(rate_hz, orders::last_given(&regions)),
-            last_packet: None,
-            packet_seen: None,
-            listens_since_ns: clock::monotonic_ns(),
+            timing: Timing::resume(&regions, rate_hz),
             figures: Figures::new(regions.ledger.keeper.began_at_ns.load(Ordering::Acquire)),
             refusals: Refusals::default(),
             ticker: Ticker::new(TICK)?,
             journal_mark_ns: 0,
-            device_watch: DeviceWatch::default(),
+            device_watch: DeviceWatch::new(&*device, setup.told),
             clock_watch: ClockWatch::default(),
             end_asked: false,
             source: Some(source),
@@ -335,7 +331,11 @@ impl Supervisor {
         }
         self.regions.ledger.playback.open();
         self.regions.ledger.roster.playing.store(1, Ordering::Release);
-        tracing::info!("playing to {}", self.device.describe());
+        if self.device_watch.is_playing() {
+            tracing::info!("playing to {}", self.device.describe());
+        } else {
+            tracing::info!("playing without a sound: {}", self.device.describe());
+        }
         if let Some(gesture) = crate::gesture::first(&self.plan.patch).filter(|_| waits) {
             tracing::info!("this patch waits to be played: chronus send {gesture}");
         }

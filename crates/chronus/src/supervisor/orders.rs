@@ -4,7 +4,7 @@ use chronus_engine::{Command, TextPiece};
 use chronus_os::child::Child;
 use chronus_os::clock;
 use chronus_osc::{Chaos, Crash, Request, Target};
-use chronus_replication::command_delay::{Ahead, LastGiven};
+use chronus_replication::command_delay::{Ahead, CommandDelay, LastGiven};
 use chronus_replication::{BLOCK_FRAMES, PLACES, SLOTS, Slot};
 use std::sync::atomic::Ordering;
 
@@ -16,12 +16,29 @@ use crate::worker::crashes;
 /// At most this many messages are taken in one turn, so that a flood can't hold up sealing.
 const MOST_IN_A_TURN: usize = 512;
 
-/// What another supervisor has given commands last.
-pub(super) fn last_given(regions: &Regions) -> LastGiven {
-    let [frame, delay_hundredths] = &regions.ledger.playback.last_given;
-    LastGiven {
-        frame: frame.load(Ordering::Relaxed),
-        delay_hundredths: delay_hundredths.load(Ordering::Relaxed),
+/// When messages take effect.
+#[derive(Debug)]
+pub(super) struct Timing {
+    delay: CommandDelay,
+    /// The last packet of which a message was taken, and the last of which one was ordered, with its frame.
+    taken: Option<u64>,
+    ordered: Option<(u64, u64)>,
+    since_ns: u64,
+}
+
+impl Timing {
+    /// Goes on where another supervisor was, if there was one.
+    pub fn resume(regions: &Regions, rate_hz: u32) -> Self {
+        let board = &regions.ledger.playback;
+        let [frame, delay_hundredths] =
+            board.last_given.each_ref().map(|word| word.load(Ordering::Relaxed));
+        let now = board.frames.load(Ordering::Acquire);
+        Self {
+            delay: CommandDelay::new(rate_hz, LastGiven { frame, delay_hundredths }, now),
+            taken: None,
+            ordered: None,
+            since_ns: clock::monotonic_ns(),
+        }
     }
 }
 
@@ -87,28 +104,31 @@ impl Supervisor {
         if let Some(wall_ns) = incoming.time_wall_ns {
             return self.frame_at_wall(wall_ns).unwrap_or(open);
         }
-        if let Some((_, frame)) = self.last_packet.filter(|(packet, _)| *packet == incoming.packet)
-        {
+        let of_packet = self.timing.ordered.filter(|(packet, _)| *packet == incoming.packet);
+        if let Some((_, frame)) = of_packet {
             return frame;
         }
         let Some(arrived) = self.device_clock.frame_at(incoming.arrived_ns) else { return open };
-        let frame = self.delay.frame(arrived, self.ahead());
-        self.last_packet = Some((incoming.packet, frame));
-        let LastGiven { frame: last, delay_hundredths } = self.delay.last();
-        let noted = &self.regions.ledger.playback.last_given;
-        noted[0].store(last, Ordering::Relaxed);
-        noted[1].store(delay_hundredths, Ordering::Relaxed);
+        let board = &self.regions.ledger.playback;
+        let ahead = self.ahead();
+        // A device that stands still has not come further than this, whatever its clock says.
+        let slowest = 2 * ahead.period_frames + u64::from(self.rate_hz) / 50;
+        let most = board.frames.load(Ordering::Acquire) + slowest;
+        let frame = self.timing.delay.frame(arrived.min(most), ahead);
+        self.timing.ordered = Some((incoming.packet, frame));
+        let LastGiven { frame: last, delay_hundredths } = self.timing.delay.last();
+        board.last_given[0].store(last, Ordering::Relaxed);
+        board.last_given[1].store(delay_hundredths, Ordering::Relaxed);
         frame
     }
 
-    /// Notes how late a packet comes to be ordered. What waited for another supervisor to begin says nothing about this
-    /// one.
+    /// Notes how late a packet comes to be ordered. What waited for this supervisor to begin says nothing about it.
     fn note_late(&mut self, incoming: &Incoming) {
-        let is_first = self.packet_seen.replace(incoming.packet) != Some(incoming.packet);
-        if is_first && incoming.arrived_ns >= self.listens_since_ns {
+        let is_first = self.timing.taken.replace(incoming.packet) != Some(incoming.packet);
+        if is_first && incoming.arrived_ns >= self.timing.since_ns {
             let late_ns = clock::monotonic_ns().saturating_sub(incoming.arrived_ns);
             let late_frames = u128::from(late_ns) * u128::from(self.rate_hz) / 1_000_000_000;
-            self.delay.note_late(late_frames as u64);
+            self.timing.delay.note_late(late_frames as u64);
         }
     }
 
@@ -129,7 +149,7 @@ impl Supervisor {
     /// receiver and the supervisor.
     pub(super) fn delay_frames(&self) -> u64 {
         let now = self.device_clock.frame_at(clock::monotonic_ns());
-        self.delay.frames(now.unwrap_or(0), self.ahead())
+        self.timing.delay.frames(now.unwrap_or(0), self.ahead())
     }
 
     fn ahead(&self) -> Ahead {
