@@ -16,6 +16,8 @@ pub mod priority {
     pub const SUPERVISOR: u8 = 71;
     /// A worker.
     pub const WORKER: u8 = 70;
+    /// Who receives OSC: at once, but never before the sound.
+    pub const RECEIVER: u8 = 65;
 }
 
 /// Puts the calling thread into `SCHED_FIFO` at `priority` (1 to 99). A fork inherits it.

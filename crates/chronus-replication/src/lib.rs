@@ -6,9 +6,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod allowance;
 pub mod amendment;
+pub mod arrival;
 pub mod blame;
 pub mod clock_jumps;
+pub mod command_delay;
 pub mod command_sequencer;
 pub mod device_clock;
 pub mod divergence;

@@ -30,6 +30,7 @@ mod osc_server;
 mod patcher;
 mod picture;
 pub mod playback;
+mod receiver;
 mod refusals;
 pub mod render;
 mod run;

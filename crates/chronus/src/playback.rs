@@ -17,6 +17,7 @@ use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, CHANNE
 use chronus_shm::block_ring;
 use chronus_shm::control_board::LogRegion;
 use chronus_shm::ledger::LedgerRegion;
+use chronus_shm::playback_board::Callback;
 use chronus_shm::region::{View, Whole};
 use chronus_shm::status_board::SlotsRegion;
 use chronus_shm::sync::AtomicU64;
@@ -37,6 +38,10 @@ pub struct Playback {
     gaps: rtrb::Producer<Gap>,
     kick: Kick,
     scratch: Box<Block>,
+    /// The device has waited for what it asks for next.
+    has_waited: bool,
+    /// How often the device has said that its clock has slipped.
+    slips: u64,
 }
 
 /// The slots and the seals, as the selector sees them.
@@ -120,17 +125,17 @@ impl Playback {
             next_block => Selector::resuming(next_block, counts),
         };
         board.begin(selector.next_block(), selector.frames());
-        Self { selector, regions, gaps, kick, scratch }
+        Self { selector, regions, gaps, kick, scratch, has_waited: false, slips: 0 }
     }
 
     /// The block that so many frames end in, if it has not been taken yet. The supervisor is told, through the
-    /// longest period, how far to seal ahead.
+    /// periods, how far to seal ahead.
     fn last_to_take(&self, frames: usize) -> Option<BlockIndex> {
         let end = self.selector.frames() + frames.max(1) as u64;
         let last = (end - 1) / BLOCK_FRAMES as u64;
         let is_due = last >= self.selector.next_block();
         is_due.then(|| {
-            self.regions.ledger.playback.longest_period.fetch_max(frames as u64, Ordering::Relaxed);
+            self.regions.ledger.playback.periods.note(frames as u64);
             last
         })
     }
@@ -194,7 +199,8 @@ impl Source for Playback {
             return interleaved.fill(0.0);
         }
         let frames = (interleaved.len() / CHANNELS) as u64;
-        board.longest_period.fetch_max(frames, Ordering::Relaxed);
+        board.periods.note(frames);
+        board.runs_free.store(u32::from(std::mem::take(&mut self.has_waited)), Ordering::Relaxed);
         let before = self.selector.frames();
         let admitted = Admitted(&self.regions);
         let gaps = &mut self.gaps;
@@ -206,7 +212,7 @@ impl Source for Playback {
             }
         });
         if begun {
-            board.note_callback(at_ns, before);
+            board.note_callback(Callback { began_ns: at_ns, frame: before, slips: self.slips });
         }
         let counts = self.selector.counts();
         board.gap_blocks.store(counts.gap_blocks, Ordering::Relaxed);
@@ -220,7 +226,12 @@ impl Source for Playback {
         board.next_block.store(self.selector.next_block(), Ordering::Release);
     }
 
+    fn slipped(&mut self) {
+        self.slips += 1;
+    }
+
     fn wait(&mut self, frames: usize, give_up: &AtomicBool) {
+        self.has_waited = true;
         let Some(last) = self.last_to_take(frames) else { return };
         let Regions { slots, ledger, .. } = self.regions.clone();
         let board = &ledger.playback;

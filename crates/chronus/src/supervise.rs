@@ -73,14 +73,15 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     let port = osc_server::Port::new(port)?;
     let address = port.address()?;
     let replies = port.replies()?;
-    let directory = patcher.directory();
-    let patches = patcher.serve(replies.clone())?;
+    let (patches, file_watch) = patcher.serve(replies.clone())?;
     if let Some(path) = args.patch.as_ref().filter(|_| args.watch) {
-        patcher::watch::watch(path.clone(), patches.clone())?;
+        patcher::watch::watch(path.clone(), file_watch)?;
     }
-    let inbox = port.serve(directory, patches, kick.try_clone()?)?;
+    let inbox = port.serve(patches, kick.try_clone()?, !args.free_run)?;
     tracing::info!("listening for OSC on udp://{address}");
-    service::accompany(regions.ledger.clone(), device.describe())?;
+    let told = service::Output::default();
+    told.tell(&device.describe());
+    service::accompany(regions.ledger.clone(), told.clone())?;
     let rate_hz = f64::from(device.rate_hz());
     // Absolute, so that players elsewhere can tell where their files are.
     let recordings = std::path::absolute(&args.recordings)?;
@@ -109,6 +110,7 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
         unfinished,
         recordings,
         record_format: args.record_format,
+        told,
     };
     let ears = Ears { inbox, kick, end, replies };
     let mut supervisor = Supervisor::new(setup, ears, device)

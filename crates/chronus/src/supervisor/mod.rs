@@ -38,6 +38,7 @@ use chronus_replication::{BLOCK_FRAMES, BlockIndex, PLACES, SLOTS, Slot};
 use chronus_shm::block_ring::{RING_BLOCKS, SPARE_BLOCKS};
 use chronus_shm::command_log::LogWriter;
 use chronus_shm::control_board::SEALS;
+use chronus_shm::playback_board::Callback;
 use chronus_shm::testimony::Testimony;
 
 use crate::journal_writer::JournalWriter;
@@ -46,6 +47,7 @@ use crate::osc_server::{Inbox, Replies};
 use crate::patcher::Line;
 use crate::playback::{Gap, Playback, Regions};
 use crate::refusals::Refusals;
+use crate::service::Output;
 use crate::shelf::Plan;
 use crate::snapshot::Snapshots;
 use crate::stall_monitor::StallMonitor;
@@ -58,6 +60,7 @@ use edits::{Edits, Sealed};
 use events::Listeners;
 use hindsight::Hindsight;
 pub use hindsight::Settled;
+use orders::Timing;
 use processes::Processes;
 use recording::Recorder;
 pub use recording::Unfinished;
@@ -105,6 +108,8 @@ pub struct Setup {
     pub free_run: bool,
     /// End by itself after this many frames.
     pub end_frame: Option<u64>,
+    /// Who is told what the output is.
+    pub told: Output,
 }
 
 /// What is shared with workers.
@@ -163,6 +168,9 @@ pub struct Supervisor {
     processes: Processes,
     testimony: Testimony,
     device_clock: DeviceClock,
+    /// How often the device's clock had slipped when it was last looked at.
+    slips_seen: u64,
+    timing: Timing,
     journal: Option<JournalWriter>,
     recorder: Recorder,
     figures: Figures,
@@ -221,11 +229,13 @@ impl Supervisor {
             processes: Processes::new(setup.memory, ledger, setup.keeper, shelf),
             testimony: Testimony::default(),
             device_clock: DeviceClock::new(rate_hz),
+            slips_seen: 0,
+            timing: Timing::resume(&regions, rate_hz),
             figures: Figures::new(regions.ledger.keeper.began_at_ns.load(Ordering::Acquire)),
             refusals: Refusals::default(),
             ticker: Ticker::new(TICK)?,
             journal_mark_ns: 0,
-            device_watch: DeviceWatch::default(),
+            device_watch: DeviceWatch::new(&*device, setup.told),
             clock_watch: ClockWatch::default(),
             stall_watch: StallWatch::new(monitor),
             end_asked: false,
@@ -274,11 +284,7 @@ impl Supervisor {
     /// One turn: everything that is due now.
     fn turn(&mut self) {
         let now_ns = clock::monotonic_ns();
-        let (callback_ns, callback_frame) = self.regions.ledger.playback.last_callback();
-        if callback_ns != 0 {
-            self.device_clock.observe(callback_ns, callback_frame);
-        }
-        self.tell_resumption(callback_ns);
+        self.follow_device(now_ns);
         self.take_orders(now_ns);
         self.settle();
         self.tend_edits(now_ns);
@@ -291,6 +297,28 @@ impl Supervisor {
         self.watch_device();
         self.watch_clocks(now_ns);
         self.ears.replies.counts.complaints.tell_rest(now_ns);
+    }
+
+    /// What time it is for the device, and how much it asks for at once.
+    fn follow_device(&mut self, now_ns: u64) {
+        let board = &self.regions.ledger.playback;
+        board.periods.pass(now_ns);
+        // One that is just being noted is seen the next time.
+        let Some(callback) = board.last_callback() else { return };
+        let Callback { began_ns, frame, slips } = callback;
+        if began_ns != 0 && !self.runs_free() {
+            if slips == std::mem::replace(&mut self.slips_seen, slips) {
+                self.device_clock.observe(began_ns, frame);
+            } else {
+                self.device_clock.slip(began_ns, frame);
+            }
+        }
+        self.tell_resumption(callback);
+    }
+
+    /// Whether the device waits for the replicas at the moment.
+    fn runs_free(&self) -> bool {
+        self.setup.free_run || self.regions.ledger.playback.runs_free.load(Ordering::Relaxed) != 0
     }
 
     /// The device starts when all replicas are there, or after two seconds with what there is; at once if it
@@ -310,7 +338,11 @@ impl Supervisor {
         }
         self.regions.ledger.playback.open();
         self.regions.ledger.roster.playing.store(1, Ordering::Release);
-        tracing::info!("playing to {}", self.device.describe());
+        if self.device_watch.is_playing() {
+            tracing::info!("playing to {}", self.device.describe());
+        } else {
+            tracing::info!("playing without a sound: {}", self.device.describe());
+        }
         if let Some(gesture) = crate::gesture::first(&self.plan.patch).filter(|_| waits) {
             tracing::info!("this patch waits to be played: chronus send {gesture}");
         }
@@ -377,8 +409,7 @@ impl Supervisor {
     fn time_to_callback(&self) -> Option<Duration> {
         let frame_ns = 1_000_000_000 / u64::from(self.rate_hz);
         if self.device.self_paced() {
-            let period_ns =
-                self.regions.ledger.playback.longest_period.load(Ordering::Relaxed) * frame_ns;
+            let period_ns = self.regions.ledger.playback.periods.longest() * frame_ns;
             let often = !self.setup.free_run && period_ns <= 3_000_000;
             return (!often).then_some(LONGEST_SLEEP);
         }
@@ -405,7 +436,7 @@ impl Supervisor {
         if !self.supervision.has_begun() {
             return;
         }
-        let period = self.regions.ledger.playback.longest_period.load(Ordering::Relaxed);
+        let period = self.regions.ledger.playback.periods.longest();
         let extra = period.div_ceil(BLOCK_FRAMES as u64).saturating_sub(1);
         let most = (RING_BLOCKS - SPARE_BLOCKS) as u64;
         let ahead = (self.setup.lead_blocks + extra).min(most);

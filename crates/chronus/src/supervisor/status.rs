@@ -387,7 +387,7 @@ impl Supervisor {
             delay_frames: self.delay_frames(),
             uptime_s: now_ns.saturating_sub(figures.started_ns) as f64 / 1e9,
             output: self.device.describe(),
-            device: self.device_watch.status(now_ns),
+            device: self.device_watch.status(now_ns, self.runs_free()),
             realtime: self.realtime,
             gaps: load(&shared.gaps),
             gap_blocks: load(&shared.gap_blocks),
