@@ -3,8 +3,9 @@
 use pulp::Arch;
 
 use crate::fused::{self, ByDoubles, Fused, InHardware};
+use crate::lanes::{self, Set};
 use crate::module::{Module, ModuleSpec};
-use crate::simd::Vectorized;
+use crate::simd::{Vectorized, With};
 
 /// A module for so many channels: `$module`, in which `$count` is their number.
 macro_rules! of_channels {
@@ -35,6 +36,46 @@ macro_rules! kind {
             },
         }
     }};
+}
+
+/// A kernel of `$C` channels with the first of these sets that the machine has.
+macro_rules! with {
+    ($arch:ident, $C:literal: $($set:ident)* => $kernel:expr) => {{
+        #[cfg(target_arch = "x86_64")]
+        {
+            $(if let Some(set) = lanes::$set::of($arch) {
+                return Box::new(With::<_, _, $C>::new(set, $kernel));
+            })*
+        }
+        Box::new(With::<_, _, $C>::new(lanes::base(), $kernel))
+    }};
+}
+
+/// As `kind`, for a [`Kernel`](crate::simd::Kernel). It is compiled for each number of channels with the vectors that
+/// every machine has, and with those sets besides that make it faster.
+macro_rules! kernel {
+    ($file:path, $kind:ident: $($C:literal with [$($set:ident)*])*) => {{
+        use $file::{SPEC, $kind};
+        CatalogEntry {
+            spec: &SPEC,
+            file: stringify!($file),
+            construct: |arch, rate_hz, channels| {
+                // Named where there are no others.
+                let _ = arch;
+                match channels {
+                    $($C => with!(arch, $C: $($set)* => $kind::<$C>::new(rate_hz)),)*
+                    _ => panic!("a module has 1, 4, 8 or 16 channels, not {channels}"),
+                }
+            },
+        }
+    }};
+    // One that fuses arithmetic, which is slow without an instruction for it.
+    ($file:path, $kind:ident, fused) => {
+        kernel!($file, $kind: 1 with [V3] 4 with [V3] 8 with [V3] 16 with [V4 V3])
+    };
+    ($file:path, $kind:ident) => {
+        kernel!($file, $kind: 1 with [] 4 with [] 8 with [V3] 16 with [V4 V3])
+    };
 }
 
 /// As `kind`, for modules that fuse arithmetic: compiled for machines with and without an instruction for that.
@@ -89,7 +130,7 @@ pub static CATALOG: &[CatalogEntry] = &[
     plain!(crate::control::maths, Maths),
     plain!(crate::control::steps, Steps),
     // Oscillators.
-    fused!(crate::oscillator::sine, Sine),
+    kernel!(crate::oscillator::sine, Sine, fused),
     kind!(crate::oscillator::saw, Saw),
     kind!(crate::oscillator::pulse, Pulse),
     kind!(crate::oscillator::triangle, Triangle),

@@ -1,14 +1,14 @@
 //! What every processor of its family has, known when Chronus is built: SSE2, NEON, or nothing.
 
-use pulp::NullaryFnOnce;
+use pulp::{Arch, NullaryFnOnce};
 
+use super::pair::{Pair, doubled};
 use super::{Lanes, Set};
 #[cfg(not(target_arch = "aarch64"))]
 use crate::fused::ByDoubles;
 use crate::fused::Fused;
 #[cfg(target_arch = "aarch64")]
 use crate::fused::InHardware;
-use super::pair::{Pair, doubled};
 
 /// The set of vectors that every processor of the family has.
 #[cfg(target_arch = "x86_64")]
@@ -40,6 +40,10 @@ type Way = ByDoubles;
 type Way = InHardware;
 
 impl Set for Base {
+    fn of(_arch: Arch) -> Option<Self> {
+        Some(base())
+    }
+
     #[inline(always)]
     fn run<W: NullaryFnOnce>(self, work: W) -> W::Output {
         work.call()

@@ -21,7 +21,7 @@ mod tests;
 
 use core::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Not, Sub};
 
-use pulp::NullaryFnOnce;
+use pulp::{Arch, NullaryFnOnce};
 
 pub use base::{Base, base};
 #[cfg(target_arch = "x86_64")]
@@ -29,12 +29,23 @@ pub use pulp::x86::{V1, V3, V4};
 
 /// A proof that the machine has a set of vectors, as what is compiled for it needs.
 pub trait Set: Copy + Send + Sync + 'static {
+    /// The proof, if what is dispatched through `arch` has this set.
+    fn of(arch: Arch) -> Option<Self>;
+
     /// Calls what is inlined into it, compiled for this set.
     fn run<W: NullaryFnOnce>(self, work: W) -> W::Output;
 }
 
 #[cfg(target_arch = "x86_64")]
 impl Set for V3 {
+    fn of(arch: Arch) -> Option<Self> {
+        match arch {
+            Arch::V3(v3) => Some(v3),
+            Arch::V4(v4) => Some(*v4),
+            _ => None,
+        }
+    }
+
     #[inline(always)]
     fn run<W: NullaryFnOnce>(self, work: W) -> W::Output {
         self.vectorize(work)
@@ -43,6 +54,13 @@ impl Set for V3 {
 
 #[cfg(target_arch = "x86_64")]
 impl Set for V4 {
+    fn of(arch: Arch) -> Option<Self> {
+        match arch {
+            Arch::V4(v4) => Some(v4),
+            _ => None,
+        }
+    }
+
     #[inline(always)]
     fn run<W: NullaryFnOnce>(self, work: W) -> W::Output {
         self.vectorize(work)
@@ -210,9 +228,7 @@ pub trait Ints:
 }
 
 /// Yes or no, one per channel.
-pub trait Mask:
-    Copy + BitAnd<Output = Self> + BitOr<Output = Self> + Not<Output = Self>
-{
+pub trait Mask: Copy + BitAnd<Output = Self> + BitOr<Output = Self> + Not<Output = Self> {
     /// Whether any channel says yes.
     fn any(self) -> bool;
     /// Whether all do.

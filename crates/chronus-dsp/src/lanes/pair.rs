@@ -172,16 +172,17 @@ macro_rules! doubled {
             crate::lanes::pair::doubled!(f32, Floats, load, store, all, $all, $half);
             crate::lanes::pair::doubled!(u32, Ints, load_ints, store_ints, all_ints, $all, $half);
             crate::lanes::pair::doubled!(
-                f64, Doubles, load_doubles, store_doubles, all_doubles, $all, $half
+                f64,
+                Doubles,
+                load_doubles,
+                store_doubles,
+                all_doubles,
+                $all,
+                $half
             );
 
             #[inline(always)]
-            fn fused(
-                self,
-                a: Self::Floats,
-                b: Self::Floats,
-                c: Self::Floats,
-            ) -> Self::Floats {
+            fn fused(self, a: Self::Floats, b: Self::Floats, c: Self::Floats) -> Self::Floats {
                 Pair(
                     crate::lanes::Lanes::<$half>::fused(self, a.0, b.0, c.0),
                     crate::lanes::Lanes::<$half>::fused(self, a.1, b.1, c.1),

@@ -308,15 +308,21 @@ fn fused(v: V1, a: __m128d, b: __m128d, c: __m128d) -> __m128d {
     let product = v.sse2._mm_mul_pd(a, b);
     let sum = v.sse2._mm_add_pd(product, c);
     let of_c = v.sse2._mm_sub_pd(sum, product);
-    let lost = v.sse2._mm_add_pd(v.sse2._mm_sub_pd(product, v.sse2._mm_sub_pd(sum, of_c)), v.sse2._mm_sub_pd(c, of_c));
+    let lost = v.sse2._mm_add_pd(
+        v.sse2._mm_sub_pd(product, v.sse2._mm_sub_pd(sum, of_c)),
+        v.sse2._mm_sub_pd(c, of_c),
+    );
     let bits = v.sse2._mm_castpd_si128(sum);
     let differ = v.sse2._mm_xor_pd(v.sse2._mm_cmpgt_pd(lost, zero), v.sse2._mm_cmpgt_pd(sum, zero));
     // 1 where both are positive or neither is, else -1.
     let away = v.sse2._mm_or_si128(v.sse2._mm_castpd_si128(differ), one);
-    let is_between = v.sse2._mm_cmpgt_pd(v.sse2._mm_andnot_pd(v.sse2._mm_set1_pd(-0.0), lost), zero);
+    let is_between =
+        v.sse2._mm_cmpgt_pd(v.sse2._mm_andnot_pd(v.sse2._mm_set1_pd(-0.0), lost), zero);
     // All bits where the last is 0.
     let is_even = v.sse2._mm_sub_epi64(v.sse2._mm_and_si128(bits, one), one);
-    let change = v.sse2._mm_and_si128(v.sse2._mm_and_si128(v.sse2._mm_castpd_si128(is_between), is_even), away);
+    let change = v
+        .sse2
+        ._mm_and_si128(v.sse2._mm_and_si128(v.sse2._mm_castpd_si128(is_between), is_even), away);
     v.sse2._mm_castsi128_pd(v.sse2._mm_add_epi64(bits, change))
 }
 

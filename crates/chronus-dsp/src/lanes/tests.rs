@@ -4,7 +4,8 @@ use super::*;
 
 /// Numbers at the edges, and by chance.
 fn numbers() -> Vec<f32> {
-    let edges = [0.0, 1.0, 0.5, 1.5, 2.5, 8_388_609.0, 2_147_483_648.0, 2_147_483_520.0, 3e38, 1e-39];
+    let edges =
+        [0.0, 1.0, 0.5, 1.5, 2.5, 8_388_609.0, 2_147_483_648.0, 2_147_483_520.0, 3e38, 1e-39];
     let edges = edges.into_iter().chain([f32::INFINITY, f32::NAN, f32::EPSILON, f32::MIN_POSITIVE]);
     let mut numbers: Vec<f32> = edges.flat_map(|edge| [edge, -edge]).collect();
     let mut seed = 1_u64;
@@ -123,8 +124,7 @@ impl<const C: usize, L: Lanes<C>> NullaryFnOnce for Check<C, L> {
                 let [a, b, c] = [at(1), at(5), at(9)];
                 let found = results(self.0, [&a, &b, &c]);
                 for channel in 0..C {
-                    let expected =
-                        results(base(), [&[a[channel]], &[b[channel]], &[c[channel]]]);
+                    let expected = results(base(), [&[a[channel]], &[b[channel]], &[c[channel]]]);
                     for ((name, found), (_, [expected])) in found.iter().zip(&expected) {
                         if matches!(*name, "any" | "all" | "doubles any" | "doubles all") {
                             continue;
@@ -140,7 +140,9 @@ impl<const C: usize, L: Lanes<C>> NullaryFnOnce for Check<C, L> {
                 let answer = |wanted| found.iter().find(|(name, _)| *name == wanted).unwrap().1[0];
                 let less: Vec<_> = a.iter().zip(&b).map(|(a, b)| a < b).collect();
                 let (any, all) = (less.contains(&true), !less.contains(&false));
-                for (names, expected) in [(["any", "doubles any"], any), (["all", "doubles all"], all)] {
+                for (names, expected) in
+                    [(["any", "doubles any"], any), (["all", "doubles all"], all)]
+                {
                     for name in names {
                         assert_eq!(answer(name) != 0.0, expected, "{name} of {less:?}");
                     }
