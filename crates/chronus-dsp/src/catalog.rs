@@ -2,7 +2,6 @@
 
 use pulp::Arch;
 
-use crate::fused::{self, ByDoubles, Fused, InHardware};
 use crate::lanes::{self, Set};
 use crate::module::{Module, ModuleSpec};
 use crate::simd::{Vectorized, With};
@@ -78,27 +77,6 @@ macro_rules! kernel {
     };
 }
 
-/// As `kind`, for modules that fuse arithmetic: compiled for machines with and without an instruction for that.
-macro_rules! fused {
-    ($file:path, $kind:ident) => {{
-        use $file::{SPEC, $kind};
-        fn construct<F: Fused>(arch: Arch, rate_hz: u32, channels: usize) -> Box<dyn Module> {
-            of_channels!(channels, C => Vectorized::new(arch, $kind::<C, F>::new(rate_hz)))
-        }
-        CatalogEntry {
-            spec: &SPEC,
-            file: stringify!($file),
-            construct: |arch, rate_hz, channels| {
-                if fused::is_in_hardware(arch) {
-                    construct::<InHardware>(arch, rate_hz, channels)
-                } else {
-                    construct::<ByDoubles>(arch, rate_hz, channels)
-                }
-            },
-        }
-    }};
-}
-
 /// As `kind`, for modules whose work has no inner loop over channels that vectors would speed up: compiled
 /// once per number of channels.
 macro_rules! plain {
@@ -148,13 +126,13 @@ pub static CATALOG: &[CatalogEntry] = &[
     kind!(crate::drum::cowbell, Cowbell),
     kind!(crate::drum::acid, Acid),
     // Envelopes.
-    kind!(crate::envelope::adsr, Adsr),
+    kernel!(crate::envelope::adsr, Adsr),
     kind!(crate::envelope::adsr_exp, AdsrExp),
     kind!(crate::envelope::ad, Ad),
     kind!(crate::envelope::contour, Contour),
     kind!(crate::envelope::follower, Follower),
     // Filters.
-    fused!(crate::filter::biquad, Biquad),
+    kernel!(crate::filter::biquad, Biquad, fused),
     kind!(crate::filter::svf, Svf),
     kind!(crate::filter::ladder, Ladder),
     kind!(crate::filter::onepole, Onepole),
