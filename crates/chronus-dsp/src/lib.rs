@@ -25,6 +25,7 @@ pub mod filter;
 pub mod fused;
 pub mod instance;
 pub mod io;
+pub mod lanes;
 pub mod math;
 pub mod mix;
 pub mod module;
