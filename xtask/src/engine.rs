@@ -9,8 +9,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use chronus_os::clock;
+use chronus_os::memfd::Memfd;
 use chronus_os::socket::udp_ports_of;
 use chronus_osc::{encode_arguments, message, parse_reply};
+use chronus_shm::ledger::LedgerRegion;
+use chronus_shm::region::{View, Whole as _};
 use serde_json::Value;
 
 use crate::comparison::{self, Comparison};
@@ -281,6 +284,24 @@ impl Engine {
             }
             eprintln!();
         }
+    }
+
+    /// The ledger that its supervisors hand down; only to be read.
+    pub fn ledger(&self) -> Result<View<LedgerRegion>, Box<dyn Error>> {
+        let folder = format!("/proc/{}/fd", self.process.id());
+        let is_it = |path: &PathBuf| {
+            let link = std::fs::read_link(path);
+            link.is_ok_and(|link| link.to_string_lossy().contains(LedgerRegion::NAME))
+        };
+        let mut paths = std::fs::read_dir(folder)?.flatten().map(|entry| entry.path());
+        let path = paths.find(is_it).ok_or("the keeper has no ledger")?;
+        let file = File::options().read(true).write(true).open(path)?;
+        Ok(LedgerRegion::map(&Memfd::adopt(file.into())?)?)
+    }
+
+    /// Its performance journal.
+    pub fn journal(&self) -> PathBuf {
+        self.folder.path().join("a.journal")
     }
 
     /// The process of the keeper.

@@ -1,5 +1,5 @@
-//! `cargo xtask`: benchmarks, of what faults and edits cost and of how many voices a core renders; chaos; an
-//! hour of playing; the noise of a bad machine beside them.
+//! `cargo xtask`: benchmarks, of what faults and edits cost, of how constant the time from a message to its sound is and
+//! of how many voices a core renders; chaos; an hour of playing; the noise of a bad machine beside them.
 
 #![forbid(unsafe_code)]
 
@@ -9,6 +9,7 @@ mod edits;
 mod engine;
 mod faults;
 mod noise;
+mod osc;
 mod soak;
 mod voices;
 
@@ -41,6 +42,8 @@ enum Bench {
     Faults(faults::Faults),
     /// A patch of 200 modules, edited while workers are killed; the size of workers
     Edits(edits::Edits),
+    /// How constant the time from a message to its sound is
+    Osc(osc::Osc),
     /// How many voices a core renders, beside other synthesizers with the same voice
     Voices(voices::Voices),
 }
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Bench(Bench::Faults(faults)) => faults::bench(&faults),
         Task::Bench(Bench::Edits(edits)) => edits::bench(&edits),
+        Task::Bench(Bench::Osc(osc)) => osc::bench(&osc),
         Task::Bench(Bench::Voices(voices)) => voices::bench(&voices).map(|()| true),
         Task::Soak(soak) => soak::run(&soak),
         Task::Chaos(chaos) => chaos::run(&chaos),

@@ -21,8 +21,8 @@ use libloading::Library;
 
 /// What plays: called once per audio callback on libjack's own thread.
 pub trait Process: Send {
-    /// Fills both channels completely; they are equally long. Must not block, allocate, make a system
-    /// call or panic.
+    /// Fills both channels completely; they are equally long. Must not allocate or panic, nor block or make a system
+    /// call unless the server [freewheels](Notices::freewheels).
     fn process(&mut self, left: &mut [f32], right: &mut [f32]);
 }
 
@@ -51,6 +51,7 @@ pub enum JackError {
 #[derive(Debug, Default)]
 pub struct Notices {
     xruns: AtomicU64,
+    freewheels: AtomicBool,
     shutdown: AtomicBool,
     shutdown_status: AtomicI32,
 }
@@ -59,6 +60,12 @@ impl Notices {
     /// Xruns that the server reported since the client was opened.
     pub fn xruns(&self) -> u64 {
         self.xruns.load(Relaxed)
+    }
+
+    /// Whether the server asks for frames as fast as its clients give them, without a clock, for example to export
+    /// a session. Then the process callback may block.
+    pub fn freewheels(&self) -> bool {
+        self.freewheels.load(Acquire)
     }
 
     /// Why the client was shut down, if it was.
@@ -120,9 +127,10 @@ impl Client {
         let client = Self { api, raw, notices: Arc::default(), player: None };
         let notices = Arc::as_ptr(&client.notices).cast_mut().cast();
         // SAFETY: the client is open and not active; the notices live in an `Arc` that is dropped after the client
-        // is closed, when neither callback can run any more, and are only ever read through `&`.
+        // is closed, when no callback can run any more, and are only ever read through `&`.
         unsafe {
             (api.jack_set_xrun_callback)(raw.as_ptr(), on_xrun, notices);
+            (api.jack_set_freewheel_callback)(raw.as_ptr(), on_freewheel, notices);
             (api.jack_on_info_shutdown)(raw.as_ptr(), on_shutdown, notices);
         }
         Ok(client)
@@ -282,6 +290,12 @@ unsafe extern "C" fn on_xrun(arg: *mut c_void) -> c_int {
     0
 }
 
+unsafe extern "C" fn on_freewheel(starting: c_int, arg: *mut c_void) {
+    // SAFETY: `arg` is the notices given in `Client::open`, alive until the client is closed.
+    let notices = unsafe { &*arg.cast::<Notices>() };
+    notices.freewheels.store(starting != 0, Release);
+}
+
 /// Does only what a signal handler may do, as libjack demands.
 unsafe extern "C" fn on_shutdown(status: c_int, _reason: *const c_char, arg: *mut c_void) {
     // SAFETY: `arg` is the notices given in `Client::open`, alive until the client is closed.
@@ -320,6 +334,7 @@ struct RawPort {
 
 type OnProcess = unsafe extern "C" fn(u32, *mut c_void) -> c_int;
 type OnXrun = unsafe extern "C" fn(*mut c_void) -> c_int;
+type OnFreewheel = unsafe extern "C" fn(c_int, *mut c_void);
 type OnShutdown = unsafe extern "C" fn(c_int, *const c_char, *mut c_void);
 type OnMessage = unsafe extern "C" fn(*const c_char);
 
@@ -356,6 +371,8 @@ api! {
     jack_set_process_callback:
         unsafe extern "C" fn(*mut RawClient, OnProcess, *mut c_void) -> c_int;
     jack_set_xrun_callback: unsafe extern "C" fn(*mut RawClient, OnXrun, *mut c_void) -> c_int;
+    jack_set_freewheel_callback:
+        unsafe extern "C" fn(*mut RawClient, OnFreewheel, *mut c_void) -> c_int;
     jack_on_info_shutdown: unsafe extern "C" fn(*mut RawClient, OnShutdown, *mut c_void);
     jack_port_register: unsafe extern "C" fn(
         *mut RawClient, *const c_char, *const c_char, c_ulong, c_ulong
@@ -374,18 +391,21 @@ api! {
 }
 
 impl Api {
-    /// The library, loaded at the first call, with its own messages to the terminal silenced.
+    /// The library, loaded at the first call that finds it, with its own messages to the terminal silenced.
     fn get() -> Result<&'static Self, JackError> {
-        static API: OnceLock<Result<Api, String>> = OnceLock::new();
-        let loaded = API.get_or_init(|| {
-            let api = Self::load().map_err(|error| error.to_string())?;
+        static API: OnceLock<Api> = OnceLock::new();
+        if let Some(api) = API.get() {
+            return Ok(api);
+        }
+        // One that is missing may be installed while this program waits for a server.
+        let api = Self::load().map_err(|error| JackError::Library(error.to_string()))?;
+        Ok(API.get_or_init(|| {
             // SAFETY: the function ignores its argument and lives as long as the program.
             unsafe {
                 (api.jack_set_error_function)(ignore_message);
                 (api.jack_set_info_function)(ignore_message);
             }
-            Ok(api)
-        });
-        loaded.as_ref().map_err(|error| JackError::Library(error.clone()))
+            api
+        }))
     }
 }

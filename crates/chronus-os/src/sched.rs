@@ -6,6 +6,8 @@ use rustix::mm::{MlockAllFlags, mlockall};
 
 /// Priorities within `SCHED_FIFO`, highest first. Whoever hears is served before whoever renders.
 pub mod priority {
+    /// Who notes that nobody was run: no thread of ours may hold it up.
+    pub const STALL_MONITOR: u8 = 74;
     /// The keeper, who reaps the dead: nobody else gets their place before.
     pub const KEEPER: u8 = 73;
     /// The audio callback of our own devices.
@@ -14,6 +16,8 @@ pub mod priority {
     pub const SUPERVISOR: u8 = 71;
     /// A worker.
     pub const WORKER: u8 = 70;
+    /// Who receives OSC: at once, but never before the sound.
+    pub const RECEIVER: u8 = 65;
 }
 
 /// Puts the calling thread into `SCHED_FIFO` at `priority` (1 to 99). A fork inherits it.

@@ -3,24 +3,27 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    Device, Options, OutputError, OutputSpec, absent::Absent, deck::Recorded, fallback::Fallback,
-    jack::Jack, paced::Paced, pulse::Pulse, wav,
+    Device, Options, OutputError, OutputSpec, deck::Recorded, fallback::Fallback, jack::Jack,
+    paced::Paced, pulse::Pulse, wav,
 };
 
 /// Finds the device that `spec` names and learns its rate; nothing sounds before [`Device::start`].
 ///
-/// A device that can be heard and is lost later is looked for until it is back; meanwhile frames are
-/// taken at the same pace without a sound. [`Device::news`] tells.
+/// A device that can be heard and is lost later is looked for until it is back, and so is one that is not there, or
+/// refuses, at the start; meanwhile frames are taken at the same pace without a sound. [`Device::news`] tells.
 ///
 /// # Errors
-/// When the device does not answer, refuses the options, or a WAV file cannot be created. `auto` fails only
-/// for options and files: without any device it is `null`, with a note.
+/// When the options are impossible, as [`check`] says, or a WAV file cannot be created.
 pub fn connect(spec: &OutputSpec, options: &Options) -> Result<Box<dyn Device>, OutputError> {
     check(spec, options)?;
     let device: Box<dyn Device> = match spec {
-        OutputSpec::Auto => auto(options)?,
+        OutputSpec::Auto if options.free_run => {
+            let note = "no sound, the output is `null`: no device runs free of its clock; --output \
+                        wav:FILE writes what is played";
+            Box::new(Paced::new(options, Some(note.into())))
+        }
         OutputSpec::Null | OutputSpec::Wav(_) => Box::new(Paced::new(options, None)),
-        real => Box::new(Fallback::new(reach_or_await(real, options)?, real, options)?),
+        real => Box::new(reach_or_await(real, options)?),
     };
     let mut device = Recorded::new(device, options.free_run);
     if let OutputSpec::Wav(path) = spec {
@@ -64,27 +67,58 @@ fn file_of(path: &Path, options: &Options) -> PathBuf {
     path.to_owned()
 }
 
-/// Finds a device that can be heard; what another process has played goes on even without.
-fn reach_or_await(spec: &OutputSpec, options: &Options) -> Result<Box<dyn Device>, OutputError> {
-    match (reach(spec, options), options.rate_hz) {
-        (Err(why), Some(rate_hz)) if options.goes_on => {
-            Ok(Box::new(Absent::new(spec, rate_hz, &why)))
-        }
-        (reached, _) => reached,
+/// Takes care of a device that can be heard, whether it is there or not.
+fn reach_or_await(spec: &OutputSpec, options: &Options) -> Result<Fallback, OutputError> {
+    match reach(spec, options) {
+        Ok((device, spec)) => Fallback::new(device, &spec, options),
+        Err(why) if why.may_pass() => Fallback::awaiting(spec, options, &why),
+        Err(error) => Err(error),
     }
 }
+
+/// A device, and how it was reached.
+pub(crate) type Reached = (Box<dyn Device>, OutputSpec);
 
 /// Finds a device that can be heard.
-pub(crate) fn reach(spec: &OutputSpec, options: &Options) -> Result<Box<dyn Device>, OutputError> {
-    match spec {
-        OutputSpec::Jack => Ok(Box::new(Jack::connect(options)?)),
-        OutputSpec::Pulse => Ok(Box::new(Pulse::connect(options)?)),
-        OutputSpec::Alsa(name) => alsa(name.as_deref(), options),
-        silent => Err(OutputError::BadOption(format!("the output {silent} can't be heard"))),
-    }
+pub(crate) fn reach(spec: &OutputSpec, options: &Options) -> Result<Reached, OutputError> {
+    let device: Box<dyn Device> = match spec {
+        OutputSpec::Auto => return reach_any(options),
+        OutputSpec::Jack => Box::new(Jack::connect(options)?),
+        OutputSpec::Pulse => Box::new(Pulse::connect(options)?),
+        OutputSpec::Alsa(name) => alsa(name.as_deref(), options)?,
+        silent => {
+            return Err(OutputError::BadOption(format!("the output {silent} can't be heard")));
+        }
+    };
+    Ok((device, spec.clone()))
 }
 
-fn check(spec: &OutputSpec, options: &Options) -> Result<(), OutputError> {
+/// The first device that answers. If none does, but one is there and refuses, that is the reason.
+fn reach_any(options: &Options) -> Result<Reached, OutputError> {
+    let mut candidates = vec![OutputSpec::Jack, OutputSpec::Pulse];
+    if cfg!(feature = "cpal") {
+        candidates.push(OutputSpec::Alsa(None));
+    }
+    let mut reason = OutputError::Nobody;
+    for spec in candidates {
+        match reach(&spec, options) {
+            Ok(reached) => return Ok(reached),
+            Err(error) => {
+                tracing::debug!("{error}");
+                if matches!(error, OutputError::Refused { .. }) {
+                    reason = error;
+                }
+            }
+        }
+    }
+    Err(reason)
+}
+
+/// Whether a device can be asked for in this way, whatever there is at the moment.
+///
+/// # Errors
+/// A sentence, if it never can.
+pub fn check(spec: &OutputSpec, options: &Options) -> Result<(), OutputError> {
     let bad = |text: String| Err(OutputError::BadOption(text));
     if let Some(rate_hz) = options.rate_hz.filter(|rate_hz| !(8_000..=384_000).contains(rate_hz)) {
         return bad(format!("a rate of {rate_hz} Hz is out of range; use 8000 to 384000"));
@@ -101,34 +135,10 @@ fn check(spec: &OutputSpec, options: &Options) -> Result<(), OutputError> {
     if options.free_run && has_clock {
         return Err(OutputError::NotFree(spec.to_string()));
     }
+    if matches!(spec, OutputSpec::Alsa(_)) && !cfg!(feature = "cpal") {
+        return Err(OutputError::NotBuiltIn { output: "ALSA" });
+    }
     Ok(())
-}
-
-/// The first device that answers. One that is not there is passed over in silence; one that is there and refuses
-/// is named in the note, whichever device comes next.
-fn auto(options: &Options) -> Result<Box<dyn Device>, OutputError> {
-    if options.free_run {
-        let note = "no sound, the output is `null`: no device runs free of its clock; --output wav:FILE \
-                    writes what is played";
-        return Ok(Box::new(Paced::new(options, Some(note.into()))));
-    }
-    let mut candidates = vec![OutputSpec::Jack, OutputSpec::Pulse];
-    if cfg!(feature = "cpal") {
-        candidates.push(OutputSpec::Alsa(None));
-    }
-    let mut errors = Vec::new();
-    for spec in candidates {
-        match reach(&spec, options) {
-            Ok(device) => return Ok(Box::new(Fallback::new(device, &spec, options)?)),
-            Err(error) => errors.push(error),
-        }
-    }
-    for error in &errors {
-        tracing::debug!("{error}");
-    }
-    let tried: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    let note = format!("no sound, the output is `null`: {}", tried.join(". "));
-    Ok(Box::new(Paced::new(options, Some(note))))
 }
 
 /// ALSA, if it is built in.

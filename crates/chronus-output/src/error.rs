@@ -16,6 +16,12 @@ pub enum OutputError {
         /// What a person can do.
         mend: String,
     },
+    /// None of those that `auto` tries.
+    #[error(
+        "no sound server answers; start PipeWire, PulseAudio or JACK, or choose an output with --output; \
+         `chronus doctor` tells what was tried"
+    )]
+    Nobody,
     /// The server is there but does not give what was asked for.
     #[error("{output} refuses: {reason}")]
     Refused {
@@ -58,4 +64,16 @@ pub enum OutputError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl OutputError {
+    /// Whether it may be otherwise later, though nothing else is asked for.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::Absent { .. } | Self::Nobody | Self::Refused { .. })
+    }
+
+    /// Whether somebody is there, who refuses.
+    pub(crate) fn is_refusal(&self) -> bool {
+        !matches!(self, Self::Absent { .. } | Self::Nobody)
+    }
 }

@@ -17,11 +17,13 @@ use std::{
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::{
-    Device, DeviceStats, News, Options, OutputError, OutputSpec, Source, StopReport,
+    Device, DeviceStats, News, Options, OutputError, OutputSpec, Sentence, Source, StopReport,
     minder::{Charge, Minder},
     relay::Relay,
 };
 
+/// The rate of a performance that begins without a device, unless another is asked for.
+const DEFAULT_RATE_HZ: u32 = 48_000;
 /// News that may wait for the owner.
 const NEWS: usize = 16;
 /// A device whose server has died may never be closed; it is not waited for longer.
@@ -36,15 +38,27 @@ pub(crate) struct Shared {
     pub xruns: AtomicU64,
 }
 
+/// Where the device is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    There,
+    Away,
+    /// Never was there yet.
+    Awaited,
+}
+
 /// See the file's head.
 pub(crate) struct Fallback {
-    /// Until it is started.
+    /// Until it is started, if it is there by then.
     device: Option<Box<dyn Device>>,
+    is_started: bool,
     rate_hz: u32,
     period_frames: Option<u32>,
     description: String,
     note: Option<String>,
-    away: bool,
+    presence: Presence,
+    /// What is told before all other news.
+    first_news: Option<News>,
     shared: Arc<Shared>,
     charges: Producer<Charge>,
     news: Consumer<News>,
@@ -60,25 +74,65 @@ impl Fallback {
         spec: &OutputSpec,
         options: &Options,
     ) -> Result<Self, OutputError> {
-        let shared = Arc::<Shared>::default();
-        shared.self_paced.store(device.self_paced(), Release);
-        let (charges, charges_out) = RingBuffer::new(1);
-        let (news_in, news) = RingBuffer::new(NEWS);
         // What plays in its place, and the device when it comes back, must keep the rate.
         let options = Options { rate_hz: Some(device.rate_hz()), ..options.clone() };
-        let minder = Minder::new(spec.clone(), options, shared.clone(), charges_out, news_in);
+        let mut fallback = Self::start_minder(spec, options, None)?;
+        fallback.shared.self_paced.store(device.self_paced(), Release);
+        fallback.take_description(&*device);
+        fallback.device = Some(device);
+        Ok(fallback)
+    }
+
+    /// Looks for the device `spec` until it is there, which it is not for the reason `why`. If another process has
+    /// played on it, it counts as lost.
+    pub fn awaiting(
+        spec: &OutputSpec,
+        options: &Options,
+        why: &OutputError,
+    ) -> Result<Self, OutputError> {
+        let why = Sentence::new(&why.to_string());
+        let rate_hz = options.rate_hz.unwrap_or(DEFAULT_RATE_HZ);
+        let options = Options { rate_hz: Some(rate_hz), ..options.clone() };
+        let is_lost = options.goes_on;
+        let mut fallback = Self::start_minder(spec, options, Some(&why))?;
+        (fallback.presence, fallback.first_news) = if is_lost {
+            (Presence::Away, Some(News::Lost(why)))
+        } else {
+            (Presence::Awaited, Some(News::Awaited(why)))
+        };
+        fallback.shared.self_paced.store(true, Release);
+        fallback.description = match spec {
+            OutputSpec::Auto => "a sound server".into(),
+            other => other.to_string(),
+        };
+        Ok(fallback)
+    }
+
+    /// `said` is why the device is not there, if it is not.
+    fn start_minder(
+        spec: &OutputSpec,
+        options: Options,
+        said: Option<&Sentence>,
+    ) -> Result<Self, OutputError> {
+        let shared = Arc::<Shared>::default();
+        let (charges, charges_out) = RingBuffer::new(1);
+        let (news_in, news) = RingBuffer::new(NEWS);
+        let rate_hz = options.rate_hz.unwrap_or(DEFAULT_RATE_HZ);
+        let minder = Minder::new(spec.clone(), options, shared.clone(), charges_out, news_in, said);
         // Started here and not with the device: the owner may have a real-time priority by then, which a
         // thread inherits.
         let spawned =
             thread::Builder::new().name("chronus-device".into()).spawn(move || minder.run());
         let minder = spawned.map_err(|source| OutputError::Thread { what: "device", source })?;
         Ok(Self {
-            rate_hz: device.rate_hz(),
-            period_frames: device.period_frames(),
-            description: device.describe(),
-            note: device.note(),
-            away: false,
-            device: Some(device),
+            device: None,
+            is_started: false,
+            rate_hz,
+            period_frames: None,
+            description: String::new(),
+            note: None,
+            presence: Presence::There,
+            first_news: None,
             shared,
             charges,
             news,
@@ -86,6 +140,12 @@ impl Fallback {
             minder: Some(minder),
             report: DeviceStats::default(),
         })
+    }
+
+    fn take_description(&mut self, device: &dyn Device) {
+        self.note = device.note();
+        self.period_frames = device.period_frames();
+        self.description = device.describe();
     }
 
     fn join(&mut self) -> Result<(), OutputError> {
@@ -114,10 +174,11 @@ impl Device for Fallback {
     }
 
     fn describe(&self) -> String {
-        if self.away {
-            return format!("null: no sound until it is back: {}", self.description);
+        match self.presence {
+            Presence::There => self.description.clone(),
+            Presence::Away => format!("null: no sound until it is back: {}", self.description),
+            Presence::Awaited => format!("null: no sound until it is there: {}", self.description),
         }
-        self.description.clone()
     }
 
     fn is_real(&self) -> bool {
@@ -133,27 +194,30 @@ impl Device for Fallback {
     }
 
     fn news(&mut self) -> Option<News> {
-        let news = self.news.pop().ok()?;
+        let news = self.first_news.take().or_else(|| self.news.pop().ok())?;
         match news {
-            News::Lost(_) => self.away = true,
+            News::Lost(_) => self.presence = Presence::Away,
             News::Back(description) => {
-                self.away = false;
+                self.presence = Presence::There;
                 self.description.clear();
                 self.description.push_str(&description);
             }
-            News::Refused(_) => {}
+            News::Awaited(_) | News::Refused(_) => {}
         }
         Some(news)
     }
 
     fn start(&mut self, source: Box<dyn Source>) -> Result<(), OutputError> {
-        let mut device = self.device.take().ok_or(OutputError::AlreadyStarted)?;
+        if std::mem::replace(&mut self.is_started, true) {
+            return Err(OutputError::AlreadyStarted);
+        }
         let relay = Relay::new(source);
-        relay.give(1, 0);
-        device.start(Box::new(relay.hand(1)))?;
-        self.note = device.note();
-        self.period_frames = device.period_frames();
-        self.description = device.describe();
+        let mut device = self.device.take();
+        if let Some(device) = &mut device {
+            relay.give(1, 0);
+            device.start(Box::new(relay.hand(1)))?;
+            self.take_description(&**device);
+        }
         self.relay = Some(relay.clone());
         if self.charges.push(Charge { device, relay }).is_err() {
             return Err(OutputError::AlreadyStarted);
@@ -179,7 +243,7 @@ impl Device for Fallback {
     }
 
     fn stop(&mut self) -> Result<StopReport, OutputError> {
-        self.device = None;
+        (self.device, self.is_started) = (None, true);
         let stopped = self.join();
         self.report = self.stats();
         // The source goes with the last who has it.

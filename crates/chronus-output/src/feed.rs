@@ -66,6 +66,10 @@ impl Feed {
         self.guarded(|source| source.wait(frames, give_up));
     }
 
+    pub fn slipped(&mut self) {
+        self.guarded(|source| source.slipped());
+    }
+
     pub fn consumed(&mut self) {
         self.guarded(|source| source.consumed());
     }

@@ -1,6 +1,12 @@
 //! A JACK server, or PipeWire's: libjack calls back on its own thread, with the server's rate and period.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::sync::{
+    Arc,
+    atomic::{
+        AtomicBool,
+        Ordering::{Relaxed, Release},
+    },
+};
 
 use chronus_os::jack::{Client, JackError, Notices, Process};
 
@@ -21,6 +27,7 @@ pub(crate) struct Jack {
     period_frames: u32,
     counters: Arc<Counters>,
     notices: Arc<Notices>,
+    stop: Arc<AtomicBool>,
     note: Option<String>,
     started: bool,
 }
@@ -34,8 +41,8 @@ impl Jack {
             return Err(OutputError::Refused {
                 output: "JACK",
                 reason: format!(
-                    "its server runs at {rate_hz} Hz, not at {wanted_hz} Hz; leave the rate away, or \
-                     start the server with that rate"
+                    "its server runs at {rate_hz} Hz, not at {wanted_hz} Hz; start the server with that \
+                     rate, or the engine with --rate {rate_hz}"
                 ),
             });
         }
@@ -46,6 +53,7 @@ impl Jack {
             rate_hz,
             period_frames,
             counters: Arc::default(),
+            stop: Arc::default(),
             note: None,
             started: false,
         })
@@ -85,6 +93,8 @@ impl Device for Jack {
         let player = Player {
             feed: Feed::new(source, self.counters.clone()),
             scratch: vec![0.0; SCRATCH_FRAMES * CHANNELS],
+            notices: self.notices.clone(),
+            stop: self.stop.clone(),
         };
         let connected = client.play(Box::new(player))?;
         if connected < CHANNELS {
@@ -108,23 +118,35 @@ impl Device for Jack {
     fn stop(&mut self) -> Result<StopReport, OutputError> {
         // The counts are taken first: a server that goes with its last client is no loss.
         let _ = self.stats();
+        // A callback that waits for frames must not be waited for.
+        self.stop.store(true, Release);
         drop(self.client.take());
         Ok(self.counters.stats())
     }
 }
 
-/// The source behind the process callback.
+/// The source behind the process callback. While the server freewheels, the callback waits for the source, as a device
+/// does that runs free: what is exported has no gaps.
 struct Player {
     feed: Feed,
     scratch: Vec<f32>,
+    notices: Arc<Notices>,
+    stop: Arc<AtomicBool>,
 }
 
 impl Process for Player {
     fn process(&mut self, left: &mut [f32], right: &mut [f32]) {
         let pieces = left.chunks_mut(SCRATCH_FRAMES).zip(right.chunks_mut(SCRATCH_FRAMES));
         for (left, right) in pieces {
+            let runs_free = self.notices.freewheels() && !self.stop.load(Relaxed);
+            if runs_free {
+                self.feed.wait(left.len(), &self.stop);
+            }
             let interleaved = &mut self.scratch[..left.len() * CHANNELS];
             self.feed.fill(interleaved);
+            if runs_free {
+                self.feed.consumed();
+            }
             let frames = interleaved.as_chunks::<CHANNELS>().0;
             for ((&[l, r], left), right) in frames.iter().zip(left).zip(right) {
                 (*left, *right) = (l, r);
@@ -170,6 +192,8 @@ mod tests {
         let mut player = Player {
             feed: Feed::new(Box::new(Ramp(0.0)), Arc::default()),
             scratch: vec![0.0; SCRATCH_FRAMES * CHANNELS],
+            notices: Arc::default(),
+            stop: Arc::default(),
         };
         let (mut left, mut right) = (vec![9.9; frames], vec![9.9; frames]);
         player.process(&mut left, &mut right);

@@ -4,10 +4,9 @@
 //! The caller gives a [`Source`] and the device pulls frames out of it, as many as it likes per audio
 //! callback. No device waits for the source in real time: what the source cannot deliver is the
 //! source's to conceal. Whatever else goes wrong (a full disk, a server that dies, a clock that slips)
-//! is counted and reported and never ends the program. In the place of a device that is lost frames are
-//! taken without a sound, until it is back.
+//! is counted and reported and never ends the program. In the place of a device that is lost, or not there yet,
+//! frames are taken without a sound, until it is there.
 
-mod absent;
 #[cfg(feature = "cpal")]
 mod alsa;
 mod connect;
@@ -35,7 +34,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-pub use connect::connect;
+pub use connect::{check, connect};
 pub use deck::{Ask, Deck, Take};
 pub use error::OutputError;
 pub use news::{News, Sentence};
@@ -59,15 +58,20 @@ pub trait Source: Send {
 
     /// Returns when `frames` frames can be had without a gap, or `give_up` is set.
     ///
-    /// Only a free-running device calls it, right before [`Source::fill`]; here blocking is welcome.
+    /// Only a device that runs free calls it, be it for a while, right before [`Source::fill`]; here blocking is welcome.
     fn wait(&mut self, frames: usize, give_up: &AtomicBool) {
         let _ = (frames, give_up);
     }
 
+    /// Says that the device's clock has slipped: the frames that it asks for next begin a new count of time.
+    ///
+    /// Called by devices that know, right before [`Source::fill`], whose rules hold here too.
+    fn slipped(&mut self) {}
+
     /// Says that the frames of the last [`Source::fill`] are taken.
     ///
     /// Called by devices whose audio thread is ours ([`Device::self_paced`]), so that it may make system
-    /// calls, for example to wake another thread; a foreign audio callback never calls it.
+    /// calls, for example to wake another thread; a foreign audio callback calls it only while it runs free.
     fn consumed(&mut self) {}
 
     /// Whether `frames` frames can be had now without a gap; if not, the source should see to it that they
@@ -96,7 +100,7 @@ pub type NewsHook = Arc<dyn Fn() + Send + Sync>;
 /// How to open a device. `Options::default()` leaves every choice to the device.
 #[derive(Clone)]
 pub struct Options {
-    /// Sample rate to ask for; without it the rate of the server, else 48000.
+    /// Sample rate to ask for; without it the rate of the server, else 48000. It stays what it is at the start.
     pub rate_hz: Option<u32>,
     /// Frames per audio callback to ask for; a JACK server does not let itself be asked.
     pub period_frames: Option<u32>,

@@ -28,9 +28,9 @@ const BEGIN_WITHIN: Duration = Duration::from_secs(5);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(1);
 
-/// A device that has been started, and the source that it plays as hand 1.
+/// A device that has been started, if it is there, and the source that it plays as hand 1.
 pub(crate) struct Charge {
-    pub device: Box<dyn Device>,
+    pub device: Option<Box<dyn Device>>,
     pub relay: Arc<Relay>,
 }
 
@@ -65,6 +65,7 @@ impl Minder {
         shared: Arc<Shared>,
         charges: Consumer<Charge>,
         news: Producer<News>,
+        said: Option<&Sentence>,
     ) -> Self {
         Self {
             spec,
@@ -76,7 +77,7 @@ impl Minder {
             device: None,
             stand_in: None,
             xruns: 0,
-            retry: Retry::new(),
+            retry: Retry::new(said),
         }
     }
 
@@ -84,7 +85,7 @@ impl Minder {
     pub fn run(mut self) -> Result<(), OutputError> {
         let relay = loop {
             if let Ok(Charge { device, relay }) = self.charges.pop() {
-                self.device = Some(Minded::new(device, 1));
+                self.device = device.map(|device| Minded::new(device, 1));
                 break relay;
             }
             if self.shared.stop.load(Acquire) {
@@ -177,12 +178,14 @@ impl Minder {
     fn reopen(&mut self, relay: &Arc<Relay>) {
         self.hands += 1;
         let hand = self.hands;
-        let opened = reach(&self.spec, &self.options).and_then(|mut device| {
+        let opened = reach(&self.spec, &self.options).and_then(|(mut device, spec)| {
             device.start(Box::new(relay.hand(hand)))?;
-            Ok(device)
+            Ok((device, spec))
         });
         match opened {
-            Ok(device) => {
+            Ok((device, spec)) => {
+                // Of several that may play, the one that has begun to is looked for when it is lost.
+                self.spec = spec;
                 self.device = Some(Minded::new(device, hand));
                 // Before it may take over: whoever watches the time must not sleep until it is woken.
                 self.say_pace();
@@ -191,7 +194,7 @@ impl Minder {
             Err(error) => {
                 self.retry.failed(Instant::now());
                 tracing::debug!("{error}");
-                if !matches!(error, OutputError::Absent { .. }) {
+                if error.is_refusal() {
                     let why = Sentence::new(&error.to_string());
                     if self.retry.is_new(&why) {
                         self.tell(&News::Refused(why));
@@ -283,8 +286,9 @@ struct Retry {
 }
 
 impl Retry {
-    fn new() -> Self {
-        Self { due: Instant::now(), pause: FIRST_RETRY, said: None }
+    /// The owner knows already why the device is not there, if it is not.
+    fn new(said: Option<&Sentence>) -> Self {
+        Self { due: Instant::now(), pause: FIRST_RETRY, said: said.copied() }
     }
 
     /// The device was lost.
@@ -314,7 +318,7 @@ mod tests {
     #[test]
     fn a_device_is_tried_again_ever_later_but_at_least_once_a_second() {
         let mut now = Instant::now();
-        let mut retry = Retry::new();
+        let mut retry = Retry::new(None);
         retry.begin(now);
         let mut pauses = Vec::new();
         for _ in 0..6 {
@@ -330,7 +334,7 @@ mod tests {
 
     #[test]
     fn what_was_said_is_said_again_only_after_another_loss() {
-        let mut retry = Retry::new();
+        let mut retry = Retry::new(None);
         let (rate, other) = (Sentence::new("another rate"), Sentence::new("something else"));
         assert!(retry.is_new(&rate) && !retry.is_new(&rate) && retry.is_new(&other));
         retry.begin(Instant::now());

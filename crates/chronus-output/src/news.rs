@@ -11,11 +11,13 @@ const LONGEST: usize = 480;
 /// Something that has become of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
+    /// It was not there at the start, for this reason; until it is, frames are taken without a sound.
+    Awaited(Sentence),
     /// It is lost, for this reason; until it is back, frames are taken without a sound.
     Lost(Sentence),
     /// It is there and can't be had, for this reason; it is tried again.
     Refused(Sentence),
-    /// It plays again: its description.
+    /// It plays, again or for the first time: its description.
     Back(Sentence),
 }
 

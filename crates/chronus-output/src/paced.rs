@@ -158,6 +158,7 @@ impl AudioThread {
             sleep_until_ns(pace.deadline_ns());
             if pace.woken(monotonic_ns()) {
                 self.counters.xruns.fetch_add(1, Relaxed);
+                self.feed.slipped();
             }
             self.feed.fill(&mut self.buffer);
             self.feed.consumed();

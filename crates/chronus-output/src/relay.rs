@@ -104,8 +104,19 @@ impl Source for Hand {
         }
     }
 
+    fn slipped(&mut self) {
+        if self.relay.holder() == self.number
+            && let Ok(mut source) = self.relay.source.try_lock()
+        {
+            source.slipped();
+        }
+    }
+
     fn wait(&mut self, frames: usize, give_up: &AtomicBool) {
-        if let Ok(mut source) = self.relay.source.try_lock() {
+        // Who does not play has nothing to wait for.
+        if self.relay.holder() == self.number
+            && let Ok(mut source) = self.relay.source.try_lock()
+        {
             source.wait(frames, give_up);
         }
     }

@@ -6,7 +6,7 @@ use std::{fmt, path::PathBuf, str::FromStr};
 /// Which device to connect to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum OutputSpec {
-    /// The first that answers: JACK, PulseAudio, ALSA if built in, else `null` with a note.
+    /// The first that answers: JACK, PulseAudio, ALSA if built in. Until one does, it is looked for.
     #[default]
     Auto,
     /// A JACK server, or PipeWire's.

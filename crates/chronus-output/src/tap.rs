@@ -75,6 +75,16 @@ impl Tap {
         }
     }
 
+    /// Returns when there is room for so many frames, or as many as ever can be. What runs free may come faster than
+    /// the disk takes it.
+    fn wait_for_room(&self, frames: usize, give_up: &AtomicBool) {
+        let samples = (frames * CHANNELS).min(self.ring.buffer().capacity());
+        while self.ring.slots() < samples && !self.is_given_up() && !give_up.load(Relaxed) {
+            self.writer.unpark();
+            thread::sleep(Duration::from_micros(200));
+        }
+    }
+
     fn is_given_up(&self) -> bool {
         self.shared.until.load(Relaxed) == 0 || self.ring.is_abandoned()
     }
@@ -150,8 +160,15 @@ impl Source for Tapped {
         self.record(interleaved);
     }
 
+    fn slipped(&mut self) {
+        self.source.slipped();
+    }
+
     fn wait(&mut self, frames: usize, give_up: &AtomicBool) {
         self.source.wait(frames, give_up);
+        for tap in self.taps.iter().flatten() {
+            tap.wait_for_room(frames, give_up);
+        }
     }
 
     fn consumed(&mut self) {

@@ -227,3 +227,55 @@ fn a_device_that_is_away_can_be_stopped_and_lets_its_source_go() {
     bench.end();
     assert_eq!(Arc::strong_count(&held), 1);
 }
+
+#[test]
+fn a_server_that_comes_after_the_start_plays_what_is_due() {
+    let Some(mut server) = PulseServer::start(RATE_HZ) else { return };
+    server.process.kill();
+    let mut bench = Bench::start(&OutputSpec::Pulse, server.options());
+    assert!(matches!(bench.device.news(), Some(News::Awaited(_))));
+    assert!(bench.device.is_real() && bench.device.describe().contains("until it is there"));
+    for _ in 0..2 {
+        let away_until = bench.frames();
+        server.restart(RATE_HZ);
+        bench.back();
+        if let Some(capture) = Capture::start(&server) {
+            wait_until("it is heard", || {
+                capture.frames().iter().filter(|frame| ramp_number(**frame) != 0).count() > 15_000
+            });
+            assert_due(&capture.frames(), away_until);
+        }
+        server.process.kill();
+        bench.lost();
+    }
+    bench.end();
+}
+
+#[test]
+fn auto_goes_on_looking_and_stays_with_the_server_that_it_has_found() {
+    let Some(mut pulse) = PulseServer::start(RATE_HZ) else { return };
+    pulse.process.kill();
+    let Some(mut jack) = JackServer::start("auto", RATE_HZ, 128) else { return };
+    let options = Options { pulse_socket: Some(pulse.socket()), ..jack.options() };
+    jack.process.end();
+    let mut bench = Bench::start(&OutputSpec::Auto, options);
+    let Some(News::Awaited(why)) = bench.device.news() else { panic!("it is not waited for") };
+    assert!(why.contains("no sound server answers"), "{why}");
+    assert!(bench.device.describe().contains("a sound server"), "{}", bench.device.describe());
+    jack.restart(44_100, 128);
+    let News::Refused(why) = next_news(&mut *bench.device) else { panic!("it is not refused") };
+    assert!(why.contains("44100 Hz, not at 48000 Hz"), "{why}");
+    bench.plays_on();
+    pulse.restart(RATE_HZ);
+    assert!(bench.back().contains("PulseAudio"));
+    pulse.process.kill();
+    bench.lost();
+    // JACK, at the right rate by now, is not what was lost.
+    jack.process.end();
+    jack.restart(RATE_HZ, 128);
+    bench.plays_on();
+    pulse.restart(RATE_HZ);
+    assert!(bench.back().contains("PulseAudio"));
+    bench.plays_on();
+    bench.end();
+}

@@ -5,8 +5,10 @@ mod support;
 
 use std::{process::Stdio, sync::atomic::Ordering::SeqCst};
 
-use chronus_output::{Options, OutputError, OutputSpec, connect};
-use support::{JackServer, Process, Ramp, assert_is_ramp, ramp_number, read_wav, wait_until};
+use chronus_output::{News, Options, OutputSpec, connect};
+use support::{
+    JackServer, Process, Ramp, assert_is_ramp, next_news, ramp_number, read_wav, wait_until,
+};
 
 #[test]
 fn a_server_plays_the_frames_of_the_source_in_order() {
@@ -59,10 +61,21 @@ fn assert_in_order(file: &std::path::Path) {
 }
 
 #[test]
-fn another_rate_than_the_server_s_is_refused_with_a_reason() {
-    let Some(server) = JackServer::start("rate", 44_100, 256) else { return };
+fn another_rate_than_the_server_s_is_refused_with_a_reason_once_and_waited_for() {
+    let Some(mut server) = JackServer::start("rate", 44_100, 256) else { return };
     let options = Options { rate_hz: Some(48_000), ..server.options() };
-    let error = connect(&OutputSpec::Jack, &options).err().unwrap();
-    assert!(matches!(error, OutputError::Refused { .. }), "{error}");
-    assert!(error.to_string().contains("44100"), "{error}");
+    let mut device = connect(&OutputSpec::Jack, &options).unwrap();
+    let Some(News::Awaited(why)) = device.news() else { panic!("it is not waited for") };
+    assert!(why.contains("44100 Hz, not at 48000 Hz"), "{why}");
+    device.start(Box::new(Ramp::default())).unwrap();
+    // It is tried at once, and again after a fifth of a second.
+    let periods = device.stats().periods;
+    wait_until("a second passes", || device.stats().periods > periods + 750);
+    assert_eq!(device.news(), None, "it is said once");
+    server.process.end();
+    server.restart(48_000, 256);
+    let News::Back(what) = next_news(&mut *device) else { panic!("it is not there") };
+    assert!(what.contains("48000 Hz, 256 frames per period"), "{what}");
+    assert_eq!(device.describe(), *what);
+    device.stop().unwrap();
 }

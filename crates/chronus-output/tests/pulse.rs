@@ -4,7 +4,7 @@ mod support;
 
 use std::sync::atomic::Ordering::SeqCst;
 
-use chronus_output::{Options, OutputError, OutputSpec, connect};
+use chronus_output::{News, Options, OutputSpec, connect};
 use support::{Capture, PulseServer, Ramp, ramp_number, wait_until};
 
 const RATE_HZ: u32 = 48_000;
@@ -51,11 +51,11 @@ fn another_rate_than_the_sink_s_can_be_had() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_absent_and_says_what_to_do() {
+fn a_server_that_is_not_there_is_waited_for_and_it_is_said_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let options =
         Options { pulse_socket: Some(folder.path().join("native")), ..Options::default() };
-    let error = connect(&OutputSpec::Pulse, &options).err().unwrap();
-    assert!(matches!(error, OutputError::Absent { .. }), "{error}");
-    assert!(error.to_string().contains("pulseaudio --start"), "{error}");
+    let mut device = connect(&OutputSpec::Pulse, &options).unwrap();
+    let Some(News::Awaited(why)) = device.news() else { panic!("it is not waited for") };
+    assert!(why.contains("pulseaudio --start"), "{why}");
 }

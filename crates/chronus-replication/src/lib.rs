@@ -6,18 +6,23 @@
 
 #![forbid(unsafe_code)]
 
+pub mod allowance;
 pub mod amendment;
+pub mod arrival;
 pub mod blame;
 pub mod clock_jumps;
+pub mod command_delay;
 pub mod command_sequencer;
 pub mod device_clock;
 pub mod divergence;
 pub mod fault_detector;
 pub mod fault_times;
+pub mod lead;
 pub mod lockstep;
 pub mod machine;
 pub mod restart;
 pub mod selector;
+pub mod stalls;
 pub mod supervision;
 
 /// Frames in a block, the unit of rendering, ordering and selection.

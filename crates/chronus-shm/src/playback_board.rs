@@ -3,6 +3,7 @@
 use chronus_replication::{BlockIndex, SLOTS};
 
 use crate::admissions::Admissions;
+use crate::periods::Periods;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// What the audio callback and the supervisor tell each other.
@@ -17,8 +18,14 @@ pub struct PlaybackBoard {
     pub frames: AtomicU64,
     /// Whether the sound may begin or go on; until then there is silence, and nothing of it counts.
     open: AtomicU32,
-    /// The largest number of frames asked for at once.
-    pub longest_period: AtomicU64,
+    /// How many blocks the workers are ahead of the device; 0 until that is known.
+    pub lead_blocks: AtomicU64,
+    /// How many frames are asked for at once.
+    pub periods: Periods,
+    /// What commands were given last, for the next supervisor: a frame, and a delay in hundredths of one.
+    pub last_given: [AtomicU64; 2],
+    /// The device waits for the replicas instead of the replicas for the device.
+    pub runs_free: AtomicU32,
     /// Blocks that no replica had.
     pub gap_blocks: AtomicU64,
     /// Runs of such blocks.
@@ -33,15 +40,34 @@ pub struct PlaybackBoard {
     pub outvoted: [AtomicU64; SLOTS],
     /// The slots, as bits, of workers whose word counts.
     pub voters: AtomicU32,
+    /// Odd while the callback is being noted.
+    callback_turn: AtomicU64,
     callback_ns: AtomicU64,
     callback_frame: AtomicU64,
+    callback_slips: AtomicU64,
+}
+
+/// A callback of the audio device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Callback {
+    /// When it began, in nanoseconds of the monotonic clock; 0 if there was none.
+    pub began_ns: u64,
+    /// How many frames had been handed out before.
+    pub frame: u64,
+    /// How often the device has said that its clock has slipped.
+    pub slips: u64,
 }
 
 impl PlaybackBoard {
-    /// Notes a callback that began at `now_ns`, when `frame` frames had been handed out.
-    pub fn note_callback(&self, now_ns: u64, frame: u64) {
-        self.callback_ns.store(now_ns, Ordering::Release);
-        self.callback_frame.store(frame, Ordering::Release);
+    /// Notes a callback. Only one thread at a time does.
+    pub fn note_callback(&self, callback: Callback) {
+        let turn = self.callback_turn.load(Ordering::Relaxed) | 1;
+        self.callback_turn.store(turn, Ordering::Release);
+        // Nobody who sees one of these sees the turn before.
+        self.callback_ns.store(callback.began_ns, Ordering::Release);
+        self.callback_frame.store(callback.frame, Ordering::Release);
+        self.callback_slips.store(callback.slips, Ordering::Release);
+        self.callback_turn.store(turn.wrapping_add(1), Ordering::Release);
     }
 
     /// Whether the sound may go on.
@@ -57,19 +83,20 @@ impl PlaybackBoard {
     /// Another device begins, with this block and this frame, as soon as it is opened for it.
     pub fn begin(&self, next_block: BlockIndex, frame: u64) {
         self.open.store(0, Ordering::Release);
-        self.note_callback(0, 0);
+        self.note_callback(Callback::default());
         self.frames.store(frame, Ordering::Release);
         self.next_block.store(next_block, Ordering::Release);
     }
 
-    /// When the last callback began, in nanoseconds, and how many frames had been handed out before.
-    pub fn last_callback(&self) -> (u64, u64) {
-        loop {
-            let frame = self.callback_frame.load(Ordering::Acquire);
-            let time_ns = self.callback_ns.load(Ordering::Acquire);
-            if self.callback_frame.load(Ordering::Acquire) == frame {
-                return (time_ns, frame);
-            }
-        }
+    /// The last callback; `None` while it is being noted.
+    pub fn last_callback(&self) -> Option<Callback> {
+        let turn = self.callback_turn.load(Ordering::Acquire);
+        let callback = Callback {
+            began_ns: self.callback_ns.load(Ordering::Acquire),
+            frame: self.callback_frame.load(Ordering::Acquire),
+            slips: self.callback_slips.load(Ordering::Acquire),
+        };
+        let is_whole = turn.is_multiple_of(2) && self.callback_turn.load(Ordering::Acquire) == turn;
+        is_whole.then_some(callback)
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use chronus_output::OutputSpec;
+use chronus_output::{Options, OutputSpec};
 use rustix::fs::Access;
 
 use crate::cli::RunArgs;
@@ -66,11 +66,18 @@ pub fn keep_apart(sources: &[Use], written: &[Use]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Refuses, before anything is touched, to play with files that can't be as they are named.
+/// Refuses, before anything is touched, to play to an output or with files that can't be as they are named.
 ///
 /// # Errors
 /// A [`Refusal`].
 pub fn check(args: &RunArgs) -> Result<(), Refusal> {
+    let options = Options {
+        rate_hz: args.rate,
+        period_frames: args.period,
+        free_run: args.free_run,
+        ..Options::default()
+    };
+    chronus_output::check(&args.output, &options).map_err(|why| Refusal(why.to_string()))?;
     let patch = args.patch.as_deref().map(|path| ("the patch that is played", path));
     let output = match &args.output {
         OutputSpec::Wav(path) => Some(("--output wav:", path.as_path())),

@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,9 @@ const END_WITHIN: Duration = Duration::from_secs(1);
 /// Lines that were lost, of this process.
 static LOST: AtomicU64 = AtomicU64::new(0);
 
+/// Where the lines of this process go in.
+static SHARED: OnceLock<Arc<Shared>> = OnceLock::new();
+
 /// How many lines could not be written so far.
 pub fn lost() -> u64 {
     LOST.load(Ordering::Relaxed)
@@ -42,6 +45,7 @@ pub fn start() -> Guard {
     let filter = EnvFilter::try_from_env("CHRONUS_LOG")
         .unwrap_or_else(|_| EnvFilter::new("warn,chronus=info,chronus_output=info"));
     let (lines, guard) = to(io::stderr(), &LOST);
+    let _ = SHARED.set(lines.shared.clone());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(lines)
@@ -51,6 +55,18 @@ pub fn start() -> Guard {
     // Else a thread that panics, even if that is caught, would wait for standard error by itself.
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     guard
+}
+
+/// Makes room for the lines of the calling thread before it has any. The first to do so takes a lock, for which a thread
+/// with a priority should not wait later.
+pub fn attend() {
+    if let Some(shared) = SHARED.get() {
+        let _ = RING.try_with(|ring| {
+            if let Ok(mut ring) = ring.try_borrow_mut() {
+                ring.get_or_insert_with(|| shared.new_ring());
+            }
+        });
+    }
 }
 
 /// Lines for `out`, and the guard of the thread that writes them.

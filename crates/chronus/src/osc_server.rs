@@ -1,35 +1,28 @@
-//! The OSC port: a thread that receives and decodes packets, tells senders what was wrong, and hands
-//! the rest to the supervisor through a bounded queue.
+//! The OSC port: the socket, the queue from the thread that reads it (`receiver.rs`) to the supervisor, and the answers
+//! to senders.
 //!
-//! The queue is wait-free: the supervisor may have interrupted this thread in the middle of a push, on
+//! The queue is wait-free: the supervisor may have interrupted that thread in the middle of a push, on
 //! the same core and at a higher priority, so it must never wait for the push to end. For the same reason
 //! what it has taken comes back through another queue, to be freed by who made it, and the socket never
 //! makes anybody wait.
-//!
-//! A flood costs no memory but what the queues hold and the kernel keeps, and no more than one wake-up of the
-//! supervisor for many packets. What finds no room is counted.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::AsFd as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
 
-use chronus_os::wake::{Kick, poll_readable};
+use chronus_os::wake::Kick;
 use chronus_os::{clock, socket};
-use chronus_osc::{Decoded, Request, Timed, Value, decode};
-use rtrb::{Consumer, Producer, PushError, RingBuffer};
+use chronus_osc::{Request, Value};
+use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::complaints::Complaints;
-use crate::patcher::{Patches, SharedDirectory, Task};
-use crate::refusals::Refusals;
+use crate::patcher::PatchPort;
+use crate::receiver::Receiver;
 use crate::supervisor::status::Status;
-use crate::timetags::Timetags;
 
 /// Messages that may wait for the supervisor.
 const QUEUE: usize = 4096;
-/// Packets that are taken before the supervisor is woken, if so many are there already.
-const AT_ONCE: usize = 64;
 /// As many bytes of packets may wait for this thread, if the kernel permits.
 const UNREAD_BYTES: usize = 4 << 20;
 
@@ -42,7 +35,9 @@ pub struct Incoming {
     pub address: String,
     /// The sender.
     pub from: SocketAddr,
-    /// When it arrived, by the monotonic clock.
+    /// The number of the packet that it came in.
+    pub packet: u64,
+    /// When that arrived, by the monotonic clock.
     pub arrived_ns: u64,
     /// Its timetag, in wall-clock time.
     pub time_wall_ns: Option<u64>,
@@ -151,6 +146,11 @@ impl Port {
     pub fn new(socket: UdpSocket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         socket::keep_unread(&socket, UNREAD_BYTES);
+        if let Err(error) = socket::note_arrivals(&socket) {
+            tracing::warn!(
+                "the kernel does not note when packets arrive ({error}); they count as they are read"
+            );
+        }
         Ok(Self { socket, counts: Arc::default() })
     }
 
@@ -171,135 +171,16 @@ impl Port {
     }
 
     /// Starts the thread that receives. What is about the patch goes to `patches`, the rest to the
-    /// supervisor.
+    /// supervisor. It has a real-time priority if `in_real_time` and it is permitted.
     ///
     /// # Errors
     /// As the system says.
-    pub fn serve(
-        self,
-        directory: SharedDirectory,
-        patches: Patches,
-        kick: Kick,
-    ) -> io::Result<Inbox> {
+    pub fn serve(self, patches: PatchPort, kick: Kick, in_real_time: bool) -> io::Result<Inbox> {
         let (queue, messages) = RingBuffer::new(QUEUE);
         let (spent, given_back) = RingBuffer::new(2 * QUEUE);
-        let Self { socket, counts } = self;
-        let (refusals, timetags) = (Refusals::default(), Timetags::default());
-        let mut server = Server {
-            socket,
-            directory,
-            patches,
-            queue,
-            given_back,
-            kick,
-            counts,
-            refusals,
-            timetags,
-        };
-        std::thread::Builder::new().name("osc".into()).spawn(move || server.serve())?;
+        let receiver =
+            Receiver::new(self.socket, self.counts, patches, queue, given_back, kick, in_real_time);
+        std::thread::Builder::new().name("osc".into()).spawn(move || receiver.serve())?;
         Ok(Inbox { messages, spent })
-    }
-}
-
-struct Server {
-    socket: UdpSocket,
-    directory: SharedDirectory,
-    patches: Patches,
-    queue: Producer<Incoming>,
-    given_back: Consumer<Incoming>,
-    kick: Kick,
-    counts: Arc<PortCounts>,
-    refusals: Refusals,
-    timetags: Timetags,
-}
-
-impl Server {
-    fn serve(&mut self) {
-        let mut packet = vec![0_u8; 65_536];
-        loop {
-            poll_readable(&[self.socket.as_fd()], &mut [false], None);
-            let mut any = false;
-            for _ in 0..AT_ONCE {
-                match self.socket.recv_from(&mut packet) {
-                    Ok((length, from)) => {
-                        self.take_packet(&packet[..length], from);
-                        any = true;
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    // One sender's: an answer that could not be delivered is reported here.
-                    Err(_) => {}
-                }
-            }
-            if any {
-                self.kick.raise();
-            }
-            while self.given_back.pop().is_ok() {}
-        }
-    }
-
-    fn take_packet(&mut self, packet: &[u8], from: SocketAddr) {
-        let arrived_ns = clock::monotonic_ns();
-        self.counts.packets.fetch_add(1, Ordering::Relaxed);
-        let directory = self.directory.read().unwrap_or_else(PoisonError::into_inner).clone();
-        self.take(decode(packet, &directory), from, arrived_ns);
-    }
-
-    fn take(&mut self, decoded: Decoded, from: SocketAddr, arrived_ns: u64) {
-        for failure in decoded.failures {
-            let count = if failure.clamped { &self.counts.clamped } else { &self.counts.failed };
-            count.fetch_add(1, Ordering::Relaxed);
-            self.fail(&failure.address, &failure.reason, from);
-        }
-        for Timed { address, request, time_wall_ns } in decoded.requests {
-            if let Err(reason) = self.timetags.judge(time_wall_ns, clock::wall_ns()) {
-                self.counts.failed.fetch_add(1, Ordering::Relaxed);
-                self.fail(&address, &reason, from);
-                continue;
-            }
-            match request {
-                Request::Ping(args) => self.answer(&chronus_osc::pong(args), from),
-                Request::Version => {
-                    let version = env!("CARGO_PKG_VERSION");
-                    self.answer(&chronus_osc::version_reply("chronus", version), from);
-                }
-                Request::Patch(request) => {
-                    let to = address.clone();
-                    let task = Task::Request { request, address, from, time_wall_ns };
-                    if !self.patches.ask(task) {
-                        self.refuse(&to, from);
-                    }
-                }
-                request => {
-                    let incoming = Incoming { request, address, from, arrived_ns, time_wall_ns };
-                    self.hand_on(incoming);
-                }
-            }
-        }
-    }
-
-    fn hand_on(&mut self, incoming: Incoming) {
-        if let Err(PushError::Full(refused)) = self.queue.push(incoming) {
-            self.refuse(&refused.address, refused.from);
-        }
-    }
-
-    fn refuse(&mut self, address: &str, from: SocketAddr) {
-        let busy = self.counts.busy.fetch_add(1, Ordering::Relaxed) + 1;
-        if self.refusals.is_due(from, clock::monotonic_ns()) {
-            let reason = format!(
-                "busy: too many messages at once, {busy} refused so far; send it again later"
-            );
-            self.fail(address, &reason, from);
-        }
-    }
-
-    /// Tells the sender, and the log, what is not done as it said.
-    fn fail(&self, address: &str, reason: &str, to: SocketAddr) {
-        self.counts.complaints.tell(to, address, reason, clock::monotonic_ns());
-        self.answer(&chronus_osc::fail(address, reason), to);
-    }
-
-    fn answer(&self, packet: &[u8], to: SocketAddr) {
-        let _ = self.socket.send_to(packet, to);
     }
 }

@@ -17,17 +17,31 @@ use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, CHANNE
 use chronus_shm::block_ring;
 use chronus_shm::control_board::LogRegion;
 use chronus_shm::ledger::LedgerRegion;
+use chronus_shm::playback_board::Callback;
 use chronus_shm::region::{View, Whole};
 use chronus_shm::status_board::SlotsRegion;
 use chronus_shm::sync::AtomicU64;
+
+/// A block that no replica had when it was to be played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The block.
+    pub block: BlockIndex,
+    /// When the callback began that should have played it, in nanoseconds.
+    pub at_ns: u64,
+}
 
 /// The source that a device plays.
 pub struct Playback {
     selector: Selector,
     regions: Regions,
-    gaps: rtrb::Producer<BlockIndex>,
+    gaps: rtrb::Producer<Gap>,
     kick: Kick,
     scratch: Box<Block>,
+    /// The device has waited for what it asks for next.
+    has_waited: bool,
+    /// How often the device has said that its clock has slipped.
+    slips: u64,
 }
 
 /// The slots and the seals, as the selector sees them.
@@ -92,9 +106,9 @@ impl Regions {
 }
 
 impl Playback {
-    /// A source over these regions, which goes on where another has stopped, if one has. Numbers of blocks that
-    /// no replica had come out of `gaps`.
-    pub fn new(regions: Regions, gaps: rtrb::Producer<BlockIndex>, kick: Kick) -> Self {
+    /// A source over these regions, which goes on where another has stopped, if one has. Blocks that no
+    /// replica had come out of `gaps`.
+    pub fn new(regions: Regions, gaps: rtrb::Producer<Gap>, kick: Kick) -> Self {
         let scratch = Box::new([0.0; BLOCK_SAMPLES]);
         let board = &regions.ledger.playback;
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -111,17 +125,17 @@ impl Playback {
             next_block => Selector::resuming(next_block, counts),
         };
         board.begin(selector.next_block(), selector.frames());
-        Self { selector, regions, gaps, kick, scratch }
+        Self { selector, regions, gaps, kick, scratch, has_waited: false, slips: 0 }
     }
 
     /// The block that so many frames end in, if it has not been taken yet. The supervisor is told, through the
-    /// longest period, how far to seal ahead.
+    /// periods, how far to seal ahead.
     fn last_to_take(&self, frames: usize) -> Option<BlockIndex> {
         let end = self.selector.frames() + frames.max(1) as u64;
         let last = (end - 1) / BLOCK_FRAMES as u64;
         let is_due = last >= self.selector.next_block();
         is_due.then(|| {
-            self.regions.ledger.playback.longest_period.fetch_max(frames as u64, Ordering::Relaxed);
+            self.regions.ledger.playback.periods.note(frames as u64);
             last
         })
     }
@@ -185,18 +199,20 @@ impl Source for Playback {
             return interleaved.fill(0.0);
         }
         let frames = (interleaved.len() / CHANNELS) as u64;
-        board.longest_period.fetch_max(frames, Ordering::Relaxed);
+        board.periods.note(frames);
+        board.runs_free.store(u32::from(std::mem::take(&mut self.has_waited)), Ordering::Relaxed);
         let before = self.selector.frames();
         let admitted = Admitted(&self.regions);
         let gaps = &mut self.gaps;
+        let at_ns = clock::monotonic_ns();
         let begun = self.selector.fill(interleaved, &admitted, |selected| {
             if let Selected::Gap(block) = selected {
                 // If nobody has emptied the queue, the count still tells.
-                let _ = gaps.push(block);
+                let _ = gaps.push(Gap { block, at_ns });
             }
         });
         if begun {
-            board.note_callback(clock::monotonic_ns(), before);
+            board.note_callback(Callback { began_ns: at_ns, frame: before, slips: self.slips });
         }
         let counts = self.selector.counts();
         board.gap_blocks.store(counts.gap_blocks, Ordering::Relaxed);
@@ -210,7 +226,12 @@ impl Source for Playback {
         board.next_block.store(self.selector.next_block(), Ordering::Release);
     }
 
+    fn slipped(&mut self) {
+        self.slips += 1;
+    }
+
     fn wait(&mut self, frames: usize, give_up: &AtomicBool) {
+        self.has_waited = true;
         let Some(last) = self.last_to_take(frames) else { return };
         let Regions { slots, ledger, .. } = self.regions.clone();
         let board = &ledger.playback;

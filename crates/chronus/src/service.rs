@@ -4,8 +4,8 @@
 use std::io;
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chronus_os::memfd::Memfd;
@@ -98,7 +98,7 @@ pub fn stopping() {
 ///
 /// # Errors
 /// As the system says.
-pub fn accompany(ledger: Arc<View<LedgerRegion>>, output: String) -> io::Result<()> {
+pub fn accompany(ledger: Arc<View<LedgerRegion>>, output: Output) -> io::Result<()> {
     if !is_there() {
         return Ok(());
     }
@@ -113,9 +113,26 @@ pub fn accompany(ledger: Arc<View<LedgerRegion>>, output: String) -> io::Result<
     Ok(())
 }
 
+/// What the output is at the moment.
+#[derive(Clone, Debug, Default)]
+pub struct Output(Arc<Mutex<String>>);
+
+impl Output {
+    /// It is this now. If it is just being read, it is told the next time: whoever tells waits for nobody.
+    pub fn tell(&self, what: &str) {
+        if let Ok(mut told) = self.0.try_lock() {
+            what.clone_into(&mut told);
+        }
+    }
+
+    fn get(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 struct Progress {
     ledger: Arc<View<LedgerRegion>>,
-    output: String,
+    output: Output,
     /// The frame and the turn of the supervisor when it was last looked at.
     last: (u64, u64),
     is_ready: bool,
@@ -136,7 +153,7 @@ impl Progress {
             states.push(NotifyState::Ready);
         }
         let (gaps, lives) = (load(&playback.gaps), keeper.lives.load(Ordering::Acquire));
-        let status = format!("{}; {}, supervisor {lives}", self.output, counted(gaps, "gap"));
+        let status = format!("{}; {}, supervisor {lives}", self.output.get(), counted(gaps, "gap"));
         if tells || states.len() > 1 {
             states.push(NotifyState::Status(&status));
         }

@@ -16,6 +16,7 @@ use signal_hook::consts::{SIGTERM, SIGXFSZ};
 use crate::cli::{RunArgs, SupervisorArgs};
 use crate::estate::Estate;
 use crate::journal::Score;
+use crate::lead;
 use crate::legacy::{self, Found, Legacy, Remains};
 use crate::osc_server;
 use crate::patcher::{self, Line, Patcher};
@@ -72,20 +73,27 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     let port = osc_server::Port::new(port)?;
     let address = port.address()?;
     let replies = port.replies()?;
-    let directory = patcher.directory();
-    let patches = patcher.serve(replies.clone())?;
+    let (patches, file_watch) = patcher.serve(replies.clone())?;
     if let Some(path) = args.patch.as_ref().filter(|_| args.watch) {
-        patcher::watch::watch(path.clone(), patches.clone())?;
+        patcher::watch::watch(path.clone(), file_watch)?;
     }
-    let inbox = port.serve(directory, patches, kick.try_clone()?)?;
+    let inbox = port.serve(patches, kick.try_clone()?, !args.free_run)?;
     tracing::info!("listening for OSC on udp://{address}");
-    service::accompany(regions.ledger.clone(), device.describe())?;
+    let told = service::Output::default();
+    told.tell(&device.describe());
+    service::accompany(regions.ledger.clone(), told.clone())?;
     let rate_hz = f64::from(device.rate_hz());
     // Absolute, so that players elsewhere can tell where their files are.
     let recordings = std::path::absolute(&args.recordings)?;
     let unfinished = Unfinished::find(&regions.ledger, &recordings);
+    let played = lead::Played {
+        rate_hz: device.rate_hz(),
+        replicas: usize::from(args.replicas),
+        free_run: args.free_run,
+        goes_on: beginning.is_taken_over(),
+    };
     let setup = Setup {
-        lead_blocks: args.lead,
+        lead_blocks: lead::settle(args.lead, &regions.ledger.playback, &played),
         replicas: usize::from(args.replicas),
         allow_chaos: args.allow_chaos,
         free_run: args.free_run,
@@ -102,6 +110,7 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
         unfinished,
         recordings,
         record_format: args.record_format,
+        told,
     };
     let ears = Ears { inbox, kick, end, replies };
     let mut supervisor = Supervisor::new(setup, ears, device)

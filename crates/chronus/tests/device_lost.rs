@@ -116,3 +116,77 @@ fn a_pulseaudio_server_that_is_killed_costs_nothing_but_its_sound() {
     let socket = format!("unix:{}", server.socket().display());
     plays_on_without(&mut server, "pulse", &[("PULSE_SERVER", &socket)]);
 }
+
+/// An engine that begins without a server, which comes later.
+fn waits_for(server: &mut dyn Server, output: &str, environment: &[(&str, &str)]) {
+    server.kill();
+    let engine = Engine::launch(&["--output", output, "--capture", "a.wav"], environment, None);
+    engine.send("/events", &[]);
+    engine.send("/gate/adsr", &["on"]);
+    engine.play_on(200);
+    let status = engine.status();
+    let device = &status["device"];
+    assert_eq!((&device["state"], &device["losses"]), (&"waiting".into(), &0.into()));
+    assert!(device["reason"].as_str().is_some_and(|why| why.contains("; start")), "{device}");
+    assert!(status["output"].as_str().is_some_and(|it| it.starts_with("null: no sound")));
+    server.revive();
+    let what = told(&engine, "back");
+    let status = engine.wait_for("it is heard", |status| status["device"]["state"] == "playing");
+    assert_eq!(status["output"], format!("{what}; recorded to a.wav").as_str());
+    engine.send("/mod/sine/freq", &["300"]);
+    engine.play_on(200);
+    let log = engine.log();
+    assert_eq!(log.matches("no sound yet").count(), 1, "{log}");
+    assert!(log.contains("the audio device is there") && !log.contains("is lost"), "{log}");
+    let (engine, rendered) = engine.end_and_render();
+    let captured = samples(&engine.folder.path().join("a.wav"));
+    let begins = captured.len() - rendered.len();
+    assert!(captured[..begins].iter().all(|sample| *sample == 0.0));
+    let journal = engine.folder.path().join("a.journal");
+    gaps::assert_only_gaps_differ(&captured[begins..], &rendered, &journal);
+}
+
+#[test]
+fn an_engine_waits_for_its_jack_server_and_plays_on_it_when_it_comes() {
+    let Some(mut server) = JackServer::start("await", RATE_HZ, 128) else { return };
+    let name = server.name.clone();
+    waits_for(&mut server, "jack", &[("JACK_DEFAULT_SERVER", &name)]);
+}
+
+#[test]
+fn auto_finds_a_server_that_comes_after_the_start() {
+    let Some(mut server) = PulseServer::start(RATE_HZ) else { return };
+    let socket = format!("unix:{}", server.socket().display());
+    let nobody = [("PULSE_SERVER", &*socket), ("JACK_DEFAULT_SERVER", "chronus-no-such")];
+    waits_for(&mut server, "auto", &nobody);
+}
+
+#[test]
+fn what_is_asked_for_without_being_heard_is_not_called_playing() {
+    for (arguments, name) in
+        [(&["--output", "null"][..], "null"), (&["--output", "wav:b.wav"][..], "WAV file b.wav")]
+    {
+        let engine = Engine::launch(arguments, &[], None);
+        let device = engine.status()["device"].clone();
+        assert_eq!(device["state"], "unheard");
+        assert!(device["reason"].as_str().is_some_and(|why| why.contains(name)), "{device}");
+    }
+}
+
+#[test]
+fn what_can_never_be_is_refused_as_any_other_slip_of_the_finger() {
+    for (arguments, what_to_do) in [
+        (&["--output", "puls"][..], "wav:FILE"),
+        (&["--output", "pulse", "--free-run"][..], "use the output `null`"),
+        (&["--output", "jack", "--rate", "1"][..], "8000"),
+    ] {
+        let refused = std::process::Command::new(env!("CARGO_BIN_EXE_chronus"))
+            .arg("run")
+            .args(arguments)
+            .output()
+            .expect("it runs");
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{said}");
+        assert!(said.contains(what_to_do), "{said}");
+    }
+}

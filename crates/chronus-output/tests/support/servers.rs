@@ -159,8 +159,14 @@ impl JackServer {
         let name = format!("chronus-{test}-{}", std::process::id());
         let process = Self::launch(&name, rate_hz, period_frames)?;
         let server = Self { process, name, _alone: alone };
-        wait_until("JACK serves", || connect(&OutputSpec::Jack, &server.options()).is_ok());
+        wait_until("JACK serves", || server.serves());
         Some(server)
+    }
+
+    /// Whether it takes clients.
+    fn serves(&self) -> bool {
+        // One that has to be waited for says so first.
+        connect(&OutputSpec::Jack, &self.options()).is_ok_and(|mut device| device.news().is_none())
     }
 
     /// Starts it anew after its end.

@@ -1,20 +1,15 @@
 //! The patcher: a thread of its own that reads, checks and saves patches, so that nothing of this takes
 //! time from the sound. What it has found right it hands to the supervisor, which puts it in order.
 
-#![expect(
-    clippy::disallowed_types,
-    reason = "neither the supervisor nor the audio thread is at an end of this queue"
-)]
-
 mod budget;
 mod folder;
+mod port;
 mod waiting;
 pub mod watch;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chronus_engine::patch::Document;
@@ -32,35 +27,14 @@ use crate::osc_server::Replies;
 use crate::shelf::{Plan, Shelf};
 use budget::Budget;
 use folder::Folder;
+use port::{Bulletin, Desk, Entrance};
+pub use port::{FileWatch, PatchPort, Task};
 use waiting::{Queue, Waiting};
 
-/// Requests that may wait.
-const QUEUE: usize = 256;
 /// The supervisor's answer is looked for this often.
 const LOOK: Duration = Duration::from_millis(1);
 /// Whether the last edit has to be taken back is looked for this often.
 const LOOK_IDLE: Duration = Duration::from_millis(100);
-
-/// The modules of the patch that plays, for whoever decodes messages.
-pub type SharedDirectory = Arc<RwLock<Arc<Directory>>>;
-
-/// What the patcher is asked.
-#[derive(Debug)]
-pub enum Task {
-    /// By somebody over OSC.
-    Request {
-        /// What.
-        request: PatchRequest,
-        /// The address that it came to.
-        address: String,
-        /// By whom.
-        from: SocketAddr,
-        /// Its timetag.
-        time_wall_ns: Option<u64>,
-    },
-    /// The patch file has changed.
-    FileChanged,
-}
 
 /// A patch that was found right, for the supervisor.
 #[derive(Debug)]
@@ -109,20 +83,6 @@ pub struct Line {
     pub asks: Consumer<Ask>,
     /// What is answered.
     pub answers: Producer<Answer>,
-}
-
-/// Hands requests to the patcher without waiting.
-#[derive(Clone, Debug)]
-pub struct Patches {
-    tasks: SyncSender<Task>,
-}
-
-impl Patches {
-    /// Asks the patcher; `false` if too many wait already.
-    #[must_use]
-    pub fn ask(&self, task: Task) -> bool {
-        self.tasks.try_send(task).is_ok()
-    }
 }
 
 /// What the patcher begins with.
@@ -198,7 +158,10 @@ pub struct Patcher {
     allow_chaos: bool,
     /// The number of the last edit.
     number: u32,
-    directory: SharedDirectory,
+    bulletin: Bulletin,
+    desk: Desk,
+    /// Until it is started.
+    entrance: Option<Entrance>,
     asks: Producer<Ask>,
     answers: Consumer<Answer>,
     kick: Kick,
@@ -233,11 +196,14 @@ impl Patcher {
     pub fn taking_over(start: Start, left: Left, kick: Kick) -> (Self, Line) {
         let (asks_in, asks) = RingBuffer::new(4);
         let (answers, answers_out) = RingBuffer::new(4);
+        let (desk, entrance) = port::desk();
         let file = start.file.clone();
         let mut folder = Folder::new(start.folder, start.file);
         folder.set_base(left.base);
         let patcher = Self {
-            directory: Arc::new(RwLock::new(Arc::new(Directory::of(&left.patch)))),
+            bulletin: Bulletin::new(Directory::of(&left.patch)),
+            desk,
+            entrance: Some(entrance),
             base: left.patch,
             before: left.before,
             file_before: file,
@@ -256,40 +222,34 @@ impl Patcher {
         (patcher, Line { asks, answers })
     }
 
-    /// The directory that it keeps current.
-    pub fn directory(&self) -> SharedDirectory {
-        self.directory.clone()
-    }
-
-    /// Starts the thread.
+    /// Starts the thread; the sides of who reads the OSC port, and of who watches the patch file.
     ///
     /// # Errors
     /// As the system says.
-    pub fn serve(mut self, answers: Replies) -> std::io::Result<Patches> {
-        let (tasks, queue) = sync_channel(QUEUE);
+    pub fn serve(mut self, answers: Replies) -> std::io::Result<(PatchPort, FileWatch)> {
+        let taken = || std::io::Error::other("the patcher was started before");
+        let entrance = self.entrance.take().ok_or_else(taken)?;
+        let newest = self.bulletin.reader();
         let thread = std::thread::Builder::new().name("patcher".into());
-        thread.spawn(move || self.work(&queue, &answers))?;
-        Ok(Patches { tasks })
+        let thread = thread.spawn(move || self.work(&answers))?;
+        Ok(entrance.open(thread.thread(), newest))
     }
 
-    fn work(&mut self, tasks: &Receiver<Task>, answers: &Replies) {
-        loop {
-            let look = if self.waiting.is_empty() { LOOK_IDLE } else { LOOK };
-            match tasks.recv_timeout(look) {
-                Ok(Task::Request { request, address, from, time_wall_ns }) => {
-                    match self.take(request, (address.clone(), from), time_wall_ns) {
-                        Ok(Some(told)) => answers.done(&address, &told, from),
-                        Ok(None) => {}
-                        Err(reason) => answers.fail(&address, &reason, from),
-                    }
+    fn work(&mut self, answers: &Replies) {
+        while !self.desk.is_abandoned() {
+            if let Some(Task { request, address, from, time_wall_ns }) = self.desk.next() {
+                match self.take(request, (address.clone(), from), time_wall_ns) {
+                    Ok(Some(told)) => answers.done(&address, &told, from),
+                    Ok(None) => {}
+                    Err(reason) => answers.fail(&address, &reason, from),
                 }
-                Ok(Task::FileChanged) => {
-                    if let Err(reason) = self.reload() {
-                        tracing::error!("{reason}; the patch before it plays on");
-                    }
+            } else if self.desk.has_file_changed() {
+                if let Err(reason) = self.reload() {
+                    tracing::error!("{reason}; the patch before it plays on");
                 }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+            } else {
+                let look = if self.waiting.is_empty() { LOOK_IDLE } else { LOOK };
+                std::thread::park_timeout(look);
             }
             self.take_answers();
             while self.before.is_none()
@@ -478,8 +438,7 @@ impl Patcher {
 
     /// Has everybody find the modules of this patch from now on; returns the one before it.
     fn now_playing(&mut self, patch: Patch) -> Patch {
-        let directory = Arc::new(Directory::of(&patch));
-        *self.directory.write().unwrap_or_else(PoisonError::into_inner) = directory;
+        self.bulletin.put(Directory::of(&patch));
         std::mem::replace(&mut self.base, patch)
     }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Patches, Task};
+use super::FileWatch;
 
 /// The file is looked at this often.
 const LOOK: Duration = Duration::from_millis(100);
@@ -12,7 +12,7 @@ const LOOK: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// As the system says.
-pub fn watch(path: PathBuf, patches: Patches) -> std::io::Result<()> {
+pub fn watch(path: PathBuf, watch: FileWatch) -> std::io::Result<()> {
     let stamp = move || {
         let data = std::fs::metadata(&path).ok()?;
         Some((data.modified().ok()?, data.len()))
@@ -23,8 +23,9 @@ pub fn watch(path: PathBuf, patches: Patches) -> std::io::Result<()> {
             std::thread::sleep(LOOK);
             let now = stamp();
             // Between two looks an editor may have taken the file away, to put the new one there.
-            if now.is_some() && now != last && patches.ask(Task::FileChanged) {
+            if now.is_some() && now != last {
                 last = now;
+                watch.changed();
             }
         }
     })?;

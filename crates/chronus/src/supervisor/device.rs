@@ -3,32 +3,37 @@
 
 use chronus_os::clock;
 use chronus_osc::Value;
-use chronus_output::{News, Sentence};
+use chronus_output::{Device, News, Sentence};
 use serde::Serialize;
 
 use super::Supervisor;
+use crate::service::Output;
 
 /// Asking the device how it is allocates, so it is done only so often.
 const ASK_EVERY_NS: u64 = 250_000_000;
 
 /// What is known of the device.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct DeviceWatch {
     state: State,
-    /// Why it is away.
+    /// Why it can't be heard.
     reason: Option<Sentence>,
     /// How often it was lost.
     losses: u64,
     since_ns: u64,
     asked_ns: u64,
+    told: Output,
 }
 
 /// Who takes the frames.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// The device.
-    #[default]
+    /// The device, which can be heard.
     Playing,
+    /// `null` or a file, as it was asked for.
+    Unheard,
+    /// `null`, until the device is there for the first time.
+    Waiting,
     /// `null`, until the device is back.
     Away,
     /// Nobody any more.
@@ -36,19 +41,43 @@ enum State {
 }
 
 impl DeviceWatch {
+    /// Nothing has become of the device yet; what it is now is told to `told`.
+    pub fn new(device: &dyn Device, told: Output) -> Self {
+        let (state, reason) = if device.is_real() {
+            (State::Playing, None)
+        } else {
+            let why = format!("nobody hears it: {}", device.describe());
+            (State::Unheard, Some(Sentence::new(&why)))
+        };
+        Self::beginning(state, reason, told)
+    }
+
+    fn beginning(state: State, reason: Option<Sentence>, told: Output) -> Self {
+        Self { state, reason, losses: 0, since_ns: 0, asked_ns: 0, told }
+    }
+
+    /// Whether somebody may hear it.
+    pub fn is_playing(&self) -> bool {
+        self.state == State::Playing
+    }
+
     fn enter(&mut self, state: State, reason: Option<&Sentence>, now_ns: u64) {
         // One that is away, and then gone for good, was lost once, and has been away since then.
-        if self.state == State::Playing || state == State::Playing {
-            self.losses += u64::from(state != State::Playing);
+        let is_there = |state| !matches!(state, State::Away | State::Gone);
+        if is_there(self.state) || is_there(state) {
+            self.losses += u64::from(!is_there(state));
             self.since_ns = now_ns;
         }
         (self.state, self.reason) = (state, reason.copied());
     }
 
-    /// As the player sees it.
-    pub fn status(&self, now_ns: u64) -> DeviceStatus {
+    /// As the player sees it. If it `runs_free`, nobody hears it at the moment.
+    pub fn status(&self, now_ns: u64, runs_free: bool) -> DeviceStatus {
         let state = match self.state {
+            State::Playing if runs_free => "freewheeling",
             State::Playing => "playing",
+            State::Unheard => "unheard",
+            State::Waiting => "waiting",
             State::Away => "away",
             State::Gone => "gone",
         };
@@ -57,8 +86,10 @@ impl DeviceWatch {
             reason: self.reason.map(|reason| reason.to_string()),
             losses: self.losses,
             away_s: match self.state {
-                State::Playing => 0.0,
-                _ => now_ns.saturating_sub(self.since_ns) as f64 / 1e9,
+                State::Playing | State::Unheard => 0.0,
+                State::Waiting | State::Away | State::Gone => {
+                    now_ns.saturating_sub(self.since_ns) as f64 / 1e9
+                }
             },
         }
     }
@@ -67,13 +98,14 @@ impl DeviceWatch {
 /// The device, as the player sees it.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct DeviceStatus {
-    /// playing, away (frames are taken without a sound until it is back) or gone (nobody takes them).
+    /// playing, freewheeling (as fast as it can, for an export), unheard (`null` or a file takes the frames), waiting (it is not there yet), away (it was lost and is
+    /// not back yet) or gone (nobody takes the frames).
     pub state: &'static str,
-    /// Why it does not play.
+    /// Why it can't be heard.
     pub reason: Option<String>,
     /// How often it was lost.
     pub losses: u64,
-    /// For how long it has been away.
+    /// For how long it has not been there.
     pub away_s: f64,
 }
 
@@ -88,6 +120,7 @@ impl Supervisor {
             && now_ns >= self.device_watch.asked_ns + ASK_EVERY_NS
         {
             self.device_watch.asked_ns = now_ns;
+            self.device_watch.told.tell(&self.device.describe());
             if let Some(why) = self.device.stats().lost {
                 tracing::error!("the audio device is gone: {why}");
                 self.device_watch.enter(State::Gone, Some(&Sentence::new(&why)), now_ns);
@@ -98,6 +131,12 @@ impl Supervisor {
 
     fn take_news(&mut self, news: &News, now_ns: u64) {
         match news {
+            News::Awaited(why) => {
+                tracing::warn!(
+                    "no sound yet: {why}; time goes on, and it is looked for until it is there"
+                );
+                self.device_watch.enter(State::Waiting, Some(why), now_ns);
+            }
             News::Lost(why) => {
                 tracing::error!(
                     "the audio device is lost: {why}; time goes on without a sound, and it is tried again"
@@ -107,12 +146,13 @@ impl Supervisor {
                 self.tell_device("lost", why);
             }
             News::Refused(why) => {
-                tracing::warn!("the audio device can't be had back yet: {why}");
+                tracing::warn!("the audio device can't be had yet: {why}; it is tried again");
                 self.device_watch.reason = Some(*why);
                 self.tell_device("refused", why);
             }
             News::Back(what) => {
-                tracing::info!("the audio device is back: {what}");
+                let how = if self.device_watch.state == State::Waiting { "there" } else { "back" };
+                tracing::info!("the audio device is {how}: {what}");
                 self.device_watch.enter(State::Playing, None, now_ns);
                 self.device_clock.restart(now_ns);
                 self.tell_device("back", what);
@@ -131,10 +171,10 @@ mod tests {
 
     #[test]
     fn a_device_is_lost_once_whatever_becomes_of_it() {
-        let mut watch = DeviceWatch::default();
+        let mut watch = DeviceWatch::beginning(State::Playing, None, Output::default());
         let mut told = |state, now_ns| {
             watch.enter(state, None, now_ns);
-            let status = watch.status(10_000_000_000);
+            let status = watch.status(10_000_000_000, false);
             (status.state, status.losses, status.away_s)
         };
         assert_eq!(told(State::Away, 1_000_000_000), ("away", 1, 9.0));

@@ -11,6 +11,7 @@ mod hindsight;
 mod orders;
 mod processes;
 mod recording;
+mod stalls;
 pub mod status;
 mod takeover;
 mod watch;
@@ -34,19 +35,22 @@ use chronus_replication::device_clock::DeviceClock;
 use chronus_replication::divergence::DivergenceDetector;
 use chronus_replication::supervision::{self, Supervision};
 use chronus_replication::{BLOCK_FRAMES, BlockIndex, PLACES, SLOTS, Slot};
-use chronus_shm::block_ring::RING_BLOCKS;
+use chronus_shm::block_ring::{RING_BLOCKS, SPARE_BLOCKS};
 use chronus_shm::command_log::LogWriter;
 use chronus_shm::control_board::SEALS;
+use chronus_shm::playback_board::Callback;
 use chronus_shm::testimony::Testimony;
 
 use crate::journal_writer::JournalWriter;
 use crate::log::counted;
 use crate::osc_server::{Inbox, Replies};
 use crate::patcher::Line;
-use crate::playback::{Playback, Regions};
+use crate::playback::{Gap, Playback, Regions};
 use crate::refusals::Refusals;
+use crate::service::Output;
 use crate::shelf::Plan;
 use crate::snapshot::Snapshots;
+use crate::stall_monitor::StallMonitor;
 pub use begin::Beginning;
 use begin::Noted;
 use blame::Blame;
@@ -56,9 +60,11 @@ use edits::{Edits, Sealed};
 use events::Listeners;
 use hindsight::Hindsight;
 pub use hindsight::Settled;
+use orders::Timing;
 use processes::Processes;
 use recording::Recorder;
 pub use recording::Unfinished;
+use stalls::StallWatch;
 use status::Figures;
 
 /// While something may be owed, a look at the workers is due at least this often.
@@ -102,6 +108,8 @@ pub struct Setup {
     pub free_run: bool,
     /// End by itself after this many frames.
     pub end_frame: Option<u64>,
+    /// Who is told what the output is.
+    pub told: Output,
 }
 
 /// What is shared with workers.
@@ -144,7 +152,7 @@ pub struct Supervisor {
     rate_hz: u32,
     realtime: bool,
     regions: Regions,
-    gaps: rtrb::Consumer<u64>,
+    gaps: rtrb::Consumer<Gap>,
     sequencer: CommandSequencer<Noted>,
     controls: Controls,
     ledger: Memfd,
@@ -160,6 +168,9 @@ pub struct Supervisor {
     processes: Processes,
     testimony: Testimony,
     device_clock: DeviceClock,
+    /// How often the device's clock had slipped when it was last looked at.
+    slips_seen: u64,
+    timing: Timing,
     journal: Option<JournalWriter>,
     recorder: Recorder,
     figures: Figures,
@@ -168,6 +179,7 @@ pub struct Supervisor {
     journal_mark_ns: u64,
     device_watch: DeviceWatch,
     clock_watch: ClockWatch,
+    stall_watch: StallWatch,
     /// SIGTERM has come.
     end_asked: bool,
     source: Option<Playback>,
@@ -187,6 +199,9 @@ impl Supervisor {
         let (gaps_in, gaps) = rtrb::RingBuffer::new(4096);
         let kick = ears.kick.try_clone()?;
         let source = Playback::new(regions.clone(), gaps_in, kick);
+        // Without deadlines a stall costs nothing but time.
+        let monitor =
+            if setup.free_run { StallMonitor::default() } else { StallMonitor::start(&ears.kick)? };
         let has_played = regions.ledger.roster.playing.load(Ordering::Acquire) != 0;
         let goes_on_at = regions.ledger.playback.frames.load(Ordering::Acquire);
         tell_of_confinement();
@@ -214,15 +229,15 @@ impl Supervisor {
             processes: Processes::new(setup.memory, ledger, setup.keeper, shelf),
             testimony: Testimony::default(),
             device_clock: DeviceClock::new(rate_hz),
-            figures: Figures::new(
-                regions.ledger.keeper.began_at_ns.load(Ordering::Acquire),
-                regions.ledger.playback.gap_blocks.load(Ordering::Acquire),
-            ),
+            slips_seen: 0,
+            timing: Timing::resume(&regions, rate_hz),
+            figures: Figures::new(regions.ledger.keeper.began_at_ns.load(Ordering::Acquire)),
             refusals: Refusals::default(),
             ticker: Ticker::new(TICK)?,
             journal_mark_ns: 0,
-            device_watch: DeviceWatch::default(),
+            device_watch: DeviceWatch::new(&*device, setup.told),
             clock_watch: ClockWatch::default(),
+            stall_watch: StallWatch::new(monitor),
             end_asked: false,
             source: Some(source),
             setup: Settings {
@@ -269,21 +284,41 @@ impl Supervisor {
     /// One turn: everything that is due now.
     fn turn(&mut self) {
         let now_ns = clock::monotonic_ns();
-        let (callback_ns, callback_frame) = self.regions.ledger.playback.last_callback();
-        if callback_ns != 0 {
-            self.device_clock.observe(callback_ns, callback_frame);
-        }
-        self.tell_resumption(callback_ns);
+        self.follow_device(now_ns);
         self.take_orders(now_ns);
         self.settle();
         self.tend_edits(now_ns);
         self.seal_due();
         self.watch(now_ns);
+        self.watch_stalls(now_ns);
+        self.watch_gaps(now_ns, false);
         self.keep_journal(now_ns);
         self.keep_ledger();
         self.watch_device();
         self.watch_clocks(now_ns);
         self.ears.replies.counts.complaints.tell_rest(now_ns);
+    }
+
+    /// What time it is for the device, and how much it asks for at once.
+    fn follow_device(&mut self, now_ns: u64) {
+        let board = &self.regions.ledger.playback;
+        board.periods.pass(now_ns);
+        // One that is just being noted is seen the next time.
+        let Some(callback) = board.last_callback() else { return };
+        let Callback { began_ns, frame, slips } = callback;
+        if began_ns != 0 && !self.runs_free() {
+            if slips == std::mem::replace(&mut self.slips_seen, slips) {
+                self.device_clock.observe(began_ns, frame);
+            } else {
+                self.device_clock.slip(began_ns, frame);
+            }
+        }
+        self.tell_resumption(callback);
+    }
+
+    /// Whether the device waits for the replicas at the moment.
+    fn runs_free(&self) -> bool {
+        self.setup.free_run || self.regions.ledger.playback.runs_free.load(Ordering::Relaxed) != 0
     }
 
     /// The device starts when all replicas are there, or after two seconds with what there is; at once if it
@@ -303,7 +338,11 @@ impl Supervisor {
         }
         self.regions.ledger.playback.open();
         self.regions.ledger.roster.playing.store(1, Ordering::Release);
-        tracing::info!("playing to {}", self.device.describe());
+        if self.device_watch.is_playing() {
+            tracing::info!("playing to {}", self.device.describe());
+        } else {
+            tracing::info!("playing without a sound: {}", self.device.describe());
+        }
         if let Some(gesture) = crate::gesture::first(&self.plan.patch).filter(|_| waits) {
             tracing::info!("this patch waits to be played: chronus send {gesture}");
         }
@@ -330,7 +369,12 @@ impl Supervisor {
     fn sleep_for(&mut self, longest: Option<Duration>) -> bool {
         let fds = [self.ears.kick.as_fd(), self.ears.end.as_fd(), self.ticker.as_fd()];
         let mut ready = [false; 3];
+        let seen_ns = clock::monotonic_ns();
         poll_readable(&fds, &mut ready, longest);
+        if let Some(longest) = longest.filter(|_| !self.setup.free_run) {
+            let due_ns = seen_ns + longest.as_nanos() as u64;
+            self.stall_watch.was_run(seen_ns, due_ns, clock::monotonic_ns());
+        }
         self.end_asked |= ready[1];
         if ready[0] {
             self.ears.kick.clear();
@@ -365,8 +409,7 @@ impl Supervisor {
     fn time_to_callback(&self) -> Option<Duration> {
         let frame_ns = 1_000_000_000 / u64::from(self.rate_hz);
         if self.device.self_paced() {
-            let period_ns =
-                self.regions.ledger.playback.longest_period.load(Ordering::Relaxed) * frame_ns;
+            let period_ns = self.regions.ledger.playback.periods.longest() * frame_ns;
             let often = !self.setup.free_run && period_ns <= 3_000_000;
             return (!often).then_some(LONGEST_SLEEP);
         }
@@ -393,13 +436,14 @@ impl Supervisor {
         if !self.supervision.has_begun() {
             return;
         }
-        let period = self.regions.ledger.playback.longest_period.load(Ordering::Relaxed);
+        let period = self.regions.ledger.playback.periods.longest();
         let extra = period.div_ceil(BLOCK_FRAMES as u64).saturating_sub(1);
-        let ahead = (self.setup.lead_blocks + extra).min(RING_BLOCKS as u64 - 16);
+        let most = (RING_BLOCKS - SPARE_BLOCKS) as u64;
+        let ahead = (self.setup.lead_blocks + extra).min(most);
         let (slowest_entry, slowest_block) = self.slowest_reader();
         let target = (self.regions.ledger.playback.next_block.load(Ordering::Acquire) + ahead)
             .min(slowest_block + SEALS as u64 - 16)
-            .min(self.slowest_worker() + RING_BLOCKS as u64 - 16);
+            .min(self.slowest_worker() + most);
         let board = &self.regions.log.board;
         let before = self.sequencer.next_block();
         while self.sequencer.next_block() < target {
@@ -456,18 +500,6 @@ impl Supervisor {
     }
 
     fn keep_journal(&mut self, now_ns: u64) {
-        let gap_blocks = self.regions.ledger.playback.gap_blocks.load(Ordering::Relaxed);
-        if self.figures.time_to_tell_gaps(gap_blocks, now_ns) {
-            tracing::warn!(
-                "gap: no replica had a block in time; {} so far",
-                counted(gap_blocks, "block")
-            );
-        }
-        while let Ok(block) = self.gaps.pop() {
-            if let Some(journal) = &mut self.journal {
-                journal.gap(block);
-            }
-        }
         if let Some(news) = self.journal.as_mut().and_then(JournalWriter::news) {
             let reason = news.reason.unwrap_or_default();
             self.tell("journal", &[Value::Text(news.state.to_owned()), Value::Text(reason)]);
@@ -505,6 +537,8 @@ impl Supervisor {
         let stopped = self.device.stop();
         let frames = self.regions.ledger.playback.frames.load(Ordering::Acquire);
         self.processes.end_all();
+        self.watch_stalls(clock::monotonic_ns());
+        self.watch_gaps(clock::monotonic_ns(), true);
         self.keep_journal(clock::monotonic_ns());
         if let Some(journal) = self.journal.take() {
             journal.finish(frames);

@@ -4,22 +4,51 @@ use chronus_engine::{Command, TextPiece};
 use chronus_os::child::{Child, is_harmful, signal_name};
 use chronus_os::clock;
 use chronus_osc::{Chaos, Crash, Request, Target};
+use chronus_replication::command_delay::{Ahead, CommandDelay, LastGiven};
 use chronus_replication::{BLOCK_FRAMES, PLACES, SLOTS, Slot};
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use super::Supervisor;
 use crate::osc_server::Incoming;
+use crate::playback::Regions;
 use crate::worker::crashes;
 
 /// At most this many messages are taken in one turn, so that a flood can't hold up sealing.
 const MOST_IN_A_TURN: usize = 512;
+
+/// When messages take effect.
+#[derive(Debug)]
+pub(super) struct Timing {
+    delay: CommandDelay,
+    /// The last packet of which a message was taken, and the last of which one was ordered, with its frame.
+    taken: Option<u64>,
+    ordered: Option<(u64, u64)>,
+    since_ns: u64,
+}
+
+impl Timing {
+    /// Goes on where another supervisor was, if there was one.
+    pub fn resume(regions: &Regions, rate_hz: u32) -> Self {
+        let board = &regions.ledger.playback;
+        let [frame, delay_hundredths] =
+            board.last_given.each_ref().map(|word| word.load(Ordering::Relaxed));
+        let now = board.frames.load(Ordering::Acquire);
+        Self {
+            delay: CommandDelay::new(rate_hz, LastGiven { frame, delay_hundredths }, now),
+            taken: None,
+            ordered: None,
+            since_ns: clock::monotonic_ns(),
+        }
+    }
+}
 
 impl Supervisor {
     /// Takes what has come in over OSC.
     pub(super) fn take_orders(&mut self, now_ns: u64) {
         for _ in 0..MOST_IN_A_TURN {
             let Some(incoming) = self.ears.inbox.next() else { break };
+            self.note_late(&incoming);
             match &incoming.request {
                 Request::Command(Command::Enable { module }) => {
                     self.enable(&incoming, *module, now_ns);
@@ -66,17 +95,42 @@ impl Supervisor {
         }
     }
 
-    /// The frame for a message: that of its timetag, or a constant delay after its arrival.
-    pub(super) fn frame_of(&self, incoming: &Incoming) -> u64 {
+    /// The frame for a message: that of its timetag, or a constant delay after its arrival. All messages of a packet
+    /// without a timetag have one frame.
+    pub(super) fn frame_of(&mut self, incoming: &Incoming) -> u64 {
         let open = self.sequencer.first_open_frame();
-        if self.setup.free_run {
+        if self.runs_free() {
             return open;
         }
         if let Some(wall_ns) = incoming.time_wall_ns {
             return self.frame_at_wall(wall_ns).unwrap_or(open);
         }
-        let arrived = self.device_clock.frame_at(incoming.arrived_ns);
-        arrived.map_or(open, |frame| frame + self.delay_frames())
+        let of_packet = self.timing.ordered.filter(|(packet, _)| *packet == incoming.packet);
+        if let Some((_, frame)) = of_packet {
+            return frame;
+        }
+        let Some(arrived) = self.device_clock.frame_at(incoming.arrived_ns) else { return open };
+        let board = &self.regions.ledger.playback;
+        let ahead = self.ahead();
+        // A device that stands still has not come further than this, whatever its clock says.
+        let slowest = 2 * ahead.period_frames + u64::from(self.rate_hz) / 50;
+        let most = board.frames.load(Ordering::Acquire) + slowest;
+        let frame = self.timing.delay.frame(arrived.min(most), ahead);
+        self.timing.ordered = Some((incoming.packet, frame));
+        let LastGiven { frame: last, delay_hundredths } = self.timing.delay.last();
+        board.last_given[0].store(last, Ordering::Relaxed);
+        board.last_given[1].store(delay_hundredths, Ordering::Relaxed);
+        frame
+    }
+
+    /// Notes how late a packet comes to be ordered. What waited for this supervisor to begin says nothing about it.
+    fn note_late(&mut self, incoming: &Incoming) {
+        let is_first = self.timing.taken.replace(incoming.packet) != Some(incoming.packet);
+        if is_first && incoming.arrived_ns >= self.timing.since_ns {
+            let late_ns = clock::monotonic_ns().saturating_sub(incoming.arrived_ns);
+            let late_frames = u128::from(late_ns) * u128::from(self.rate_hz) / 1_000_000_000;
+            self.timing.delay.note_late(late_frames as u64);
+        }
     }
 
     /// The frame that is heard at a time of the wall clock.
@@ -92,17 +146,18 @@ impl Supervisor {
         })
     }
 
-    /// The constant delay from arrival to effect: the lead, the device's period, and one block of
-    /// slack for the supervisor itself.
+    /// The constant delay from arrival to effect at the moment: the lead, the device's period, and some slack for the
+    /// receiver and the supervisor.
     pub(super) fn delay_frames(&self) -> u64 {
-        let period = self
-            .regions
-            .ledger
-            .playback
-            .longest_period
-            .load(Ordering::Relaxed)
-            .max(BLOCK_FRAMES as u64);
-        (self.setup.lead_blocks + 1) * BLOCK_FRAMES as u64 + 2 * period - BLOCK_FRAMES as u64
+        let now = self.device_clock.frame_at(clock::monotonic_ns());
+        self.timing.delay.frames(now.unwrap_or(0), self.ahead())
+    }
+
+    fn ahead(&self) -> Ahead {
+        Ahead {
+            lead_frames: self.setup.lead_blocks * BLOCK_FRAMES as u64,
+            period_frames: self.regions.ledger.playback.periods.longest(),
+        }
     }
 
     fn take_chaos(&mut self, incoming: &Incoming, chaos: Chaos) {

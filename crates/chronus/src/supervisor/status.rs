@@ -7,7 +7,7 @@ use chronus_os::clock;
 use chronus_osc::Value;
 use chronus_replication::fault_times::{FaultTimes, Span};
 use chronus_replication::supervision::{Action, Event, Notice};
-use chronus_replication::{PLACES, SLOTS, Slot};
+use chronus_replication::{PLACES, SLOTS, Slot, lead};
 use chronus_shm::ledger::Tally;
 use chronus_shm::playback_board::PlaybackBoard;
 use chronus_shm::sync::AtomicU64;
@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::Supervisor;
 use super::device::DeviceStatus;
 use super::recording::RecordStatus;
+use super::stalls::StallStatus;
 use crate::journal_writer::{JournalStatus, JournalWriter};
 
 /// Durations in microseconds: how many, the last, the median and the largest of the recent ones.
@@ -80,7 +81,6 @@ pub struct Figures {
     redundancy: Durations,
     /// How long after the death of its supervisor the sound went on.
     pub resumed_after_ms: f64,
-    gaps_told: (u64, u64),
     /// What was counted of each slot when its worker was admitted.
     admitted: [Slips; SLOTS],
 }
@@ -105,8 +105,8 @@ impl Slips {
 }
 
 impl Figures {
-    /// Nothing has happened yet, but what others have told of: so many blocks of gaps.
-    pub fn new(started_ns: u64, gap_blocks: u64) -> Self {
+    /// Nothing has happened yet.
+    pub fn new(started_ns: u64) -> Self {
         Self {
             started_ns,
             faults: FaultTimes::default(),
@@ -114,7 +114,6 @@ impl Figures {
             promotion: Durations::default(),
             redundancy: Durations::default(),
             resumed_after_ms: 0.0,
-            gaps_told: (gap_blocks, 0),
             admitted: Default::default(),
         }
     }
@@ -190,16 +189,6 @@ impl Figures {
             ),
         }
     }
-
-    /// Whether there are gaps to tell of: at once, then at most once a second.
-    pub fn time_to_tell_gaps(&mut self, gap_blocks: u64, now_ns: u64) -> bool {
-        let (told, at_ns) = self.gaps_told;
-        let due = gap_blocks > told && (at_ns == 0 || now_ns >= at_ns + 1_000_000_000);
-        if due {
-            self.gaps_told = (gap_blocks, now_ns);
-        }
-        due
-    }
 }
 
 /// One replica.
@@ -254,6 +243,7 @@ pub struct Status {
     pub beat: f64,
     pub bar: u64,
     pub lead_blocks: u64,
+    pub lead_ms: f64,
     pub delay_frames: u64,
     pub uptime_s: f64,
     pub output: String,
@@ -262,6 +252,8 @@ pub struct Status {
     pub realtime: bool,
     pub gaps: u64,
     pub gap_blocks: u64,
+    /// What the machine did.
+    pub stalls: StallStatus,
     pub xruns: u64,
     pub misses: u64,
     pub role_changes: u64,
@@ -391,13 +383,15 @@ impl Supervisor {
             beat,
             bar: (beat / f64::from(time.beats_per_bar)) as u64 + 1,
             lead_blocks: self.setup.lead_blocks,
+            lead_ms: lead::length_ns(self.setup.lead_blocks, self.rate_hz) as f64 / 1e6,
             delay_frames: self.delay_frames(),
             uptime_s: now_ns.saturating_sub(figures.started_ns) as f64 / 1e9,
             output: self.device.describe(),
-            device: self.device_watch.status(now_ns),
+            device: self.device_watch.status(now_ns, self.runs_free()),
             realtime: self.realtime,
             gaps: load(&shared.gaps),
             gap_blocks: load(&shared.gap_blocks),
+            stalls: self.stall_status(now_ns),
             xruns: device.xruns,
             misses,
             role_changes: tally.role_changes.get(),

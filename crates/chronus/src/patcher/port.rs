@@ -1,0 +1,216 @@
+//! How others reach the patcher: nobody who does waits for it, since it has no priority.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread::Thread;
+
+use chronus_engine::Directory;
+use chronus_osc::PatchRequest;
+use rtrb::{Consumer, Producer, PushError, RingBuffer};
+
+/// Requests that may wait.
+const QUEUE: usize = 256;
+
+/// The modules of the patch that plays. Whoever has a priority only tries this lock.
+pub type Newest = Arc<RwLock<Arc<Directory>>>;
+
+/// What the patcher is asked by somebody over OSC.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// What.
+    pub request: PatchRequest,
+    /// The address that it came to.
+    pub address: String,
+    /// By whom.
+    pub from: SocketAddr,
+    /// Its timetag.
+    pub time_wall_ns: Option<u64>,
+}
+
+/// The side of who reads the OSC port.
+#[derive(Debug)]
+pub struct PatchPort {
+    tasks: Producer<Task>,
+    spent: Consumer<Task>,
+    newest: Newest,
+    directory: Arc<Directory>,
+    patcher: Thread,
+}
+
+impl PatchPort {
+    /// Asks the patcher; the task comes back if too many wait already.
+    #[must_use]
+    pub fn ask(&mut self, task: Task) -> Option<Task> {
+        let refused = self.tasks.push(task).err().map(|PushError::Full(task)| task);
+        self.patcher.unpark();
+        refused
+    }
+
+    /// The modules of the patch that plays. While the patcher is putting another in its place, the one before it.
+    pub fn directory(&mut self) -> &Directory {
+        if let Ok(newest) = self.newest.try_read()
+            && !Arc::ptr_eq(&newest, &self.directory)
+        {
+            self.directory = newest.clone();
+        }
+        &self.directory
+    }
+
+    /// Frees what was done: freeing what another thread has allocated may wait for that thread.
+    pub fn free_spent(&mut self) {
+        while self.spent.pop().is_ok() {}
+    }
+}
+
+/// The side of who watches the patch file.
+#[derive(Debug)]
+pub struct FileWatch {
+    has_changed: Arc<AtomicBool>,
+    patcher: Thread,
+}
+
+impl FileWatch {
+    /// The patch file was saved.
+    pub fn changed(&self) {
+        self.has_changed.store(true, Ordering::Release);
+        self.patcher.unpark();
+    }
+}
+
+/// The patcher's side.
+#[derive(Debug)]
+pub struct Desk {
+    tasks: Consumer<Task>,
+    spent: Producer<Task>,
+    has_changed: Arc<AtomicBool>,
+}
+
+impl Desk {
+    /// The next task.
+    pub fn next(&mut self) -> Option<Task> {
+        let task = self.tasks.pop().ok()?;
+        let own = task.clone();
+        // There is room for more than can wait.
+        let _ = self.spent.push(task);
+        Some(own)
+    }
+
+    /// Whether the patch file was saved since this was last asked.
+    pub fn has_file_changed(&self) -> bool {
+        self.has_changed.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether nobody will ask any more.
+    pub fn is_abandoned(&self) -> bool {
+        self.tasks.is_abandoned()
+    }
+}
+
+/// The other sides, before there is a thread to be woken.
+#[derive(Debug)]
+pub struct Entrance {
+    tasks: Producer<Task>,
+    spent: Consumer<Task>,
+    has_changed: Arc<AtomicBool>,
+}
+
+/// The patcher's side, and the others.
+pub fn desk() -> (Desk, Entrance) {
+    let (tasks_in, tasks) = RingBuffer::new(QUEUE);
+    let (spent, spent_out) = RingBuffer::new(2 * QUEUE);
+    let has_changed = Arc::<AtomicBool>::default();
+    let desk = Desk { tasks, spent, has_changed: has_changed.clone() };
+    (desk, Entrance { tasks: tasks_in, spent: spent_out, has_changed })
+}
+
+impl Entrance {
+    /// The sides of those who reach `patcher`, and find the modules that it makes known.
+    pub fn open(self, patcher: &Thread, newest: Newest) -> (PatchPort, FileWatch) {
+        let Self { tasks, spent, has_changed } = self;
+        let directory = newest.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let watch = FileWatch { has_changed, patcher: patcher.clone() };
+        (PatchPort { tasks, spent, newest, directory, patcher: patcher.clone() }, watch)
+    }
+}
+
+/// Where the patcher makes known which modules there are.
+#[derive(Debug)]
+pub struct Bulletin {
+    newest: Newest,
+    /// Those that may still be read. Whoever lets go of one last frees it, and that shall be the patcher.
+    before: Vec<Arc<Directory>>,
+}
+
+impl Bulletin {
+    /// These are the modules at first.
+    pub fn new(directory: Directory) -> Self {
+        Self { newest: Arc::new(RwLock::new(Arc::new(directory))), before: Vec::new() }
+    }
+
+    /// Has everybody find these modules from now on.
+    pub fn put(&mut self, directory: Directory) {
+        let directory = Arc::new(directory);
+        let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
+        self.before.push(std::mem::replace(&mut *newest, directory));
+        drop(newest);
+        self.before.retain(|directory| Arc::strong_count(directory) > 1);
+    }
+
+    /// What is read.
+    pub fn reader(&self) -> Newest {
+        self.newest.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chronus_engine::Patch;
+
+    use super::*;
+
+    fn directory() -> Directory {
+        Directory::of(&Patch::first())
+    }
+
+    #[test]
+    fn who_reads_the_port_waits_for_no_lock_and_frees_no_directory() {
+        let mut bulletin = Bulletin::new(directory());
+        let (_desk, entrance) = desk();
+        let (mut port, _watch) = entrance.open(&std::thread::current(), bulletin.reader());
+        let first: *const Directory = port.directory();
+        bulletin.put(directory());
+        assert_eq!(bulletin.before.len(), 1, "it is still held");
+        let newest = port.newest.clone();
+        let being_written = newest.write().expect("nobody panics");
+        assert!(std::ptr::eq(port.directory(), first), "the one before it meanwhile");
+        drop(being_written);
+        assert!(!std::ptr::eq(port.directory(), first));
+        bulletin.put(directory());
+        assert_eq!(bulletin.before.len(), 1, "the first was let go of and is freed here");
+    }
+
+    #[test]
+    fn what_was_asked_comes_back_to_be_freed_and_too_much_is_refused() {
+        let (mut desk, entrance) = desk();
+        let bulletin = Bulletin::new(directory());
+        let (mut port, watch) = entrance.open(&std::thread::current(), bulletin.reader());
+        let task = Task {
+            request: PatchRequest::Abort,
+            address: "/patch/abort".into(),
+            from: SocketAddr::from(([127, 0, 0, 1], 9)),
+            time_wall_ns: None,
+        };
+        for _ in 0..QUEUE {
+            assert!(port.ask(task.clone()).is_none());
+        }
+        assert!(port.ask(task.clone()).is_some_and(|task| task.address == "/patch/abort"));
+        assert!(desk.next().is_some() && !port.spent.is_empty());
+        port.free_spent();
+        assert!(port.spent.is_empty());
+        watch.changed();
+        assert!(desk.has_file_changed() && !desk.has_file_changed() && !desk.is_abandoned());
+        drop(port);
+        assert!(desk.is_abandoned());
+    }
+}

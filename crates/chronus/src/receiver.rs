@@ -1,0 +1,233 @@
+//! The thread that reads the OSC port: decodes packets, tells senders what was wrong, and hands the rest on.
+//!
+//! It has a real-time priority, below those of the sound, so that a message is ordered in time on a busy machine, too;
+//! a flood costs it the priority, so that it starves nobody. On a message's way nothing waits for a thread
+//! without priority: there are rings, and locks that are only tried.
+//!
+//! A flood costs no memory but what the queues hold and the kernel keeps, and no more than one wake-up of the
+//! supervisor for many packets. What finds no room is counted.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use chronus_os::socket::Received;
+use chronus_os::wake::{Kick, poll_readable};
+use chronus_os::{clock, sched, socket};
+use chronus_osc::{Decoded, Request, Timed, decode};
+use chronus_replication::allowance::Allowance;
+use chronus_replication::arrival::{Arrivals, Reading};
+use rtrb::{Consumer, Producer, PushError};
+
+use crate::osc_server::{Incoming, PortCounts};
+use crate::patcher::{PatchPort, Task};
+use crate::refusals::Refusals;
+use crate::timetags::Timetags;
+
+/// Packets that are taken before the supervisor is woken, if so many are there already.
+const AT_ONCE: usize = 64;
+/// Messages of a packet between two looks at the time that they take.
+const LOOK_EVERY: usize = 16;
+
+/// See the file's head.
+pub struct Receiver {
+    socket: UdpSocket,
+    counts: Arc<PortCounts>,
+    patches: PatchPort,
+    queue: Producer<Incoming>,
+    given_back: Consumer<Incoming>,
+    kick: Kick,
+    refusals: Refusals,
+    timetags: Timetags,
+    arrivals: Arrivals,
+    priority: Priority,
+}
+
+/// A packet that is being taken.
+#[derive(Clone, Copy)]
+struct Packet {
+    number: u64,
+    from: SocketAddr,
+    arrived_ns: u64,
+}
+
+impl Receiver {
+    /// A receiver that does not run yet.
+    pub fn new(
+        socket: UdpSocket,
+        counts: Arc<PortCounts>,
+        patches: PatchPort,
+        queue: Producer<Incoming>,
+        given_back: Consumer<Incoming>,
+        kick: Kick,
+        in_real_time: bool,
+    ) -> Self {
+        Self {
+            socket,
+            counts,
+            patches,
+            queue,
+            given_back,
+            kick,
+            refusals: Refusals::default(),
+            timetags: Timetags::default(),
+            arrivals: Arrivals::new(clock::monotonic_ns()),
+            priority: Priority::new(in_real_time),
+        }
+    }
+
+    /// Receives for ever.
+    pub fn serve(mut self) {
+        crate::log::attend();
+        self.priority.raise();
+        let mut packet = vec![0_u8; 65_536];
+        loop {
+            poll_readable(&[self.socket.as_fd()], &mut [false], None);
+            if self.take_what_is_there(&mut packet) {
+                self.kick.raise();
+            }
+            while self.given_back.pop().is_ok() {}
+            self.patches.free_spent();
+        }
+    }
+
+    /// Takes what is in the socket, but not for ever; whether that was anything.
+    fn take_what_is_there(&mut self, packet: &mut [u8]) -> bool {
+        let mut any = false;
+        for _ in 0..AT_ONCE {
+            let now_ns = clock::monotonic_ns();
+            match socket::receive(&self.socket, packet) {
+                Ok(received) => {
+                    self.take_packet(&packet[..received.bytes], &received);
+                    any = true;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.arrivals.found_empty(now_ns);
+                    break;
+                }
+                // One sender's: an answer that could not be delivered is reported here.
+                Err(_) => {}
+            }
+            self.priority.mind();
+        }
+        any
+    }
+
+    fn take_packet(&mut self, packet: &[u8], received: &Received) {
+        let reading = Reading::take(|| Reading {
+            before_ns: clock::monotonic_ns(),
+            wall_ns: clock::wall_ns(),
+            after_ns: clock::monotonic_ns(),
+        });
+        let arrived_ns = self.arrivals.arrival(received.noted_wall_ns, &reading);
+        let number = self.counts.packets.fetch_add(1, Ordering::Relaxed);
+        let decoded = decode(packet, self.patches.directory());
+        self.take(decoded, Packet { number, from: received.from, arrived_ns });
+    }
+
+    fn take(&mut self, decoded: Decoded, packet: Packet) {
+        let from = packet.from;
+        for (index, failure) in decoded.failures.into_iter().enumerate() {
+            let count = if failure.clamped { &self.counts.clamped } else { &self.counts.failed };
+            count.fetch_add(1, Ordering::Relaxed);
+            self.fail(&failure.address, &failure.reason, from);
+            self.mind_after(index);
+        }
+        for (index, timed) in decoded.requests.into_iter().enumerate() {
+            self.take_request(timed, packet);
+            self.mind_after(index);
+        }
+    }
+
+    fn take_request(&mut self, timed: Timed, packet: Packet) {
+        let Timed { address, request, time_wall_ns } = timed;
+        let Packet { number, from, arrived_ns } = packet;
+        if let Err(reason) = self.timetags.judge(time_wall_ns, clock::wall_ns()) {
+            self.counts.failed.fetch_add(1, Ordering::Relaxed);
+            return self.fail(&address, &reason, from);
+        }
+        match request {
+            Request::Ping(args) => self.answer(&chronus_osc::pong(args), from),
+            Request::Version => {
+                let version = env!("CARGO_PKG_VERSION");
+                self.answer(&chronus_osc::version_reply("chronus", version), from);
+            }
+            Request::Patch(request) => {
+                let task = Task { request, address, from, time_wall_ns };
+                if let Some(task) = self.patches.ask(task) {
+                    self.refuse(&task.address, from);
+                }
+            }
+            request => {
+                let incoming =
+                    Incoming { request, address, from, packet: number, arrived_ns, time_wall_ns };
+                if let Err(PushError::Full(refused)) = self.queue.push(incoming) {
+                    self.refuse(&refused.address, from);
+                }
+            }
+        }
+    }
+
+    /// A packet may hold thousands of messages.
+    fn mind_after(&mut self, index: usize) {
+        if index % LOOK_EVERY == LOOK_EVERY - 1 {
+            self.priority.mind();
+        }
+    }
+
+    fn refuse(&mut self, address: &str, from: SocketAddr) {
+        let busy = self.counts.busy.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.refusals.is_due(from, clock::monotonic_ns()) {
+            let reason = format!(
+                "busy: too many messages at once, {busy} refused so far; send it again later"
+            );
+            self.fail(address, &reason, from);
+        }
+    }
+
+    /// Tells the sender, and the log, what is not done as it said.
+    fn fail(&self, address: &str, reason: &str, to: SocketAddr) {
+        self.counts.complaints.tell(to, address, reason, clock::monotonic_ns());
+        self.answer(&chronus_osc::fail(address, reason), to);
+    }
+
+    fn answer(&self, packet: &[u8], to: SocketAddr) {
+        let _ = self.socket.send_to(packet, to);
+    }
+}
+
+/// The priority of this thread, as long as it may have it.
+struct Priority {
+    allowance: Allowance,
+    is_wanted: bool,
+    is_raised: bool,
+}
+
+impl Priority {
+    fn new(is_wanted: bool) -> Self {
+        Self { allowance: Allowance::default(), is_wanted, is_raised: false }
+    }
+
+    /// Without permission, which the supervisor tells of, everything goes on without.
+    fn raise(&mut self) {
+        if self.is_wanted {
+            self.is_raised = sched::set_fifo_for_self(sched::priority::RECEIVER).is_ok();
+            self.is_wanted = self.is_raised;
+        }
+    }
+
+    /// Gives the priority up in a flood, and takes it back after that.
+    fn mind(&mut self) {
+        if !self.is_wanted {
+            return;
+        }
+        let granted = self.allowance.is_granted(clock::monotonic_ns(), clock::thread_cpu_ns());
+        if granted && !self.is_raised {
+            self.is_raised = sched::set_fifo_for_self(sched::priority::RECEIVER).is_ok();
+        } else if !granted && self.is_raised {
+            self.is_raised = sched::set_ordinary().is_err();
+        }
+    }
+}
