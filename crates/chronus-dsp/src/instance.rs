@@ -11,6 +11,7 @@ use crate::io::{Drive, Io, ParamSignal, PortSet, Ports, Span};
 use crate::math::{exp2, frames_of_ms};
 use crate::module::{Curve, Module, ModuleSpec, Note, ParamSpec, Recording};
 use crate::smooth::Ramp;
+use crate::vectors::Vectors;
 use crate::wire::{Buffer, FrameSet, Wire, Wires, silent_buffer};
 
 /// As many parameters as a module may have.
@@ -51,12 +52,12 @@ enum Mode {
 }
 
 impl Instance {
-    /// A new module at the default parameters of its kind.
+    /// A new module at the default parameters of its kind, rendered with [`Vectors::chosen`].
     ///
     /// # Panics
     /// If `channels` is none of [`CHANNEL_COUNTS`](crate::module::CHANNEL_COUNTS).
     pub fn new(entry: &CatalogEntry, rate_hz: u32, channels: usize) -> Self {
-        Self::on(Arch::new(), entry, rate_hz, channels)
+        Self::on(Vectors::chosen().arch(), entry, rate_hz, channels)
     }
 
     /// The same, for any machine: see [`CatalogEntry::construct`].

@@ -2,6 +2,7 @@
 
 #![expect(clippy::inline_always, reason = "only what is inlined becomes wide vectors")]
 
+use chronus_dsp::Vectors;
 #[cfg(target_arch = "x86_64")]
 use chronus_dsp::simd;
 use pulp::{Arch, NullaryFnOnce};
@@ -74,7 +75,7 @@ impl OutputStage {
         Self {
             dc_blocker: safety.dc_blocker.then(|| DcBlocker::new(rate_hz)),
             limiter: safety.limiter.then(|| Limiter::new(rate_hz)),
-            arch: Arch::new(),
+            arch: Vectors::chosen().arch(),
         }
     }
 

@@ -43,6 +43,7 @@ mod worker;
 use std::error::Error;
 use std::process::ExitCode;
 
+use chronus_engine::Vectors;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use cli::{Action, Cli};
@@ -55,6 +56,11 @@ static ALLOCATOR: chronus_os::alloc_guard::GuardedAllocator =
 pub fn main() -> ExitCode {
     let cli = Cli::parse_from(cli::readable(std::env::args_os()));
     let _log = (!matches!(cli.command, Action::Worker(_))).then(log::start);
+    if let (false, Err(refusal)) =
+        (matches!(cli.command, Action::Worker(_)), Vectors::of_environment())
+    {
+        refuse(&refusal.to_string());
+    }
     let result: Result<ExitCode, Box<dyn Error>> = match cli.command {
         Action::Run(args) => keeper::run(&args),
         Action::Supervisor(args) => supervise::run(&args),
