@@ -136,14 +136,14 @@ fn campaign(arguments: &[&str], faults: u64, seed: u64) -> Result<Outcome, Box<d
     for _ in 0..faults {
         std::thread::sleep(Duration::from_micros(random.u64(..3000)));
         let target = ["primary", "standby"][random.usize(..2)];
-        let status = match random.u64(..10) {
-            0..=5 => engine.cause("/chaos/kill", &[target, "KILL"])?,
-            6 => engine.cause("/chaos/kill", &[target, "STOP"])?,
-            7 => engine.cause("/chaos/kill", &[target, "SEGV"])?,
-            8 => engine.cause("/chaos/crash", &[target, "panic"])?,
-            _ => engine.cause("/chaos/crash", &[target, "loop"])?,
+        match random.u64(..10) {
+            0..=5 => engine.cause("/chaos/kill", target, "KILL")?,
+            6 => engine.cause("/chaos/kill", target, "STOP")?,
+            7 => engine.cause("/chaos/kill", target, "SEGV")?,
+            8 => engine.cause("/chaos/crash", target, "panic")?,
+            _ => engine.cause("/chaos/crash", target, "loop")?,
         };
-        kills_us.extend(engine.kill_took(&status));
+        kills_us.extend(engine.kill_took_us());
         if random.u64(..8) == 0 {
             let freq = (100 + random.u64(..2000)).to_string();
             engine.send("/engine/freq", &[&freq])?;
