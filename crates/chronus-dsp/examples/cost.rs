@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use chronus_dsp::catalog::CATALOG;
-use chronus_dsp::{BLOCK_FRAMES, Buffer, Instance, Note, Transport, silent_buffer};
+use chronus_dsp::{BLOCK_FRAMES, Buffer, Instance, Note, Transport, Vectors, silent_buffer};
 use pulp::Arch;
 
 const RATE_HZ: u32 = 48_000;
@@ -16,7 +16,8 @@ const ROUNDS: usize = 10;
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let wanted = arguments.next().unwrap_or_default();
-    let arch = if arguments.any(|word| word == "least") { Arch::Scalar } else { Arch::new() };
+    let arch =
+        if arguments.any(|word| word == "least") { Arch::Scalar } else { Vectors::chosen().arch() };
     println!("{:<14}{:>12}{:>12}", "kind", "1 channel", "16 channels");
     for entry in CATALOG.iter().filter(|entry| entry.spec.kind.contains(&wanted)) {
         let [one, all] = [1, 16].map(|channels| {

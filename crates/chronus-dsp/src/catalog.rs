@@ -2,73 +2,71 @@
 
 use pulp::Arch;
 
-use crate::fused::{self, ByDoubles, Fused, InHardware};
+use crate::lanes::{self, Set};
 use crate::module::{Module, ModuleSpec};
-use crate::simd::Vectorized;
+use crate::simd::{Vectorized, With};
 
-/// A module for so many channels: `$module`, in which `$count` is their number.
-macro_rules! of_channels {
-    ($channels:ident, $count:ident => $module:expr) => {
-        match $channels {
-            1 => of_channels!(1, $count => $module),
-            4 => of_channels!(4, $count => $module),
-            8 => of_channels!(8, $count => $module),
-            16 => of_channels!(16, $count => $module),
-            _ => panic!("a module has 1, 4, 8 or 16 channels, not {}", $channels),
-        }
+/// What makes modules: given the set of vectors, frames per second and channels.
+type Construct = fn(Arch, u32, usize) -> Box<dyn Module>;
+
+/// An entry whose constructor chooses by the number of channels, and of the sets behind it the first that the machine
+/// has, or the one that every machine has.
+macro_rules! entry {
+    ($file:path, $kind:ident, $wrapped:path: $($C:literal with [$($set:ident)*])*) => {{
+        use $file::{SPEC, $kind};
+        let construct: Construct = |arch, rate_hz, channels| {
+            // Named where there are no other sets.
+            let _ = arch;
+            match channels {
+                $($C => {
+                    #[cfg(target_arch = "x86_64")]
+                    {
+                        $(if let Some(set) = lanes::$set::of(arch) {
+                            return Box::new($wrapped(set, $kind::<$C>::new(rate_hz)));
+                        })*
+                    }
+                    Box::new($wrapped(lanes::base(), $kind::<$C>::new(rate_hz)))
+                })*
+                _ => panic!("a module has 1, 4, 8 or 16 channels, not {channels}"),
+            }
+        };
+        CatalogEntry { spec: &SPEC, file: stringify!($file), construct }
+    }};
+}
+
+/// A kind that is a [`Kernel`](crate::simd::Kernel). It is compiled for each number of channels with the vectors that
+/// every machine has, and with those sets besides that make it faster.
+macro_rules! kernel {
+    ($file:path, $kind:ident: $($sets:tt)*) => {
+        entry!($file, $kind, With::new: $($sets)*)
     };
-    ($number:literal, $count:ident => $module:expr) => {{
-        const $count: usize = $number;
-        Box::new($module)
-    }};
+    // One that fuses arithmetic, which is slow without an instruction for it.
+    ($file:path, $kind:ident, fused) => {
+        kernel!($file, $kind: 1 with [V3] 4 with [V3] 8 with [V3] 16 with [V4 V3])
+    };
+    ($file:path, $kind:ident) => {
+        kernel!($file, $kind: 1 with [] 4 with [] 8 with [V3] 16 with [V4 V3])
+    };
 }
 
-/// A line of the table: the spec of a kind and its type, which is generic over the channels.
+/// A kind that is a [`Module`] whose loops over channels the compiler makes vectors of, as far as it can: of 512 bits it
+/// does so badly.
 macro_rules! kind {
-    ($file:path, $kind:ident) => {{
-        use $file::{SPEC, $kind};
-        CatalogEntry {
-            spec: &SPEC,
-            file: stringify!($file),
-            construct: |arch, rate_hz, channels| {
-                of_channels!(channels, C => Vectorized::new(arch, $kind::<C>::new(rate_hz)))
-            },
-        }
-    }};
+    ($file:path, $kind:ident) => {
+        entry!($file, $kind, Vectorized::new: 1 with [] 4 with [] 8 with [V3] 16 with [V3])
+    };
 }
 
-/// As `kind`, for modules that fuse arithmetic: compiled for machines with and without an instruction for that.
-macro_rules! fused {
-    ($file:path, $kind:ident) => {{
-        use $file::{SPEC, $kind};
-        fn construct<F: Fused>(arch: Arch, rate_hz: u32, channels: usize) -> Box<dyn Module> {
-            of_channels!(channels, C => Vectorized::new(arch, $kind::<C, F>::new(rate_hz)))
-        }
-        CatalogEntry {
-            spec: &SPEC,
-            file: stringify!($file),
-            construct: |arch, rate_hz, channels| {
-                if fused::is_in_hardware(arch) {
-                    construct::<InHardware>(arch, rate_hz, channels)
-                } else {
-                    construct::<ByDoubles>(arch, rate_hz, channels)
-                }
-            },
-        }
-    }};
-}
-
-/// As `kind`, for modules whose work has no inner loop over channels that vectors would speed up: compiled
-/// once per number of channels.
+/// A kind that is a [`Module`] whose work has no inner loop over channels that vectors would speed up.
 macro_rules! plain {
-    ($file:path, $kind:ident) => {{
-        use $file::{SPEC, $kind};
-        CatalogEntry {
-            spec: &SPEC,
-            file: stringify!($file),
-            construct: |_, rate_hz, channels| of_channels!(channels, C => $kind::<C>::new(rate_hz)),
-        }
-    }};
+    ($file:path, $kind:ident) => {
+        entry!($file, $kind, unwrapped: 1 with [] 4 with [] 8 with [] 16 with [])
+    };
+}
+
+/// The module as it is, whatever the set.
+fn unwrapped<S, M>(_set: S, module: M) -> M {
+    module
 }
 
 /// All kinds for music, in the order of the reference.
@@ -89,7 +87,7 @@ pub static CATALOG: &[CatalogEntry] = &[
     plain!(crate::control::maths, Maths),
     plain!(crate::control::steps, Steps),
     // Oscillators.
-    fused!(crate::oscillator::sine, Sine),
+    kernel!(crate::oscillator::sine, Sine, fused),
     kind!(crate::oscillator::saw, Saw),
     kind!(crate::oscillator::pulse, Pulse),
     kind!(crate::oscillator::triangle, Triangle),
@@ -107,13 +105,13 @@ pub static CATALOG: &[CatalogEntry] = &[
     kind!(crate::drum::cowbell, Cowbell),
     kind!(crate::drum::acid, Acid),
     // Envelopes.
-    kind!(crate::envelope::adsr, Adsr),
+    kernel!(crate::envelope::adsr, Adsr),
     kind!(crate::envelope::adsr_exp, AdsrExp),
     kind!(crate::envelope::ad, Ad),
     kind!(crate::envelope::contour, Contour),
     kind!(crate::envelope::follower, Follower),
     // Filters.
-    fused!(crate::filter::biquad, Biquad),
+    kernel!(crate::filter::biquad, Biquad, fused),
     kind!(crate::filter::svf, Svf),
     kind!(crate::filter::ladder, Ladder),
     kind!(crate::filter::onepole, Onepole),
@@ -156,7 +154,7 @@ pub struct CatalogEntry {
     pub spec: &'static ModuleSpec,
     /// Where it is written: `crate::folder::file`.
     file: &'static str,
-    construct: fn(Arch, u32, usize) -> Box<dyn Module>,
+    construct: Construct,
 }
 
 impl PartialEq for CatalogEntry {

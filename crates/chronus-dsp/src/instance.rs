@@ -11,6 +11,7 @@ use crate::io::{Drive, Io, ParamSignal, PortSet, Ports, Span};
 use crate::math::{exp2, frames_of_ms};
 use crate::module::{Curve, Module, ModuleSpec, Note, ParamSpec, Recording};
 use crate::smooth::Ramp;
+use crate::vectors::Vectors;
 use crate::wire::{Buffer, FrameSet, Wire, Wires, silent_buffer};
 
 /// As many parameters as a module may have.
@@ -51,12 +52,12 @@ enum Mode {
 }
 
 impl Instance {
-    /// A new module at the default parameters of its kind.
+    /// A new module at the default parameters of its kind, rendered with [`Vectors::chosen`].
     ///
     /// # Panics
     /// If `channels` is none of [`CHANNEL_COUNTS`](crate::module::CHANNEL_COUNTS).
     pub fn new(entry: &CatalogEntry, rate_hz: u32, channels: usize) -> Self {
-        Self::on(Arch::new(), entry, rate_hz, channels)
+        Self::on(Vectors::chosen().arch(), entry, rate_hz, channels)
     }
 
     /// The same, for any machine: see [`CatalogEntry::construct`].
@@ -153,7 +154,8 @@ impl Instance {
         self.turn(Task::Render, span, wires, ports, outputs);
     }
 
-    /// Goes on as if these frames had been rendered, which nobody will read: [`Module::skip`].
+    /// Goes on as if these frames had been rendered, which nobody will read: [`Module::skip`], or rendered all the
+    /// same where that would cost no less.
     pub fn skip(
         &mut self,
         span: &Span<'_>,
@@ -161,7 +163,8 @@ impl Instance {
         ports: &Ports,
         outputs: &mut [Wire],
     ) {
-        self.turn(Task::Skip, span, wires, ports, outputs);
+        let task = if self.spec().skips { Task::Skip } else { Task::Render };
+        self.turn(task, span, wires, ports, outputs);
     }
 
     /// Which inputs need not be rendered for the next frames, given which are silent in all of them or

@@ -4,6 +4,7 @@ use core::ops::Range;
 
 use smallvec::SmallVec;
 
+use crate::lanes::Lanes;
 use crate::transport::Transport;
 use crate::wire::{FrameSet, Wire, Wires, frame_set};
 
@@ -95,6 +96,36 @@ pub enum ParamSignal<'a> {
 pub struct Param<'a, const C: usize> {
     steady: [f32; C],
     moving: &'a [[f32; C]],
+}
+
+/// A [`Param`] as vectors.
+#[derive(Clone, Copy)]
+pub struct LanesParam<'a, const C: usize, L: Lanes<C>> {
+    lanes: L,
+    steady: L::Floats,
+    moving: &'a [[f32; C]],
+}
+
+impl<const C: usize, L: Lanes<C>> LanesParam<'_, C, L> {
+    /// The values of all channels in frame `n`.
+    #[inline(always)]
+    pub fn at(&self, n: usize) -> L::Floats {
+        if self.moving.is_empty() { self.steady } else { self.lanes.load(&self.moving[n]) }
+    }
+
+    /// Whether it may differ from frame to frame.
+    #[inline(always)]
+    pub fn is_moving(&self) -> bool {
+        !self.moving.is_empty()
+    }
+}
+
+impl<'a, const C: usize> Param<'a, C> {
+    /// As vectors.
+    #[inline(always)]
+    pub fn on<L: Lanes<C>>(&self, lanes: L) -> LanesParam<'a, C, L> {
+        LanesParam { lanes, steady: lanes.load(&self.steady), moving: self.moving }
+    }
 }
 
 impl<const C: usize> Param<'_, C> {

@@ -25,6 +25,7 @@ pub mod filter;
 pub mod fused;
 pub mod instance;
 pub mod io;
+pub mod lanes;
 pub mod math;
 pub mod mix;
 pub mod module;
@@ -36,6 +37,7 @@ pub mod smooth;
 pub mod tables;
 pub mod transport;
 pub mod utility;
+pub mod vectors;
 pub mod wire;
 
 pub use instance::Instance;
@@ -46,4 +48,5 @@ pub use module::{
 };
 pub use signal::Signal;
 pub use transport::Transport;
+pub use vectors::Vectors;
 pub use wire::{Buffer, FrameSet, Wire, Wires, frame_set, silent_buffer};

@@ -1,5 +1,7 @@
 //! Arithmetic that gives the same bits on every machine: additions, multiplications and
-//! conversions in a fixed order.
+//! conversions in a fixed order; of one channel (`f32`, `u32`) or of a frame of [lanes](crate::lanes).
+
+use crate::lanes::{Doubles, Floats, Ints};
 
 /// The sine of a phase, where 2^32 is one whole turn: `sin(2 pi phase / 2^32)`.
 ///
@@ -8,27 +10,26 @@
 /// largest relative error (Remez exchange); that error is 5.3e-9 (-165 dB), below the rounding of
 /// `f32`.
 #[inline(always)]
-pub fn sine_of_phase(phase: u32) -> f32 {
+pub fn sine_of_phase<I: Ints>(phase: I) -> I::Floats {
     sine_of_half_turns(folded_half_turns(phase))
 }
 
 /// The half turns from -1/2 to 1/2 that have the sine of this phase.
 #[inline(always)]
-pub fn folded_half_turns(phase: u32) -> f32 {
+pub fn folded_half_turns<I: Ints>(phase: I) -> I::Floats {
     const HALF_TURNS: f32 = 1.0 / 2147483648.0;
-    const QUARTER: i32 = 1 << 30;
+    let quarter = phase.like(1 << 30);
     // How far from a quarter of a turn, where the sine is 1 and its own mirror image.
-    let from_top = (phase as i32).wrapping_sub(QUARTER);
-    let folded = QUARTER.wrapping_sub(from_top.wrapping_abs());
-    folded as f32 * HALF_TURNS
+    let from_top = phase.minus(quarter);
+    let folded = quarter.minus(from_top.magnitude());
+    folded.to_floats() * HALF_TURNS
 }
 
 /// `sin(pi x)` for x from -1/2 to 1/2.
 #[inline(always)]
-fn sine_of_half_turns(x: f32) -> f32 {
+fn sine_of_half_turns<F: Floats>(x: F) -> F {
     let x2 = x * x;
-    let mut sum = 0.077560387726502781;
-    sum = sum * x2 - 0.59824212684127175;
+    let mut sum = x2 * 0.077560387726502781 - 0.59824212684127175;
     sum = sum * x2 + 2.5500697264114101;
     sum = sum * x2 - 5.1677096848034328;
     sum = sum * x2 + 3.1415926368954392;
@@ -40,20 +41,20 @@ fn sine_of_half_turns(x: f32) -> f32 {
 /// The whole part becomes the exponent of the float; for the rest, within -1/2..1/2, a polynomial of degree 6
 /// (the Taylor series, its error at most 1.3e-7 relative, which is 0.0002 cent).
 #[inline(always)]
-pub fn exp2(x: f32) -> f32 {
+pub fn exp2<F: Floats>(x: F) -> F {
     // Adding and taking away 1.5 * 2^23 rounds to the nearest whole number.
     const ROUND: f32 = 12_582_912.0;
-    let x = x.clamp(-126.0, 126.0);
+    let x = x.between(-126.0, 126.0);
     let whole = (x + ROUND) - ROUND;
     let rest = x - whole;
-    let mut sum = 1.540_353e-4;
-    sum = sum * rest + 1.333_355_8e-3;
+    let mut sum = rest * 1.540_353e-4 + 1.333_355_8e-3;
     sum = sum * rest + 9.618_129e-3;
     sum = sum * rest + 5.550_410_9e-2;
     sum = sum * rest + 2.402_265_1e-1;
     sum = sum * rest + 6.931_472e-1;
     sum = sum * rest + 1.0;
-    sum * f32::from_bits((((whole as i32) + 127) as u32) << 23)
+    let exponent = whole.to_ints_within();
+    sum * exponent.plus(exponent.like(127)).up(23).as_floats()
 }
 
 /// The tangent of so many turns, `tan(2 pi turns)`, for 0 to 0.245 turns (held there): what a bilinear
@@ -62,10 +63,11 @@ pub fn exp2(x: f32) -> f32 {
 /// As sine over cosine, each by the polynomial of [`sine_of_phase`], which keeps the largest relative error
 /// near 2e-7.
 #[inline(always)]
-pub fn tan_of_turns(turns: f32) -> f32 {
-    let turns = turns.clamp(0.0, 0.245);
+pub fn tan_of_turns<F: Floats>(turns: F) -> F {
+    let turns = turns.between(0.0, 0.245);
     // A quarter of a turn less the angle is exact where it matters.
-    sine_of_half_turns(2.0 * turns) / sine_of_half_turns(0.5 - 2.0 * turns)
+    let half_turns = turns * 2.0;
+    sine_of_half_turns(half_turns) / sine_of_half_turns(turns.like(0.5) - half_turns)
 }
 
 /// The logarithm to base 2 of a positive, normal number.
@@ -73,25 +75,25 @@ pub fn tan_of_turns(turns: f32) -> f32 {
 /// The exponent of the float and, for the rest within `sqrt(1/2)..sqrt(2)`, the series of the area
 /// hyperbolic tangent up to the ninth power; the error is below 3e-7.
 #[inline(always)]
-pub fn log2(x: f32) -> f32 {
+pub fn log2<F: Floats>(x: F) -> F {
     // The bits of sqrt(1/2): taking them away leaves the rest within its range.
-    const HALF_ROOT: u32 = 0x3f35_04f3;
-    let bits = x.to_bits().wrapping_sub(HALF_ROOT);
-    let exponent = (bits as i32) >> 23;
-    let rest = f32::from_bits((bits & 0x007f_ffff).wrapping_add(HALF_ROOT));
+    let bits = x.bits();
+    let half_root = bits.like(0x3f35_04f3);
+    let bits = bits.minus(half_root);
+    let exponent = bits.down_signed(23);
+    let rest = (bits & 0x007f_ffff).plus(half_root).as_floats();
     let s = (rest - 1.0) / (rest + 1.0);
     let s2 = s * s;
-    let mut sum = 0.320_598_9;
-    sum = sum * s2 + 0.412_198_58;
+    let mut sum = s2 * 0.320_598_9 + 0.412_198_58;
     sum = sum * s2 + 0.577_078;
     sum = sum * s2 + 0.961_796_7;
     sum = sum * s2 + 2.885_39;
-    exponent as f32 + s * sum
+    exponent.to_floats() + s * sum
 }
 
 /// So many decibels as a factor.
 #[inline(always)]
-pub fn gain_of_db(db: f32) -> f32 {
+pub fn gain_of_db<F: Floats>(db: F) -> F {
     // The logarithm of 10 to base 2, over 20.
     exp2(db * 0.166_096_4)
 }
@@ -101,12 +103,12 @@ pub fn gain_of_db(db: f32) -> f32 {
 /// Lambert's continued fraction, cut off at the seventh power; its error is below 1e-4, and where it
 /// would reach 1 it stays there.
 #[inline(always)]
-pub fn tanh(x: f32) -> f32 {
-    let x = x.clamp(-4.98, 4.98);
+pub fn tanh<F: Floats>(x: F) -> F {
+    let x = x.between(-4.98, 4.98);
     let x2 = x * x;
-    let above = x * (135_135.0 + x2 * (17_325.0 + x2 * (378.0 + x2)));
-    let below = 135_135.0 + x2 * (62_370.0 + x2 * (3_150.0 + x2 * 28.0));
-    (above / below).clamp(-1.0, 1.0)
+    let above = x * (x2 * (x2 * (x2 + 378.0) + 17_325.0) + 135_135.0);
+    let below = x2 * (x2 * (x2 * 28.0 + 3_150.0) + 62_370.0) + 135_135.0;
+    (above / below).between(-1.0, 1.0)
 }
 
 /// What the phase of an oscillator advances by in one frame, where 2^32 is one turn.
@@ -128,20 +130,23 @@ impl PhaseSteps {
 
     /// The step of a frequency of at least 0: the nearest whole number.
     #[inline(always)]
-    pub fn of(&self, freq_hz: f32) -> u32 {
+    pub fn of<F: Floats>(&self, freq_hz: F) -> F::Ints {
         // Adding 1.5 * 2^52 leaves the nearest whole number in the low bits, which vectors can do.
         const ROUND: f64 = 6_755_399_441_055_744.0;
-        (f64::from(freq_hz.min(self.freq_max_hz)) * self.per_hz + ROUND).to_bits() as u32
+        let held_hz = freq_hz.at_most(freq_hz.like(self.freq_max_hz));
+        (held_hz.to_doubles() * self.per_hz + ROUND).low_bits()
     }
 
     /// A step of [`of`](Self::of) times `1 + by`: negative if that is, and held so that no step is
     /// as long as half a turn, however far it is modulated.
     #[inline(always)]
-    pub fn modulated(step: u32, by: f32) -> i32 {
+    pub fn modulated<F: Floats>(step: F::Ints, by: F) -> F::Ints {
         // 0.495 of a turn. A step that is not modulated is below it and stays as it is.
         const STEP_MAX: f64 = 2_126_008_811.0;
-        let step = f64::from(step as i32) * (1.0 + f64::from(by));
-        step.clamp(-STEP_MAX, STEP_MAX) as i32
+        let step = step.to_doubles() * (by.to_doubles() + 1.0);
+        let held = step.between(-STEP_MAX, STEP_MAX);
+        // What is no number holds the phase still.
+        F::Doubles::choose(step.eq(step), held, step.like(0.0)).to_ints_within()
     }
 }
 
@@ -165,16 +170,16 @@ pub fn frames_of_ms(time_ms: f32, rate_hz: u32) -> u32 {
 /// Scatters the bits of a number, one to one: each bit that goes in changes about half of those that
 /// come out. Found by Chris Wellons ("lowbias32", hash-prospector, 2018).
 #[inline(always)]
-pub fn scramble(mut bits: u32) -> u32 {
-    bits = (bits ^ (bits >> 16)).wrapping_mul(0x7feb_352d);
-    bits = (bits ^ (bits >> 15)).wrapping_mul(0x846c_a68b);
-    bits ^ (bits >> 16)
+pub fn scramble<I: Ints>(mut bits: I) -> I {
+    bits = (bits ^ bits.down(16)).times(bits.like(0x7feb_352d));
+    bits = (bits ^ bits.down(15)).times(bits.like(0x846c_a68b));
+    bits ^ bits.down(16)
 }
 
 /// Scattered bits as a number, evenly from -1 to 1.
 #[inline(always)]
-pub fn unit_of(bits: u32) -> f32 {
-    bits as i32 as f32 * (1.0 / 2147483648.0)
+pub fn unit_of<I: Ints>(bits: I) -> I::Floats {
+    bits.to_floats() * (1.0 / 2147483648.0)
 }
 
 /// A die whose throws are computed from their numbers: the same in every process, and in any order.

@@ -1,6 +1,8 @@
 //! Straight ramps: how a parameter moves to a new value without a click, and what envelopes are
 //! made of.
 
+use crate::lanes::{Floats, Ints, Lanes};
+
 /// A value on its way to a target in a straight line, a known number of steps long.
 ///
 /// It is computed from the steps that remain rather than summed up, so it arrives exactly and no
@@ -93,6 +95,24 @@ impl Ramp {
     }
 }
 
+/// The values of [`Ramps`] frame by frame, up to the next arrival.
+#[derive(Clone, Copy)]
+pub struct Course<F> {
+    target: F,
+    slope: F,
+    left: F,
+}
+
+impl<F: Floats> Course<F> {
+    /// The values in the next frame.
+    #[inline(always)]
+    pub fn step(&mut self) -> F {
+        // Exact, and where the channel rests the slope is 0.
+        self.left = self.left - 1.0;
+        self.target + self.slope * self.left
+    }
+}
+
 /// A ramp for each of `C` channels, stepped together.
 #[derive(Clone, Copy, Debug)]
 pub struct Ramps<const C: usize> {
@@ -100,7 +120,7 @@ pub struct Ramps<const C: usize> {
     /// 0 in channels that rest.
     slope: [f32; C],
     /// Below 2^31, so that its conversion is a vector instruction everywhere.
-    remaining: [i32; C],
+    remaining: [u32; C],
     length: [u32; C],
 }
 
@@ -114,7 +134,7 @@ impl<const C: usize> Ramps<C> {
         Ramp {
             target: self.target[c],
             slope: self.slope[c],
-            remaining: self.remaining[c] as u32,
+            remaining: self.remaining[c],
             length: self.length[c],
         }
     }
@@ -123,19 +143,17 @@ impl<const C: usize> Ramps<C> {
     pub fn set(&mut self, c: usize, ramp: Ramp) {
         self.target[c] = ramp.target;
         self.slope[c] = if ramp.is_moving() { ramp.slope } else { 0.0 };
-        self.remaining[c] = ramp.remaining.min(i32::MAX as u32) as i32;
+        self.remaining[c] = ramp.remaining.min(i32::MAX as u32);
         self.length[c] = ramp.length;
     }
 
     /// How many steps until some channel arrives; `None` if all rest.
     #[inline(always)]
     pub fn next_arrival(&self) -> Option<usize> {
-        let mut next = i32::MAX;
-        for c in 0..C {
-            let left = self.remaining[c];
-            next = next.min(if left > 0 { left } else { i32::MAX });
-        }
-        (next != i32::MAX).then_some(next as usize)
+        // What rests comes last, for 0 less 1 is the greatest there is.
+        let next =
+            self.remaining.iter().fold(u32::MAX, |next, left| next.min(left.wrapping_sub(1)));
+        (next != u32::MAX).then(|| next as usize + 1)
     }
 
     /// The values that channels at rest have.
@@ -144,33 +162,25 @@ impl<const C: usize> Ramps<C> {
         &self.target
     }
 
-    /// Takes as many steps as `frames` has, at most [`next_arrival`](Self::next_arrival), and tells the
-    /// values there.
+    /// The values of the next frames, one after the other.
     #[inline(always)]
-    pub fn run<T>(
-        &mut self,
-        frames: impl ExactSizeIterator<Item = T>,
-        mut tell: impl FnMut(T, [f32; C]),
-    ) {
-        let steps = frames.len() as i32;
-        let (target, slope) = (self.target, self.slope);
-        let mut left = [0.0; C];
-        for c in 0..C {
-            left[c] = self.remaining[c] as f32;
+    pub fn course<L: Lanes<C>>(&self, lanes: L) -> Course<L::Floats> {
+        Course {
+            target: lanes.load(&self.target),
+            slope: lanes.load(&self.slope),
+            left: lanes.load_ints(&self.remaining).to_floats(),
         }
-        for frame in frames {
-            let mut values = [0.0; C];
-            for c in 0..C {
-                // Exact, and where the channel rests the slope is 0.
-                left[c] -= 1.0;
-                values[c] = target[c] + slope[c] * left[c];
-            }
-            tell(frame, values);
-        }
-        for c in 0..C {
-            self.remaining[c] = (self.remaining[c] - steps).max(0);
-            self.slope[c] = if self.remaining[c] > 0 { slope[c] } else { 0.0 };
-        }
+    }
+
+    /// Takes so many steps, at most [`next_arrival`](Self::next_arrival).
+    #[inline(always)]
+    pub fn advance<L: Lanes<C>>(&mut self, lanes: L, steps: usize) {
+        let zero = lanes.all_ints(0);
+        let left = lanes.load_ints(&self.remaining).minus(lanes.all_ints(steps as u32));
+        let moves = zero.lt_signed(left);
+        lanes.store_ints(L::Ints::choose(moves, left, zero), &mut self.remaining);
+        let slope = L::Floats::choose(moves, lanes.load(&self.slope), lanes.all(0.0));
+        lanes.store(slope, &mut self.slope);
     }
 }
 

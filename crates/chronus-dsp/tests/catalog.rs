@@ -4,9 +4,8 @@
 mod common;
 
 use chronus_dsp::catalog::CATALOG;
-use chronus_dsp::{BLOCK_FRAMES, ModuleSpec};
+use chronus_dsp::{BLOCK_FRAMES, ModuleSpec, Vectors};
 use common::{Bench, Chance, Event, RATES_HZ, bits};
-use pulp::Arch;
 
 const FRAMES: usize = 200 * BLOCK_FRAMES;
 
@@ -17,7 +16,7 @@ fn specs_are_sound() {
         let same = CATALOG.iter().filter(|other| other.spec.kind == spec.kind).count();
         assert_eq!(same, 1, "{} is in the catalog once", spec.kind);
         assert!(
-            core::ptr::eq(entry.construct(Arch::new(), 48_000, 1).spec(), spec),
+            core::ptr::eq(entry.construct(Vectors::chosen().arch(), 48_000, 1).spec(), spec),
             "{}",
             spec.kind
         );

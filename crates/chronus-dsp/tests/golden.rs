@@ -7,10 +7,9 @@
 
 mod common;
 
-use chronus_dsp::BLOCK_FRAMES;
 use chronus_dsp::catalog::CATALOG;
+use chronus_dsp::{BLOCK_FRAMES, Vectors};
 use common::{Bench, Chance, Event, bits};
-use pulp::Arch;
 
 const FRAMES: usize = 300 * BLOCK_FRAMES;
 
@@ -49,19 +48,20 @@ fn every_kind_has_these_bits() {
     assert_eq!(found.lines().count(), kept.lines().count(), "each kind has a line");
 }
 
-/// What is played here with the widest vectors and fused arithmetic is what the least of machines plays.
+/// What is played here with the widest vectors and fused arithmetic is what is played with all others, those of the least
+/// of machines among them.
 #[test]
-fn a_machine_without_wide_vectors_plays_the_same_bits() {
-    assert_all_machines_agree();
+fn all_vectors_play_the_same_bits() {
+    assert_all_sets_agree();
     // Of this thread alone, as threads that render do.
     chronus_os::float::flush_denormals();
-    assert_all_machines_agree();
+    assert_all_sets_agree();
 }
 
-fn assert_all_machines_agree() {
+fn assert_all_sets_agree() {
     const FRAMES: usize = 40 * BLOCK_FRAMES;
     for entry in CATALOG {
-        for channels in [1, 16] {
+        for channels in [1, 4, 8, 16] {
             let mut chance = Chance(channels as u64);
             let mut events = chance.events(entry.spec, FRAMES, 12);
             events.insert(0, (0, Event::Gate(true)));
@@ -71,8 +71,12 @@ fn assert_all_machines_agree() {
                 bench.disconnect();
                 [with_input, bench.play(FRAMES, Chance::noise, &events, &[])].concat()
             };
-            let [here, there] = [Arch::new(), Arch::Scalar].map(|arch| bits(&play(arch)));
-            assert!(here == there, "{} with {channels} channels", entry.spec.kind);
+            let sets = Vectors::available();
+            let widest = bits(&play(sets[0].arch()));
+            for set in &sets[1..] {
+                let same = bits(&play(set.arch())) == widest;
+                assert!(same, "{} with {channels} channels, {set}", entry.spec.kind);
+            }
         }
     }
 }

@@ -8,7 +8,7 @@
 
 use core::ops::Range;
 
-use chronus_dsp::{BLOCK_FRAMES, Span, Wire, Wires, mix};
+use chronus_dsp::{BLOCK_FRAMES, Span, Vectors, Wire, Wires, mix};
 use pulp::Arch;
 
 use crate::plan::{Gain, Source, Sum};
@@ -68,7 +68,7 @@ pub(crate) struct Mixer {
 
 impl Mixer {
     pub fn new() -> Self {
-        Self { arch: Arch::new(), single: [0.0; BLOCK_FRAMES] }
+        Self { arch: Vectors::chosen().arch(), single: [0.0; BLOCK_FRAMES] }
     }
 
     /// Makes a sum in these frames.

@@ -196,9 +196,18 @@ pub fn parent_pid() -> u32 {
     getppid().map_or(0, |pid| pid.as_raw_nonzero().get() as u32)
 }
 
+/// Signals that are left to the parent.
+const LEFT_TO_PARENT: [i32; 4] = [libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGPIPE];
+
+/// Whether a signal from outside ends or stops a child that has left some to its parent.
+pub fn is_harmful(signal: i32) -> bool {
+    let harmless = [libc::SIGCHLD, libc::SIGCONT, libc::SIGURG, libc::SIGWINCH];
+    !harmless.contains(&signal) && !LEFT_TO_PARENT.contains(&signal)
+}
+
 /// In a child: leave Ctrl-C, hang-ups and broken pipes to the parent, who decides about the end.
 pub fn leave_terminal_signals_to_parent() {
-    for signal in [libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGPIPE] {
+    for signal in LEFT_TO_PARENT {
         // SAFETY: ignoring a signal installs no handler and can't break any code that runs.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }
@@ -273,5 +282,8 @@ mod tests {
         assert_eq!(signal_number("99"), None);
         assert_eq!(signal_number("nonsense"), None);
         assert_eq!(Exit::Signal(9).to_string(), "ended by SIGKILL");
+        let number = |name| signal_number(name).expect(name);
+        assert!(["KILL", "STOP", "SEGV"].into_iter().all(|name| is_harmful(number(name))));
+        assert!(!["CONT", "INT", "HUP"].into_iter().any(|name| is_harmful(number(name))));
     }
 }

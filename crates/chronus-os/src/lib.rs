@@ -7,6 +7,7 @@ pub mod alloc_guard;
 pub mod child;
 pub mod clock;
 pub mod confine;
+pub mod cores;
 pub mod crash;
 pub mod deeds;
 pub mod float;

@@ -40,6 +40,35 @@ pub fn packets_lost(socket: impl AsFd) -> io::Result<u32> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(words[DROPS]) }
 }
 
+/// The UDP ports at which a process receives. One that was asked to take any free port tells no sooner where it is.
+///
+/// # Errors
+/// If there is no such process, or it may not be looked at.
+pub fn udp_ports_of(pid: u32) -> io::Result<Vec<u16>> {
+    let mut inodes = Vec::new();
+    for descriptor in std::fs::read_dir(format!("/proc/{pid}/fd"))?.flatten() {
+        // One that was closed meanwhile leads nowhere.
+        let link = std::fs::read_link(descriptor.path()).unwrap_or_default();
+        let inode = link.to_str().and_then(|link| link.strip_prefix("socket:[")?.strip_suffix(']'));
+        inodes.extend(inode.map(str::to_owned));
+    }
+    let mut ports = Vec::new();
+    for table in ["udp", "udp6"] {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default();
+        for line in text.lines().skip(1) {
+            let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+            let (Some(address), Some(inode)) = (fields.get(1), fields.get(9)) else { continue };
+            let port = address.rsplit(':').next().and_then(|hex| u16::from_str_radix(hex, 16).ok());
+            if inodes.iter().any(|own| own == inode) {
+                ports.extend(port);
+            }
+        }
+    }
+    ports.sort_unstable();
+    ports.dedup();
+    Ok(ports)
+}
+
 /// A packet that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Received {
@@ -176,6 +205,23 @@ mod tests {
             let error = receive(&socket, &mut packet).expect_err("nothing is there");
             assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
         }
+    }
+
+    #[test]
+    fn it_is_known_at_which_ports_a_process_receives() {
+        for address in ["127.0.0.1:0", "[::]:0"] {
+            // A machine may be without the second kind.
+            let Ok(socket) = UdpSocket::bind(address) else { continue };
+            let port = socket.local_addr().expect("an address").port();
+            assert!(
+                udp_ports_of(std::process::id()).expect("it runs").contains(&port),
+                "{address}"
+            );
+        }
+        let mut other = std::process::Command::new("sleep").arg("60").spawn().expect("sleep");
+        assert_eq!(udp_ports_of(other.id()).expect("it runs"), [0_u16; 0], "it has none of ours");
+        other.kill().and_then(|()| other.wait()).expect("it was running");
+        assert!(udp_ports_of(u32::MAX >> 4).is_err(), "no process has this pid");
     }
 
     #[test]

@@ -422,6 +422,10 @@ Who has sent `/events` is told, at the port that it sent from:
   time), or `gone` (nothing takes frames any more); TEXT says why, or what the device is.
 * `/event/journal STATE REASON`: STATE is `waiting` (the disk takes nothing; the journal goes on without a gap when
   it does), `writing` (it does) or `over` (nothing more is written; what is there can be rendered).
+* `/event/stall MS CORE FRAME`: the machine ran nobody on this core for so many milliseconds, until about this frame of
+  the performance; core -1 means that the supervisor was run on none. Told if it was at least a quarter of the lead.
+* `/event/gap BLOCKS STALLED MS`: so many blocks came too late; of these, so many because the machine stood still, for so
+  many milliseconds at most.
 * `/event/clock suspended SECONDS`, `/event/clock set SECONDS`: the machine was suspended for so long, or its wall
   clock was set by so much (back, if it is negative).
 

@@ -1,11 +1,8 @@
 //! Tests of the deck: recordings that come and go while the device runs, and disks that fail.
 
-use std::{
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::SeqCst},
-    },
-    time::Instant,
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering::SeqCst},
 };
 
 use super::*;
@@ -14,6 +11,9 @@ use crate::{
     paced::Paced,
     wav::{HEADER_BYTES, tests::SmallDisk},
 };
+
+#[path = "../tests/support/waiting.rs"]
+mod waiting;
 
 /// A source whose frame n of the performance is (n, -n); before it begins, it is silent.
 #[derive(Clone, Default)]
@@ -80,12 +80,9 @@ impl Bench {
     }
 }
 
-fn wait_for(mut condition: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !condition() {
-        assert!(began.elapsed() < Duration::from_secs(20), "waited in vain");
-        thread::sleep(Duration::from_millis(1));
-    }
+#[track_caller]
+fn wait_for(condition: impl FnMut() -> bool) {
+    waiting::wait_until("what is wanted", condition);
 }
 
 /// Asserts that a file holds the frames from `first` on, each once; returns how many.

@@ -16,7 +16,7 @@ use std::{
 use chronus_output::{Device, News, Options, OutputSpec, connect};
 use support::{
     Capture, JackServer, Process, PulseServer, Ramp, assert_is_ramp, next_news, ramp_number,
-    read_wav, wait_for,
+    read_wav, wait_until,
 };
 
 const RATE_HZ: u32 = 48_000;
@@ -48,7 +48,7 @@ impl Bench {
     /// Frames are taken, whoever takes them.
     fn plays_on(&self) {
         let until = self.frames() + 9_600;
-        wait_for("frames are taken", || self.frames() >= until);
+        wait_until("frames are taken", || self.frames() >= until);
     }
 
     fn lost(&mut self) -> String {
@@ -138,7 +138,7 @@ fn what_a_jack_server_plays_when_it_is_back_is_what_is_due() {
     let mut command = server.client("jack_rec");
     command.arg("-f").arg(&heard).args(["-d", "1", "-b", "32", "chronus:left", "chronus:right"]);
     if let Some(mut recorder) = Process::start(command.stdout(Stdio::null())) {
-        wait_for("jack_rec has recorded", || matches!(recorder.0.try_wait(), Ok(Some(_))));
+        wait_until("jack_rec has recorded", || matches!(recorder.0.try_wait(), Ok(Some(_))));
         let mut reader = hound::WavReader::open(&heard).unwrap();
         let samples: Vec<f32> =
             reader.samples::<i32>().map(|s| s.unwrap() as f32 / 2_147_483_648.0).collect();
@@ -172,7 +172,7 @@ fn a_pulseaudio_server_that_is_killed_is_lost_and_plays_what_is_due_when_it_is_b
         server.restart(RATE_HZ);
         bench.back();
         let Some(capture) = Capture::start(&server) else { return bench.end() };
-        wait_for("it is heard", || {
+        wait_until("it is heard", || {
             capture.frames().iter().filter(|frame| ramp_number(**frame) != 0).count() > 15_000
         });
         let numbers = assert_due(&capture.frames(), away_until);
@@ -240,7 +240,7 @@ fn a_server_that_comes_after_the_start_plays_what_is_due() {
         server.restart(RATE_HZ);
         bench.back();
         if let Some(capture) = Capture::start(&server) {
-            wait_for("it is heard", || {
+            wait_until("it is heard", || {
                 capture.frames().iter().filter(|frame| ramp_number(**frame) != 0).count() > 15_000
             });
             assert_due(&capture.frames(), away_until);

@@ -7,7 +7,7 @@ use std::{process::Stdio, sync::atomic::Ordering::SeqCst};
 
 use chronus_output::{News, Options, OutputSpec, connect};
 use support::{
-    JackServer, Process, Ramp, assert_is_ramp, next_news, ramp_number, read_wav, wait_for,
+    JackServer, Process, Ramp, assert_is_ramp, next_news, ramp_number, read_wav, wait_until,
 };
 
 #[test]
@@ -41,7 +41,7 @@ fn record(server: &JackServer, file: &std::path::Path) {
     let mut command = server.client("jack_rec");
     command.arg("-f").arg(file).args(["-d", "1", "-b", "32", "chronus:left", "chronus:right"]);
     if let Some(mut recorder) = Process::start(command.stdout(Stdio::null())) {
-        wait_for("jack_rec has recorded", || matches!(recorder.0.try_wait(), Ok(Some(_))));
+        wait_until("jack_rec has recorded", || matches!(recorder.0.try_wait(), Ok(Some(_))));
     }
 }
 
@@ -70,7 +70,7 @@ fn another_rate_than_the_server_s_is_refused_with_a_reason_once_and_waited_for()
     device.start(Box::new(Ramp::default())).unwrap();
     // It is tried at once, and again after a fifth of a second.
     let periods = device.stats().periods;
-    wait_for("a second passes", || device.stats().periods > periods + 750);
+    wait_until("a second passes", || device.stats().periods > periods + 750);
     assert_eq!(device.news(), None, "it is said once");
     server.process.end();
     server.restart(48_000, 256);

@@ -6,7 +6,7 @@ mod support;
 use std::sync::atomic::Ordering::SeqCst;
 
 use chronus_output::{News, Options, OutputSpec, connect};
-use support::{Ramp, wait_for};
+use support::{Ramp, wait_until};
 
 #[test]
 fn a_server_that_is_not_there_is_waited_for_and_it_is_said_what_to_do() {
@@ -19,7 +19,7 @@ fn a_server_that_is_not_there_is_waited_for_and_it_is_said_what_to_do() {
     assert!(device.describe().starts_with("null: no sound until it is there"));
     let ramp = Ramp::default();
     device.start(Box::new(ramp.clone())).unwrap();
-    wait_for("frames are taken", || ramp.frames.load(SeqCst) > 4800);
+    wait_until("frames are taken", || ramp.frames.load(SeqCst) > 4800);
     let report = device.stop().unwrap();
     assert_eq!((report.lost, report.frames), (None, ramp.frames.load(SeqCst)));
 }

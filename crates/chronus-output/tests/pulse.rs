@@ -5,7 +5,7 @@ mod support;
 use std::sync::atomic::Ordering::SeqCst;
 
 use chronus_output::{News, Options, OutputSpec, connect};
-use support::{Capture, PulseServer, Ramp, ramp_number, wait_for};
+use support::{Capture, PulseServer, Ramp, ramp_number, wait_until};
 
 const RATE_HZ: u32 = 48_000;
 
@@ -17,7 +17,7 @@ fn a_server_plays_the_frames_of_the_source_in_order() {
     assert_eq!(device.rate_hz(), RATE_HZ, "the rate is the sink's");
     let ramp = Ramp::default();
     device.start(Box::new(ramp.clone())).unwrap();
-    wait_for("half a second is played", || ramp.frames.load(SeqCst) > 24_000);
+    wait_until("half a second is played", || ramp.frames.load(SeqCst) > 24_000);
     let report = device.stop().unwrap();
     assert_eq!(report.lost, None);
     assert_eq!(report.frames, ramp.frames.load(SeqCst));
@@ -28,7 +28,7 @@ fn a_server_plays_the_frames_of_the_source_in_order() {
         let numbers = capture.frames().into_iter().map(ramp_number);
         numbers.filter(|&number| number != 0).collect()
     };
-    wait_for("the last frame is captured", || heard().last() == Some(&report.frames));
+    wait_until("the last frame is captured", || heard().last() == Some(&report.frames));
     // Silence in between is an xrun of a busy machine; a frame lost, repeated or moved is ours.
     for (&frame, number) in heard().iter().zip(1..) {
         assert_eq!(frame, number, "xruns: {}", report.xruns);
@@ -43,7 +43,7 @@ fn another_rate_than_the_sink_s_can_be_had() {
     assert_eq!(device.rate_hz(), 44_100);
     let ramp = Ramp::default();
     device.start(Box::new(ramp.clone())).unwrap();
-    wait_for("frames are pulled", || ramp.frames.load(SeqCst) > 4_410);
+    wait_until("frames are pulled", || ramp.frames.load(SeqCst) > 4_410);
     assert_eq!(device.stop().unwrap().lost, None);
 }
 

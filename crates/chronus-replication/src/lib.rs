@@ -16,10 +16,13 @@ pub mod command_sequencer;
 pub mod device_clock;
 pub mod divergence;
 pub mod fault_detector;
+pub mod fault_times;
+pub mod lead;
 pub mod lockstep;
 pub mod machine;
 pub mod restart;
 pub mod selector;
+pub mod stalls;
 pub mod supervision;
 
 /// Frames in a block, the unit of rendering, ordering and selection.

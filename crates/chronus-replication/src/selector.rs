@@ -265,7 +265,8 @@ fn in_turn(turn: usize, primary: Slot) -> Slot {
     }
 }
 
-fn fade_in(block: &mut Block) {
+/// Fades a block in, frame by frame: what is played of the first block after a gap.
+pub fn fade_in(block: &mut Block) {
     for (index, frame) in block.chunks_exact_mut(CHANNELS).enumerate() {
         let gain = (index + 1) as f32 / BLOCK_FRAMES as f32;
         for sample in frame {

@@ -7,12 +7,18 @@
 
 use chronus_replication::machine::block_hash;
 use chronus_replication::selector::Read;
-use chronus_replication::{BLOCK_SAMPLES, Block, BlockIndex};
+use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, lead};
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 
-/// Blocks that a slot keeps. The lead must stay well below.
-pub const RING_BLOCKS: usize = 128;
+/// Blocks that a slot keeps: the longest lead, the longest period of a device, and some to spare.
+pub const RING_BLOCKS: usize = 512;
+/// Blocks of the ring that are never ahead of what is played.
+pub const SPARE_BLOCKS: usize = 16;
+
+const LONGEST_PERIOD: u64 = lead::PERIOD_FRAMES_MOST.div_ceil(BLOCK_FRAMES as u64);
+const _: () =
+    assert!(lead::MOST_BLOCKS + LONGEST_PERIOD + SPARE_BLOCKS as u64 <= RING_BLOCKS as u64);
 
 /// Samples that an entry stores. The model checker can follow the first two, not a whole block.
 const STORED_SAMPLES: usize = if cfg!(loom) { 2 } else { BLOCK_SAMPLES };

@@ -111,6 +111,12 @@ pub struct Tally {
     pub amendments: Count,
     /// Commands withheld.
     pub withheld: Count,
+    /// Times that nobody was run on a core for longer than a millisecond.
+    pub stalls: Count,
+    /// The longest of them, in nanoseconds.
+    pub longest_stall_ns: AtomicU64,
+    /// Blocks in gaps that such times explain.
+    pub stalled_blocks: AtomicU64,
 }
 
 /// A number that only grows.

@@ -18,6 +18,8 @@ pub struct PlaybackBoard {
     pub frames: AtomicU64,
     /// Whether the sound may begin or go on; until then there is silence, and nothing of it counts.
     open: AtomicU32,
+    /// How many blocks the workers are ahead of the device; 0 until that is known.
+    pub lead_blocks: AtomicU64,
     /// How many frames are asked for at once.
     pub periods: Periods,
     /// What commands were given last, for the next supervisor: a frame, and a delay in hundredths of one.

@@ -42,7 +42,7 @@ pub struct StatusBoard {
     pub breadcrumb: Breadcrumb,
     /// When the worker claimed the slot, in nanoseconds of the monotonic clock.
     pub claimed_at_ns: AtomicU64,
-    /// How long the last fork took the forker, in nanoseconds.
+    /// How long the worker's last fork took it, in nanoseconds; 0 if it has made none.
     pub fork_ns: AtomicU64,
     /// Time spent rendering, in nanoseconds, since the worker claimed the slot.
     pub busy_ns: AtomicU64,
@@ -156,6 +156,7 @@ impl StatusBoard {
         self.crash.clear();
         self.breadcrumb.begin_block(rendered);
         self.busy_ns.store(0, Ordering::Relaxed);
+        self.fork_ns.store(0, Ordering::Relaxed);
         self.claimed_at_ns.store(now_ns, Ordering::Relaxed);
         self.rendered.store(rendered, Ordering::Relaxed);
         self.incarnation.store(incarnation, Ordering::Release);
@@ -243,6 +244,17 @@ mod tests {
         assert_eq!(place(), Place::Preparing(9));
         crumb.prepare(0);
         assert_eq!(place(), Place::Elsewhere);
+    }
+
+    #[test]
+    fn who_takes_a_slot_begins_with_figures_of_its_own() {
+        let board = StatusBoard::default();
+        board.claim(3, 100, 5);
+        board.busy_ns.store(77, Ordering::Relaxed);
+        board.fork_ns.store(88, Ordering::Relaxed);
+        board.claim(4, 200, 6);
+        let figures = [&board.busy_ns, &board.fork_ns, &board.claimed_at_ns];
+        assert_eq!(figures.map(|figure| figure.load(Ordering::Relaxed)), [0, 0, 6]);
     }
 
     #[test]

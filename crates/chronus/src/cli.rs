@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use chronus_output::{OutputSpec, WavFormat};
 use clap::{Parser, Subcommand};
 
+use crate::lead::LeadSpec;
 use crate::osc_address;
 use crate::worker::WorkerArgs;
 
@@ -50,8 +51,8 @@ pub enum Action {
     Send(SendArgs),
     /// Kill a worker of a running engine that was started with --allow-chaos
     Kill(KillArgs),
-    /// Find out what this machine lacks, and what to type to mend it
-    Doctor,
+    /// Find out what this machine lacks and how late it is, and what to type to mend it
+    Doctor(DoctorArgs),
     /// Owns the device and watches the workers; started by `chronus run`
     #[command(hide = true)]
     Supervisor(SupervisorArgs),
@@ -81,10 +82,10 @@ pub struct RunArgs {
     /// Frames per audio callback, where the device lets itself be asked
     #[arg(long, value_name = "FRAMES", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub period: Option<u32>,
-    /// How many blocks of 64 frames the workers are ahead of the device
-    #[arg(long, value_name = "BLOCKS", default_value_t = 4,
-          value_parser = clap::value_parser!(u64).range(1..=64))]
-    pub lead: u64,
+    /// How far the workers are ahead of the device, which is how long a stall of the machine is borne: auto (what
+    /// the machine needs, measured before the sound begins), blocks of 64 frames such as 4, or a time such as 12ms
+    #[arg(long, value_name = "LEAD", default_value_t, allow_hyphen_values = true)]
+    pub lead: LeadSpec,
     /// How many replicas render the sound
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=4))]
     pub replicas: u8,
@@ -134,12 +135,27 @@ pub struct DemoArgs {
     /// The folder for demo.wav, demo.journal and demo.svg
     #[arg(long, value_name = "DIR", default_value = "demo")]
     pub out: PathBuf,
+    /// How far the workers are ahead of the device: as for `run`
+    #[arg(long, value_name = "LEAD", default_value_t, allow_hyphen_values = true)]
+    pub lead: LeadSpec,
     /// The seed of the kills
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Where it is to be heard; `auto` falls back to `null`, and the WAV file is written in any case
     #[arg(long, default_value = "auto")]
     pub output: OutputSpec,
+}
+
+/// How to examine.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DoctorArgs {
+    /// How long to measure
+    #[arg(long, default_value_t = 5.0, value_parser = seconds, allow_negative_numbers = true)]
+    pub seconds: f64,
+    /// Where an engine that runs listens, if not on 127.0.0.1:5005 or where `CHRONUS_OSC_HOST` and
+    /// `CHRONUS_OSC_PORT` say
+    #[arg(long, value_name = "ADDR:PORT", value_parser = osc_address::parse)]
+    pub osc: Option<SocketAddr>,
 }
 
 /// What to render.

@@ -10,8 +10,8 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -53,8 +53,12 @@ enum State {
 #[derive(Debug)]
 struct Shared {
     state: AtomicU8,
-    /// What the system said last; 0 for nothing, which means that the file is deleted.
+    /// What the system said last; 0 for nothing.
     errno: AtomicI32,
+    /// Why the thread has given the file up.
+    given_up: OnceLock<String>,
+    /// Records that it has thrown away since then.
+    thrown_away: AtomicU64,
     /// Text of patches in the queue.
     text_bytes: AtomicU64,
 }
@@ -126,6 +130,8 @@ impl JournalWriter {
         let shared = Arc::new(Shared {
             state: AtomicU8::new(State::Writing as u8),
             errno: AtomicI32::new(0),
+            given_up: OnceLock::new(),
+            thrown_away: AtomicU64::new(0),
             text_bytes: AtomicU64::new(0),
         });
         let mut scribe = Scribe {
@@ -191,17 +197,19 @@ impl JournalWriter {
             State::Writing => ("writing", None),
             State::Waiting if errno == 0 => ("waiting", Some("the disk is too slow".into())),
             State::Waiting => ("waiting", Some(io::Error::from_raw_os_error(errno).to_string())),
-            State::Over if self.lost > 0 => {
-                ("over", Some("the disk took nothing for too long".into()))
+            State::Over => {
+                let overflowed = || "the disk took nothing for too long".to_owned();
+                let given_up = self.shared.given_up.get().cloned();
+                ("over", Some(given_up.unwrap_or_else(overflowed)))
             }
-            State::Over => ("over", Some("somebody has deleted it".into())),
         };
-        JournalStatus { state, file: self.name.clone(), reason, lost: self.lost }
+        let lost = self.lost + self.shared.thrown_away.load(Ordering::Relaxed);
+        JournalStatus { state, file: self.name.clone(), reason, lost }
     }
 
     fn state(&self) -> State {
         let Some(records) = &self.records else { return State::Over };
-        match self.shared.state.load(Ordering::Relaxed) {
+        match self.shared.state.load(Ordering::Acquire) {
             over if over == State::Over as u8 => State::Over,
             waiting if waiting == State::Waiting as u8 => State::Waiting,
             // A thread that hangs in a write can't say so.
@@ -387,16 +395,19 @@ impl<D: Disk> Scribe<D> {
         }
     }
 
-    /// Takes what is in the queue, up to a bound.
-    fn take(&mut self) {
+    /// Takes what is in the queue, up to a bound; returns how many records that were.
+    fn take(&mut self) -> u64 {
+        let mut taken = 0;
         while self.pending.len() < WRITE_BYTES
             && let Ok(record) = self.queue.pop()
         {
+            taken += 1;
             record.encode(&mut self.pending);
             if let Record::Score(score) = &record {
                 self.shared.text_bytes.fetch_sub(score.text.len() as u64, Ordering::Relaxed);
             }
         }
+        taken
     }
 
     fn write(&mut self) -> io::Result<()> {
@@ -450,12 +461,14 @@ impl<D: Disk> Scribe<D> {
     /// Nobody will find the file any more, or it can't be gone on with: takes and forgets the rest, so that the
     /// queue is never full.
     fn discard(mut self, why: &str) {
-        self.shared.state.store(State::Over as u8, Ordering::Relaxed);
+        let _ = self.shared.given_up.set(why.to_owned());
+        self.shared.state.store(State::Over as u8, Ordering::Release);
         tracing::error!("journal {}: {why}; the sound goes on without a journal", self.name);
         loop {
             let ended = self.queue.is_abandoned();
             self.pending.clear();
-            self.take();
+            let taken = self.take();
+            self.shared.thrown_away.fetch_add(taken, Ordering::Relaxed);
             if ended && self.queue.is_empty() {
                 return;
             }

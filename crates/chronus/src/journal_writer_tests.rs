@@ -7,6 +7,7 @@ use chronus_replication::amendment::Change;
 
 use super::*;
 use crate::journal::Journal;
+use crate::waiting::wait_until as wait_for;
 
 /// A disk with so much room, which takes what still fits, as real ones do.
 #[derive(Clone, Default)]
@@ -68,12 +69,10 @@ fn command(sequence: u64) -> Entry {
     Entry { sequence, frame: sequence * 7, payload: [sequence, 1, 2, 3, 4] }
 }
 
-fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(20), "waited in vain: {what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
+/// Ends a journal, and waits until the disk has got what it is to have, should that take longer than the end does.
+fn finish(journal: JournalWriter, frames: u64, is_there: impl Fn() -> bool) {
+    journal.finish(frames);
+    wait_for("what is left is written", is_there);
 }
 
 fn waits(journal: &JournalWriter) -> bool {
@@ -97,7 +96,7 @@ fn a_disk_that_has_room_again_gets_everything_in_order() {
     disk.content(|content| content.room = 1 << 20);
     wait_for("it goes on", || journal.status().state == "writing");
     assert_eq!(journal.news().map(|news| news.state), Some("writing"));
-    journal.finish(12_800);
+    finish(journal, 12_800, || disk.read().complete);
     let read = disk.read();
     let expected: Vec<_> = (0..200).map(command).collect();
     assert_eq!((read.entries, read.frames, read.complete), (expected, 12_800, true));
@@ -120,7 +119,7 @@ fn a_disk_that_stays_full_ends_the_journal_where_the_queue_overflowed() {
     assert_eq!(disk.content(|content| content.bytes.len()), head);
     // Room comes too late for the rest, and in time for what was kept.
     disk.content(|content| content.room = usize::MAX);
-    journal.finish(1 << 40);
+    finish(journal, 1 << 40, || disk.read().entries.len() as u64 == sequence);
     let read = disk.read();
     let expected: Vec<_> = (0..sequence).map(command).collect();
     assert!(read.entries == expected, "all before the hole, and nothing after it");
@@ -131,9 +130,8 @@ fn a_disk_that_stays_full_ends_the_journal_where_the_queue_overflowed() {
 fn a_disk_that_is_full_at_the_end_is_not_waited_for() {
     let (mut journal, disk, _) = begin(64 * 3);
     (0..5).for_each(|sequence| journal.command(&command(sequence)));
-    let start = Instant::now();
-    journal.finish(6400);
-    assert!(start.elapsed() < Duration::from_secs(10));
+    // It would wait for ever for room.
+    finish(journal, 6400, || disk.read().entries.len() == 3);
     let read = disk.read();
     assert_eq!((read.entries.len(), read.complete), (3, false));
 }
@@ -159,7 +157,8 @@ fn a_journal_that_is_deleted_is_missed() {
     wait_for("it is missed", || journal.status().state == "over");
     assert!(journal.status().reason.is_some_and(|reason| reason.contains("deleted")));
     (1..1000).for_each(|sequence| journal.command(&command(sequence)));
-    assert_eq!(journal.status().lost, 0);
+    wait_for("all is told that is lost", || journal.status().lost == 999);
+    assert!(journal.status().reason.is_some_and(|reason| reason.contains("deleted")));
     journal.finish(64);
 }
 
@@ -210,7 +209,8 @@ fn a_journal_that_was_left_torn_is_mended_from_the_log() {
             stopped_at: 100,
             goes_on_at: 128,
         };
-        JournalWriter::resume(&path, left).expect("resume").finish(640);
+        let journal = JournalWriter::resume(&path, left).expect("resume");
+        finish(journal, 640, || Journal::read(&path).is_ok_and(|journal| journal.complete));
         let journal = Journal::read(&path).expect("read");
         let entries: Vec<_> = (0..4).map(entry).collect();
         assert_eq!(journal.entries, entries, "cut at {cut} of {}", whole.len());

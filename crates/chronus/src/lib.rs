@@ -20,6 +20,7 @@ mod graph;
 pub mod journal;
 pub mod journal_writer;
 mod keeper;
+mod lead;
 mod legacy;
 mod log;
 mod machine;
@@ -36,14 +37,19 @@ mod run;
 mod service;
 pub mod shelf;
 mod snapshot;
+mod stall_monitor;
 mod supervise;
 mod supervisor;
 mod timetags;
+#[cfg(test)]
+#[path = "../../chronus-output/tests/support/waiting.rs"]
+mod waiting;
 mod worker;
 
 use std::error::Error;
 use std::process::ExitCode;
 
+use chronus_engine::Vectors;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use cli::{Action, Cli};
@@ -56,6 +62,11 @@ static ALLOCATOR: chronus_os::alloc_guard::GuardedAllocator =
 pub fn main() -> ExitCode {
     let cli = Cli::parse_from(cli::readable(std::env::args_os()));
     let _log = (!matches!(cli.command, Action::Worker(_))).then(log::start);
+    if let (false, Err(refusal)) =
+        (matches!(cli.command, Action::Worker(_)), Vectors::of_environment())
+    {
+        refuse(&refusal.to_string());
+    }
     let result: Result<ExitCode, Box<dyn Error>> = match cli.command {
         Action::Run(args) => keeper::run(&args),
         Action::Supervisor(args) => supervise::run(&args),
@@ -68,7 +79,9 @@ pub fn main() -> ExitCode {
         Action::Events(args) => client::events(&args),
         Action::Send(args) => client::send(&args),
         Action::Kill(args) => client::kill(&args),
-        Action::Doctor => Ok(doctor::run()),
+        Action::Doctor(args) => {
+            osc_address::osc_address(args.osc).map(|osc| doctor::run(&args, osc)).map_err(Box::from)
+        }
         Action::Worker(args) => worker::run(&args).map(|()| ExitCode::SUCCESS).map_err(Box::from),
     };
     result.unwrap_or_else(|error| {

@@ -22,11 +22,20 @@ use chronus_shm::region::{View, Whole};
 use chronus_shm::status_board::SlotsRegion;
 use chronus_shm::sync::AtomicU64;
 
+/// A block that no replica had when it was to be played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The block.
+    pub block: BlockIndex,
+    /// When the callback began that should have played it, in nanoseconds.
+    pub at_ns: u64,
+}
+
 /// The source that a device plays.
 pub struct Playback {
     selector: Selector,
     regions: Regions,
-    gaps: rtrb::Producer<BlockIndex>,
+    gaps: rtrb::Producer<Gap>,
     kick: Kick,
     scratch: Box<Block>,
     /// The device has waited for what it asks for next.
@@ -97,9 +106,9 @@ impl Regions {
 }
 
 impl Playback {
-    /// A source over these regions, which goes on where another has stopped, if one has. Numbers of blocks that
-    /// no replica had come out of `gaps`.
-    pub fn new(regions: Regions, gaps: rtrb::Producer<BlockIndex>, kick: Kick) -> Self {
+    /// A source over these regions, which goes on where another has stopped, if one has. Blocks that no
+    /// replica had come out of `gaps`.
+    pub fn new(regions: Regions, gaps: rtrb::Producer<Gap>, kick: Kick) -> Self {
         let scratch = Box::new([0.0; BLOCK_SAMPLES]);
         let board = &regions.ledger.playback;
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -195,15 +204,15 @@ impl Source for Playback {
         let before = self.selector.frames();
         let admitted = Admitted(&self.regions);
         let gaps = &mut self.gaps;
+        let at_ns = clock::monotonic_ns();
         let begun = self.selector.fill(interleaved, &admitted, |selected| {
             if let Selected::Gap(block) = selected {
                 // If nobody has emptied the queue, the count still tells.
-                let _ = gaps.push(block);
+                let _ = gaps.push(Gap { block, at_ns });
             }
         });
         if begun {
-            let began_ns = clock::monotonic_ns();
-            board.note_callback(Callback { began_ns, frame: before, slips: self.slips });
+            board.note_callback(Callback { began_ns: at_ns, frame: before, slips: self.slips });
         }
         let counts = self.selector.counts();
         board.gap_blocks.store(counts.gap_blocks, Ordering::Relaxed);

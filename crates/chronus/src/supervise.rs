@@ -16,6 +16,7 @@ use signal_hook::consts::{SIGTERM, SIGXFSZ};
 use crate::cli::{RunArgs, SupervisorArgs};
 use crate::estate::Estate;
 use crate::journal::Score;
+use crate::lead;
 use crate::legacy::{self, Found, Legacy, Remains};
 use crate::osc_server;
 use crate::patcher::{self, Line, Patcher};
@@ -85,8 +86,14 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     // Absolute, so that players elsewhere can tell where their files are.
     let recordings = std::path::absolute(&args.recordings)?;
     let unfinished = Unfinished::find(&regions.ledger, &recordings);
+    let played = lead::Played {
+        rate_hz: device.rate_hz(),
+        replicas: usize::from(args.replicas),
+        free_run: args.free_run,
+        goes_on: beginning.is_taken_over(),
+    };
     let setup = Setup {
-        lead_blocks: args.lead,
+        lead_blocks: lead::settle(args.lead, &regions.ledger.playback, &played),
         replicas: usize::from(args.replicas),
         allow_chaos: args.allow_chaos,
         free_run: args.free_run,

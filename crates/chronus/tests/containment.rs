@@ -45,9 +45,7 @@ fn a_crash_is_told_from_a_signal_that_was_sent() {
     // Each signal hits the first worker once and its fork of a fork of it later.
     for signal in ["SEGV", "BUS", "ILL", "FPE", "ABRT", "SYS"] {
         for role in ["primary", "standby"] {
-            let pid = engine.pid_of(role);
-            Engine::signal(pid, signal);
-            let words = last_words(&engine, pid);
+            let words = last_words(&engine, engine.lose(role, signal).pid);
             let sent = format!("ended by SIG{signal}, sent by process ");
             assert!(words.contains(&sent), "{words}");
             assert!(words.ends_with("; blames nobody"), "{words}");
@@ -58,9 +56,7 @@ fn a_crash_is_told_from_a_signal_that_was_sent() {
         ("panic", "SIGABRT by itself"),
         ("abort", "SIGABRT by itself"),
     ] {
-        let pid = engine.pid_of("primary");
-        engine.send("/chaos/crash", &["primary", how]);
-        let words = last_words(&engine, pid);
+        let words = last_words(&engine, engine.harm("/chaos/crash", "primary", &[how]).pid);
         assert!(words.contains(sign) && words.ends_with("; its own doing"), "{words}");
     }
     engine.end_and_compare().assert_identical();
@@ -71,9 +67,7 @@ fn a_worker_and_its_fork_hold_nothing_that_they_do_not_need() {
     let engine = Engine::free_running(&[]);
     engine.send("/gate/adsr", &["on"]);
     engine.play_on(100);
-    let first = engine.pid_of("primary");
-    Engine::signal(first, "KILL");
-    engine.wait_redundant(1);
+    let first = engine.lose("primary", "KILL").pid;
     let may_look = rustix::process::getuid().is_root();
     for role in ["primary", "standby"] {
         let pid = engine.pid_of(role);

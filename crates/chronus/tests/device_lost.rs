@@ -2,34 +2,23 @@
 //! and is heard again when a server is back; everybody is told; and not one sample is left out, played
 //! twice or other than the journal gives.
 
-#[path = "support/gaps.rs"]
-mod gaps;
 #[path = "../../chronus-output/tests/support/servers.rs"]
 mod servers;
 mod support;
 
-use std::time::{Duration, Instant};
-
 use chronus_osc::OscType;
 use serde_json::Value;
 use servers::{JackServer, PulseServer};
-use support::{Engine, samples, string};
+use support::{Engine, gaps, samples, string, waiting};
 
 const RATE_HZ: u32 = 48_000;
 
 /// Waits for what the listeners are told of the device, which must be this.
 fn told(engine: &Engine, state: &str) -> String {
-    let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(20) {
-        if let Some(event) = engine.answer()
-            && event.address == "/event/device"
-        {
-            assert_eq!(event.args[0], string(state), "{event:?}");
-            let OscType::String(text) = &event.args[1] else { panic!("{event:?}") };
-            return text.clone();
-        }
-    }
-    panic!("nobody was told `{state}`; log:\n{}", engine.log());
+    let event = engine.answer_from(&["/event/device"]);
+    assert_eq!(event.args[0], string(state), "{event:?}");
+    let OscType::String(text) = &event.args[1] else { panic!("{event:?}") };
+    text.clone()
 }
 
 fn state(engine: &Engine) -> Value {
@@ -63,7 +52,8 @@ impl Server for PulseServer {
 }
 
 fn plays_on_without(server: &mut dyn Server, output: &str, environment: &[(&str, &str)]) {
-    let engine = Engine::launch(&["--output", output, "--capture", "a.wav"], environment, None);
+    let arguments = ["--output", output, "--capture", "a.wav", "--lead", "48"];
+    let engine = Engine::launch(&arguments, environment, None);
     engine.send("/events", &[]);
     engine.send("/gate/adsr", &["on"]);
     engine.play_on(100);
@@ -96,9 +86,9 @@ fn plays_on_without(server: &mut dyn Server, output: &str, environment: &[(&str,
         engine.send("/mod/sine/freq", &[&pitch.to_string()]);
         engine.play_on(200);
     }
-    let log = engine.log();
-    assert_eq!(log.matches("the audio device is lost").count(), 2, "{log}");
-    assert_eq!(log.matches("the audio device is back").count(), 2, "{log}");
+    for words in ["the audio device is lost", "the audio device is back"] {
+        engine.wait_for(words, |_| engine.log().matches(words).count() == 2);
+    }
     let status = engine.status();
     assert_eq!(
         (&status["captures"][0]["lost_frames"], &status["fresh_starts"]),

@@ -9,12 +9,12 @@ use std::io::{ErrorKind, Write};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
+use chronus::journal::Journal;
 use chronus_osc::{Reply, message, parse_reply};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
-use support::{Engine, samples, string};
+use support::{Engine, PATIENCE, samples, string, wait_until};
 
 /// Lets no file of an engine grow beyond `most`, which the system says as it says that a disk is full.
 fn limit(engine: &Engine, most: Option<u64>) {
@@ -30,7 +30,7 @@ impl Listener {
     fn of(engine: &Engine) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("socket");
         socket.connect(engine.port()).expect("connect");
-        socket.set_read_timeout(Some(Duration::from_secs(20))).expect("timeout");
+        socket.set_read_timeout(Some(PATIENCE)).expect("timeout");
         let listener = Self(socket);
         listener.0.send(&message("/events", Vec::new()).expect("message")).expect("sent");
         assert_eq!(listener.next().address, "/done");
@@ -70,6 +70,13 @@ fn render(journal: &Path) -> Vec<f32> {
     samples(&wav)
 }
 
+/// The mark of each second lets the reader know how far it may render.
+fn wait_for_sound_in_the_journal(engine: &Engine) {
+    wait_until("a mark in the journal", || {
+        Journal::read(&journal(engine)).is_ok_and(|journal| journal.frames > 48_000)
+    });
+}
+
 #[test]
 fn a_journal_waits_for_room_and_goes_on_without_a_gap() {
     let engine = Engine::launch(&["--output", "null", "--free-run"], &[], None);
@@ -80,8 +87,7 @@ fn a_journal_waits_for_room_and_goes_on_without_a_gap() {
         engine.send("/mod/sine/freq", &[&(200 + step % 100).to_string()]);
     }
     engine.play_on(200);
-    // The mark of a second lets the reader know how far it may render.
-    std::thread::sleep(Duration::from_millis(1500));
+    wait_for_sound_in_the_journal(&engine);
     let room = fs::metadata(journal(&engine)).expect("a journal").len() + 500;
     limit(&engine, Some(room));
     for step in 0..20 {
@@ -94,7 +100,7 @@ fn a_journal_waits_for_room_and_goes_on_without_a_gap() {
     assert_eq!(status["journal"]["state"], "waiting", "{status:#?}");
     let reason = status["journal"]["reason"].as_str().expect("a reason");
     assert_eq!(event.args[1], string(reason));
-    engine.wait_for("a line in the log", |_| engine.log().contains(reason));
+    engine.wait_for_log(reason);
     // Meanwhile it plays, and what is there can be rendered.
     for step in 0..100 {
         engine.send("/mod/sine/freq", &[&(400 + step).to_string()]);
@@ -129,7 +135,7 @@ fn a_disk_that_stays_full_leaves_a_whole_prefix_and_ends_in_order() {
     let mut engine = Engine::launch(&["--output", "null", "--free-run"], &[], None);
     engine.send("/gate/adsr", &["on"]);
     engine.play_on(200);
-    std::thread::sleep(Duration::from_millis(1500));
+    wait_for_sound_in_the_journal(&engine);
     limit(&engine, Some(fs::metadata(journal(&engine)).expect("a journal").len() + 100));
     engine.send("/mod/sine/freq", &["300"]);
     engine.wait_for("the full disk", |status| status["journal"]["state"] == "waiting");
@@ -159,10 +165,9 @@ fn a_standard_error_that_nobody_reads_holds_nobody_up() {
     let arguments = ["--output", "wav:a.wav", "--free-run"];
     let engine = Engine::launch(&arguments, &[("CHRONUS_LOG", "debug")], Some(errors));
     engine.send("/gate/adsr", &["on"]);
-    for deaths in 1..=5 {
+    for _ in 0..5 {
         engine.play_on(50);
-        engine.send("/chaos/kill", &["primary"]);
-        engine.wait_redundant(deaths);
+        engine.harm("/chaos/kill", "primary", &[]);
     }
     let status = engine.status();
     assert_eq!((&status["gaps"], &status["fresh_starts"]), (&0.into(), &0.into()));

@@ -6,7 +6,8 @@ mod support;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use support::{Engine, samples};
+use chronus::journal::Journal;
+use support::{ANY_PORT, Engine, samples, wait_until};
 
 fn chronus(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chronus"));
@@ -20,16 +21,13 @@ fn outcome(output: &Output) -> (String, Option<i32>) {
 
 /// A performance of half a second, which goes to this journal.
 fn perform(folder: &Path, journal: &str) -> Output {
-    let port = std::net::UdpSocket::bind("127.0.0.1:0").expect("port");
-    let address = port.local_addr().expect("address").to_string();
-    drop(port);
     let arguments = ["run", "--output", "null", "--free-run", "--seconds", "0.5", "--osc"];
-    chronus(folder, &[&arguments[..], &[&address, "--journal", journal]].concat())
+    chronus(folder, &[&arguments[..], &[ANY_PORT, "--journal", journal]].concat())
 }
 
 #[test]
 fn a_journal_that_is_still_written_is_set_aside_and_goes_on() {
-    let mut first = Engine::start(&[]);
+    let mut first = Engine::free_running(&[]);
     first.send("/gate/adsr", &["on"]);
     first.play_on(500);
     let at = |name: &str| first.folder.path().join(name);
@@ -55,7 +53,10 @@ fn a_journal_that_is_still_written_is_set_aside_and_goes_on() {
 fn what_everybody_was_killed_in_is_as_long_as_it_was_played() {
     let mut engine = Engine::start(&[]);
     // Nobody commands anything, so only the marks tell how long it was.
-    engine.wait_for("three seconds", |status| status["frames"].as_u64() > Some(3 * 48_000));
+    let journal = engine.folder.path().join("a.journal");
+    wait_until("a mark in the journal", || {
+        Journal::read(&journal).is_ok_and(|journal| journal.frames > 48_000)
+    });
     engine.process.kill().expect("kill -9");
     engine.process.wait().expect("it ends");
     let folder = engine.folder.path();

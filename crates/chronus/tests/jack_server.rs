@@ -2,8 +2,6 @@
 //! it waits for the replicas, and not one block is a gap; when its period grows and shrinks again, so does the delay of
 //! commands, which keep their order.
 
-#[path = "support/gaps.rs"]
-mod gaps;
 #[path = "../../chronus-output/tests/support/servers.rs"]
 mod servers;
 mod support;
@@ -14,7 +12,7 @@ use std::process::Stdio;
 use chronus_engine::Command;
 use serde_json::Value;
 use servers::{JackServer, Process};
-use support::{Engine, samples};
+use support::{Engine, gaps, samples, waiting};
 
 const RATE_HZ: u32 = 48_000;
 

@@ -8,30 +8,22 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chronus_osc::{OscType, Reply};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
-use support::{Comparison, Engine, string};
+use support::{BLOCK_FRAMES, Engine, bundle, gaps, string, wait_until};
 
 /// Asks and waits for the answer, which may take until a file is on the disk.
 fn ask(engine: &Engine, address: &str, arguments: &[&str]) -> Reply {
+    engine.forget_answers();
     engine.send(address, arguments);
-    reply_of(engine, address)
+    reply_of(engine)
 }
 
 /// The next answer about recordings.
-fn reply_of(engine: &Engine, address: &str) -> Reply {
-    let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(30) {
-        match engine.answer() {
-            Some(reply) if ["/record.reply", "/fail"].contains(&reply.address.as_str()) => {
-                return reply;
-            }
-            _ => {}
-        }
-    }
-    panic!("{address}: no answer; log:\n{}", engine.log());
+fn reply_of(engine: &Engine) -> Reply {
+    engine.answer_from(&["/record.reply", "/fail"])
 }
 
 /// Asks and wants to hear that all is well.
@@ -114,10 +106,7 @@ fn recordings_through_kills_are_what_the_journal_gives() {
             [("standby", "KILL"), ("primary", "STOP"), ("primary", "KILL")].repeat(2)
         {
             engine.play_on(300);
-            // A busy machine may have cost a worker of its own accord, so deaths are counted anew.
-            let before = engine.wait_redundant(0)["respawns"].as_u64().expect("a count");
-            Engine::signal(engine.pid_of(role), signal);
-            engine.wait_redundant(before + 1);
+            engine.lose(role, signal);
         }
         assert_eq!(well(&engine, "/record/status", &[]).text("state"), "recording");
         let take = well(&engine, "/record/stop", &[]);
@@ -131,14 +120,13 @@ fn recordings_through_kills_are_what_the_journal_gives() {
     let last = begin(&engine, &[]).file();
     engine.play_on(200);
     let start = well(&engine, "/record/status", &[]).count("start_frame");
-    let gaps = engine.status()["gaps"].as_u64();
-    let (folder, Comparison { played, different }) = engine.end_and_compare_in();
-    // Only a gap of the machine's own making may differ; what was recorded is what was played.
-    assert!(different.is_empty() || gaps > Some(0), "{:?}", different.first());
+    let (folder, comparison) = engine.end_and_compare_in();
+    comparison.assert_identical();
+    let played = &comparison.played;
     takes.push((samples(&last), start));
     assert_eq!(takes[2].0.len() / 2 + takes[2].1 as usize, played.len() / 2, "up to the end");
     for take in &takes {
-        assert_is_part_of(take, &played);
+        assert_is_part_of(take, played);
     }
     drop(folder);
 }
@@ -147,38 +135,33 @@ fn recordings_through_kills_are_what_the_journal_gives() {
 fn a_bundle_begins_and_ends_a_recording_together_with_its_notes() {
     let engine = Engine::start(&[]);
     engine.play_on(20);
-    let at = |address: &str, after_ms| {
+    // So far ahead that each arrives before, however busy the machine is.
+    let ahead = Duration::from_secs(2);
+    let at = |address: &str| {
         let message = chronus_osc::message(address, Vec::new()).expect("message");
         let gate = vec![string(if address == "/record/start" { "on" } else { "off" })];
         let gate = chronus_osc::message("/gate/adsr", gate).expect("message");
-        let now = std::time::SystemTime::now() + Duration::from_millis(after_ms);
-        let now = now.duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-        let mut bundle = b"#bundle\0".to_vec();
-        bundle.extend((now.as_secs() as u32).wrapping_add(2_208_988_800).to_be_bytes());
-        let fraction = (u64::from(now.subsec_nanos()) << 32) / 1_000_000_000;
-        bundle.extend((fraction as u32).to_be_bytes());
-        for element in [message, gate] {
-            bundle.extend((element.len() as u32).to_be_bytes());
-            bundle.extend(element);
-        }
-        engine.send_bytes(&bundle);
+        engine.send_bytes(&bundle(ahead, &[message, gate]));
     };
-    at("/record/start", 400);
-    std::thread::sleep(Duration::from_millis(200));
+    at("/record/start");
     assert_eq!(well(&engine, "/record/status", &[]).text("state"), "waiting");
     engine.wait_for("the first frame", |status| status["recording"]["state"] == "recording");
-    at("/record/stop", 300);
+    at("/record/stop");
     engine.wait_for("the last frame", |status| status["recording"]["state"] == "complete");
     let take = well(&engine, "/record/status", &[]);
     let (recorded, start) = take.whole();
-    let gaps = engine.status()["gaps"].as_u64();
     let (_folder, comparison) = engine.end_and_compare_in();
-    assert!(comparison.different.is_empty() || gaps > Some(0));
-    if gaps > Some(0) {
-        eprintln!("skipped: this machine did not play without a gap");
+    comparison.assert_only_gaps_differ();
+    assert_is_part_of(&(recorded.clone(), start), &comparison.played);
+    let end = start + recorded.len() as u64 / 2;
+    let edges = [start / BLOCK_FRAMES, end / BLOCK_FRAMES];
+    if edges.iter().any(|block| (0..8).any(|after| gaps::is_near(block + after, &comparison.gaps)))
+    {
+        eprintln!(
+            "skipped in part: this machine had a gap just where the recording begins or ends"
+        );
         return;
     }
-    assert_is_part_of(&(recorded.clone(), start), &comparison.played);
     let before = &comparison.played[..start as usize * 2];
     assert!(before.iter().all(|sample| sample.abs() < 1e-4), "silence before the first frame");
     // The limiter needs 0.66 ms, and the attack begins at once.
@@ -255,13 +238,7 @@ fn a_full_disk_costs_the_recording_and_not_the_sound() {
     let pid = Pid::from_raw(supervisor as i32);
     let limit = Rlimit { current: Some(ROOM), maximum: None };
     prlimit(pid, Resource::Fsize, limit).expect("a limit");
-    let start = Instant::now();
-    let told = loop {
-        match engine.answer() {
-            Some(reply) if reply.address == "/fail" => break reply,
-            _ => assert!(start.elapsed() < Duration::from_secs(20), "{}", engine.log()),
-        }
-    };
+    let told = engine.answer_from(&["/fail"]);
     let status = engine.wait_for("the failure", |status| {
         status["recording"]["state"] == "failed" && status["captures"][0]["state"] == "failed"
     });
@@ -269,23 +246,18 @@ fn a_full_disk_costs_the_recording_and_not_the_sound() {
     let reason = status["recording"]["error"].as_str().expect("a reason");
     assert!(reason.contains("full.wav") && reason.contains("the sound goes on"), "{reason}");
     // It is in the log, too, which is written by a thread that nobody waits for.
-    engine.wait_for("a line in the log", |_| engine.log().contains(reason));
+    engine.wait_for_log(reason);
     assert_eq!(told.args, [string("/record/start"), string(reason)]);
     prlimit(pid, Resource::Fsize, Rlimit { current: None, maximum: None }).expect("no limit");
     // The next recording begins as if nothing had happened, and the sound has gone on.
     begin(&engine, &["more"]);
     engine.play_on(500);
     let more = well(&engine, "/record/stop", &[]).whole();
-    let gaps = engine.status()["gaps"].as_u64();
+    assert_eq!(engine.status()["gaps"], 0);
     let full = (samples(&begun.file()), start_frame);
     assert!(full.0.len() as u64 * 4 > ROOM - 200 && full.0.len() as u64 * 4 < ROOM);
     let captured = (samples(&engine.folder.path().join("a.wav")), 0);
     let (_folder, rendered) = engine.end_and_render();
-    // A gap of the machine's own making was played and recorded, but the journal does not give it.
-    if gaps > Some(0) {
-        eprintln!("not compared: this machine did not play without a gap");
-        return;
-    }
     for take in [full, more, captured] {
         assert_is_part_of(&take, &rendered);
     }
@@ -296,11 +268,11 @@ fn an_engine_that_is_killed_leaves_a_recording_that_plays() {
     let mut engine = Engine::start(&[]);
     engine.send("/gate/adsr", &["on"]);
     let begun = begin(&engine, &["killed"]);
-    std::thread::sleep(Duration::from_millis(2500));
+    // The header is brought up to date every second, as far as the disk has come.
+    wait_until("a second is on the disk", || samples(&begun.file()).len() / 2 > 48_000);
     engine.process.kill().expect("kill -9");
     engine.process.wait().expect("it ends");
     let recorded = samples(&begun.file());
-    // The header is brought up to date every second.
     assert!(recorded.len() / 2 > 48_000, "{} frames", recorded.len() / 2);
     assert!(recorded.iter().any(|sample| sample.abs() > 0.05), "silence proves nothing");
 }
@@ -316,7 +288,7 @@ fn a_folder_that_cannot_be_made_is_said_and_one_that_goes_is_missed() {
     let begun = begin(&engine, &["gone"]);
     fs::remove_dir_all(begun.file().parent().expect("a folder")).expect("removed");
     // Whoever had begun it is told.
-    let why = reply_of(&engine, "/record/start");
+    let why = reply_of(&engine);
     assert_eq!((why.address.as_str(), &why.args[0]), ("/fail", &string("/record/start")));
     let status = engine.wait_for("the loss", |status| status["recording"]["state"] == "failed");
     assert!(status["recording"]["error"].as_str().is_some_and(|why| why.contains("deleted it")));

@@ -6,10 +6,11 @@
 
 use std::hint::black_box;
 
+use chronus_dsp::Vectors;
 use chronus_dsp::fused::{Fused, InHardware};
 use chronus_dsp::math::{folded_half_turns, sine_of_phase};
 use chronus_os::clock::thread_cpu_ns;
-use pulp::{Arch, NullaryFnOnce};
+use pulp::NullaryFnOnce;
 
 use super::{BLOCK, CUTOFF_HZ, Q, RATE_HZ, freq_hz, gain};
 
@@ -113,7 +114,7 @@ impl<const C: usize, const FUSED: bool> NullaryFnOnce for Render<'_, C, FUSED> {
 fn run<const C: usize, const FUSED: bool>(voices: usize, seconds: f64) -> f64 {
     let mut groups: Vec<Group<C, FUSED>> =
         (0..voices.div_ceil(C)).map(|index| Group::new(index, voices)).collect();
-    let (arch, mut heard) = (Arch::new(), [0.0; BLOCK]);
+    let (arch, mut heard) = (Vectors::chosen().arch(), [0.0; BLOCK]);
     let start = thread_cpu_ns();
     for _ in 0..(seconds * f64::from(RATE_HZ) / BLOCK as f64) as usize {
         arch.dispatch(Render { groups: &mut groups, heard: &mut heard });

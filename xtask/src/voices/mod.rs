@@ -12,10 +12,9 @@ mod scsynth;
 use std::error::Error;
 use std::path::PathBuf;
 
-use chronus_dsp::fused;
+use chronus_dsp::{Vectors, fused};
 use clap::Args;
 use comfy_table::{Table, presets};
-use pulp::Arch;
 use tempfile::TempDir;
 
 use crate::{commit, machine};
@@ -147,7 +146,7 @@ pub fn bench(options: &Voices) -> Result<(), Box<dyn Error>> {
             Ok(bound::cpu_seconds::<false>(voices, seconds))
         }),
     ];
-    if fused::is_in_hardware(Arch::new()) {
+    if fused::is_in_hardware(Vectors::chosen().arch()) {
         players.push(Player::new(FUSED_BOUND, 20_000.0, |voices, seconds| {
             Ok(bound::cpu_seconds::<true>(voices, seconds))
         }));

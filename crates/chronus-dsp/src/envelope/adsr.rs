@@ -2,8 +2,10 @@
 //! follows them.
 
 use crate::io::{Io, Param, PortSet};
+use crate::lanes::{Floats, Ints, Lanes, Mask};
 use crate::math::{frames_of_ms, same};
-use crate::module::{Curve, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{Curve, ModuleSpec, ParamSpec, PortSpec};
+use crate::simd::Kernel;
 use crate::smooth::{Ramp, Ramps};
 
 /// The kind `adsr`.
@@ -194,24 +196,53 @@ impl<const C: usize> Adsr<C> {
 
     /// For how many of these frames no gate opens or closes.
     #[inline(always)]
-    fn gates_hold(&self, gates: &[[f32; C]]) -> usize {
-        const PIECE: usize = 8;
-        let differ = |frames: &[[f32; C]]| {
-            let mut differing = [0; C];
-            for gates in frames {
-                for c in 0..C {
-                    differing[c] |= open(gates[c]) ^ self.gates[c];
-                }
-            }
-            !same(&differing, &[0; C])
-        };
-        for (piece, frames) in gates.chunks(PIECE).enumerate() {
-            if differ(frames) {
-                let at = frames.iter().position(|frame| differ(core::slice::from_ref(frame)));
-                return piece * PIECE + at.unwrap_or(0);
+    fn gates_hold<L: Lanes<C>>(&self, lanes: L, gates: &[[f32; C]]) -> usize {
+        let (ones, zero) = (lanes.all_ints(u32::MAX), lanes.all_ints(0));
+        let (half, were_open) = (lanes.all(0.5), lanes.load_ints(&self.gates));
+        for (n, gates) in gates.iter().enumerate() {
+            let are_open = L::Ints::choose(lanes.load(gates).gt(half), ones, zero);
+            if !Ints::eq(are_open, were_open).all() {
+                return n;
             }
         }
         gates.len()
+    }
+
+    /// Takes what is new in frame `n`. Returns before which frame something may be again, and when some channel
+    /// arrives, counted from `n`.
+    #[inline(always)]
+    fn next_change<L: Lanes<C>>(
+        &mut self,
+        lanes: L,
+        params: &Params<'_, C>,
+        n: usize,
+        gates: Gates<'_, C>,
+        frames: usize,
+    ) -> (usize, Option<usize>) {
+        match params {
+            Params::InAll(params) if n == 0 => self.see_in_all(*params),
+            Params::Each(params, is_moving) if n == 0 || *is_moving => {
+                let [attack, decay, sustain, release] = params;
+                self.see([attack.at(n), decay.at(n), sustain.at(n), release.at(n)]);
+            }
+            Params::InAll(_) | Params::Each(..) => (),
+        }
+        if n == 0 && self.asked != Asked::default() {
+            self.answer();
+        }
+        if gates.are_heard {
+            self.follow_gates(&gates.frames[n]);
+        } else if n == 0 && !same(&self.gates, &[0; C]) {
+            self.follow_gates(&[0.0; C]);
+        }
+        let arrival = self.levels.next_arrival();
+        let mut end = frames.min(n + arrival.unwrap_or(usize::MAX - n));
+        if matches!(params, Params::Each(_, true)) {
+            end = n + 1;
+        } else if gates.are_heard && !gates.are_held {
+            end = n + 1 + self.gates_hold(lanes, &gates.frames[n + 1..end]);
+        }
+        (end, arrival)
     }
 
     /// Goes on to the next segments, and finds out whether there will be any.
@@ -235,16 +266,25 @@ impl<const C: usize> Adsr<C> {
 
     /// Whether it rests throughout these frames, unless a parameter says otherwise.
     #[inline(always)]
-    fn goes_on_resting(&self, io: &mut Io<'_>, has_gate: bool) -> bool {
+    fn goes_on_resting<L: Lanes<C>>(&self, lanes: L, io: &mut Io<'_>, has_gate: bool) -> bool {
         if !self.rests || self.asked != Asked::default() {
             return false;
         }
         if has_gate {
             let frames = if io.is_held(GATE) { 1 } else { io.frames.len() };
-            return self.gates_hold(&io.ports::<C, 2, 2>().0[GATE][..frames]) == frames;
+            return self.gates_hold(lanes, &io.ports::<C, 2, 2>().0[GATE][..frames]) == frames;
         }
         !self.is_open
     }
+}
+
+/// What the cable at the input `gate` brings.
+#[derive(Clone, Copy)]
+struct Gates<'a, const C: usize> {
+    frames: &'a [[f32; C]],
+    are_heard: bool,
+    /// Whether all frames are the same.
+    are_held: bool,
 }
 
 /// Attack, decay, sustain and release.
@@ -330,7 +370,7 @@ impl Voice {
     }
 }
 
-impl<const C: usize> Module for Adsr<C> {
+impl<const C: usize> Kernel<C> for Adsr<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -345,12 +385,12 @@ impl<const C: usize> Module for Adsr<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
         if io.frames.is_empty() {
             return;
         }
         let has_gate = io.is_connected(GATE) && !io.is_silent(GATE);
-        let rests = self.goes_on_resting(io, has_gate);
+        let rests = self.goes_on_resting(lanes, io, has_gate);
         if rests && self.sleeps {
             io.doze();
             io.silence(OUT);
@@ -358,56 +398,38 @@ impl<const C: usize> Module for Adsr<C> {
         }
         let params = Params::of(io);
         let (hears_in, tells_env) = (!io.is_silent(IN), io.is_heard(ENV));
-        let gate_is_held = io.is_held(GATE);
+        let are_held = io.is_held(GATE);
         if !hears_in {
             io.silence(OUT);
         }
-        let ([input, gates], [out, env]) = io.ports::<C, 2, 2>();
-        if let Params::InAll(params) = params
-            && rests
-            && self.seen_in_all == Some(params)
-        {
-            let (out, env) = (hears_in.then_some(out), tells_env.then_some(env));
-            return rest(*self.levels.targets(), input, out, env);
-        }
+        let ([input, frames], [out, env]) = io.ports::<C, 2, 2>();
+        let gates = Gates { frames, are_heard: has_gate, are_held };
+        // Whether it is known that nothing changes in any frame.
+        let settled = match &params {
+            Params::InAll(params) => rests && self.seen_in_all == Some(*params),
+            Params::Each(..) => false,
+        };
         let mut n = 0;
         while n < out.len() {
-            match &params {
-                Params::InAll(params) if n == 0 => self.see_in_all(*params),
-                Params::Each(params, is_moving) if n == 0 || *is_moving => {
-                    let [attack, decay, sustain, release] = params;
-                    self.see([attack.at(n), decay.at(n), sustain.at(n), release.at(n)]);
-                }
-                Params::InAll(_) | Params::Each(..) => (),
-            }
-            if n == 0 && self.asked != Asked::default() {
-                self.answer();
-            }
-            if has_gate {
-                self.follow_gates(&gates[n]);
-            } else if n == 0 && !same(&self.gates, &[0; C]) {
-                self.follow_gates(&[0.0; C]);
-            }
-            let arrival = self.levels.next_arrival();
-            let mut end = out.len().min(n + arrival.unwrap_or(usize::MAX - n));
-            if matches!(params, Params::Each(_, true)) {
-                end = n + 1;
-            } else if has_gate && !gate_is_held {
-                end = n + 1 + self.gates_hold(&gates[n + 1..end]);
+            let (mut end, mut arrival) = (out.len(), None);
+            if !settled {
+                (end, arrival) = self.next_change(lanes, &params, n, gates, out.len());
             }
             let env = tells_env.then_some(&mut env[n..end]);
             let (input, out) = (&input[n..end], hears_in.then_some(&mut out[n..end]));
             if arrival.is_none() {
-                rest(*self.levels.targets(), input, out, env);
+                rest(lanes, self.levels.targets(), input, out, env);
             } else {
-                shape(&mut self.levels, input, out, env);
+                shape(lanes, &mut self.levels, input, out, env);
             }
             if arrival == Some(end - n) {
                 self.arrive();
             }
             n = end;
         }
-        self.find_rest();
+        if !settled {
+            self.find_rest();
+        }
     }
 
     fn ignored_inputs(&self, silent: PortSet) -> PortSet {
@@ -418,61 +440,63 @@ impl<const C: usize> Module for Adsr<C> {
 
 /// Frames of an envelope at rest.
 #[inline(always)]
-fn rest<const C: usize>(
-    level: [f32; C],
+fn rest<const C: usize, L: Lanes<C>>(
+    lanes: L,
+    level: &[f32; C],
     input: &[[f32; C]],
     out: Option<&mut [[f32; C]]>,
     env: Option<&mut [[f32; C]]>,
 ) {
     if let Some(env) = env {
-        env.fill(level);
+        env.fill(*level);
     }
-    match out {
+    let Some(out) = out else { return };
+    let level = lanes.load(level);
+    if level.eq(lanes.all(0.0)).all() {
         // What is silent is so with a positive sign, whatever comes in.
-        Some(out) if same(&level, &[0.0; C]) => out.fill(level),
-        Some(out) => {
-            // Several at a time, which leaves less to count.
-            let ((outs, out), (inputs, input)) = (out.as_chunks_mut::<4>(), input.as_chunks::<4>());
-            for (out, input) in outs.iter_mut().zip(inputs) {
-                for n in 0..out.len() {
-                    out[n] = times(input[n], level);
-                }
-            }
-            for (out, input) in out.iter_mut().zip(input) {
-                *out = times(*input, level);
-            }
+        return out.fill([0.0; C]);
+    }
+    // Several at a time, which leaves less to count.
+    let ((outs, out), (inputs, input)) = (out.as_chunks_mut::<4>(), input.as_chunks::<4>());
+    for (out, input) in outs.iter_mut().zip(inputs) {
+        for n in 0..out.len() {
+            lanes.store(lanes.load(&input[n]) * level, &mut out[n]);
         }
-        None => (),
+    }
+    for (out, input) in out.iter_mut().zip(input) {
+        lanes.store(lanes.load(input) * level, out);
     }
 }
 
 /// Frames of an envelope under way, up to the next arrival.
 #[inline(always)]
-fn shape<const C: usize>(
+fn shape<const C: usize, L: Lanes<C>>(
+    lanes: L,
     levels: &mut Ramps<C>,
     input: &[[f32; C]],
     out: Option<&mut [[f32; C]]>,
     env: Option<&mut [[f32; C]]>,
 ) {
+    let mut course = levels.course(lanes);
     match (out, env) {
-        (Some(out), Some(env)) => {
-            let frames = out.iter_mut().zip(env).zip(input);
-            levels.run(frames, |((out, env), input), level| {
-                (*env, *out) = (level, times(*input, level));
-            });
+        (Some(out), None) => {
+            for (out, input) in out.iter_mut().zip(input) {
+                lanes.store(lanes.load(input) * course.step(), out);
+            }
         }
-        (Some(out), None) => levels.run(out.iter_mut().zip(input), |(out, input), level| {
-            *out = times(*input, level);
-        }),
-        (None, Some(env)) => levels.run(env.iter_mut(), |env, level| *env = level),
-        (None, None) => levels.run(input.iter(), |_, _| ()),
+        (Some(out), Some(env)) => {
+            for ((out, env), input) in out.iter_mut().zip(env).zip(input) {
+                let level = course.step();
+                lanes.store(level, env);
+                lanes.store(lanes.load(input) * level, out);
+            }
+        }
+        (None, Some(env)) => {
+            for env in env {
+                lanes.store(course.step(), env);
+            }
+        }
+        (None, None) => (),
     }
-}
-
-#[inline(always)]
-fn times<const C: usize>(mut frame: [f32; C], level: [f32; C]) -> [f32; C] {
-    for c in 0..C {
-        frame[c] *= level[c];
-    }
-    frame
+    levels.advance(lanes, input.len());
 }

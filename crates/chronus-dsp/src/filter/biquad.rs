@@ -10,13 +10,13 @@
 //! the arithmetic takes. So a filter that rests goes two frames at once. Pairs begin at even frames of the
 //! block, wherever commands split it: of a pair that is split, the first input is kept.
 
-use core::marker::PhantomData;
 use core::ops::Range;
 
-use crate::fused::Fused;
 use crate::io::{Io, Param};
+use crate::lanes::{Floats, Lanes};
 use crate::math::{exp2, frames_of_ms, same, tan_of_turns};
-use crate::module::{BLOCK_FRAMES, Curve, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{BLOCK_FRAMES, Curve, ModuleSpec, ParamSpec, PortSpec};
+use crate::simd::Kernel;
 use crate::smooth::Ramp;
 
 /// The kind `biquad`.
@@ -108,38 +108,47 @@ struct Design<const C: usize> {
 
 /// A filter for each channel. Anything between two of them is one as well, and stable.
 #[derive(Clone, Copy)]
-struct Shape<const C: usize> {
+struct Shape<F> {
     /// The gain of an integrator in half a frame: `tan(pi cutoff / rate)`.
-    g: [f32; C],
+    g: F,
     /// The damping, `1 / q`.
-    k: [f32; C],
+    k: F,
     /// How much is heard of the input, the band-pass and the low-pass.
-    mix: [[f32; C]; 3],
+    mix: [F; 3],
 }
 
 /// What the integrators are computed with: how much of what is left of the input after the second
 /// goes into the first, and how much into the second; and how much the first keeps. As much as goes into
 /// the first goes from there into the second.
 #[derive(Clone, Copy)]
-struct Rates<const C: usize> {
-    first: [f32; C],
-    second: [f32; C],
-    keeps: [f32; C],
+struct Rates<F> {
+    first: F,
+    second: F,
+    keeps: F,
+}
+
+/// The same for two frames at once. What the first keeps of what it holds is so near to all, if the filter is
+/// low and rings long, that what it loses is the better number: notches stay deep.
+#[derive(Clone, Copy)]
+struct RatesOfTwo<F> {
+    first: F,
+    second: F,
+    loses: F,
 }
 
 /// See [`SPEC`].
-pub struct Biquad<const C: usize, F> {
+pub struct Biquad<const C: usize> {
     rate_hz: u32,
     mode_mix: [Ramp; MODES],
     /// What `cell_end` was designed from; `None` before the first frame, which starts there.
     designed: Option<Design<C>>,
-    cell_start: Shape<C>,
+    cell_start: Shape<[f32; C]>,
     /// Where the filter arrives at the end of this cell.
-    cell_end: Shape<C>,
+    cell_end: Shape<[f32; C]>,
     is_moving: bool,
     /// Those of `cell_end`, for one frame and for two.
-    rates: Rates<C>,
-    rates_of_two: RatesOfTwo<C>,
+    rates: Rates<[f32; C]>,
+    rates_of_two: RatesOfTwo<[f32; C]>,
     /// Whether `cell_end` is a low-pass and nothing else.
     is_low_pass: bool,
     /// What the parameters were, the same in all channels, when the filter was found settled.
@@ -148,160 +157,162 @@ pub struct Biquad<const C: usize, F> {
     state: [[f32; C]; 2],
     /// The input of a frame whose pair is not complete; `state` is that before it. Else 0.
     begun: [f32; C],
-    fuses: PhantomData<F>,
 }
 
-impl<const C: usize> Shape<C> {
-    const NONE: Self = Self { g: [0.0; C], k: [0.0; C], mix: [[0.0; C]; 3] };
+/// The square root of so many decibels as a factor, and the root of that.
+#[inline(always)]
+fn roots_of_db<F: Floats>(gain_db: F) -> (F, F) {
+    let root = |part: f32| exp2(gain_db * (core::f32::consts::LOG2_10 / part));
+    (root(40.0), root(80.0))
+}
 
+impl<F: Floats> Shape<F> {
     #[inline(always)]
-    fn of(design: &Design<C>, rate_hz: u32) -> Self {
+    fn of<const C: usize>(
+        lanes: impl Lanes<C, Floats = F>,
+        design: &Design<C>,
+        rate_hz: u32,
+    ) -> Self {
         let half_turns = 0.5 / rate_hz as f32;
-        let cutoff_max_hz = CUTOFF_MAX_OF_RATE * rate_hz as f32;
+        let cutoff_max_hz = lanes.all(CUTOFF_MAX_OF_RATE * rate_hz as f32);
         let [low, high, band, notch, all, peak, low_shelf, high_shelf] = design.mix;
-        let mut shape = Self::NONE;
-        for c in 0..C {
-            // The square root of the gain, and its own.
-            let a = exp2(design.gain_db[c] * (core::f32::consts::LOG2_10 / 40.0));
-            let root = exp2(design.gain_db[c] * (core::f32::consts::LOG2_10 / 80.0));
-            let g = tan_of_turns(design.cutoff_hz[c].min(cutoff_max_hz) * half_turns);
-            let g = g * (1.0 + low_shelf * (1.0 / root - 1.0) + high_shelf * (root - 1.0));
-            let k = 1.0 / design.q[c] * (1.0 + peak * (1.0 / a - 1.0));
-            (shape.g[c], shape.k[c]) = (g, k);
-            // Rounding made the damping a little different: a notch would not be deep.
-            let (first, _, keeps) = rates(g, k);
-            let k = (1.0 - keeps) / first - first / (1.0 + keeps);
-            let square = a * a - 1.0;
-            let through = high + notch + all + peak + low_shelf + high_shelf * (1.0 + square);
-            let middle = band - high - notch - 2.0 * all + peak * square;
-            let middle = middle + (a - 1.0) * (low_shelf - high_shelf * a);
-            let deep = low - high + (low_shelf - high_shelf) * square;
-            for (mix, value) in shape.mix.iter_mut().zip([through, k * middle, deep]) {
-                mix[c] = value;
-            }
-        }
-        shape
+        let one = lanes.all(1.0);
+        let (a, root) = roots_of_db(lanes.load(&design.gain_db));
+        let g = tan_of_turns(lanes.load(&design.cutoff_hz).at_most(cutoff_max_hz) * half_turns);
+        let g = g * ((one / root - 1.0) * low_shelf + 1.0 + (root - 1.0) * high_shelf);
+        let k = one / lanes.load(&design.q) * ((one / a - 1.0) * peak + 1.0);
+        // Rounding made the damping a little different: a notch would not be deep.
+        let Rates { first, keeps, .. } = Rates::of(g, k);
+        let k = (one - keeps) / first - first / (one + keeps);
+        let square = a * a - 1.0;
+        let through = (square + 1.0) * high_shelf + (high + notch + all + peak + low_shelf);
+        let middle = square * peak + (band - high - notch - 2.0 * all);
+        let middle = middle + (a - 1.0) * (lanes.all(low_shelf) - a * high_shelf);
+        let deep = square * (low_shelf - high_shelf) + (low - high);
+        Self { g, k, mix: [through, k * middle, deep] }
     }
 
     /// So far (0 to 1) on the way to another.
     #[inline(always)]
     fn towards(&self, end: &Self, way: f32) -> Self {
-        let between = |start: &[f32; C], end: &[f32; C]| {
-            let mut between = *start;
-            for c in 0..C {
-                between[c] += (end[c] - start[c]) * way;
-            }
-            between
-        };
-        let mut mix = self.mix;
-        for (mix, end) in mix.iter_mut().zip(&end.mix) {
-            *mix = between(mix, end);
+        let between = |start: F, end: F| start + (end - start) * way;
+        let ([a, b, d], [a_end, b_end, d_end]) = (self.mix, end.mix);
+        Self {
+            g: between(self.g, end.g),
+            k: between(self.k, end.k),
+            mix: [between(a, a_end), between(b, b_end), between(d, d_end)],
         }
-        Self { g: between(&self.g, &end.g), k: between(&self.k, &end.k), mix }
     }
 
     #[inline(always)]
-    fn rates(&self) -> Rates<C> {
-        let [mut first, mut second, mut keeps] = [[0.0; C]; 3];
-        for c in 0..C {
-            (first[c], second[c], keeps[c]) = rates(self.g[c], self.k[c]);
+    fn store<const C: usize>(self, lanes: impl Lanes<C, Floats = F>, to: &mut Shape<[f32; C]>) {
+        lanes.store(self.g, &mut to.g);
+        lanes.store(self.k, &mut to.k);
+        for (mix, to) in self.mix.into_iter().zip(&mut to.mix) {
+            lanes.store(mix, to);
         }
-        Rates { first, second, keeps }
     }
 }
 
-#[inline(always)]
-fn rates(g: f32, k: f32) -> (f32, f32, f32) {
-    let twice = 2.0 / (1.0 + g * (g + k));
-    (twice * g, twice * g * g, twice - 1.0)
-}
+impl<const C: usize> Shape<[f32; C]> {
+    const NONE: Self = Self { g: [0.0; C], k: [0.0; C], mix: [[0.0; C]; 3] };
 
-/// One frame of both integrators; the band-pass and the low-pass.
-#[inline(always)]
-fn integrate<const C: usize, F: Fused>(
-    [first, second]: &mut [[f32; C]; 2],
-    rates: &Rates<C>,
-    x: &[f32; C],
-) -> [[f32; C]; 2] {
-    let [mut band, mut low] = [[0.0; C]; 2];
-    for c in 0..C {
-        let left = F::fused(0.5, x[c], -second[c]);
-        let first_next = F::fused(rates.first[c], left, rates.keeps[c] * first[c]);
-        let second_next = F::fused(rates.first[c], first[c], second[c]);
-        let second_next = F::fused(rates.second[c], left, second_next);
-        (band[c], low[c]) = (first[c] + first_next, second[c] + second_next);
-        (first[c], second[c]) = (first_next, second_next);
+    #[inline(always)]
+    fn load<L: Lanes<C>>(&self, lanes: L) -> Shape<L::Floats> {
+        let [a, b, d] = &self.mix;
+        let mix = [lanes.load(a), lanes.load(b), lanes.load(d)];
+        Shape { g: lanes.load(&self.g), k: lanes.load(&self.k), mix }
     }
-    [band, low]
 }
 
-/// The same for two frames at once. What the first keeps of what it holds is so near to all, if the filter is
-/// low and rings long, that what it loses is the better number: notches stay deep.
+impl<F: Floats> Rates<F> {
+    #[inline(always)]
+    fn of(g: F, k: F) -> Self {
+        let twice = g.like(2.0) / (g * (g + k) + 1.0);
+        Self { first: twice * g, second: twice * g * g, keeps: twice - 1.0 }
+    }
+
+    #[inline(always)]
+    fn of_two(&self) -> RatesOfTwo<F> {
+        let Self { first, second, keeps } = *self;
+        let one = first.like(1.0);
+        RatesOfTwo {
+            first: first * ((one - second) + keeps),
+            second: second * (first.like(2.0) - second) + first * first,
+            loses: (one - keeps) * (one + keeps) + first * first,
+        }
+    }
+}
+
+/// What both integrators hold.
 #[derive(Clone, Copy)]
-struct RatesOfTwo<const C: usize> {
-    first: [f32; C],
-    second: [f32; C],
-    loses: [f32; C],
-}
+struct State<F>([F; 2]);
 
-impl<const C: usize> Rates<C> {
+/// What is heard of them in a frame: the band-pass and the low-pass.
+type Integrated<F> = [F; 2];
+
+impl<F: Floats> State<F> {
+    /// One frame of both.
     #[inline(always)]
-    fn of_two(&self) -> RatesOfTwo<C> {
-        let [mut first, mut second, mut loses] = [[0.0; C]; 3];
-        for c in 0..C {
-            let (f, s, k) = (self.first[c], self.second[c], self.keeps[c]);
-            first[c] = f * ((1.0 - s) + k);
-            second[c] = s * (2.0 - s) + f * f;
-            loses[c] = (1.0 - k) * (1.0 + k) + f * f;
-        }
-        RatesOfTwo { first, second, loses }
+    fn integrate<const C: usize>(
+        &mut self,
+        lanes: impl Lanes<C, Floats = F>,
+        rates: &Rates<F>,
+        x: F,
+    ) -> Integrated<F> {
+        let Self([first, second]) = *self;
+        let left = lanes.fused(lanes.all(0.5), x, -second);
+        let first_next = lanes.fused(rates.first, left, rates.keeps * first);
+        let second_next = lanes.fused(rates.first, first, second);
+        let second_next = lanes.fused(rates.second, left, second_next);
+        *self = Self([first_next, second_next]);
+        [first + first_next, second + second_next]
+    }
+
+    /// The same, two frames at once: the state after them takes no longer than that after one.
+    #[inline(always)]
+    fn integrate_two<const C: usize>(
+        &mut self,
+        lanes: impl Lanes<C, Floats = F>,
+        rates: &Rates<F>,
+        of_two: &RatesOfTwo<F>,
+        x: [F; 2],
+    ) -> [Integrated<F>; 2] {
+        let Self([first, second]) = *self;
+        let left = lanes.fused(lanes.all(0.5), x[0], -second);
+        let more = (x[1] - x[0]) * 0.5;
+        let mid_first = lanes.fused(rates.first, left, rates.keeps * first);
+        let mid_second = lanes.fused(rates.first, first, second);
+        let mid_second = lanes.fused(rates.second, left, mid_second);
+        let next_first = lanes.fused(rates.first, more, first);
+        let next_first = lanes.fused(-of_two.loses, first, next_first);
+        let next_first = lanes.fused(of_two.first, left, next_first);
+        let next_second = lanes.fused(rates.second, more, second);
+        let next_second = lanes.fused(of_two.first, first, next_second);
+        let next_second = lanes.fused(of_two.second, left, next_second);
+        *self = Self([next_first, next_second]);
+        [
+            [first + mid_first, second + mid_second],
+            [mid_first + next_first, mid_second + next_second],
+        ]
     }
 }
 
-/// As [`integrate`], two frames at once: the state after them takes no longer than that after one.
+/// What is heard of the input and both integrators.
 #[inline(always)]
-fn integrate_two<const C: usize, F: Fused>(
-    [first, second]: &mut [[f32; C]; 2],
-    rates: &Rates<C>,
-    of_two: &RatesOfTwo<C>,
-    x: [&[f32; C]; 2],
-) -> [[[f32; C]; 2]; 2] {
-    let mut heard = [[[0.0; C]; 2]; 2];
-    for c in 0..C {
-        let (was_first, was_second) = (first[c], second[c]);
-        let left = F::fused(0.5, x[0][c], -was_second);
-        let more = 0.5 * (x[1][c] - x[0][c]);
-        let mid_first = F::fused(rates.first[c], left, rates.keeps[c] * was_first);
-        let mid_second = F::fused(rates.first[c], was_first, was_second);
-        let mid_second = F::fused(rates.second[c], left, mid_second);
-        let next_first = F::fused(rates.first[c], more, was_first);
-        let next_first = F::fused(-of_two.loses[c], was_first, next_first);
-        first[c] = F::fused(of_two.first[c], left, next_first);
-        let next_second = F::fused(rates.second[c], more, was_second);
-        let next_second = F::fused(of_two.first[c], was_first, next_second);
-        second[c] = F::fused(of_two.second[c], left, next_second);
-        (heard[0][0][c], heard[0][1][c]) = (was_first + mid_first, was_second + mid_second);
-        (heard[1][0][c], heard[1][1][c]) = (mid_first + first[c], mid_second + second[c]);
-    }
-    heard
+fn heard<const C: usize, const LOW_PASS: bool, L: Lanes<C>>(
+    lanes: L,
+    [a, b, d]: [L::Floats; 3],
+    x: L::Floats,
+    [band, low]: Integrated<L::Floats>,
+) -> L::Floats {
+    if LOW_PASS { low } else { lanes.fused(d, low, lanes.fused(b, band, a * x)) }
 }
 
-#[inline(always)]
-fn mix<const C: usize, F: Fused>(
-    [a, b, d]: &[[f32; C]; 3],
-    x: &[f32; C],
-    [band, low]: [[f32; C]; 2],
-) -> [f32; C] {
-    let mut mixed = [0.0; C];
-    for c in 0..C {
-        mixed[c] = F::fused(d[c], low[c], F::fused(b[c], band[c], a[c] * x[c]));
-    }
-    mixed
-}
-
-impl<const C: usize, F: Fused> Biquad<C, F> {
+impl<const C: usize> Biquad<C> {
     /// A filter at rest.
     pub fn new(rate_hz: u32) -> Self {
+        let none = [0.0; C];
         Self {
             rate_hz,
             mode_mix: [Ramp::REST; MODES],
@@ -309,13 +320,12 @@ impl<const C: usize, F: Fused> Biquad<C, F> {
             cell_start: Shape::NONE,
             cell_end: Shape::NONE,
             is_moving: false,
-            rates: Shape::NONE.rates(),
-            rates_of_two: Shape::NONE.rates().of_two(),
+            rates: Rates { first: none, second: none, keeps: none },
+            rates_of_two: RatesOfTwo { first: none, second: none, loses: none },
             is_low_pass: false,
             settled_at: None,
-            state: [[0.0; C]; 2],
-            begun: [0.0; C],
-            fuses: PhantomData,
+            state: [none; 2],
+            begun: none,
         }
     }
 
@@ -335,8 +345,8 @@ impl<const C: usize, F: Fused> Biquad<C, F> {
         mix
     }
 
-    #[inline(always)]
-    fn begin_cell(&mut self, wanted: &Wanted<'_, C>, n: usize) {
+    /// What is wanted in the cell that begins with frame `n`.
+    fn design(&mut self, wanted: &Wanted<'_, C>, n: usize) -> Design<C> {
         let mode = wanted.mode.at(n)[0] as usize;
         let mix = match &self.designed {
             Some(designed) if self.mode_rests(mode) => designed.mix,
@@ -344,13 +354,25 @@ impl<const C: usize, F: Fused> Biquad<C, F> {
         };
         let (cutoff_hz, q, gain_db) =
             (wanted.cutoff_hz.at(n), wanted.q.at(n), wanted.gain_db.at(n));
-        let design = Design { cutoff_hz, q, gain_db, mix };
+        Design { cutoff_hz, q, gain_db, mix }
+    }
+
+    #[inline(always)]
+    fn begin_cell<L: Lanes<C>>(&mut self, lanes: L, wanted: &Wanted<'_, C>, n: usize) {
+        let design = self.design(wanted, n);
         self.cell_start = self.cell_end;
         self.is_moving = self.designed != Some(design);
         if self.is_moving {
-            self.cell_end = Shape::of(&design, self.rate_hz);
-            self.rates = self.cell_end.rates();
-            self.rates_of_two = self.rates.of_two();
+            let shape = Shape::of(lanes, &design, self.rate_hz);
+            shape.store(lanes, &mut self.cell_end);
+            let rates = Rates::of(shape.g, shape.k);
+            let of_two = rates.of_two();
+            lanes.store(rates.first, &mut self.rates.first);
+            lanes.store(rates.second, &mut self.rates.second);
+            lanes.store(rates.keeps, &mut self.rates.keeps);
+            lanes.store(of_two.first, &mut self.rates_of_two.first);
+            lanes.store(of_two.second, &mut self.rates_of_two.second);
+            lanes.store(of_two.loses, &mut self.rates_of_two.loses);
             self.is_low_pass = design.mix == LOW_PASS;
             if self.designed.is_none() {
                 self.cell_start = self.cell_end;
@@ -363,11 +385,11 @@ impl<const C: usize, F: Fused> Biquad<C, F> {
         self.mode_mix[mode].target() == 1.0 && !self.mode_mix.iter().any(Ramp::is_moving)
     }
 
-    /// Whether the filter stays as it is in all these frames, given that no parameter moves.
-    #[inline(always)]
+    /// Whether the filter stays as it is in all these frames.
     fn is_settled(&self, wanted: &Wanted<'_, C>) -> bool {
         let mode = wanted.mode.at(0)[0] as usize;
-        !self.is_moving
+        !wanted.is_moving()
+            && !self.is_moving
             && self.mode_rests(mode)
             && match &self.designed {
                 Some(designed) => {
@@ -379,121 +401,100 @@ impl<const C: usize, F: Fused> Biquad<C, F> {
             }
     }
 
+    #[inline(always)]
+    fn state<L: Lanes<C>>(&self, lanes: L) -> State<L::Floats> {
+        let [first, second] = &self.state;
+        State([lanes.load(first), lanes.load(second)])
+    }
+
+    #[inline(always)]
+    fn keep<L: Lanes<C>>(&mut self, lanes: L, State([first, second]): State<L::Floats>) {
+        lanes.store(first, &mut self.state[0]);
+        lanes.store(second, &mut self.state[1]);
+    }
+
     /// Filters frames of a cell while the filter moves; `n` is how many were before them.
     #[inline(always)]
-    fn filter_moving(&mut self, n: usize, input: &[[f32; C]], out: &mut [[f32; C]]) {
-        let mut state = self.state;
+    fn filter_moving<L: Lanes<C>>(
+        &mut self,
+        lanes: L,
+        n: usize,
+        input: &[[f32; C]],
+        out: &mut [[f32; C]],
+    ) {
+        let (start, end) = (self.cell_start.load(lanes), self.cell_end.load(lanes));
+        let mut state = self.state(lanes);
         for (i, (x, y)) in input.iter().zip(out).enumerate() {
             let way = (n + i + 1) as f32 * (1.0 / CELL_FRAMES as f32);
-            let shape = self.cell_start.towards(&self.cell_end, way);
-            let integrated = integrate::<C, F>(&mut state, &shape.rates(), x);
-            *y = mix::<C, F>(&shape.mix, x, integrated);
+            let (x, shape) = (lanes.load(x), start.towards(&end, way));
+            let integrated = state.integrate(lanes, &Rates::of(shape.g, shape.k), x);
+            lanes.store(heard::<C, false, L>(lanes, shape.mix, x, integrated), y);
         }
-        self.state = state;
+        self.keep(lanes, state);
     }
 
     /// Filters frames in which it rests, of which the first is frame `start` of the block.
     #[inline(always)]
-    fn filter(&mut self, start: usize, input: &[[f32; C]], out: &mut [[f32; C]]) {
-        if self.is_low_pass {
-            self.filter_pairs::<true>(start, input, out);
-        } else {
-            self.filter_pairs::<false>(start, input, out);
-        }
-    }
-
-    /// What is heard of the input and both integrators.
-    #[inline(always)]
-    fn heard<const LOW_PASS: bool>(
-        shape: &[[f32; C]; 3],
-        x: &[f32; C],
-        integrated: [[f32; C]; 2],
-    ) -> [f32; C] {
-        if LOW_PASS { integrated[1] } else { mix::<C, F>(shape, x, integrated) }
-    }
-
-    #[inline(always)]
-    fn filter_pairs<const LOW_PASS: bool>(
+    fn filter<const LOW_PASS: bool, L: Lanes<C>>(
         &mut self,
+        lanes: L,
         start: usize,
         input: &[[f32; C]],
         out: &mut [[f32; C]],
     ) {
-        let shape = self.cell_end.mix;
-        // Held in registers, and stored once.
-        let (rates, of_two, mut state) = (self.rates, self.rates_of_two, self.state);
+        let shape = self.cell_end.load(lanes).mix;
+        let Rates { first, second, keeps } = &self.rates;
+        let rates = Rates {
+            first: lanes.load(first),
+            second: lanes.load(second),
+            keeps: lanes.load(keeps),
+        };
+        let RatesOfTwo { first, second, loses } = &self.rates_of_two;
+        let (first, second, loses) = (lanes.load(first), lanes.load(second), lanes.load(loses));
+        let of_two = RatesOfTwo { first, second, loses };
+        let mut state = self.state(lanes);
         let begun = core::mem::replace(&mut self.begun, [0.0; C]);
         let (ends, input) = input.split_at(start % 2);
         let (out_ends, out) = out.split_at_mut(start % 2);
         if let ([x], [y]) = (ends, out_ends) {
-            let [_, integrated] = integrate_two::<C, F>(&mut state, &rates, &of_two, [&begun, x]);
-            *y = Self::heard::<LOW_PASS>(&shape, x, integrated);
+            let (begun, x) = (lanes.load(&begun), lanes.load(x));
+            let [_, then] = state.integrate_two(lanes, &rates, &of_two, [begun, x]);
+            lanes.store(heard::<C, LOW_PASS, L>(lanes, shape, x, then), y);
         }
         let ((pairs, rest), (out_pairs, out_rest)) =
             (input.as_chunks::<2>(), out.as_chunks_mut::<2>());
         for ([x0, x1], [y0, y1]) in pairs.iter().zip(out_pairs) {
-            let [now, then] = integrate_two::<C, F>(&mut state, &rates, &of_two, [x0, x1]);
-            (*y0, *y1) = (
-                Self::heard::<LOW_PASS>(&shape, x0, now),
-                Self::heard::<LOW_PASS>(&shape, x1, then),
-            );
+            let (x0, x1) = (lanes.load(x0), lanes.load(x1));
+            let [now, then] = state.integrate_two(lanes, &rates, &of_two, [x0, x1]);
+            lanes.store(heard::<C, LOW_PASS, L>(lanes, shape, x0, now), y0);
+            lanes.store(heard::<C, LOW_PASS, L>(lanes, shape, x1, then), y1);
         }
+        self.keep(lanes, state);
         if let ([x], [y]) = (rest, out_rest) {
-            let mut thrown_away = state;
-            let [integrated, _] = integrate_two::<C, F>(&mut thrown_away, &rates, &of_two, [x, x]);
-            *y = Self::heard::<LOW_PASS>(&shape, x, integrated);
             self.begun = *x;
+            let x = lanes.load(x);
+            // The state that comes of it is thrown away.
+            let [now, _] = state.integrate_two(lanes, &rates, &of_two, [x, x]);
+            lanes.store(heard::<C, LOW_PASS, L>(lanes, shape, x, now), y);
         }
-        self.state = state;
     }
 
-    #[inline(always)]
     fn is_at_rest(&self) -> bool {
         let zero = [0.0; C];
         same(&self.state[0], &zero) & same(&self.state[1], &zero) & same(&self.begun, &zero)
     }
 
-    /// Frames in which the filter may change.
-    #[inline(always)]
-    fn process_moving(&mut self, wanted: &Wanted<'_, C>, io: &mut Io<'_>) {
-        let Range { start: first, end } = io.frames.clone();
-        let is_silent = io.is_silent(0) && self.is_at_rest();
-        if is_silent {
-            io.silence(0);
-        }
-        let ([input], [out]) = io.ports::<C, 1, 1>();
-        let mut start = first;
-        while start < end {
-            if start.is_multiple_of(CELL_FRAMES) {
-                self.begin_cell(wanted, start - first);
-            }
-            let cell_end = (start + 1).next_multiple_of(CELL_FRAMES).min(end);
-            let piece = start - first..cell_end - first;
-            let (input, out) = (&input[piece.clone()], &mut out[piece]);
-            match (is_silent, self.is_moving) {
-                (true, _) => (),
-                (false, true) => self.filter_moving(start % CELL_FRAMES, input, out),
-                (false, false) => self.filter(start, input, out),
-            }
-            start = cell_end;
-        }
-        if end == BLOCK_FRAMES {
-            self.end_block();
-        }
-    }
-
     /// Ends what rings below all hearing, and what should not be.
     #[inline(always)]
-    fn end_block(&mut self) {
-        for state in &mut self.state {
-            // Stored whole: a store that leaves some channels out is slow.
-            let mut kept = *state;
-            for c in 0..C {
-                let is_sound = (SILENCE..BEYOND).contains(&kept[c].abs());
-                kept[c] = if is_sound { kept[c] } else { 0.0 };
-            }
-            *state = kept;
-        }
+    fn end_block<L: Lanes<C>>(&mut self, lanes: L) {
+        let (least, beyond) = (lanes.all(SILENCE), lanes.all(BEYOND));
+        let kept = |state: L::Floats| {
+            let loud = state.magnitude();
+            let is_sound = least.le(loud) & loud.lt(beyond);
+            Floats::choose(is_sound, state, lanes.all(0.0))
+        };
+        let State([first, second]) = self.state(lanes);
+        self.keep(lanes, State([kept(first), kept(second)]));
     }
 }
 
@@ -505,8 +506,12 @@ struct Wanted<'a, const C: usize> {
     gain_db: Param<'a, C>,
 }
 
-impl<const C: usize> Wanted<'_, C> {
-    #[inline(always)]
+impl<'a, const C: usize> Wanted<'a, C> {
+    fn of(io: &Io<'a>) -> Self {
+        let (mode, cutoff_hz, q) = (io.param(MODE), io.param(CUTOFF), io.param(Q));
+        Self { mode, cutoff_hz, q, gain_db: io.param(GAIN) }
+    }
+
     fn is_moving(&self) -> bool {
         self.mode.is_moving()
             | self.cutoff_hz.is_moving()
@@ -521,7 +526,7 @@ fn in_all(io: &Io<'_>) -> Option<[f32; 4]> {
     Some([io.steady(MODE)?, io.steady(CUTOFF)?, io.steady(Q)?, io.steady(GAIN)?])
 }
 
-impl<const C: usize, F: Fused> Module for Biquad<C, F> {
+impl<const C: usize> Kernel<C> for Biquad<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -531,28 +536,51 @@ impl<const C: usize, F: Fused> Module for Biquad<C, F> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
         if io.frames.is_empty() {
             return;
         }
         let in_all = in_all(io);
+        // None while nothing is wanted but what there is.
+        let mut wanted = None;
         if in_all.is_none() || in_all != self.settled_at {
-            let (mode, cutoff_hz, q) = (io.param(MODE), io.param(CUTOFF), io.param(Q));
-            let wanted = Wanted { mode, cutoff_hz, q, gain_db: io.param(GAIN) };
-            self.settled_at = None;
-            if wanted.is_moving() || !self.is_settled(&wanted) {
-                return self.process_moving(&wanted, io);
+            let new = Wanted::of(io);
+            let is_settled = self.is_settled(&new);
+            self.settled_at = in_all.filter(|_| is_settled);
+            wanted = (!is_settled).then_some(new);
+        }
+        let is_silent = io.is_silent(0) && self.is_at_rest();
+        if is_silent {
+            io.silence(0);
+            if wanted.is_none() {
+                return;
             }
-            self.settled_at = in_all;
         }
-        if io.is_silent(0) && self.is_at_rest() {
-            return io.silence(0);
-        }
-        let Range { start, end } = io.frames;
+        let Range { start: first, end } = io.frames.clone();
         let ([input], [out]) = io.ports::<C, 1, 1>();
-        self.filter(start, input, out);
+        let mut start = first;
+        while start < end {
+            let mut piece_end = end;
+            if let Some(wanted) = &wanted {
+                if start.is_multiple_of(CELL_FRAMES) {
+                    self.begin_cell(lanes, wanted, start - first);
+                }
+                piece_end = (start + 1).next_multiple_of(CELL_FRAMES).min(end);
+            }
+            let piece = start - first..piece_end - first;
+            let (input, out) = (&input[piece.clone()], &mut out[piece]);
+            match (is_silent, wanted.is_some() && self.is_moving) {
+                (true, _) => (),
+                (false, true) => self.filter_moving(lanes, start % CELL_FRAMES, input, out),
+                (false, false) if self.is_low_pass => {
+                    self.filter::<true, L>(lanes, start, input, out);
+                }
+                (false, false) => self.filter::<false, L>(lanes, start, input, out),
+            }
+            start = piece_end;
+        }
         if end == BLOCK_FRAMES {
-            self.end_block();
+            self.end_block(lanes);
         }
     }
 }

@@ -97,7 +97,7 @@ impl<const C: usize> Module for Saw<C> {
             if has_fm {
                 let (index, fm) = (index.at(n), fm[n]);
                 for c in 0..C {
-                    self.step[c] = PhaseSteps::modulated(step[c], index[c] * fm[c]);
+                    self.step[c] = PhaseSteps::modulated(step[c], index[c] * fm[c]) as i32;
                 }
             }
         }

@@ -7,13 +7,13 @@
 //! of `f32`. Which of them a frame gets depends on the frequencies before it and on nothing else, least of all on
 //! how a block is divided.
 
-use core::marker::PhantomData;
 use core::ops::Range;
 
-use crate::fused::Fused;
-use crate::io::{Io, Param};
+use crate::io::{Io, LanesParam};
+use crate::lanes::{Floats, Ints, Lanes, Mask};
 use crate::math::{PhaseSteps, same, sine_of_phase};
-use crate::module::{BLOCK_FRAMES, Curve, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{BLOCK_FRAMES, Curve, ModuleSpec, ParamSpec, PortSpec};
+use crate::simd::Kernel;
 
 /// The kind `sine`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -65,7 +65,7 @@ const REST_FRAMES: u32 = 64;
 const _: () = assert!(BLOCK_FRAMES.is_multiple_of(CELL_FRAMES));
 
 /// See [`SPEC`].
-pub struct Sine<const C: usize, F> {
+pub struct Sine<const C: usize> {
     steps: PhaseSteps,
     /// 2^32 is one turn. One unit is 1.1e-5 Hz at 48 kHz: at 20 Hz, at most 0.0005 cent off.
     phase: [u32; C],
@@ -73,114 +73,100 @@ pub struct Sine<const C: usize, F> {
     step: [u32; C],
     /// For how many frames that has been so, up to [`REST_FRAMES`].
     rested: [u32; C],
-    /// Whether all of them are there.
-    all_rest: bool,
-    /// What the frequency is, the same in all channels, if all of them are there and `turns` are its.
+    /// What the frequency is, the same in all channels, if all of them rest and `turns` are its.
     settled_at: Option<f32>,
     turns: Turns<C>,
-    fuses: PhantomData<F>,
 }
 
 /// Cosine and sine of so many steps of the phase as frames have passed in a cell, and of those of a whole cell.
+#[repr(C, align(64))]
 struct Turns<const C: usize> {
-    step: [u32; C],
     cos: [[f32; C]; CELL_FRAMES],
     sin: [[f32; C]; CELL_FRAMES],
-    of_cell: Angle<C>,
+    of_cell: [[f32; C]; 2],
+    step: [u32; C],
 }
 
 /// Sine and cosine of a phase.
 #[derive(Clone, Copy)]
-struct Angle<const C: usize> {
-    sin: [f32; C],
-    cos: [f32; C],
+struct Angle<F> {
+    sin: F,
+    cos: F,
 }
 
-impl<const C: usize> Angle<C> {
-    const ZERO: Self = Self { sin: [0.0; C], cos: [1.0; C] };
-
+impl<F: Floats> Angle<F> {
     #[inline(always)]
-    fn of(phase: &[u32; C]) -> Self {
-        let mut angle = Self::ZERO;
-        for c in 0..C {
-            angle.sin[c] = sine_of_phase(phase[c]);
-            angle.cos[c] = sine_of_phase(phase[c].wrapping_add(QUARTER_TURN));
-        }
-        angle
+    fn of(phase: F::Ints) -> Self {
+        let later = phase.plus(phase.like(QUARTER_TURN));
+        Self { sin: sine_of_phase(phase), cos: sine_of_phase(later) }
     }
 
     /// The sine of this one and another, of which cosine and sine are given.
     #[inline(always)]
-    fn sine_after<F: Fused>(&self, cos: &[f32; C], sin: &[f32; C]) -> [f32; C] {
-        let mut tone = [0.0; C];
-        for c in 0..C {
-            tone[c] = F::fused(self.sin[c], cos[c], self.cos[c] * sin[c]);
-        }
-        tone
+    fn sine_after<const C: usize>(self, lanes: impl Lanes<C, Floats = F>, cos: F, sin: F) -> F {
+        lanes.fused(self.sin, cos, self.cos * sin)
     }
 
     #[inline(always)]
-    fn times(&self, gain: &[f32; C]) -> Self {
-        Self { sin: times(self.sin, *gain), cos: times(self.cos, *gain) }
+    fn times(self, gain: F) -> Self {
+        Self { sin: self.sin * gain, cos: self.cos * gain }
     }
 
     /// This one and another, added.
     #[inline(always)]
-    fn turned<F: Fused>(&self, by: &Self) -> Self {
-        let mut turned = *self;
-        for c in 0..C {
-            turned.sin[c] = F::fused(self.sin[c], by.cos[c], self.cos[c] * by.sin[c]);
-            turned.cos[c] = F::fused(self.cos[c], by.cos[c], -(self.sin[c] * by.sin[c]));
+    fn turned<const C: usize>(self, lanes: impl Lanes<C, Floats = F>, by: Self) -> Self {
+        Self {
+            sin: lanes.fused(self.sin, by.cos, self.cos * by.sin),
+            cos: lanes.fused(self.cos, by.cos, -(self.sin * by.sin)),
         }
-        turned
     }
 }
 
 impl<const C: usize> Turns<C> {
     const STILL: Self = Self {
-        step: [0; C],
         cos: [[1.0; C]; CELL_FRAMES],
         sin: [[0.0; C]; CELL_FRAMES],
-        of_cell: Angle::ZERO,
+        of_cell: [[0.0; C], [1.0; C]],
+        step: [0; C],
     };
 
     #[inline(always)]
-    fn prepare(&mut self, step: [u32; C]) {
-        if same(&self.step, &step) {
+    fn prepare<L: Lanes<C>>(&mut self, lanes: L, step: L::Ints) {
+        if Ints::eq(lanes.load_ints(&self.step), step).all() {
             return;
         }
-        self.step = step;
-        let mut phase = [0_u32; C];
+        lanes.store_ints(step, &mut self.step);
+        let mut phase = lanes.all_ints(0);
         for n in 0..CELL_FRAMES {
-            Angle { sin: self.sin[n], cos: self.cos[n] } = Angle::of(&phase);
-            for c in 0..C {
-                phase[c] = phase[c].wrapping_add(step[c]);
-            }
+            let angle = Angle::<L::Floats>::of(phase);
+            lanes.store(angle.sin, &mut self.sin[n]);
+            lanes.store(angle.cos, &mut self.cos[n]);
+            phase = phase.plus(step);
         }
-        self.of_cell = Angle::of(&phase);
+        let angle = Angle::<L::Floats>::of(phase);
+        lanes.store(angle.sin, &mut self.of_cell[0]);
+        lanes.store(angle.cos, &mut self.of_cell[1]);
     }
 
-    /// Where the block starts, given the phase in its frame `n`.
     #[inline(always)]
-    fn block_start(&self, phase: &[u32; C], n: usize) -> Angle<C> {
-        let mut start = *phase;
-        for c in 0..C {
-            start[c] = phase[c].wrapping_sub(self.step[c].wrapping_mul(n as u32));
-        }
-        Angle::of(&start)
+    fn of_cell<L: Lanes<C>>(&self, lanes: L) -> Angle<L::Floats> {
+        let [sin, cos] = &self.of_cell;
+        Angle { sin: lanes.load(sin), cos: lanes.load(cos) }
     }
 
-    /// So many cells later.
+    /// Where the cell of frame `n` of the block starts, given the phase in that frame.
     #[inline(always)]
-    fn later<F: Fused>(&self, mut start: Angle<C>, cells: usize) -> Angle<C> {
-        for _ in 0..cells {
-            start = start.turned::<F>(&self.of_cell);
+    fn cell_start<L: Lanes<C>>(&self, lanes: L, phase: L::Ints, n: usize) -> Angle<L::Floats> {
+        let since = lanes.load_ints(&self.step).times(lanes.all_ints(n as u32));
+        let mut start = Angle::<L::Floats>::of(phase.minus(since));
+        for _ in 0..n / CELL_FRAMES {
+            start = start.turned(lanes, self.of_cell(lanes));
         }
         start
     }
 }
 
-impl<const C: usize, F: Fused> Sine<C, F> {
+impl<const C: usize> Sine<C> {
     /// A sine at phase 0.
     pub fn new(rate_hz: u32) -> Self {
         Self {
@@ -188,154 +174,138 @@ impl<const C: usize, F: Fused> Sine<C, F> {
             phase: [0; C],
             step: [0; C],
             rested: [0; C],
-            all_rest: false,
             settled_at: None,
             turns: Turns::STILL,
-            fuses: PhantomData,
         }
     }
 
-    /// As [`process`](Module::process), with a cable at [`FM`]. A silent one changes no bit.
+    /// As [`process`](Kernel::process), with a cable at [`FM`]. A silent one changes no bit.
     #[inline(always)]
-    fn process_modulated(&mut self, io: &mut Io<'_>) {
+    fn process_modulated<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
         let [freq, gain, index] = [FREQ, GAIN, INDEX].map(|param| io.param::<C>(param));
+        let (freq, gain, index) = (freq.on(lanes), gain.on(lanes), index.on(lanes));
         let ([fm], [out]) = io.ports::<C, 1, 1>();
-        let mut phase = self.phase;
-        let mut step = freq.at(0).map(|freq_hz| self.steps.of(freq_hz));
-        for (n, out) in out.iter_mut().enumerate() {
+        let mut phase = lanes.load_ints(&self.phase);
+        let mut step = self.steps.of(freq.at(0));
+        for (n, (out, fm)) in out.iter_mut().zip(fm).enumerate() {
             if freq.is_moving() {
-                step = freq.at(n).map(|freq_hz| self.steps.of(freq_hz));
+                step = self.steps.of(freq.at(n));
             }
-            let (gain, index, fm) = (gain.at(n), index.at(n), fm[n]);
-            for c in 0..C {
-                out[c] = sine_of_phase(phase[c]) * gain[c];
-                let more = deviation(step[c], index[c] * fm[c]);
-                phase[c] = phase[c].wrapping_add(step[c]).wrapping_add(more);
-            }
+            lanes.store(sine_of_phase(phase) * gain.at(n), out);
+            let more = deviation(step, index.at(n) * lanes.load(fm));
+            phase = phase.plus(step).plus(more);
         }
-        self.phase = phase;
-        (self.step, self.rested, self.all_rest) = (step, [0; C], false);
-        self.settled_at = None;
+        lanes.store_ints(phase, &mut self.phase);
+        lanes.store_ints(step, &mut self.step);
+        (self.rested, self.settled_at) = ([0; C], None);
     }
 
     #[inline(always)]
-    fn step_at(&self, freq: &Param<'_, C>, n: usize) -> [u32; C] {
-        let (freq_hz, mut step) = (freq.at(n), [0; C]);
-        for c in 0..C {
-            step[c] = self.steps.of(freq_hz[c]);
-        }
-        step
+    fn advance<L: Lanes<C>>(&mut self, lanes: L, frames: usize) {
+        let way = lanes.load_ints(&self.step).times(lanes.all_ints(frames as u32));
+        lanes.store_ints(lanes.load_ints(&self.phase).plus(way), &mut self.phase);
     }
 
-    /// Takes the step of the next frames, so many.
+    /// Takes the step of the next frames, so many. Returns in which channels it rests.
     #[inline(always)]
-    fn take(&mut self, step: [u32; C], frames: usize) {
-        if self.all_rest && same(&step, &self.step) {
-            return;
-        }
-        let (more, mut all_rest) = (frames as u32 - 1, true);
-        for c in 0..C {
-            let rested = if step[c] == self.step[c] { self.rested[c] + 1 + more } else { more };
-            self.rested[c] = rested.min(REST_FRAMES);
-            all_rest &= rested >= REST_FRAMES;
-        }
-        (self.step, self.all_rest) = (step, all_rest);
+    fn take<L: Lanes<C>>(&mut self, lanes: L, step: L::Ints, frames: usize) -> L::Mask {
+        let (more, most) = (lanes.all_ints(frames as u32 - 1), lanes.all_ints(REST_FRAMES));
+        let rested = lanes.load_ints(&self.rested).plus(lanes.all_ints(1)).plus(more);
+        let is_same = Ints::eq(lanes.load_ints(&self.step), step);
+        let rested = L::Ints::choose(is_same, rested, more);
+        let rests = !rested.lt_signed(most);
+        lanes.store_ints(L::Ints::choose(rests, most, rested), &mut self.rested);
+        lanes.store_ints(step, &mut self.step);
+        rests
     }
 
+    /// Frame `n` of the block, whose step has been taken.
     #[inline(always)]
-    fn advance(&mut self, frames: usize) {
-        self.phase = self.phase_in(frames);
-    }
-
-    #[inline(always)]
-    fn phase_in(&self, frames: usize) -> [u32; C] {
-        let mut phase = self.phase;
-        for c in 0..C {
-            phase[c] = phase[c].wrapping_add(self.step[c].wrapping_mul(frames as u32));
+    fn frame<L: Lanes<C>>(
+        &mut self,
+        lanes: L,
+        n: usize,
+        gain: L::Floats,
+        rests: L::Mask,
+    ) -> L::Floats {
+        let phase = lanes.load_ints(&self.phase);
+        let mut tone = sine_of_phase(phase) * gain;
+        if rests.any() {
+            // What channels get whose frequencies rest while others move.
+            let (step, other) = (lanes.load_ints(&self.step), lanes.load_ints(&self.turns.step));
+            self.turns.prepare(lanes, L::Ints::choose(rests, step, other));
+            let start = self.turns.cell_start(lanes, phase, n).times(gain);
+            let Turns { cos, sin, .. } = &self.turns;
+            let (cos, sin) = (&cos[n % CELL_FRAMES], &sin[n % CELL_FRAMES]);
+            let turned = start.sine_after(lanes, lanes.load(cos), lanes.load(sin));
+            tone = L::Floats::choose(rests, turned, tone);
         }
-        phase
-    }
-
-    /// Frame `n` of the block, whose step has been taken and whose level is that at `at`.
-    #[inline(always)]
-    fn frame(&mut self, n: usize, at: usize, level: &Level<'_, C>) -> [f32; C] {
-        let gain = &level.at(at);
-        let (mut tone, mut rests) = ([0.0; C], false);
-        for c in 0..C {
-            tone[c] = sine_of_phase(self.phase[c]) * gain[c];
-            rests |= self.rested[c] == REST_FRAMES;
-        }
-        if rests {
-            self.blend(n, gain, &mut tone);
-        }
-        self.advance(1);
+        self.advance(lanes, 1);
         silent_where_0(tone, gain)
     }
 
-    /// What channels get whose frequencies rest while others move.
+    /// Frames of which some frequency moves or has not rested for long. Returns how many there are before all do.
     #[inline(always)]
-    fn blend(&mut self, n: usize, gain: &[f32; C], tone: &mut [f32; C]) {
-        let mut step = self.turns.step;
-        for c in 0..C {
-            step[c] = if self.rested[c] == REST_FRAMES { self.step[c] } else { step[c] };
-        }
-        self.turns.prepare(step);
-        let start = self.turns.block_start(&self.phase, n);
-        let start = self.turns.later::<F>(start, n / CELL_FRAMES);
-        let n = n % CELL_FRAMES;
-        let turned = start.times(gain).sine_after::<F>(&self.turns.cos[n], &self.turns.sin[n]);
-        for c in 0..C {
-            tone[c] = if self.rested[c] == REST_FRAMES { turned[c] } else { tone[c] };
-        }
-    }
-
-    /// Frames of one frequency, of which the first is frame `first` of the block.
-    #[inline(always)]
-    fn steady(&mut self, step: [u32; C], first: usize, out: &mut [[f32; C]], level: &Level<'_, C>) {
-        for done in 0..out.len() {
-            self.take(step, 1);
-            if self.all_rest {
-                self.turns.prepare(step);
-                return self.cells(first, done, out, level);
+    fn unsettled<L: Lanes<C>>(
+        &mut self,
+        lanes: L,
+        freq: &LanesParam<'_, C, L>,
+        first: usize,
+        out: &mut [[f32; C]],
+        gain: &LanesParam<'_, C, L>,
+    ) -> usize {
+        for (n, out) in out.iter_mut().enumerate() {
+            let step = self.steps.of(freq.at(n));
+            let rests = self.take(lanes, step, 1);
+            if !freq.is_moving() && rests.all() {
+                self.turns.prepare(lanes, step);
+                return n;
             }
-            out[done] = self.frame(first + done, done, level);
+            lanes.store(self.frame(lanes, first + n, gain.at(n), rests), out);
         }
+        out.len()
     }
 
     /// Frames while all frequencies rest and their turns are there, but for those that are `done`.
     #[inline(always)]
-    fn cells(&mut self, first: usize, mut done: usize, out: &mut [[f32; C]], level: &Level<'_, C>) {
-        let start = self.turns.block_start(&self.phase, first + done);
-        let mut start = self.turns.later::<F>(start, (first + done) / CELL_FRAMES);
-        self.advance(out.len() - done);
+    fn cells<L: Lanes<C>>(
+        &mut self,
+        lanes: L,
+        first: usize,
+        mut done: usize,
+        out: &mut [[f32; C]],
+        gain: &LanesParam<'_, C, L>,
+    ) {
+        let (phase, of_cell) = (lanes.load_ints(&self.phase), self.turns.of_cell(lanes));
+        let mut start = self.turns.cell_start(lanes, phase, first + done);
+        self.advance(lanes, out.len() - done);
+        let Turns { cos, sin, .. } = &self.turns;
+        let rests = !gain.is_moving() && !gain.at(0).eq(lanes.all(0.0)).any();
         while done < out.len() {
             let n = (first + done) % CELL_FRAMES;
             let end = out.len().min(done + CELL_FRAMES - n);
-            let (cell, turns) = (&mut out[done..end], &self.turns);
-            let turns = turns.cos[n..].iter().zip(&turns.sin[n..]);
-            match level {
-                Level::Rests(gain) => {
-                    let start = start.times(gain);
-                    if let Ok(whole) = <&mut [_; CELL_FRAMES]>::try_from(&mut *cell) {
-                        // How many there are is known, which leaves less to count.
-                        let Turns { cos, sin, .. } = &self.turns;
-                        for n in 0..CELL_FRAMES {
-                            whole[n] = start.sine_after::<F>(&cos[n], &sin[n]);
-                        }
-                    } else {
-                        for (out, (cos, sin)) in cell.iter_mut().zip(turns) {
-                            *out = start.sine_after::<F>(cos, sin);
-                        }
+            let cell = &mut out[done..end];
+            match <&mut [_; CELL_FRAMES]>::try_from(&mut *cell) {
+                // How many there are is known, and which, which leaves less to count.
+                Ok(whole) if rests => {
+                    let start = start.times(gain.at(0));
+                    for n in 0..CELL_FRAMES {
+                        let (cos, sin) = (lanes.load(&cos[n]), lanes.load(&sin[n]));
+                        lanes.store(start.sine_after(lanes, cos, sin), &mut whole[n]);
                     }
                 }
-                Level::Moves(gain) => {
-                    for (i, (out, (cos, sin))) in cell.iter_mut().zip(turns).enumerate() {
+                _ => {
+                    for (i, (out, (cos, sin))) in
+                        cell.iter_mut().zip(cos[n..].iter().zip(&sin[n..])).enumerate()
+                    {
                         let gain = gain.at(done + i);
-                        *out = silent_where_0(start.times(&gain).sine_after::<F>(cos, sin), &gain);
+                        let (cos, sin) = (lanes.load(cos), lanes.load(sin));
+                        let tone = start.times(gain).sine_after(lanes, cos, sin);
+                        lanes.store(silent_where_0(tone, gain), out);
                     }
                 }
             }
-            start = start.turned::<F>(&self.turns.of_cell);
+            start = start.turned(lanes, of_cell);
             done = end;
         }
     }
@@ -348,20 +318,23 @@ impl<const C: usize, F: Fused> Sine<C, F> {
 
     /// Frames that are not heard.
     #[inline(always)]
-    fn pass(&mut self, freq_in_all: Option<f32>, freq: &Param<'_, C>, frames: &Range<usize>) {
-        if self.is_settled(freq_in_all) {
-            return self.advance(frames.len());
-        }
-        self.settled_at = None;
-        if freq.is_moving() {
-            for n in 0..frames.len() {
-                self.take(self.step_at(freq, n), 1);
-                self.advance(1);
+    fn pass<L: Lanes<C>>(&mut self, lanes: L, io: &Io<'_>) {
+        let Range { start, end } = io.frames;
+        if !self.is_settled(io.steady(FREQ)) {
+            self.settled_at = None;
+            let freq = io.param::<C>(FREQ).on(lanes);
+            if freq.is_moving() {
+                for n in 0..end - start {
+                    self.take(lanes, self.steps.of(freq.at(n)), 1);
+                    self.advance(lanes, 1);
+                }
+                return;
             }
-        } else if !frames.is_empty() {
-            self.take(self.step_at(freq, 0), frames.len());
-            self.advance(frames.len());
+            if start < end {
+                self.take(lanes, self.steps.of(freq.at(0)), end - start);
+            }
         }
+        self.advance(lanes, end - start);
     }
 }
 
@@ -369,110 +342,62 @@ impl<const C: usize, F: Fused> Sine<C, F> {
 /// that is heard of it. So its frequency may go as far as it likes, also beyond half the rate for a
 /// moment.
 #[inline(always)]
-fn deviation(step: u32, times: f32) -> u32 {
+fn deviation<F: Floats>(step: F::Ints, times: F) -> F::Ints {
     const TURN: f32 = 4_294_967_296.0;
     // Adding and taking away 1.5 * 2^23 rounds to the nearest whole number.
     const ROUND: f32 = 12_582_912.0;
     // A step is below half a turn, and vectors convert only signed numbers.
-    let turns = step as i32 as f32 * (1.0 / TURN) * times;
+    let turns = step.to_floats() * (1.0 / TURN) * times;
     let rest = turns - ((turns + ROUND) - ROUND);
-    (rest * TURN) as i32 as u32
-}
-
-/// The gain in the frames to be rendered.
-enum Level<'a, const C: usize> {
-    /// It rests, and in no channel at 0.
-    Rests([f32; C]),
-    Moves(Param<'a, C>),
-}
-
-impl<'a, const C: usize> Level<'a, C> {
-    #[inline(always)]
-    fn of(gain: &Param<'a, C>) -> Self {
-        if gain.is_moving() || !all_sound(&gain.at(0)) {
-            Self::Moves(*gain)
-        } else {
-            Self::Rests(gain.at(0))
-        }
-    }
-
-    #[inline(always)]
-    fn at(&self, n: usize) -> [f32; C] {
-        match self {
-            Self::Rests(gain) => *gain,
-            Self::Moves(gain) => gain.at(n),
-        }
-    }
+    (rest * TURN).to_ints()
 }
 
 /// Silence is what it is while a gain of 0 rests: positive.
 #[inline(always)]
-fn silent_where_0<const C: usize>(mut tone: [f32; C], gain: &[f32; C]) -> [f32; C] {
-    for c in 0..C {
-        tone[c] = if gain[c] == 0.0 { 0.0 } else { tone[c] };
-    }
-    tone
+fn silent_where_0<F: Floats>(tone: F, gain: F) -> F {
+    let zero = tone.like(0.0);
+    F::choose(gain.eq(zero), zero, tone)
 }
 
-/// Whether no channel has a gain of 0.
-#[inline(always)]
-fn all_sound<const C: usize>(gain: &[f32; C]) -> bool {
-    let mut all = true;
-    for c in 0..C {
-        all &= gain[c] != 0.0;
-    }
-    all
-}
-
-#[inline(always)]
-fn times<const C: usize>(mut tone: [f32; C], gain: [f32; C]) -> [f32; C] {
-    for c in 0..C {
-        tone[c] *= gain[c];
-    }
-    tone
-}
-
-impl<const C: usize, F: Fused> Module for Sine<C, F> {
+impl<const C: usize> Kernel<C> for Sine<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
 
     fn reset(&mut self) {
         (self.phase, self.step) = ([0; C], [0; C]);
-        (self.rested, self.all_rest, self.settled_at) = ([0; C], false, None);
+        (self.rested, self.settled_at) = ([0; C], None);
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
         if io.is_connected(FM) {
-            return self.process_modulated(io);
+            return self.process_modulated(lanes, io);
         }
         let (freq, gain) = (io.param::<C>(FREQ), io.param::<C>(GAIN));
-        let freq_in_all = io.steady(FREQ);
         if !gain.is_moving() && same(&gain.at(0), &[0.0; C]) {
-            self.pass(freq_in_all, &freq, &io.frames);
+            self.pass(lanes, io);
             return io.silence(0);
         }
-        let level = Level::of(&gain);
-        let first = io.frames.start;
+        let (freq, gain) = (freq.on(lanes), gain.on(lanes));
+        let (freq_in_all, first) = (io.steady(FREQ), io.frames.start);
         let ([_], [out]) = io.ports::<C, 1, 1>();
-        if self.is_settled(freq_in_all) {
-            self.cells(first, 0, out, &level);
-        } else if freq.is_moving() {
-            self.settled_at = None;
-            for (n, out) in out.iter_mut().enumerate() {
-                self.take(self.step_at(&freq, n), 1);
-                *out = self.frame(first + n, n, &level);
-            }
-        } else if !out.is_empty() {
-            self.steady(self.step_at(&freq, 0), first, out, &level);
-            self.settled_at = freq_in_all.filter(|_| self.all_rest);
+        if out.is_empty() {
+            return;
+        }
+        let mut done = 0;
+        if !self.is_settled(freq_in_all) {
+            done = self.unsettled(lanes, &freq, first, out, &gain);
+            self.settled_at = freq_in_all.filter(|_| done < out.len());
+        }
+        if done < out.len() {
+            self.cells(lanes, first, done, out, &gain);
         }
     }
 
     #[inline(always)]
-    fn skip(&mut self, io: &mut Io<'_>) {
+    fn skip<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
         io.keep_outputs();
-        self.pass(io.steady(FREQ), &io.param::<C>(FREQ), &io.frames);
+        self.pass(lanes, io);
     }
 }

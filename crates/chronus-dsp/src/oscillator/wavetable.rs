@@ -143,7 +143,7 @@ impl<const C: usize> Module for Wavetable<C> {
                 let (freq_hz, index) = (freq.at(n), index.at(n));
                 for c in 0..C {
                     let by = index[c] * fm[n][c];
-                    step[c] = PhaseSteps::modulated(self.steps.of(freq_hz[c]), by);
+                    step[c] = PhaseSteps::modulated(self.steps.of(freq_hz[c]), by) as i32;
                     level[c] = Level::of(step[c]);
                 }
             }

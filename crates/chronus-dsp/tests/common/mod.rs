@@ -2,7 +2,8 @@
 #![allow(dead_code)] // Not every test file needs all of it.
 
 use chronus_dsp::{
-    BLOCK_FRAMES, Buffer, Instance, ModuleSpec, Note, Recording, Transport, catalog, silent_buffer,
+    BLOCK_FRAMES, Buffer, Instance, ModuleSpec, Note, Recording, Transport, Vectors, catalog,
+    silent_buffer,
 };
 use pulp::Arch;
 
@@ -38,7 +39,7 @@ impl Bench {
 
     /// A module of so many channels, which all get the same input.
     pub fn poly(kind: &str, rate_hz: u32, channels: usize) -> Self {
-        Self::on(Arch::new(), kind, rate_hz, channels)
+        Self::on(Vectors::chosen().arch(), kind, rate_hz, channels)
     }
 
     /// The same on a machine that has this.

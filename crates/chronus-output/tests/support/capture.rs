@@ -7,7 +7,10 @@ use std::{
     thread,
 };
 
-use super::servers::{Process, PulseServer, wait_for};
+use super::{
+    servers::{Process, PulseServer},
+    waiting::wait_until,
+};
 
 /// `parec` on the null sink's monitor and what it has captured so far.
 pub struct Capture {
@@ -32,7 +35,7 @@ impl Capture {
             }
         });
         let capture = Self { _process: process, bytes };
-        wait_for("parec captures the sink's silence", || !capture.frames().is_empty());
+        wait_until("parec captures the sink's silence", || !capture.frames().is_empty());
         Some(capture)
     }
 

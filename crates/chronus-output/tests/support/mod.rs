@@ -4,6 +4,7 @@
 
 mod capture;
 mod servers;
+mod waiting;
 
 use std::{
     path::Path,
@@ -17,7 +18,8 @@ use std::{
 pub use capture::Capture;
 use chronus_output::{CHANNELS, Device, News, Source};
 #[allow(unused_imports, reason = "each test file uses its part")]
-pub use servers::{JackServer, Process, PulseServer, wait_for};
+pub use servers::{JackServer, Process, PulseServer};
+pub use waiting::wait_until;
 
 /// One step of the ramp. A power of two, so that frame numbers up to 2^24 are exact samples below 1.
 pub const STEP: f32 = 1.0 / 16_777_216.0;
@@ -73,7 +75,7 @@ pub fn read_wav(path: &Path) -> Vec<[f32; CHANNELS]> {
 /// Waits for the next of the news of a device.
 pub fn next_news(device: &mut dyn Device) -> News {
     let mut news = None;
-    wait_for("news of the device", || {
+    wait_until("news of the device", || {
         news = news.or_else(|| device.news());
         news.is_some()
     });

@@ -13,14 +13,7 @@ use std::{
 
 use chronus_output::{Options, OutputSpec, connect};
 
-/// Waits until `condition` holds; panics with `what` after ten seconds.
-pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !condition() {
-        assert!(Instant::now() < deadline, "waited in vain: {what}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
+use super::waiting::wait_until;
 
 /// A process that is killed and reaped at the end of its scope.
 pub struct Process(pub Child);
@@ -103,7 +96,7 @@ impl PulseServer {
             ))
             .stdout(Stdio::null());
         let process = Process::start(in_folder(&mut command, folder))?;
-        wait_for("PulseAudio listens", || {
+        wait_until("PulseAudio listens", || {
             std::os::unix::net::UnixStream::connect(folder.join("pulse/native")).is_ok()
         });
         Some(process)
@@ -166,7 +159,7 @@ impl JackServer {
         let name = format!("chronus-{test}-{}", std::process::id());
         let process = Self::launch(&name, rate_hz, period_frames)?;
         let server = Self { process, name, _alone: alone };
-        wait_for("JACK serves", || server.serves());
+        wait_until("JACK serves", || server.serves());
         Some(server)
     }
 

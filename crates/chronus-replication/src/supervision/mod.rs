@@ -132,6 +132,12 @@ impl Supervision {
         matches!(self.states[slot], State::Live { .. })
     }
 
+    /// Whether a worker has taken its slot and was not admitted yet: it may have died of its first block before
+    /// anybody looked.
+    fn has_claimed(&self, slot: Slot, view: &View<'_>) -> bool {
+        matches!(self.states[slot], State::Joining { number, .. } if view.claimed[slot] == number)
+    }
+
     /// Whether a slot has, or may soon have, a process.
     pub fn is_occupied(&self, slot: Slot) -> bool {
         self.states[slot] != State::Empty
@@ -230,7 +236,8 @@ impl Supervision {
                 }
             }
             Event::Exited { slot, death, crumb } => {
-                if let (Death::OfItself(cause), true) = (death, self.is_live(slot)) {
+                let was_at_work = self.is_live(slot) || self.has_claimed(slot, view);
+                if let (Death::OfItself(cause), true) = (death, was_at_work) {
                     self.blame(slot, crumb, cause, view, actions);
                 }
                 self.bury(slot, death, actions);

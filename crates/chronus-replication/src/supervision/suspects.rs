@@ -49,7 +49,9 @@ impl Supervision {
                     self.grief.seen_at[slot] = Some((view.crumb)(slot));
                     self.grief.is_urgent |= is_busy;
                     if !is_primary {
-                        self.mark_late(slot);
+                        if self.mark_late(slot) {
+                            actions.push(Action::Report(Notice::Late(slot)));
+                        }
                     } else if !(is_busy && self.is_scouting(slot, view, actions)) {
                         self.overtake(slot, actions);
                     }
@@ -178,11 +180,11 @@ impl Supervision {
         }
     }
 
-    fn mark_late(&mut self, slot: Slot) {
+    /// Whether it was not late before.
+    fn mark_late(&mut self, slot: Slot) -> bool {
         let rendered = self.rendered[slot];
-        if let State::Live { late, .. } = &mut self.states[slot] {
-            late.get_or_insert(rendered);
-        }
+        let State::Live { late, .. } = &mut self.states[slot] else { return false };
+        late.replace(late.unwrap_or(rendered)).is_none()
     }
 
     /// An overdue primary loses its place, if there is anybody who is not late to take it.

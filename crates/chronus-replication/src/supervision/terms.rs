@@ -46,6 +46,19 @@ impl Settings {
             fresh_window_ns: 10_000_000_000,
         }
     }
+
+    /// The same for a device that waits for what it plays. Nothing is due at a time, so there is no hurry to overtake a
+    /// worker, nor to give one up, that other programs keep from running; and nobody has a real-time priority.
+    #[must_use]
+    pub fn without_a_clock(mut self) -> Self {
+        self.limits.overdue_ns *= 20;
+        self.limits.hard_ns *= 10;
+        self.limits.last_hope_ns *= 20;
+        self.join_ns *= 10;
+        self.spawn_ns *= 10;
+        self.thaw_ns *= 10;
+        self
+    }
 }
 
 /// What a supervisor leaves to the next.
@@ -220,7 +233,9 @@ pub enum Action {
 pub enum Notice {
     /// A worker lost the first place, alive.
     Overtaken(Slot),
-    /// A worker that had lost its place is level again.
+    /// A standby owes a block for too long, alive.
+    Late(Slot),
+    /// A worker that was late, or had lost its place, is level again.
     CaughtUp(Slot),
     /// A worker was fenced.
     Fenced(Slot, Reason),

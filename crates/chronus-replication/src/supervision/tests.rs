@@ -2,11 +2,13 @@
 
 mod checkpoints;
 mod culprits;
+mod fault_times;
 mod provision;
 mod scouts;
 mod succession;
 
 use crate::blame::{Cause, Crumb, Culprit, Place};
+use crate::fault_times::{FaultTimes, Span};
 use crate::restart::Death;
 use crate::supervision::{Action, Event, Notice, Reason, Settings, Supervision, View};
 use crate::{BlockIndex, PLACES, SLOTS, Slot};
@@ -25,12 +27,25 @@ struct World {
     useless_before: BlockIndex,
     proven: [bool; SLOTS],
     actions: Vec<Action>,
+    times: FaultTimes,
+    spans: Vec<(Span, u64)>,
 }
 
 impl World {
     fn new(replicas: usize) -> Self {
-        let mut world = Self {
-            supervision: Supervision::new(Settings::for_replicas(replicas)),
+        Self::with(Settings::for_replicas(replicas))
+    }
+
+    fn with(settings: Settings) -> Self {
+        let mut world = Self::empty(settings);
+        world.run(20);
+        world
+    }
+
+    /// Before the first worker was asked for.
+    fn empty(settings: Settings) -> Self {
+        Self {
+            supervision: Supervision::new(settings),
             now_ns: 0,
             sealed: 0,
             claimed: [0; PLACES],
@@ -42,9 +57,9 @@ impl World {
             useless_before: 0,
             proven: [true; SLOTS],
             actions: Vec::new(),
-        };
-        world.run(20);
-        world
+            times: FaultTimes::default(),
+            spans: Vec::new(),
+        }
     }
 
     /// Runs so many blocks; returns the actions taken.
@@ -71,6 +86,7 @@ impl World {
         let mut actions = Vec::new();
         self.with_view(|supervision, now_ns, view| supervision.look(now_ns, view, &mut actions));
         self.take(actions, obey);
+        self.times.settle();
     }
 
     fn with_view(&mut self, use_it: impl FnOnce(&mut Supervision, u64, &View<'_>)) {
@@ -99,8 +115,10 @@ impl World {
     }
 
     fn take(&mut self, actions: Vec<Action>, obey: bool) {
+        let mut fenced = Vec::new();
         for action in actions {
             self.actions.push(action);
+            self.spans.extend(self.times.take(&action, self.now_ns));
             match action {
                 Action::Fork { into, number, forker } if obey && !self.stuck[forker] => {
                     self.send(Event::Forked { number });
@@ -115,7 +133,7 @@ impl World {
                     if slot < SLOTS {
                         self.stuck[slot] = false;
                     }
-                    self.send(exited(slot, Death::Killed));
+                    fenced.push(slot);
                 }
                 Action::Thaw { from, into, number } if obey => {
                     self.claimed[into] = number;
@@ -123,6 +141,9 @@ impl World {
                 }
                 _ => {}
             }
+        }
+        for slot in fenced {
+            self.send(exited(slot, Death::Killed));
         }
     }
 
@@ -204,6 +225,31 @@ fn a_stopped_primary_is_overtaken_first_and_fenced_later() {
     let later = notices(&world.run(30));
     assert!(later.contains(&Notice::Fenced(0, Reason::Hopeless)), "{later:?}");
     assert!(world.supervision.is_redundant());
+}
+
+/// Other programs may keep a worker from running for long; one that is stopped for good is given up all the same.
+#[test]
+fn without_a_clock_nobody_is_overtaken_or_given_up_soon() {
+    for slot in 0..2 {
+        let mut world = World::with(Settings::for_replicas(2).without_a_clock());
+        world.stuck[slot] = true;
+        assert_eq!(notices(&world.run(20)), [], "for 27 ms");
+        world.stuck[slot] = false;
+        assert_eq!(notices(&world.run(20)), []);
+        world.stuck[slot] = true;
+        let actions = world.run(300);
+        let later = notices(&actions);
+        assert!(later.contains(&Notice::Fenced(slot, Reason::Hopeless)), "{later:?}");
+        let asked = actions.iter().find_map(|action| match action {
+            Action::FindChild { number, .. } => Some(*number),
+            _ => None,
+        });
+        if let Some(number) = asked {
+            world.send(Event::NoChild { number });
+        }
+        world.run(20);
+        assert!(world.supervision.is_redundant());
+    }
 }
 
 #[test]

@@ -49,6 +49,10 @@ impl DeviceWatch {
             let why = format!("nobody hears it: {}", device.describe());
             (State::Unheard, Some(Sentence::new(&why)))
         };
+        Self::beginning(state, reason, told)
+    }
+
+    fn beginning(state: State, reason: Option<Sentence>, told: Output) -> Self {
         Self { state, reason, losses: 0, since_ns: 0, asked_ns: 0, told }
     }
 
@@ -58,8 +62,13 @@ impl DeviceWatch {
     }
 
     fn enter(&mut self, state: State, reason: Option<&Sentence>, now_ns: u64) {
-        self.losses += u64::from(matches!(state, State::Away | State::Gone));
-        (self.state, self.reason, self.since_ns) = (state, reason.copied(), now_ns);
+        // One that is away, and then gone for good, was lost once, and has been away since then.
+        let is_there = |state| !matches!(state, State::Away | State::Gone);
+        if is_there(self.state) || is_there(state) {
+            self.losses += u64::from(!is_there(state));
+            self.since_ns = now_ns;
+        }
+        (self.state, self.reason) = (state, reason.copied());
     }
 
     /// As the player sees it. If it `runs_free`, nobody hears it at the moment.
@@ -153,5 +162,24 @@ impl Supervisor {
 
     fn tell_device(&self, what: &str, text: &str) {
         self.tell("device", &[Value::Text(what.to_owned()), Value::Text(text.to_owned())]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_lost_once_whatever_becomes_of_it() {
+        let mut watch = DeviceWatch::beginning(State::Playing, None, Output::default());
+        let mut told = |state, now_ns| {
+            watch.enter(state, None, now_ns);
+            let status = watch.status(10_000_000_000, false);
+            (status.state, status.losses, status.away_s)
+        };
+        assert_eq!(told(State::Away, 1_000_000_000), ("away", 1, 9.0));
+        assert_eq!(told(State::Gone, 4_000_000_000), ("gone", 1, 9.0));
+        assert_eq!(told(State::Playing, 5_000_000_000), ("playing", 1, 0.0));
+        assert_eq!(told(State::Away, 8_000_000_000), ("away", 2, 2.0));
     }
 }

@@ -11,6 +11,7 @@ mod hindsight;
 mod orders;
 mod processes;
 mod recording;
+mod stalls;
 pub mod status;
 mod takeover;
 mod watch;
@@ -34,7 +35,7 @@ use chronus_replication::device_clock::DeviceClock;
 use chronus_replication::divergence::DivergenceDetector;
 use chronus_replication::supervision::{self, Supervision};
 use chronus_replication::{BLOCK_FRAMES, BlockIndex, PLACES, SLOTS, Slot};
-use chronus_shm::block_ring::RING_BLOCKS;
+use chronus_shm::block_ring::{RING_BLOCKS, SPARE_BLOCKS};
 use chronus_shm::command_log::LogWriter;
 use chronus_shm::control_board::SEALS;
 use chronus_shm::playback_board::Callback;
@@ -44,11 +45,12 @@ use crate::journal_writer::JournalWriter;
 use crate::log::counted;
 use crate::osc_server::{Inbox, Replies};
 use crate::patcher::Line;
-use crate::playback::{Playback, Regions};
+use crate::playback::{Gap, Playback, Regions};
 use crate::refusals::Refusals;
 use crate::service::Output;
 use crate::shelf::Plan;
 use crate::snapshot::Snapshots;
+use crate::stall_monitor::StallMonitor;
 pub use begin::Beginning;
 use begin::Noted;
 use blame::Blame;
@@ -62,6 +64,7 @@ use orders::Timing;
 use processes::Processes;
 use recording::Recorder;
 pub use recording::Unfinished;
+use stalls::StallWatch;
 use status::Figures;
 
 /// While something may be owed, a look at the workers is due at least this often.
@@ -149,7 +152,7 @@ pub struct Supervisor {
     rate_hz: u32,
     realtime: bool,
     regions: Regions,
-    gaps: rtrb::Consumer<u64>,
+    gaps: rtrb::Consumer<Gap>,
     sequencer: CommandSequencer<Noted>,
     controls: Controls,
     ledger: Memfd,
@@ -176,6 +179,7 @@ pub struct Supervisor {
     journal_mark_ns: u64,
     device_watch: DeviceWatch,
     clock_watch: ClockWatch,
+    stall_watch: StallWatch,
     /// SIGTERM has come.
     end_asked: bool,
     source: Option<Playback>,
@@ -195,6 +199,9 @@ impl Supervisor {
         let (gaps_in, gaps) = rtrb::RingBuffer::new(4096);
         let kick = ears.kick.try_clone()?;
         let source = Playback::new(regions.clone(), gaps_in, kick);
+        // Without deadlines a stall costs nothing but time.
+        let monitor =
+            if setup.free_run { StallMonitor::default() } else { StallMonitor::start(&ears.kick)? };
         let has_played = regions.ledger.roster.playing.load(Ordering::Acquire) != 0;
         let goes_on_at = regions.ledger.playback.frames.load(Ordering::Acquire);
         tell_of_confinement();
@@ -202,10 +209,7 @@ impl Supervisor {
         let realtime = !setup.free_run && raise_priority();
         let mut limits = supervision::Settings::for_replicas(setup.replicas);
         if setup.free_run {
-            // Nor is there a hurry to give up on a worker that other programs keep from running.
-            limits.limits.hard_ns *= 5;
-            limits.limits.last_hope_ns *= 10;
-            limits.thaw_ns *= 5;
+            limits = limits.without_a_clock();
         }
         let folder = setup.recordings.clone();
         let recorder = Recorder::new(device.deck(), folder, setup.record_format);
@@ -233,6 +237,7 @@ impl Supervisor {
             journal_mark_ns: 0,
             device_watch: DeviceWatch::new(&*device, setup.told),
             clock_watch: ClockWatch::default(),
+            stall_watch: StallWatch::new(monitor),
             end_asked: false,
             source: Some(source),
             setup: Settings {
@@ -285,6 +290,8 @@ impl Supervisor {
         self.tend_edits(now_ns);
         self.seal_due();
         self.watch(now_ns);
+        self.watch_stalls(now_ns);
+        self.watch_gaps(now_ns, false);
         self.keep_journal(now_ns);
         self.keep_ledger();
         self.watch_device();
@@ -306,7 +313,7 @@ impl Supervisor {
                 self.device_clock.slip(began_ns, frame);
             }
         }
-        self.tell_resumption(began_ns);
+        self.tell_resumption(callback);
     }
 
     /// Whether the device waits for the replicas at the moment.
@@ -362,7 +369,12 @@ impl Supervisor {
     fn sleep_for(&mut self, longest: Option<Duration>) -> bool {
         let fds = [self.ears.kick.as_fd(), self.ears.end.as_fd(), self.ticker.as_fd()];
         let mut ready = [false; 3];
+        let seen_ns = clock::monotonic_ns();
         poll_readable(&fds, &mut ready, longest);
+        if let Some(longest) = longest.filter(|_| !self.setup.free_run) {
+            let due_ns = seen_ns + longest.as_nanos() as u64;
+            self.stall_watch.was_run(seen_ns, due_ns, clock::monotonic_ns());
+        }
         self.end_asked |= ready[1];
         if ready[0] {
             self.ears.kick.clear();
@@ -426,11 +438,12 @@ impl Supervisor {
         }
         let period = self.regions.ledger.playback.periods.longest();
         let extra = period.div_ceil(BLOCK_FRAMES as u64).saturating_sub(1);
-        let ahead = (self.setup.lead_blocks + extra).min(RING_BLOCKS as u64 - 16);
+        let most = (RING_BLOCKS - SPARE_BLOCKS) as u64;
+        let ahead = (self.setup.lead_blocks + extra).min(most);
         let (slowest_entry, slowest_block) = self.slowest_reader();
         let target = (self.regions.ledger.playback.next_block.load(Ordering::Acquire) + ahead)
             .min(slowest_block + SEALS as u64 - 16)
-            .min(self.slowest_worker() + RING_BLOCKS as u64 - 16);
+            .min(self.slowest_worker() + most);
         let board = &self.regions.log.board;
         let before = self.sequencer.next_block();
         while self.sequencer.next_block() < target {
@@ -487,18 +500,6 @@ impl Supervisor {
     }
 
     fn keep_journal(&mut self, now_ns: u64) {
-        let gap_blocks = self.regions.ledger.playback.gap_blocks.load(Ordering::Relaxed);
-        if self.figures.time_to_tell_gaps(gap_blocks, now_ns) {
-            tracing::warn!(
-                "gap: no replica had a block in time; {} so far",
-                counted(gap_blocks, "block")
-            );
-        }
-        while let Ok(block) = self.gaps.pop() {
-            if let Some(journal) = &mut self.journal {
-                journal.gap(block);
-            }
-        }
         if let Some(news) = self.journal.as_mut().and_then(JournalWriter::news) {
             let reason = news.reason.unwrap_or_default();
             self.tell("journal", &[Value::Text(news.state.to_owned()), Value::Text(reason)]);
@@ -536,6 +537,8 @@ impl Supervisor {
         let stopped = self.device.stop();
         let frames = self.regions.ledger.playback.frames.load(Ordering::Acquire);
         self.processes.end_all();
+        self.watch_stalls(clock::monotonic_ns());
+        self.watch_gaps(clock::monotonic_ns(), true);
         self.keep_journal(clock::monotonic_ns());
         if let Some(journal) = self.journal.take() {
             journal.finish(frames);

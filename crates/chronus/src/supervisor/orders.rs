@@ -1,11 +1,12 @@
 //! What players ask for: commands get their frame here, questions their answer.
 
 use chronus_engine::{Command, TextPiece};
-use chronus_os::child::Child;
+use chronus_os::child::{Child, is_harmful, signal_name};
 use chronus_os::clock;
 use chronus_osc::{Chaos, Crash, Request, Target};
 use chronus_replication::command_delay::{Ahead, CommandDelay, LastGiven};
 use chronus_replication::{BLOCK_FRAMES, PLACES, SLOTS, Slot};
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use super::Supervisor;
@@ -71,7 +72,7 @@ impl Supervisor {
                     let status = self.status(now_ns);
                     self.ears.replies.status(&status, incoming.from);
                 }
-                Request::Chaos(chaos) => self.take_chaos(&incoming, *chaos, now_ns),
+                Request::Chaos(chaos) => self.take_chaos(&incoming, *chaos),
                 Request::Record(record) => self.take_record(&incoming, record),
                 _ => {}
             }
@@ -159,13 +160,13 @@ impl Supervisor {
         }
     }
 
-    fn take_chaos(&mut self, incoming: &Incoming, chaos: Chaos, now_ns: u64) {
-        if let Err(reason) = self.cause_chaos(chaos, now_ns) {
+    fn take_chaos(&mut self, incoming: &Incoming, chaos: Chaos) {
+        if let Err(reason) = self.cause_chaos(chaos) {
             self.ears.replies.fail(&incoming.address, &reason, incoming.from);
         }
     }
 
-    fn cause_chaos(&mut self, chaos: Chaos, now_ns: u64) -> Result<(), String> {
+    fn cause_chaos(&mut self, chaos: Chaos) -> Result<(), String> {
         if !self.setup.allow_chaos {
             return Err("this engine was not started with --allow-chaos".into());
         }
@@ -186,9 +187,7 @@ impl Supervisor {
                         slot..slot + 1
                     }
                 };
-                if places.start < SLOTS {
-                    self.figures.fault_caused(clock::monotonic_ns());
-                }
+                self.note_signal(places.clone(), signal);
                 self.processes.signal(places, signal).map_err(|error| error.to_string())
             }
             Chaos::Crash { target, how } => {
@@ -203,11 +202,27 @@ impl Supervisor {
                 };
                 let number = self.supervision.take_number();
                 self.regions.ledger.roster.last_number.store(number, Ordering::Release);
-                self.figures.fault_caused(now_ns);
+                let (faults, now_ns) = (&mut self.figures.faults, clock::monotonic_ns());
+                if how == crashes::FLIP {
+                    faults.falsify(slot, now_ns);
+                } else {
+                    faults.cause([slot], now_ns);
+                }
                 self.regions.log.board.order_harm(slot, how, number);
                 self.ring();
                 Ok(())
             }
+        }
+    }
+
+    /// Notes whom a signal that is about to be sent does harm.
+    fn note_signal(&mut self, places: Range<Slot>, signal: i32) {
+        let is_there = |slot: &Slot| *slot < SLOTS && self.processes.child(*slot).is_some();
+        let there = places.filter(is_there);
+        if is_harmful(signal) {
+            self.figures.faults.cause(there, clock::monotonic_ns());
+        } else if signal_name(signal) == "SIGCONT" {
+            self.figures.faults.spare(there);
         }
     }
 

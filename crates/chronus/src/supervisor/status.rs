@@ -5,14 +5,18 @@ use std::sync::atomic::Ordering;
 
 use chronus_os::clock;
 use chronus_osc::Value;
-use chronus_replication::supervision::{Event, Notice};
-use chronus_replication::{PLACES, SLOTS, Slot};
+use chronus_replication::fault_times::{FaultTimes, Span};
+use chronus_replication::supervision::{Action, Event, Notice};
+use chronus_replication::{PLACES, SLOTS, Slot, lead};
 use chronus_shm::ledger::Tally;
+use chronus_shm::playback_board::PlaybackBoard;
+use chronus_shm::sync::AtomicU64;
 use serde::Serialize;
 
 use super::Supervisor;
 use super::device::DeviceStatus;
 use super::recording::RecordStatus;
+use super::stalls::StallStatus;
 use crate::journal_writer::{JournalStatus, JournalWriter};
 
 /// Durations in microseconds: how many, the last, the median and the largest of the recent ones.
@@ -28,8 +32,8 @@ pub struct Durations {
 const RECENT: usize = 4096;
 
 impl Durations {
-    fn add(&mut self, from_ns: u64, to_ns: u64) {
-        let us = to_ns.saturating_sub(from_ns) as f64 / 1000.0;
+    fn add(&mut self, took_ns: u64) {
+        let us = took_ns as f64 / 1000.0;
         if self.recent_us.len() < RECENT {
             self.recent_us.push(us);
         } else {
@@ -70,90 +74,81 @@ pub struct Summary {
 #[derive(Debug)]
 pub struct Figures {
     started_ns: u64,
-    /// When the fault was caused, if the engine itself caused it.
-    caused_ns: Option<u64>,
-    /// When the present fault was caused or, if that is not known, noticed.
-    fault_ns: Option<u64>,
-    noticed_ns: u64,
-    last_fault_ns: u64,
-    promotion_due: bool,
-    /// From the cause of a fault to its notice.
+    /// Which fault is which, and since when.
+    pub faults: FaultTimes,
     detection: Durations,
-    /// From the notice to the promotion.
     promotion: Durations,
-    /// From the cause to all replicas level again.
     redundancy: Durations,
     /// How long after the death of its supervisor the sound went on.
     pub resumed_after_ms: f64,
-    gaps_told: (u64, u64),
+    /// What was counted of each slot when its worker was admitted.
+    admitted: [Slips; SLOTS],
+}
+
+/// What is counted of a slot, whoever is in it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Slips {
+    misses: u64,
+    refused: u64,
+    outvoted: u64,
+}
+
+impl Slips {
+    fn of(board: &PlaybackBoard, slot: Slot) -> Self {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Self {
+            misses: get(&board.misses[slot]),
+            refused: get(&board.refused[slot]),
+            outvoted: get(&board.outvoted[slot]),
+        }
+    }
 }
 
 impl Figures {
     /// Nothing has happened yet.
-    pub fn new(now_ns: u64) -> Self {
+    pub fn new(started_ns: u64) -> Self {
         Self {
-            started_ns: now_ns,
-            caused_ns: None,
-            fault_ns: None,
-            noticed_ns: 0,
-            last_fault_ns: 0,
-            promotion_due: false,
+            started_ns,
+            faults: FaultTimes::default(),
             detection: Durations::default(),
             promotion: Durations::default(),
             redundancy: Durations::default(),
             resumed_after_ms: 0.0,
-            gaps_told: (0, 0),
+            admitted: Default::default(),
         }
     }
 
-    /// The engine itself causes a fault now.
-    pub fn fault_caused(&mut self, now_ns: u64) {
-        self.caused_ns = Some(now_ns);
+    /// Another worker is in a slot; what was counted of it before is not that one's.
+    pub fn admitted(&mut self, slot: Slot, board: &PlaybackBoard) {
+        self.admitted[slot] = Slips::of(board, slot);
     }
 
     /// Notes what happened to a process.
-    pub fn note_event(&mut self, event: &Event, tally: &Tally, now_ns: u64) {
-        match event {
-            Event::Exited { slot, .. } if *slot < SLOTS => self.noticed(now_ns),
-            Event::ForkFailed { .. } | Event::SpawnFailed { .. } => tally.forks_failed.add_one(),
-            // Checkpoints come and go, and no replica is missing meanwhile.
-            Event::Exited { .. }
-            | Event::Forked { .. }
-            | Event::NoChild { .. }
-            | Event::Diverged { .. }
-            | Event::Discredited { .. } => {}
+    pub fn note_event(event: &Event, tally: &Tally) {
+        if matches!(event, Event::ForkFailed { .. } | Event::SpawnFailed { .. }) {
+            tally.forks_failed.add_one();
         }
     }
 
-    fn noticed(&mut self, now_ns: u64) {
-        let caused_ns = self.caused_ns.take();
-        if let Some(caused_ns) = caused_ns {
-            self.detection.add(caused_ns, now_ns);
-        }
-        // A fence after an overdue notice belongs to the same fault.
-        if self.fault_ns.is_none() {
-            self.fault_ns = Some(caused_ns.unwrap_or(now_ns));
-            self.promotion_due = true;
-        }
-        self.noticed_ns = now_ns;
-        self.last_fault_ns = now_ns;
-    }
-
-    /// A worker was promoted.
-    pub fn promoted(&mut self, now_ns: u64) {
-        if std::mem::take(&mut self.promotion_due) {
-            self.promotion.add(self.noticed_ns, now_ns);
-        }
+    /// Notes what was done just now. The time is read anew for each: the turn began before what it found.
+    pub fn note_done(&mut self, action: &Action) {
+        let Some((span, took_ns)) = self.faults.take(action, clock::monotonic_ns()) else { return };
+        let durations = match span {
+            Span::Detection => &mut self.detection,
+            Span::Promotion => &mut self.promotion,
+            Span::Redundancy => &mut self.redundancy,
+        };
+        durations.add(took_ns);
     }
 
     /// Notes and says what supervision reports.
-    pub fn note(&mut self, notice: &Notice, tally: &Tally, now_ns: u64) {
+    pub fn note(notice: &Notice, tally: &Tally) {
         match notice {
             Notice::Overtaken(slot) => {
                 tally.overtaken.add_one();
-                self.noticed(now_ns);
                 tracing::info!("slot {slot} is overdue and has lost its place");
             }
+            Notice::Late(slot) => tracing::info!("slot {slot} is overdue"),
             Notice::CaughtUp(slot) => tracing::info!("slot {slot} has caught up"),
             Notice::Fenced(slot, reason) => {
                 tally.fences.add_one();
@@ -169,14 +164,7 @@ impl Figures {
                 }
                 tracing::info!("slot {to} goes first");
             }
-            Notice::Redundant => {
-                self.promotion_due = false;
-                self.caused_ns = None;
-                if let Some(fault_ns) = self.fault_ns.take() {
-                    self.redundancy.add(fault_ns, clock::monotonic_ns());
-                }
-                tracing::info!("all replicas are level");
-            }
+            Notice::Redundant => tracing::info!("all replicas are level"),
             Notice::Degraded => tracing::info!("a replica is missing or late"),
             Notice::ForkFailed { errno, retry_ns } => tracing::error!(
                 "a fork failed ({}); running without a standby, next attempt in {} ms",
@@ -201,16 +189,6 @@ impl Figures {
             ),
         }
     }
-
-    /// Whether there are gaps to tell of: at once, then at most once a second.
-    pub fn time_to_tell_gaps(&mut self, gap_blocks: u64, now_ns: u64) -> bool {
-        let (told, at_ns) = self.gaps_told;
-        let due = gap_blocks > told && (at_ns == 0 || now_ns >= at_ns + 1_000_000_000);
-        if due {
-            self.gaps_told = (gap_blocks, now_ns);
-        }
-        due
-    }
 }
 
 /// One replica.
@@ -228,13 +206,13 @@ pub struct Replica {
     pub block: u64,
     /// Render time over block time, since it joined.
     pub load: f64,
-    /// Blocks that it lacked when they were needed; inaudible.
+    /// Blocks that it lacked when they were needed, since it joined; inaudible.
     pub misses: u64,
-    /// Entries that could not be trusted.
+    /// Entries that could not be trusted, since it joined.
     pub refused: u64,
-    /// Blocks that were not those that most replicas had.
+    /// Blocks that were not those that most replicas had, since it joined.
     pub outvoted: u64,
-    /// How long its last fork took, in microseconds.
+    /// How long its last fork took, in microseconds; 0 if it has made none.
     pub fork_us: f64,
 }
 
@@ -265,6 +243,7 @@ pub struct Status {
     pub beat: f64,
     pub bar: u64,
     pub lead_blocks: u64,
+    pub lead_ms: f64,
     pub delay_frames: u64,
     pub uptime_s: f64,
     pub output: String,
@@ -273,6 +252,8 @@ pub struct Status {
     pub realtime: bool,
     pub gaps: u64,
     pub gap_blocks: u64,
+    /// What the machine did.
+    pub stalls: StallStatus,
     pub xruns: u64,
     pub misses: u64,
     pub role_changes: u64,
@@ -373,7 +354,8 @@ impl Supervisor {
         let detection = figures.detection.summary();
         let promotion = figures.promotion.summary();
         let misses: u64 = shared.misses.iter().map(load).sum();
-        let since_fault_s = now_ns.saturating_sub(figures.last_fault_ns) as f64 / 1e9;
+        let died_ns = self.regions.ledger.keeper.died_at_ns.load(Ordering::Acquire);
+        let last_fault_ns = figures.faults.last_noticed_ns().max((died_ns > 0).then_some(died_ns));
         let frame = load(&shared.frames);
         let time = self.controls.timeline().at(frame, self.rate_hz);
         let beat = time.beat_at(0);
@@ -382,7 +364,8 @@ impl Supervisor {
             underruns: load(&shared.gaps),
             failover_count: tally.role_changes.get(),
             failover_time_ms: redundancy.last_us / 1e3,
-            last_failure_time: if figures.last_fault_ns == 0 { -1.0 } else { since_fault_s },
+            last_failure_time: last_fault_ns
+                .map_or(-1.0, |fault_ns| now_ns.saturating_sub(fault_ns) as f64 / 1e9),
             heartbeat_misses: tally.overtaken.get(),
             commands_sent: self.sequencer.log_position(),
             active_worker: self.supervision.primary().unwrap_or(0) as u64,
@@ -400,6 +383,7 @@ impl Supervisor {
             beat,
             bar: (beat / f64::from(time.beats_per_bar)) as u64 + 1,
             lead_blocks: self.setup.lead_blocks,
+            lead_ms: lead::length_ns(self.setup.lead_blocks, self.rate_hz) as f64 / 1e6,
             delay_frames: self.delay_frames(),
             uptime_s: now_ns.saturating_sub(figures.started_ns) as f64 / 1e9,
             output: self.device.describe(),
@@ -407,6 +391,7 @@ impl Supervisor {
             realtime: self.realtime,
             gaps: load(&shared.gaps),
             gap_blocks: load(&shared.gap_blocks),
+            stalls: self.stall_status(now_ns),
             xruns: device.xruns,
             misses,
             role_changes: tally.role_changes.get(),
@@ -456,6 +441,8 @@ impl Supervisor {
         let board = &self.regions.slots.slots[slot].board;
         let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let lived_ns = now_ns.saturating_sub(get(&board.claimed_at_ns)).max(1);
+        let slips = Slips::of(&self.regions.ledger.playback, slot);
+        let before = self.figures.admitted[slot];
         Some(Replica {
             slot,
             role: self.supervision.role(slot),
@@ -463,9 +450,9 @@ impl Supervisor {
             incarnation: self.testimony.claimed()[slot],
             block: self.testimony.rendered()[slot],
             load: (get(&board.busy_ns) as f64 / lived_ns as f64).min(1.0),
-            misses: get(&self.regions.ledger.playback.misses[slot]),
-            refused: get(&self.regions.ledger.playback.refused[slot]),
-            outvoted: get(&self.regions.ledger.playback.outvoted[slot]),
+            misses: slips.misses.saturating_sub(before.misses),
+            refused: slips.refused.saturating_sub(before.refused),
+            outvoted: slips.outvoted.saturating_sub(before.outvoted),
             fork_us: get(&board.fork_ns) as f64 / 1e3,
         })
     }

@@ -11,6 +11,7 @@ use chronus_replication::lockstep::Order;
 use chronus_replication::supervision::Left;
 use chronus_replication::{BlockIndex, PLACES, Slot};
 use chronus_shm::ledger::{ForkUnderWay, Member};
+use chronus_shm::playback_board::Callback;
 use chronus_shm::settlement::Settlement;
 use chronus_shm::testimony::Testimony;
 
@@ -40,11 +41,19 @@ impl Supervisor {
     }
 
     /// Tells once how long nothing was played, when the sound is back.
-    pub(super) fn tell_resumption(&mut self, callback_ns: u64) {
-        let Some(frame) = self.goes_on_at.filter(|_| callback_ns != 0) else { return };
+    pub(super) fn tell_resumption(&mut self, callback: Callback) {
+        let Some(frame) = self.goes_on_at.filter(|_| callback.began_ns != 0) else { return };
         self.goes_on_at = None;
         let died_ns = self.regions.ledger.keeper.died_at_ns.load(Ordering::Acquire);
-        self.figures.resumed_after_ms = callback_ns.saturating_sub(died_ns) as f64 / 1e6;
+        // Some callbacks may have been before this one.
+        let before_ns = if self.runs_free() {
+            0
+        } else {
+            let frames = u128::from(callback.frame.saturating_sub(frame));
+            (frames * 1_000_000_000 / u128::from(self.rate_hz)) as u64
+        };
+        let first_ns = callback.began_ns.saturating_sub(before_ns);
+        self.figures.resumed_after_ms = first_ns.saturating_sub(died_ns) as f64 / 1e6;
         tracing::warn!(
             "the supervisor had died; the sound goes on at frame {frame}, {:.1} ms later",
             self.figures.resumed_after_ms

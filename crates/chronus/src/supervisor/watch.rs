@@ -3,7 +3,6 @@
 use std::sync::atomic::Ordering;
 
 use chronus_engine::Command;
-use chronus_os::clock;
 use chronus_os::wake::wake_all;
 use chronus_replication::divergence::Divergence;
 use chronus_replication::lockstep::Order;
@@ -16,6 +15,7 @@ use chronus_shm::control_board::SEALS;
 
 use super::Supervisor;
 use super::processes::Seen;
+use super::status::Figures;
 
 impl Supervisor {
     /// Looks at the workers and does what supervision decides.
@@ -31,7 +31,7 @@ impl Supervisor {
         let crumb = |slot: Slot| self.regions.slots.slots[slot].board.breadcrumb.read();
         let view = seen.with([&cpu, &cpu_now], &asleep, &crumb);
         for event in events {
-            self.figures.note_event(&event, &self.regions.ledger.tally, now_ns);
+            Figures::note_event(&event, &self.regions.ledger.tally);
             self.supervision.handle(event, &view, &mut actions);
         }
         if let Some(divergence) = divergence {
@@ -48,7 +48,9 @@ impl Supervisor {
         self.supervision.look(now_ns, &view, &mut actions);
         for action in actions {
             self.act(action, now_ns);
+            self.figures.note_done(&action);
         }
+        self.figures.faults.settle();
         let has_vote =
             |slot: &Slot| self.supervision.is_live(*slot) && self.divergence.has_vote(*slot);
         let voters = (0..SLOTS).filter(has_vote).fold(0_u32, |voters, slot| voters | 1 << slot);
@@ -116,10 +118,10 @@ impl Supervisor {
                     slot.board.bell.fetch_add(1, Ordering::Release);
                     wake_all(&slot.board.bell);
                 }
-                self.figures.promoted(clock::monotonic_ns());
             }
             Action::Admit { slot, number } => {
                 self.regions.ledger.playback.admissions[slot].admit(number);
+                self.figures.admitted(slot, &self.regions.ledger.playback);
                 self.divergence.forget(slot);
             }
             Action::Disown(slot) => self.regions.ledger.playback.admissions[slot].disown(),
@@ -140,9 +142,7 @@ impl Supervisor {
             Action::Thaw { from, into, number } => self.thaw(from, into, number),
             Action::Amend { block, culprit, cause } => self.amend(block, culprit, cause, now_ns),
             Action::Withdraw { edit, cause } => self.withdraw(edit, cause),
-            Action::Report(notice) => {
-                self.figures.note(&notice, &self.regions.ledger.tally, now_ns);
-            }
+            Action::Report(notice) => Figures::note(&notice, &self.regions.ledger.tally),
         }
     }
 

@@ -37,6 +37,26 @@ fn who_dies_of_its_own_doing_has_its_culprit_put_aside_before_anybody_follows() 
     );
 }
 
+/// The first worker begins, renders the first block and dies of it between two looks.
+#[test]
+fn who_dies_before_it_was_admitted_has_its_culprit_put_aside_all_the_same() {
+    let crumb = Crumb { block: 0, place: Place::Module(7) };
+    let cause = Cause::Status(42);
+    for has_claimed in [true, false] {
+        let mut world = World::empty(Settings::for_replicas(2));
+        world.look(false);
+        world.sealed = 1;
+        world.claimed[0] = if has_claimed { world.supervision.last_number } else { 0 };
+        let died = Event::Exited { slot: 0, death: Death::OfItself(cause), crumb };
+        let amended = Action::Amend { block: 0, culprit: Culprit::Module(7), cause };
+        assert_eq!(
+            world.send(died).contains(&amended),
+            has_claimed,
+            "who never began is not at it"
+        );
+    }
+}
+
 #[test]
 fn the_innocent_are_not_blamed() {
     let amends = |actions: &[Action]| actions.iter().any(|a| matches!(a, Action::Amend { .. }));

@@ -1,0 +1,69 @@
+//! An engine that runs already, as it sees itself.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+
+use super::Finding;
+use crate::client::Client;
+
+const NAME: &str = "running engine";
+
+/// What the engine at this address says, if there is one.
+pub fn findings(osc: SocketAddr) -> Vec<Finding> {
+    let status = Client::connect(osc).map_err(Into::into).and_then(|client| client.status());
+    match status {
+        Ok(status) => vec![judge(&status)],
+        Err(_) => vec![Finding::ok(NAME, format!("none at {osc}"))],
+    }
+}
+
+fn judge(status: &Value) -> Finding {
+    let count = |value: &Value| value.as_u64().unwrap_or(0);
+    let figure = |value: &Value| value.as_f64().unwrap_or(0.0);
+    let (blocks, stalled) = (count(&status["gap_blocks"]), count(&status["stalls"]["gap_blocks"]));
+    let (lead_ms, longest_ms) =
+        (figure(&status["lead_ms"]), figure(&status["stalls"]["longest_ms"]));
+    let hours = figure(&status["uptime_s"]) / 3600.0;
+    let detail = format!(
+        "it plays {} with a lead of {lead_ms:.1} ms for {hours:.1} h; {blocks} blocks came too late, {stalled} of \
+         them while the machine stood still; the longest stall was {longest_ms:.1} ms",
+        status["patch"].as_str().unwrap_or("a patch"),
+    );
+    if status["realtime"] == Value::Bool(false) {
+        return Finding::lack(
+            NAME,
+            detail,
+            "it has no real-time priority: see above, and start it anew",
+        );
+    }
+    if blocks == 0 {
+        return Finding::ok(NAME, detail);
+    }
+    let mend =
+        format!("start it with a longer lead: --lead {:.0}ms", longest_ms.max(lead_ms) * 1.5);
+    Finding::note(NAME, detail, mend)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Mark;
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_engine_that_has_lost_blocks_gets_advice() {
+        let status = |realtime: bool, blocks: u64| {
+            json!({
+                "patch": "groove", "lead_ms": 10.0, "uptime_s": 7200.0, "realtime": realtime,
+                "gap_blocks": blocks, "stalls": {"gap_blocks": blocks, "longest_ms": 14.0}
+            })
+        };
+        assert_eq!(judge(&status(true, 0)).mark, Mark::Ok);
+        assert_eq!(judge(&status(false, 0)).mark, Mark::Lack);
+        let lossy = judge(&status(true, 3));
+        assert_eq!(lossy.mark, Mark::Note);
+        assert!(lossy.mend.contains("--lead 21ms"), "{lossy:?}");
+        assert!(lossy.detail.contains("for 2.0 h; 3 blocks"), "{lossy:?}");
+    }
+}

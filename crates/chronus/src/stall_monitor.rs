@@ -1,0 +1,135 @@
+//! The stall monitor: a thread on each core that sleeps again and again, and notes when nobody was run there. So
+//! what the machine did is told apart from what Chronus did.
+
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use chronus_os::clock;
+use chronus_os::cores::{self, Waking};
+use chronus_os::sched::{self, priority};
+use chronus_os::wake::Kick;
+use chronus_replication::stalls::{SHORTEST_NS, Stall};
+use rtrb::{Consumer, Producer, RingBuffer};
+
+/// As much of a core may all looking take. What a look costs differs: some 3 us on bare metal, 20 in a virtual
+/// machine within another.
+const SHARE_OF_A_CORE: f64 = 0.002;
+/// A core is looked at this often until the cost of a look is known, and never more often.
+const LOOK_OFTEN: Duration = Duration::from_millis(2);
+/// A core is never looked at less often.
+const LOOK_SELDOM: Duration = Duration::from_millis(50);
+/// Looks after which their cost is known.
+const LOOKS: u32 = 64;
+/// Stalls of a core that nobody has asked for yet.
+const KEPT: usize = 64;
+/// Each thread calls nothing deep.
+const STACK_BYTES: usize = 64 << 10;
+
+/// What the threads have noted and nobody has heard yet.
+#[derive(Default)]
+pub struct StallMonitor {
+    noted: Vec<Consumer<Stall>>,
+}
+
+impl StallMonitor {
+    /// Starts a thread on each core that this process may use. They raise `kick` when there is a stall to hear of.
+    ///
+    /// # Errors
+    /// If a thread can't be started.
+    pub fn start(kick: &Kick) -> io::Result<Self> {
+        let cores = cores::allowed();
+        let share = SHARE_OF_A_CORE / cores.len() as f64;
+        let mut noted = Vec::with_capacity(cores.len());
+        for core in cores {
+            let (mut notes, heard) = RingBuffer::new(KEPT);
+            let kick = kick.try_clone()?;
+            thread::Builder::new()
+                .name(format!("stalls-{core}"))
+                .stack_size(STACK_BYTES)
+                .spawn(move || look_for_ever(core, share, &mut notes, &kick))?;
+            noted.push(heard);
+        }
+        Ok(Self { noted })
+    }
+
+    /// The next stall that was noted.
+    pub fn next(&mut self) -> Option<Stall> {
+        self.noted.iter_mut().find_map(|noted| noted.pop().ok())
+    }
+}
+
+fn look_for_ever(core: usize, share: f64, notes: &mut Producer<Stall>, kick: &Kick) {
+    sched::set_least_timer_slack();
+    // A core that can't be had is not watched; one that was taken away later is nobody's.
+    if cores::pin_to(core).is_err() {
+        return;
+    }
+    let _ = sched::set_fifo(priority::STALL_MONITOR);
+    let mut every = LOOK_OFTEN;
+    while !notes.is_abandoned() {
+        let (before_ns, mut looks) = (clock::thread_cpu_ns(), 0);
+        cores::wake_again_and_again(every, |Waking { seen_ns, due_ns, woken_ns }| {
+            if woken_ns - due_ns >= SHORTEST_NS {
+                // If nobody has heard the ones before, one more tells nothing new.
+                let _ = notes.push(Stall { core: Some(core), seen_ns, due_ns, until_ns: woken_ns });
+                kick.raise();
+            }
+            looks += 1;
+            looks < LOOKS && !notes.is_abandoned()
+        });
+        every = interval(clock::thread_cpu_ns() - before_ns, looks, share);
+    }
+}
+
+/// How often to look if so many looks took so long, and all looking may take this share of a core.
+fn interval(took_ns: u64, looks: u32, share: f64) -> Duration {
+    let look_s = took_ns as f64 / 1e9 / f64::from(looks.max(1));
+    Duration::from_secs_f64(look_s / share).clamp(LOOK_OFTEN, LOOK_SELDOM)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looking_takes_no_more_than_its_share_of_a_core() {
+        // 64 looks of 20 us each, at one in a thousand of a core.
+        assert_eq!(interval(64 * 20_000, 64, 0.001), Duration::from_millis(20));
+        assert_eq!(interval(64 * 500, 64, 0.001), LOOK_OFTEN);
+        assert_eq!(interval(64 * 1_000_000, 64, 0.001), LOOK_SELDOM);
+    }
+
+    /// A core is occupied by a thread of the highest priority until the monitor has told of it. Without permission
+    /// for that nothing can be occupied, and nothing is to be seen.
+    #[test]
+    fn a_core_on_which_nobody_is_run_is_noted_with_its_number_and_for_how_long() {
+        let kick = Kick::new().expect("a descriptor");
+        let mut monitor = StallMonitor::start(&kick).expect("threads");
+        let core = *cores::allowed().last().expect("a core");
+        let occupied = thread::spawn(move || {
+            cores::pin_to(core).expect("it is allowed");
+            if sched::set_fifo(99).is_err() {
+                return None;
+            }
+            let from_ns = clock::monotonic_ns();
+            while clock::monotonic_ns() < from_ns + 60_000_000 {}
+            Some((from_ns, clock::monotonic_ns()))
+        });
+        let Some((from_ns, to_ns)) = occupied.join().expect("no panic") else {
+            eprintln!("skipped: no permission for real-time scheduling");
+            return;
+        };
+        let mut found = None;
+        while found.is_none() {
+            thread::sleep(Duration::from_millis(1));
+            let mut stalls = std::iter::from_fn(|| monitor.next());
+            found = stalls.find(|it| it.core == Some(core) && it.until_ns >= to_ns);
+        }
+        let stall = found.expect("it is there");
+        assert!(stall.seen_ns <= stall.due_ns && stall.due_ns < to_ns, "{stall:?}");
+        // The thread looks at least every 50 ms, so it was due before the end of the time occupied; it can't have
+        // run within.
+        assert!(stall.seen_ns <= from_ns, "{stall:?} {from_ns}");
+    }
+}
