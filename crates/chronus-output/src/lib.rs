@@ -188,6 +188,13 @@ pub trait Device: Send {
         None
     }
 
+    /// Says, before the start, that the source keeps so many frames ready beyond what is asked for at once. A device
+    /// without hardware catches up with as much after a stall, and slips after a longer one; others have a clock of
+    /// their own.
+    fn bear(&mut self, ready_frames: u32) {
+        let _ = ready_frames;
+    }
+
     /// Begins to play `source`.
     ///
     /// # Errors

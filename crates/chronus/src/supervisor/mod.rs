@@ -213,6 +213,7 @@ impl Supervisor {
         }
         let folder = setup.recordings.clone();
         let recorder = Recorder::new(device.deck(), folder, setup.record_format);
+        device.bear((setup.lead_blocks * BLOCK_FRAMES as u64) as u32);
         let (shelf, ledger) = (setup.shelf.read_only()?, regions.ledger.clone());
         let mut supervisor = Self {
             controls: begins.controls,
