@@ -1,10 +1,5 @@
 //! The pace of a sound card that has no hardware: when each period is due, and when the clock has slipped.
 
-use crate::BLOCK_FRAMES;
-
-/// What is not counted upon although it may be ready.
-const SPARE_FRAMES: u64 = BLOCK_FRAMES as u64;
-
 /// Deadlines of successive periods on a clock of nanoseconds. Pure: the time is passed in.
 ///
 /// Deadlines are absolute, so a late waking is made up for by the next sleep being shorter. Only when a
@@ -26,12 +21,8 @@ impl Pace {
         let span_ns = |frames: u64| frames * 1_000_000_000 / rate_hz;
         let bound_ns = match ready_frames {
             None => span_ns(2 * period_frames) + 1_000_000,
-            // So many periods can be had at once, and one more is due when they all were; not quite so late, for
-            // whoever makes them ready may only just have begun.
-            Some(ready) => {
-                let at_once = (u64::from(ready) / period_frames).max(1);
-                span_ns((at_once * period_frames).saturating_sub(SPARE_FRAMES))
-            }
+            // So many periods can be had at once; when a waking is as late as that, one more is due.
+            Some(ready) => span_ns((u64::from(ready) / period_frames).max(1) * period_frames),
         };
         Self { rate_hz, period_frames, base_ns: now_ns, periods: 0, bound_ns }
     }
@@ -94,7 +85,7 @@ mod tests {
     fn as_much_is_caught_up_with_as_is_ready() {
         // A lead of 8 blocks and one of 4, at 48 kHz; a period that is longer than the lead.
         for (ready, period, bears_us) in
-            [(512, 128, 9_333), (512, 64, 9_333), (256, 128, 4_000), (512, 1024, 20_000)]
+            [(512, 128, 10_666), (512, 64, 10_666), (256, 128, 5_333), (512, 1024, 21_333)]
         {
             let late = |late_us: u64| {
                 let mut pace = Pace::new(48_000, period, Some(ready), START_NS);
