@@ -91,7 +91,7 @@ impl<L: Lanes> Lane<L> for FmLanes<L> {
     }
 
     #[inline(always)]
-    fn prepare(&mut self, l: L, (): &mut (), _: &mut [L::F; BLOCK]) {
+    fn prepare(&mut self, l: L, (): &mut (), _: &mut [L::F; BLOCK], _: &mut [f32; BLOCK]) {
         for stack in &mut self.0 {
             stack.begin_block(l);
         }

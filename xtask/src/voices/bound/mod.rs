@@ -1,5 +1,7 @@
 //! The hand-written bound: what a voice costs if nothing is modular. One loop for nothing else, a voice a lane of a
 //! vector, its state in registers for a whole block; no library function; with and without fused arithmetic.
+//!
+//! Kernels have no closures: those would be compiled for the plainest instructions, unless they vanish.
 
 #![expect(
     clippy::inline_always,
@@ -33,9 +35,17 @@ trait Lane<L: Lanes>: Copy {
     /// The voices from `first` on, of so many.
     fn new(l: L, first: usize, voices: usize) -> (Self, Self::Source);
 
-    /// Computes for a block what needs no frame before it.
+    /// Computes for a block what needs no frame before it: the source of each frame. What is heard already may be added
+    /// to `sum`.
     #[inline(always)]
-    fn prepare(&mut self, _: L, _: &mut Self::Source, _: &mut [L::F; BLOCK]) {}
+    fn prepare(
+        &mut self,
+        _: L,
+        _: &mut Self::Source,
+        _source: &mut [L::F; BLOCK],
+        _sum: &mut [f32; BLOCK],
+    ) {
+    }
 
     /// A frame of all lanes, given what was prepared for it.
     fn frame(&mut self, l: L, source: L::F) -> L::F;
@@ -56,6 +66,14 @@ fn levels<L: Lanes>(l: L, first: usize, voices: usize, of_voice: f32) -> L::F {
 fn step(voice: Voice, index: usize, times: f32) -> u32 {
     let freq_hz = f64::from(voice.freq_hz(index)) * f64::from(times);
     (freq_hz / f64::from(RATE_HZ) * 4_294_967_296.0) as u32
+}
+
+/// What is heard of all groups in a block.
+struct Sum<L: Lanes> {
+    /// Lane by lane.
+    lanes: [L::F; BLOCK],
+    /// All lanes.
+    added: [f32; BLOCK],
 }
 
 /// Voices that are rendered together, `N` vectors of them.
@@ -80,17 +98,17 @@ impl<L: Lanes, V: Lane<L>, const N: usize> Group<L, V, N> {
 
     /// Adds a block to the sum of all groups.
     #[inline(always)]
-    fn render(&mut self, l: L, scratch: &mut [[L::F; BLOCK]; N], sum: &mut [L::F; BLOCK]) {
+    fn render(&mut self, l: L, scratch: &mut [[L::F; BLOCK]; N], sum: &mut Sum<L>) {
         let mut lanes = self.lanes;
         for i in 0..N {
-            lanes[i].prepare(l, &mut self.sources[i], &mut scratch[i]);
+            lanes[i].prepare(l, &mut self.sources[i], &mut scratch[i], &mut sum.added);
         }
         for n in 0..BLOCK {
-            let mut frame = sum[n];
+            let mut frame = sum.lanes[n];
             for i in 0..N {
                 frame = l.add(frame, lanes[i].frame(l, scratch[i][n]));
             }
-            sum[n] = frame;
+            sum.lanes[n] = frame;
         }
         self.lanes = lanes;
     }
@@ -116,14 +134,16 @@ impl<K: Kind, const N: usize> Kernel for Render<'_, K, N> {
         let (mut scratch, mut numbers) = ([[zero; BLOCK]; N], [0.0; LANES_MAX]);
         let start = thread_cpu_ns();
         for _ in 0..(self.seconds * f64::from(RATE_HZ) / BLOCK as f64) as usize {
-            let mut sum = [zero; BLOCK];
+            let mut sum = Sum::<L> { lanes: [zero; BLOCK], added: [0.0; BLOCK] };
             for group in &mut groups {
                 group.render(l, &mut scratch, &mut sum);
             }
-            let mut block = [0.0; BLOCK];
-            for (sample, frame) in block.iter_mut().zip(sum) {
-                l.store(&mut numbers, frame);
-                *sample = numbers[..L::COUNT].iter().sum();
+            let mut block = sum.added;
+            for n in 0..BLOCK {
+                l.store(&mut numbers, sum.lanes[n]);
+                for lane in 0..L::COUNT {
+                    block[n] += numbers[lane];
+                }
             }
             black_box(&block);
             if let Some(heard) = &mut self.heard {

@@ -67,7 +67,13 @@ impl<L: Lanes> Lane<L> for PulseLanes<L> {
     }
 
     #[inline(always)]
-    fn prepare(&mut self, l: L, ramps: &mut Ramps, source: &mut [L::F; BLOCK]) {
+    fn prepare(
+        &mut self,
+        l: L,
+        ramps: &mut Ramps,
+        source: &mut [L::F; BLOCK],
+        _: &mut [f32; BLOCK],
+    ) {
         let Ramps { trail, rise, fall, step, swing, swing_step, height } = ramps;
         let mut fall_step = [0; LANES_MAX];
         for lane in 0..L::COUNT {
@@ -80,10 +86,11 @@ impl<L: Lanes> Lane<L> for PulseLanes<L> {
             trail.jump::<L>(lane, fall[lane], fall_step[lane], -2.0 * height[lane]);
         }
         let scale = l.mul(l.load(&height[..]), l.splat(1.0 / 2_147_483_648.0));
-        let [mut up, mut down] = [&rise[..], &fall[..]].map(|phases| l.load_phases(phases));
-        let [up_step, down_step] = [&step[..], &fall_step[..]].map(|steps| l.load_phases(steps));
+        let (mut up, mut down) = (l.load_phases(rise), l.load_phases(fall));
+        let (up_step, down_step) = (l.load_phases(step), l.load_phases(&fall_step));
         for n in 0..BLOCK {
-            [up, down] = [l.add_phases(up, up_step), l.add_phases(down, down_step)];
+            up = l.add_phases(up, up_step);
+            down = l.add_phases(down, down_step);
             let plain = l.mul(l.sub(l.number_of(down), l.number_of(up)), scale);
             trail.add_plain(l, n, plain);
             source[n] = trail.heard(l, n);

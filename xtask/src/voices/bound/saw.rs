@@ -40,22 +40,26 @@ pub struct Ramps {
 const LOOP: f32 = 4.0 * RESONANCE;
 
 impl<L: Lanes> SawLanes<L> {
-    /// Solves `v + loop_gain * saturated(v) = asked`, and returns `saturated(v)`.
+    /// Solves `v + loop_gain * saturated(v) = asked`, and returns `saturated(v)`. `linear` is one over 1 and the gain.
     #[inline(always)]
     fn saturated(l: L, asked: L::F, loop_gain: L::F, linear: L::F) -> L::F {
-        /// One over the square of the level that the saturation approaches.
-        const SCALE: f32 = 0.25;
-        let one = l.splat(1.0);
-        let slope = |v: L::F| l.inverse_root(l.mul_add(l.mul(v, l.splat(SCALE)), v, one));
         let mut v = l.mul(asked, linear);
-        let mut at = slope(v);
+        let mut slope = Self::slope(l, v);
         for _ in 0..2 {
-            let error = l.sub(l.mul_add(l.mul(loop_gain, v), at, v), asked);
-            let steep = l.mul_add(l.mul(loop_gain, at), l.mul(at, at), one);
+            let error = l.sub(l.mul_add(l.mul(loop_gain, v), slope, v), asked);
+            let steep = l.mul_add(l.mul(loop_gain, slope), l.mul(slope, slope), l.splat(1.0));
             v = l.sub(v, l.mul(error, l.inverse(steep)));
-            at = slope(v);
+            slope = Self::slope(l, v);
         }
-        l.mul(v, at)
+        l.mul(v, slope)
+    }
+
+    /// What the saturation multiplies by.
+    #[inline(always)]
+    fn slope(l: L, v: L::F) -> L::F {
+        /// One over the square of the level that it approaches.
+        const SCALE: f32 = 0.25;
+        l.inverse_root(l.mul_add(l.mul(v, l.splat(SCALE)), v, l.splat(1.0)))
     }
 
     #[inline(always)]
@@ -108,7 +112,13 @@ impl<L: Lanes> Lane<L> for SawLanes<L> {
     }
 
     #[inline(always)]
-    fn prepare(&mut self, l: L, ramps: &mut Ramps, source: &mut [L::F; BLOCK]) {
+    fn prepare(
+        &mut self,
+        l: L,
+        ramps: &mut Ramps,
+        source: &mut [L::F; BLOCK],
+        _: &mut [f32; BLOCK],
+    ) {
         let Ramps { trail, phase, step, height } = ramps;
         for (phase, step) in phase.iter_mut().zip(step) {
             for lane in 0..L::COUNT {

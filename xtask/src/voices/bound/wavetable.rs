@@ -14,15 +14,12 @@ use chronus_dsp::math::sine_of_phase;
 pub enum Wavetable {}
 
 impl Kind for Wavetable {
-    type Of<L: Lanes> = WavetableLanes<L>;
+    type Of<L: Lanes> = WavetableLanes;
 }
 
-/// The envelope.
+/// Nothing goes from voice to voice here, nor from frame to frame: what is read is heard at once.
 #[derive(Clone, Copy)]
-pub struct WavetableLanes<L: Lanes> {
-    level: L::F,
-    rise: L::F,
-}
+pub struct WavetableLanes;
 
 /// What is read.
 pub struct Reader {
@@ -36,15 +33,15 @@ pub struct Reader {
     swing_step: u32,
     /// Where each lane is among the turns, from 0 for the first.
     position: [f32; LANES_MAX],
-    /// A frame after the other, so many lanes each.
-    read: Vec<f32>,
+    level: [f32; LANES_MAX],
+    rise: [f32; LANES_MAX],
 }
 
 impl Reader {
-    /// Reads a block for a lane: one voice after the other, because what costs most here is to get at the samples, and
-    /// those of a voice lie together.
+    /// Reads a block for a lane, and adds it to what is heard. It is one voice after the other and a vector of frames,
+    /// because what costs most here is to get at the samples, and those of a voice lie together.
     #[inline(always)]
-    fn read(&mut self, lane: usize, lanes: usize) {
+    fn read(&mut self, lane: usize, sum: &mut [f32; BLOCK]) {
         self.swing[lane] = self.swing[lane].wrapping_add(self.swing_step);
         let (now, next) = (self.position[lane], position_at(self.swing[lane]));
         self.position[lane] = next;
@@ -54,19 +51,23 @@ impl Reader {
         let turn: &[Entry; SAMPLES] =
             self.tables[start..].first_chunk().expect("a turn is there to its end");
         let (phase, step) = (self.phase[lane], self.step[lane]);
-        let (mut places, mut rests) = ([0; BLOCK], [0.0; BLOCK]);
+        let mut entries = [[0.0; 4]; BLOCK];
+        for n in 0..BLOCK {
+            let place = phase.wrapping_add(step.wrapping_mul(n as u32)) >> (32 - BITS);
+            entries[n] = turn[place as usize % SAMPLES];
+        }
+        let (first, per_frame) = (now - span as f32, (next - now) / BLOCK as f32);
+        let (level, rise) = (self.level[lane], self.rise[lane]);
         for n in 0..BLOCK {
             let phase = phase.wrapping_add(step.wrapping_mul(n as u32));
-            places[n] = phase >> (32 - BITS);
-            rests[n] = (phase << BITS >> 1) as i32 as f32 * (1.0 / 2_147_483_648.0);
+            let rest = (phase << BITS >> 1) as i32 as f32 * (1.0 / 2_147_483_648.0);
+            let share = first + per_frame * n as i32 as f32;
+            let [this, slope, more, more_slope] = entries[n];
+            let heard = this + rest * slope + share * (more + rest * more_slope);
+            sum[n] += heard * (level + rise * n as i32 as f32);
         }
         self.phase[lane] = phase.wrapping_add(step.wrapping_mul(BLOCK as u32));
-        let (first, per_frame) = (now - span as f32, (next - now) / BLOCK as f32);
-        for (n, frame) in self.read.chunks_exact_mut(lanes).enumerate() {
-            let [this, slope, more, more_slope] = turn[places[n] as usize % SAMPLES];
-            let share = first + per_frame * n as f32;
-            frame[lane] = this + rests[n] * slope + share * (more + rests[n] * more_slope);
-        }
+        self.level[lane] = level + rise * BLOCK as f32;
     }
 }
 
@@ -114,17 +115,18 @@ fn position_at(swing: u32) -> f32 {
     (0.5 + 0.5 * sine_of_phase(swing)) * SPANS as f32
 }
 
-impl<L: Lanes> Lane<L> for WavetableLanes<L> {
+impl<L: Lanes> Lane<L> for WavetableLanes {
     type Source = Reader;
 
     fn new(l: L, first: usize, voices: usize) -> (Self, Reader) {
-        let lanes =
-            Self { level: levels(l, first, voices, SUSTAIN), rise: levels(l, first, voices, 1e-9) };
         let step: [u32; LANES_MAX] =
             std::array::from_fn(|lane| step(Voice::Wavetable, first + lane, 1.0));
         let swing =
             std::array::from_fn(|lane| (swing_phase(first + lane) * 4_294_967_296.0) as u32);
         let swing_step = SWING_HZ * BLOCK as f32 / RATE_HZ as f32 * 4_294_967_296.0;
+        let (mut level, mut rise) = ([0.0; LANES_MAX], [0.0; LANES_MAX]);
+        l.store(&mut level, levels(l, first, voices, SUSTAIN));
+        l.store(&mut rise, levels(l, first, voices, 1e-9));
         let reader = Reader {
             tables: tables(),
             base: step.map(|step| pitch_of(step) * SPANS * SAMPLES),
@@ -133,25 +135,27 @@ impl<L: Lanes> Lane<L> for WavetableLanes<L> {
             swing,
             swing_step: swing_step as u32,
             position: swing.map(position_at),
-            read: vec![0.0; BLOCK * L::COUNT],
+            level,
+            rise,
         };
-        (lanes, reader)
+        (Self, reader)
     }
 
     #[inline(always)]
-    fn prepare(&mut self, l: L, reader: &mut Reader, source: &mut [L::F; BLOCK]) {
+    fn prepare(
+        &mut self,
+        _: L,
+        reader: &mut Reader,
+        _: &mut [L::F; BLOCK],
+        sum: &mut [f32; BLOCK],
+    ) {
         for lane in 0..L::COUNT {
-            reader.read(lane, L::COUNT);
-        }
-        for (source, read) in source.iter_mut().zip(reader.read.chunks_exact(L::COUNT)) {
-            *source = l.load(read);
+            reader.read(lane, sum);
         }
     }
 
     #[inline(always)]
-    fn frame(&mut self, l: L, source: L::F) -> L::F {
-        let heard = l.mul(source, self.level);
-        self.level = l.add(self.level, self.rise);
-        heard
+    fn frame(&mut self, l: L, _: L::F) -> L::F {
+        l.splat(0.0)
     }
 }
