@@ -85,7 +85,12 @@ impl Who {
     /// How long a measurement is to take at least, so that the start does not disturb it: that of supernova
     /// takes nearly half a second.
     fn cpu_seconds(self) -> f64 {
-        if self == Self::Supernova { 0.8 } else { 0.25 }
+        match self {
+            Self::Supernova => 0.8,
+            // Several sizes of groups are tried.
+            Self::Bound(_) | Self::FusedBound(_) => 0.12,
+            _ => 0.25,
+        }
     }
 
     /// Voice-seconds per CPU second, about; for the first measurement.

@@ -110,7 +110,7 @@ impl Voice {
             }
             Self::Saw => {
                 "scsynth: Saw, MoogFF, EnvGen (that of the filter at control rate). The bound has the edges of \
-                 Chronus and its ladder, with reciprocals and roots to 22 bits where the set has them."
+                 Chronus and its ladder, where the steps towards its saturation take rough reciprocals."
             }
             Self::Fm => {
                 "scsynth: SinOsc with phase modulation, EnvGen. The bound's upper operators are turned by \

@@ -33,11 +33,8 @@ impl Trail {
         // All in phases, so that it is the very frame in which the ramp is beyond its jump.
         let step = u64::from(step.max(1));
         let mut way = u64::from(HALF_TURN.wrapping_sub(before).wrapping_sub(1)) + 1;
-        loop {
+        while way <= step * BLOCK as u64 {
             let steps = way.div_ceil(step);
-            if steps > BLOCK as u64 {
-                return;
-            }
             let ago = (steps * step - way) as f32 / step as f32;
             self.add::<L>(steps as usize - 1, lane, ago, height);
             way += 1 << 32;

@@ -16,6 +16,8 @@ pub trait Lanes: Copy {
     type U: Copy;
     /// How many lanes there are.
     const COUNT: usize;
+    /// Whether there are fast approximations.
+    const IS_ROUGH: bool;
 
     /// Runs a kernel, compiled for these instructions.
     fn run<K: Kernel>(self, kernel: K) -> K::Output;
@@ -30,10 +32,21 @@ pub trait Lanes: Copy {
     /// `a * b + c`, rounded once if the arithmetic is fused.
     fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     fn abs(self, a: Self::F) -> Self::F;
-    /// `1 / sqrt(a)` for `a` of about 1 and more, to some 22 bits where the set has a faster way than to divide.
-    fn inverse_root(self, a: Self::F) -> Self::F;
-    /// `1 / a`, as [`inverse_root`](Self::inverse_root).
-    fn inverse(self, a: Self::F) -> Self::F;
+    /// `1 / sqrt(a)`, to some 12 bits where the set has a faster way than to divide; see [`IS_ROUGH`](Self::IS_ROUGH).
+    fn rough_inverse_root(self, a: Self::F) -> Self::F;
+    /// `1 / a`, as [`rough_inverse_root`](Self::rough_inverse_root).
+    fn rough_inverse(self, a: Self::F) -> Self::F;
+
+    /// `1 / sqrt(a)`, to some 22 bits at least: one step of Newton's method further, if it was rough.
+    #[inline(always)]
+    fn inverse_root(self, a: Self::F) -> Self::F {
+        let rough = self.rough_inverse_root(a);
+        if !Self::IS_ROUGH {
+            return rough;
+        }
+        let half = self.mul(self.splat(0.5), self.mul(a, rough));
+        self.mul(rough, self.sub(self.splat(1.5), self.mul(half, rough)))
+    }
 
     fn load_phases(self, phases: &[u32]) -> Self::U;
     fn add_phases(self, a: Self::U, b: Self::U) -> Self::U;
@@ -123,7 +136,7 @@ macro_rules! x86 {
         $splat:ident $add:ident $sub:ident $mul:ident $div:ident $sqrt:ident $abs:ident
         $add_phases:ident $sub_phases:ident $number_of:ident $phase_of:ident,
         |$self:ident, $a:ident, $b:ident, $c:ident| $mul_add:expr,
-        |$root_self:ident, $x:ident| $inverse_root:expr, $inverse:expr
+        $is_rough:literal, |$root_self:ident, $x:ident| $inverse_root:expr, $inverse:expr
     ) => {
         /// See [`Lanes`].
         #[derive(Clone, Copy)]
@@ -133,6 +146,7 @@ macro_rules! x86 {
             type F = pulp::$f;
             type U = pulp::$u;
             const COUNT: usize = $count;
+            const IS_ROUGH: bool = $is_rough;
 
             #[inline(always)]
             fn run<K: Kernel>(self, kernel: K) -> K::Output {
@@ -181,13 +195,13 @@ macro_rules! x86 {
             }
 
             #[inline(always)]
-            fn inverse_root(self, $x: Self::F) -> Self::F {
+            fn rough_inverse_root(self, $x: Self::F) -> Self::F {
                 let $root_self = self;
                 $inverse_root
             }
 
             #[inline(always)]
-            fn inverse(self, $x: Self::F) -> Self::F {
+            fn rough_inverse(self, $x: Self::F) -> Self::F {
                 let $root_self = self;
                 $inverse
             }
@@ -231,7 +245,7 @@ x86!(
     splat_f32x4 add_f32x4 sub_f32x4 mul_f32x4 div_f32x4 sqrt_f32x4 abs_f32x4
     wrapping_add_u32x4 wrapping_sub_u32x4 convert_i32x4_to_f32x4 convert_f32x4_to_i32x4,
     |v1, a, b, c| v1.add_f32x4(v1.mul_f32x4(a, b), c),
-    |set, x| set.0.div_f32x4(set.splat(1.0), set.0.sqrt_f32x4(x)),
+    false, |set, x| set.0.div_f32x4(set.splat(1.0), set.0.sqrt_f32x4(x)),
     set.0.div_f32x4(set.splat(1.0), x)
 );
 #[cfg(target_arch = "x86_64")]
@@ -240,8 +254,8 @@ x86!(
     splat_f32x8 add_f32x8 sub_f32x8 mul_f32x8 div_f32x8 sqrt_f32x8 abs_f32x8
     wrapping_add_u32x8 wrapping_sub_u32x8 convert_i32x8_to_f32x8 convert_f32x8_to_i32x8,
     |v3, a, b, c| v3.mul_add_f32x8(a, b, c),
-    |set, x| better_root(set, x, cast(set.0.avx._mm256_rsqrt_ps(cast(x)))),
-    better_inverse(set, x, cast(set.0.avx._mm256_rcp_ps(cast(x))))
+    true, |set, x| cast(set.0.avx._mm256_rsqrt_ps(cast(x))),
+    cast(set.0.avx._mm256_rcp_ps(cast(x)))
 );
 #[cfg(target_arch = "x86_64")]
 x86!(
@@ -249,22 +263,9 @@ x86!(
     splat_f32x16 add_f32x16 sub_f32x16 mul_f32x16 div_f32x16 sqrt_f32x16 abs_f32x16
     wrapping_add_u32x16 wrapping_sub_u32x16 convert_i32x16_to_f32x16 convert_f32x16_to_i32x16,
     |v4, a, b, c| v4.mul_add_f32x16(a, b, c),
-    |set, x| better_root(set, x, cast(set.0.avx512f._mm512_rsqrt14_ps(cast(x)))),
-    better_inverse(set, x, cast(set.0.avx512f._mm512_rcp14_ps(cast(x))))
+    true, |set, x| cast(set.0.avx512f._mm512_rsqrt14_ps(cast(x))),
+    cast(set.0.avx512f._mm512_rcp14_ps(cast(x)))
 );
-
-/// One step of Newton's method from `y`, which is about `1 / sqrt(x)`.
-#[inline(always)]
-fn better_root<L: Lanes>(l: L, x: L::F, y: L::F) -> L::F {
-    let half = l.mul(l.splat(0.5), l.mul(x, y));
-    l.mul(y, l.sub(l.splat(1.5), l.mul(half, y)))
-}
-
-/// One step of Newton's method from `y`, which is about `1 / x`.
-#[inline(always)]
-fn better_inverse<L: Lanes>(l: L, x: L::F, y: L::F) -> L::F {
-    l.mul(y, l.sub(l.splat(2.0), l.mul(x, y)))
-}
 
 /// What other processors have: four numbers in a row, which the compiler knows how to put into a vector.
 #[cfg(not(target_arch = "x86_64"))]
@@ -276,6 +277,7 @@ impl<const FUSED: bool> Lanes for Arrays<FUSED> {
     type F = [f32; 4];
     type U = [u32; 4];
     const COUNT: usize = 4;
+    const IS_ROUGH: bool = false;
 
     #[inline(always)]
     fn run<K: Kernel>(self, kernel: K) -> K::Output {
@@ -327,12 +329,12 @@ impl<const FUSED: bool> Lanes for Arrays<FUSED> {
     }
 
     #[inline(always)]
-    fn inverse_root(self, a: Self::F) -> Self::F {
+    fn rough_inverse_root(self, a: Self::F) -> Self::F {
         a.map(|a| 1.0 / a.sqrt())
     }
 
     #[inline(always)]
-    fn inverse(self, a: Self::F) -> Self::F {
+    fn rough_inverse(self, a: Self::F) -> Self::F {
         a.map(|a| 1.0 / a)
     }
 

@@ -26,6 +26,11 @@ pub struct SawLanes<L: Lanes> {
     rise: L::F,
     /// The share of the way to its input that a stage goes in half a frame.
     share: L::F,
+    /// What the last stage gives by itself is fed back by so much.
+    feedback: L::F,
+    /// What goes around at once, and one over 1 and that.
+    loop_gain: L::F,
+    linear: L::F,
     state: [L::F; 4],
 }
 
@@ -44,34 +49,30 @@ impl<L: Lanes> SawLanes<L> {
     #[inline(always)]
     fn saturated(l: L, asked: L::F, loop_gain: L::F, linear: L::F) -> L::F {
         let mut v = l.mul(asked, linear);
-        let mut slope = Self::slope(l, v);
         for _ in 0..2 {
+            // What is rough here, the next step makes good.
+            let slope = l.rough_inverse_root(Self::bent(l, v));
             let error = l.sub(l.mul_add(l.mul(loop_gain, v), slope, v), asked);
             let steep = l.mul_add(l.mul(loop_gain, slope), l.mul(slope, slope), l.splat(1.0));
-            v = l.sub(v, l.mul(error, l.inverse(steep)));
-            slope = Self::slope(l, v);
+            v = l.sub(v, l.mul(error, l.rough_inverse(steep)));
         }
-        l.mul(v, slope)
+        l.mul(v, l.inverse_root(Self::bent(l, v)))
     }
 
-    /// What the saturation multiplies by.
+    /// Over the root of this, a number is saturated.
     #[inline(always)]
-    fn slope(l: L, v: L::F) -> L::F {
-        /// One over the square of the level that it approaches.
+    fn bent(l: L, v: L::F) -> L::F {
+        /// One over the square of the level that the saturation approaches.
         const SCALE: f32 = 0.25;
-        l.inverse_root(l.mul_add(l.mul(v, l.splat(SCALE)), v, l.splat(1.0)))
+        l.mul_add(l.mul(v, l.splat(SCALE)), v, l.splat(1.0))
     }
 
     #[inline(always)]
     fn ladder(&mut self, l: L, input: L::F) -> L::F {
-        let g = self.share;
-        let rest = l.sub(l.splat(1.0), g);
-        let g2 = l.mul(g, g);
-        let loop_gain = l.mul(l.splat(LOOP), l.mul(g2, g2));
-        let linear = l.inverse(l.add(l.splat(1.0), loop_gain));
+        let (g, loop_gain, linear) = (self.share, self.loop_gain, self.linear);
         let [s1, s2, s3, s4] = self.state;
         let ringing = l.mul_add(g, l.mul_add(g, l.mul_add(g, s1, s2), s3), s4);
-        let fed = l.sub(input, l.mul(l.mul(l.splat(LOOP), rest), ringing));
+        let fed = l.sub(input, l.mul(self.feedback, ringing));
         let mut signal = Self::saturated(l, fed, loop_gain, linear);
         for state in &mut self.state {
             let half_way = l.mul(g, l.sub(signal, *state));
@@ -96,12 +97,17 @@ impl<L: Lanes> Lane<L> for SawLanes<L> {
         });
         let cutoff_hz = CUTOFF_HZ * (OPENING_OCTAVES * SUSTAIN).exp2();
         let g = tan_of_turns(cutoff_hz / RATE_HZ as f32 * 0.5);
+        let share = g / (1.0 + g);
+        let loop_gain = LOOP * share.powi(4);
         let lanes = Self {
             late_phase: late,
             step: steps.map(|steps| l.load_phases(&steps)),
             level: l.splat(SUSTAIN),
             rise: l.splat(1e-9),
-            share: l.splat(g / (1.0 + g)),
+            share: l.splat(share),
+            feedback: l.splat(LOOP * (1.0 - share)),
+            loop_gain: l.splat(loop_gain),
+            linear: l.splat(1.0 / (1.0 + loop_gain)),
             state: [l.splat(0.0); 4],
         };
         let mut height = [0.0; LANES_MAX];
