@@ -523,8 +523,8 @@ impl Totals {
         println!("\n{table}\n");
         let Self { faults, frames, gaps, stalled_blocks, fresh_starts, unwritten, .. } = &*self;
         println!(
-            "{faults} faults, {frames} frames compared, {} lost, {gaps} gaps, {stalled_blocks} blocks of them while the machine stood still, {fresh_starts} fresh starts; \
-             {unwritten} frames not in a file, because the supervisor that was to write them was killed",
+            "{faults} faults, {frames} frames compared, {} lost, {gaps} gaps ({stalled_blocks} blocks while the machine \
+             stood still), {fresh_starts} fresh starts; {unwritten} frames not in a file, because the supervisor that was to write them was killed",
             self.lost()
         );
         if let Some(calm) = calm {
