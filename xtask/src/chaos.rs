@@ -190,6 +190,8 @@ struct Totals {
     faults: u64,
     frames: u64,
     gaps: u64,
+    /// Blocks in gaps that stalls of the machine explain.
+    stalled_blocks: u64,
     fresh_starts: usize,
     unwritten: u64,
     played: Duration,
@@ -265,6 +267,7 @@ fn round(
     let status = engine.status()?;
     totals.played += started.elapsed();
     totals.gaps += status["gaps"].as_u64().unwrap_or(0);
+    totals.stalled_blocks += status["stalls"]["gap_blocks"].as_u64().unwrap_or(0);
     let found = engine.end_and_compare()?;
     totals.fresh_starts += engine.log().matches("a fresh one takes over").count();
     totals.frames += found.frames;
@@ -518,10 +521,10 @@ impl Totals {
             ]);
         }
         println!("\n{table}\n");
-        let Self { faults, frames, gaps, fresh_starts, unwritten, .. } = &*self;
+        let Self { faults, frames, gaps, stalled_blocks, fresh_starts, unwritten, .. } = &*self;
         println!(
-            "{faults} faults, {frames} frames compared, {} lost, {gaps} gaps, {fresh_starts} fresh starts; \
-             {unwritten} frames not in a file, because the supervisor that was to write them was killed",
+            "{faults} faults, {frames} frames compared, {} lost, {gaps} gaps ({stalled_blocks} blocks while the machine \
+             stood still), {fresh_starts} fresh starts; {unwritten} frames not in a file, because the supervisor that was to write them was killed",
             self.lost()
         );
         if let Some(calm) = calm {

@@ -12,6 +12,7 @@ use comfy_table::{Table, presets};
 use serde_json::Value;
 
 use crate::engine::{Engine, Outcome};
+use crate::faults::longest_stall;
 use crate::noise::Beside;
 use crate::soak;
 
@@ -70,6 +71,10 @@ pub fn bench(edits: &Edits) -> Result<bool, Box<dyn Error>> {
     row("frames different", &|run| run.outcome.different.to_string());
     row("gaps", &count("gaps"));
     row("blocks in gaps", &count("gap_blocks"));
+    row("- while the machine stood still", &|run| {
+        run.outcome.status["stalls"]["gap_blocks"].to_string()
+    });
+    row("longest stall of the machine", &|run| longest_stall(&run.outcome.status));
     row("device xruns", &count("xruns"));
     row("commit to sound, median", &|run| format!("{:.1} ms", run.median_ms));
     row("commit to sound, max", &|run| format!("{:.1} ms", run.max_ms));

@@ -66,6 +66,8 @@ struct Run {
     apart: usize,
     /// From the sending to the sound, in milliseconds, the least and the most that it can have been.
     delays_ms: Vec<(f64, f64)>,
+    /// How long before it was sent the device's clock had slipped, if it had, in milliseconds.
+    slipped_before_ms: Vec<Option<f64>>,
     status: Value,
     compared: u64,
     different: usize,
@@ -107,6 +109,9 @@ pub fn bench(osc: &Osc) -> Result<bool, Box<dyn Error>> {
     row("frames compared", &|run| run.compared.to_string());
     row("frames different", &|run| run.different.to_string());
     println!("{table}");
+    for (name, run) in &runs {
+        run.tell_outliers(name);
+    }
     Ok(runs.iter().all(|(_, run)| run.is_as_promised()))
 }
 
@@ -125,6 +130,23 @@ impl Run {
 
     fn count_off(&self, ms: f64) -> usize {
         self.off_ms().iter().filter(|off| **off > ms).count()
+    }
+
+    /// A line for each gate that is far off.
+    fn tell_outliers(&self, name: &str) {
+        let median = self.median_ms();
+        for (number, off) in self.off_ms().iter().enumerate().filter(|(_, off)| **off > ALL_MS) {
+            let (least, most) = self.delays_ms[number];
+            let way = if least > median { "late" } else { "early" };
+            let slip = self.slipped_before_ms[number].map_or_else(
+                || "the device's clock had not slipped".to_owned(),
+                |ms| format!("sent {ms:.1} ms after a slip of the device's clock"),
+            );
+            println!(
+                "{name}: gate {number} is {off:.2} ms {way}, {slip}; it was sent within {:.3} ms",
+                most - least
+            );
+        }
     }
 
     fn is_as_promised(&self) -> bool {
@@ -175,7 +197,9 @@ fn play(osc: &Osc) -> Result<Run, Box<dyn Error>> {
         let since = |ns: u64| (sounds_ns - ns as f64) / 1e6;
         (since(*after_ns), since(*before_ns))
     };
+    let slipped = |(before_ns, _): &Sent| clock.slipped_before_ms(*before_ns);
     Ok(Run {
+        slipped_before_ms: sent.iter().map(slipped).collect(),
         sent: sent.len(),
         apart: apart.len(),
         delays_ms: frames.iter().zip(&sent).map(delay).collect(),
@@ -230,9 +254,17 @@ fn watch(ledger: &View<LedgerRegion>, is_over: &AtomicBool) -> Vec<Callback> {
 
 /// When the device's clock is at which frame.
 struct DeviceClock {
-    /// For each stretch without a slip: its first frame, and when frame 0 would have been, in nanoseconds.
-    stretches: Vec<(u64, f64)>,
+    stretches: Vec<Stretch>,
     frame_ns: f64,
+}
+
+/// A stretch without a slip.
+struct Stretch {
+    /// Its first callback.
+    began_ns: u64,
+    frame: u64,
+    /// When frame 0 would have been, in nanoseconds.
+    origin_ns: f64,
 }
 
 impl DeviceClock {
@@ -243,8 +275,9 @@ impl DeviceClock {
         let stretches: Vec<_> = callbacks
             .chunk_by(|a, b| a.slips == b.slips)
             .filter_map(|stretch| {
-                let earliest_ns = stretch.iter().map(origin_ns).min_by(f64::total_cmp)?;
-                Some((stretch.first()?.frame, earliest_ns))
+                let origin_ns = stretch.iter().map(origin_ns).min_by(f64::total_cmp)?;
+                let Callback { began_ns, frame, .. } = *stretch.first()?;
+                Some(Stretch { began_ns, frame, origin_ns })
             })
             .collect();
         if stretches.is_empty() {
@@ -254,8 +287,14 @@ impl DeviceClock {
     }
 
     fn time_of(&self, frame: u64) -> f64 {
-        let stretch = self.stretches.partition_point(|(first, _)| *first <= frame).max(1) - 1;
-        self.stretches[stretch].1 + frame as f64 * self.frame_ns
+        let next = self.stretches.partition_point(|stretch| stretch.frame <= frame);
+        self.stretches[next.max(1) - 1].origin_ns + frame as f64 * self.frame_ns
+    }
+
+    fn slipped_before_ms(&self, ns: u64) -> Option<f64> {
+        let next = self.stretches.partition_point(|stretch| stretch.began_ns <= ns);
+        let slip = self.stretches.get(next.checked_sub(1)?).filter(|_| next > 1)?;
+        Some((ns - slip.began_ns) as f64 / 1e6)
     }
 }
 
@@ -291,8 +330,15 @@ mod tests {
     fn figures_count_what_whoever_sends_can_be_sure_of() {
         let delays_ms =
             vec![(17.0, 17.01), (17.0, 17.01), (9.0, 17.02), (17.3, 17.31), (19.0, 19.01)];
-        let run =
-            Run { sent: 5, apart: 5, delays_ms, status: Value::Null, compared: 0, different: 0 };
+        let run = Run {
+            sent: 5,
+            apart: 5,
+            slipped_before_ms: vec![None; delays_ms.len()],
+            delays_ms,
+            status: Value::Null,
+            compared: 0,
+            different: 0,
+        };
         assert_eq!((run.count_off(0.1), run.count_off(1.0)), (2, 1));
         assert!(!run.is_as_promised());
     }

@@ -26,6 +26,9 @@ pub trait Process: Send {
     fn process(&mut self, left: &mut [f32], right: &mut [f32]);
 }
 
+/// What is told that the server is about to ask for so many frames at once, before it does.
+pub type Prepare = Box<dyn Fn(u32) + Send + Sync>;
+
 /// Why there is no JACK client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -88,8 +91,9 @@ pub struct Client {
     api: &'static Api,
     raw: NonNull<RawClient>,
     notices: Arc<Notices>,
-    /// Made by `Box::into_raw` in [`Client::play`], freed after the client is closed.
+    /// Made by `Box::leak` in [`Client::play`], freed after the client is closed.
     player: Option<NonNull<Player>>,
+    prepare: Option<NonNull<Prepare>>,
 }
 
 // SAFETY: the functions of libjack used here may be called from any thread; the client is moved, not shared.
@@ -124,7 +128,7 @@ impl Client {
             let no_server = status & (STATUS_SERVER_FAILED | STATUS_SERVER_ERROR) != 0;
             return Err(if no_server { JackError::NoServer } else { JackError::Client { status } });
         };
-        let client = Self { api, raw, notices: Arc::default(), player: None };
+        let client = Self { api, raw, notices: Arc::default(), player: None, prepare: None };
         let notices = Arc::as_ptr(&client.notices).cast_mut().cast();
         // SAFETY: the client is open and not active; the notices live in an `Arc` that is dropped after the client
         // is closed, when no callback can run any more, and are only ever read through `&`.
@@ -162,11 +166,16 @@ impl Client {
     }
 
     /// Registers the ports `left` and `right`, plays `process` on them and connects them to the first
-    /// physical playback ports. Returns how many ports were connected, 0 to 2.
+    /// physical playback ports. Returns how many ports were connected, 0 to 2. When the server changes its period,
+    /// `prepare` is called on another thread than `process`, and may take its time, but not seconds.
     ///
     /// # Errors
     /// When the server refuses, or the client plays already.
-    pub fn play(&mut self, process: Box<dyn Process>) -> Result<usize, JackError> {
+    pub fn play(
+        &mut self,
+        process: Box<dyn Process>,
+        prepare: Prepare,
+    ) -> Result<usize, JackError> {
         if self.player.is_some() {
             return Err(JackError::Play("play a second source"));
         }
@@ -182,6 +191,15 @@ impl Client {
         };
         if set != 0 {
             return Err(JackError::Play("take the process callback"));
+        }
+        let prepare = *self.prepare.insert(NonNull::from(Box::leak(Box::new(prepare))));
+        // SAFETY: the client is not active yet; `prepare` lives until the client is closed, may be shared between threads,
+        // and is only ever read.
+        let set = unsafe {
+            (self.api.jack_set_buffer_size_callback)(raw, on_buffer_size, prepare.as_ptr().cast())
+        };
+        if set != 0 {
+            return Err(JackError::Play("tell when its period changes"));
         }
         // SAFETY: the client is open.
         if unsafe { (self.api.jack_activate)(raw) } != 0 {
@@ -251,6 +269,10 @@ impl Drop for Client {
             // SAFETY: made by `Box::leak` in `play`, and the only other user, the process callback, is gone.
             drop(unsafe { Box::from_raw(player.as_ptr()) });
         }
+        if let Some(prepare) = self.prepare.take() {
+            // SAFETY: made by `Box::leak` in `play`, and the only other user, the callback, is gone.
+            drop(unsafe { Box::from_raw(prepare.as_ptr()) });
+        }
     }
 }
 
@@ -287,6 +309,14 @@ unsafe extern "C" fn on_xrun(arg: *mut c_void) -> c_int {
     // SAFETY: `arg` is the notices given in `Client::open`, alive until the client is closed.
     let notices = unsafe { &*arg.cast::<Notices>() };
     notices.xruns.fetch_add(1, Relaxed);
+    0
+}
+
+unsafe extern "C" fn on_buffer_size(frames: u32, arg: *mut c_void) -> c_int {
+    // SAFETY: `arg` is what was given in `Client::play`, alive until the client is closed and shared by reference only.
+    let prepare = unsafe { &*arg.cast::<Prepare>() };
+    // A panic must not go through libjack; what it was about to prepare is then not ready in time, and no more.
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| prepare(frames)));
     0
 }
 
@@ -334,6 +364,7 @@ struct RawPort {
 
 type OnProcess = unsafe extern "C" fn(u32, *mut c_void) -> c_int;
 type OnXrun = unsafe extern "C" fn(*mut c_void) -> c_int;
+type OnBufferSize = unsafe extern "C" fn(u32, *mut c_void) -> c_int;
 type OnFreewheel = unsafe extern "C" fn(c_int, *mut c_void);
 type OnShutdown = unsafe extern "C" fn(c_int, *const c_char, *mut c_void);
 type OnMessage = unsafe extern "C" fn(*const c_char);
@@ -370,6 +401,8 @@ api! {
     jack_get_buffer_size: unsafe extern "C" fn(*mut RawClient) -> u32;
     jack_set_process_callback:
         unsafe extern "C" fn(*mut RawClient, OnProcess, *mut c_void) -> c_int;
+    jack_set_buffer_size_callback:
+        unsafe extern "C" fn(*mut RawClient, OnBufferSize, *mut c_void) -> c_int;
     jack_set_xrun_callback: unsafe extern "C" fn(*mut RawClient, OnXrun, *mut c_void) -> c_int;
     jack_set_freewheel_callback:
         unsafe extern "C" fn(*mut RawClient, OnFreewheel, *mut c_void) -> c_int;

@@ -377,9 +377,12 @@ to all that match.
 
 ## Time
 
-A message without a timetag takes effect a constant delay after its arrival, to the frame: the lead
-and the device's period, plus two blocks. A message in a bundle with a timetag takes effect at
-that frame. A timetag that comes too late takes effect at once and is counted (`late_commands`); one that is more
+A message without a timetag takes effect a constant delay after its arrival, to the frame: the lead and twice
+the device's period (`delay_frames`). It has arrived when the kernel has its packet, however late that is read, and
+all messages of a packet take effect at the same frame. The delay grows at once where it must: when the device asks
+for more at a time, or when messages are read too late again and again because the machine is busy. It shrinks by
+no more than one frame in a hundred, so that no message overtakes another. A message in a bundle with a timetag takes
+effect at that frame. A timetag that comes too late takes effect at once and is counted (`late_commands`); one that is more
 than an hour ahead is refused. If the machine is suspended, what waits comes later by as much.
 Bundles may hold bundles; the messages of a packet keep their order.
 
@@ -415,8 +418,8 @@ Who has sent `/events` is told, at the port that it sent from:
 * `/event/withheld NUMBER REASON`: a command did harm and was withheld.
 * `/event/withdrawn NUMBER REASON`: an edit did harm while it was prepared; the patch before it plays on.
 * `/event/device STATE TEXT`: STATE is `lost` (time goes on without a sound, and the device is tried again),
-  `refused` (it is there again but can't be had, for example at another rate), `back`, or `gone` (nothing takes
-  frames any more); TEXT says why, or what the device is.
+  `refused` (it is there but can't be had, for example at another rate), `back` (it plays, again or for the first
+  time), or `gone` (nothing takes frames any more); TEXT says why, or what the device is.
 * `/event/journal STATE REASON`: STATE is `waiting` (the disk takes nothing; the journal goes on without a gap when
   it does), `writing` (it does) or `over` (nothing more is written; what is there can be rendered).
 * `/event/stall MS CORE FRAME`: the machine ran nobody on this core for so many milliseconds, until about this frame of

@@ -249,6 +249,10 @@ impl Device for Recorded {
         self.deck.take()
     }
 
+    fn bear(&mut self, ready_frames: u32) {
+        self.device.bear(ready_frames);
+    }
+
     fn start(&mut self, source: Box<dyn Source>) -> Result<(), OutputError> {
         let ends = self.ends.take().ok_or(OutputError::AlreadyStarted)?;
         self.device.start(Box::new(Tapped::new(source, ends)))

@@ -52,6 +52,7 @@ pub(crate) struct Fallback {
     /// Until it is started, if it is there by then.
     device: Option<Box<dyn Device>>,
     is_started: bool,
+    ready_frames: Option<u32>,
     rate_hz: u32,
     period_frames: Option<u32>,
     description: String,
@@ -127,6 +128,7 @@ impl Fallback {
         Ok(Self {
             device: None,
             is_started: false,
+            ready_frames: None,
             rate_hz,
             period_frames: None,
             description: String::new(),
@@ -207,6 +209,10 @@ impl Device for Fallback {
         Some(news)
     }
 
+    fn bear(&mut self, ready_frames: u32) {
+        self.ready_frames = Some(ready_frames);
+    }
+
     fn start(&mut self, source: Box<dyn Source>) -> Result<(), OutputError> {
         if std::mem::replace(&mut self.is_started, true) {
             return Err(OutputError::AlreadyStarted);
@@ -219,7 +225,7 @@ impl Device for Fallback {
             self.take_description(&**device);
         }
         self.relay = Some(relay.clone());
-        if self.charges.push(Charge { device, relay }).is_err() {
+        if self.charges.push(Charge { device, relay, ready_frames: self.ready_frames }).is_err() {
             return Err(OutputError::AlreadyStarted);
         }
         if let Some(minder) = &self.minder {

@@ -1,11 +1,15 @@
 //! A JACK server, or PipeWire's: libjack calls back on its own thread, with the server's rate and period.
 
-use std::sync::{
-    Arc,
-    atomic::{
-        AtomicBool,
-        Ordering::{Relaxed, Release},
+use std::{
+    sync::{
+        Arc,
+        atomic::{
+            AtomicBool,
+            Ordering::{Relaxed, Release},
+        },
     },
+    thread,
+    time::{Duration, Instant},
 };
 
 use chronus_os::jack::{Client, JackError, Notices, Process};
@@ -17,6 +21,10 @@ use crate::{
 
 /// Longest stretch that is pulled at once; larger periods are served in pieces.
 const SCRATCH_FRAMES: usize = 8192;
+
+/// When the server is about to ask for more at a time, it is held up until that is ready, but no longer.
+const PREPARE_WITHIN: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(1);
 
 /// See the file's head.
 pub(crate) struct Jack {
@@ -90,13 +98,21 @@ impl Device for Jack {
         let client = self.client.as_mut().filter(|_| !self.started);
         let client = client.ok_or(OutputError::AlreadyStarted)?;
         self.started = true;
+        let (foresight, stop) = (source.foresight(), self.stop.clone());
+        let prepare = move |frames: u32| {
+            let Some(is_ready) = &foresight else { return };
+            let give_up = Instant::now() + PREPARE_WITHIN;
+            while !is_ready(frames as usize) && !stop.load(Relaxed) && Instant::now() < give_up {
+                thread::sleep(LOOK);
+            }
+        };
         let player = Player {
             feed: Feed::new(source, self.counters.clone()),
             scratch: vec![0.0; SCRATCH_FRAMES * CHANNELS],
             notices: self.notices.clone(),
             stop: self.stop.clone(),
         };
-        let connected = client.play(Box::new(player))?;
+        let connected = client.play(Box::new(player), Box::new(prepare))?;
         if connected < CHANNELS {
             self.note = Some(format!(
                 "JACK has {connected} free physical playback ports for our {CHANNELS}; connect {}:left and \

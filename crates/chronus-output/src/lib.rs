@@ -84,12 +84,21 @@ pub trait Source: Send {
         true
     }
 
+    /// What asks, on any thread, as [`Source::is_ready`] does; for devices that know beforehand that they will ask for
+    /// more at a time. `None` if the source has only one hand to be asked with.
+    fn foresight(&self) -> Option<Foresight> {
+        None
+    }
+
     /// Frames of the performance that have been handed out, if the source counts them itself; a
     /// device may have asked for frames before the performance began.
     fn position(&self) -> Option<u64> {
         None
     }
 }
+
+/// Whether so many frames can be had at once; see [`Source::foresight`].
+pub type Foresight = Box<dyn Fn(usize) -> bool + Send + Sync>;
 
 /// What runs once at the start of every audio thread that is ours, on that thread.
 pub type AudioThreadHook = Arc<dyn Fn() + Send + Sync>;
@@ -186,6 +195,13 @@ pub trait Device: Send {
     /// What records on demand, for whoever asks first; every device that [`connect()`] gives has one.
     fn deck(&mut self) -> Option<Deck> {
         None
+    }
+
+    /// Says, before the start, that the source keeps so many frames ready beyond what is asked for at once. A device
+    /// without hardware catches up with as much after a stall, and slips after a longer one; others have a clock of
+    /// their own.
+    fn bear(&mut self, ready_frames: u32) {
+        let _ = ready_frames;
     }
 
     /// Begins to play `source`.

@@ -32,6 +32,8 @@ const LAST_RETRY: Duration = Duration::from_secs(1);
 pub(crate) struct Charge {
     pub device: Option<Box<dyn Device>>,
     pub relay: Arc<Relay>,
+    /// What the source keeps ready, if that is known.
+    pub ready_frames: Option<u32>,
 }
 
 /// See the file's head.
@@ -41,6 +43,7 @@ pub(crate) struct Minder {
     shared: Arc<Shared>,
     charges: Consumer<Charge>,
     news: Producer<News>,
+    ready_frames: Option<u32>,
     /// The number of the last hand.
     hands: u32,
     device: Option<Minded>,
@@ -73,6 +76,7 @@ impl Minder {
             shared,
             charges,
             news,
+            ready_frames: None,
             hands: 1,
             device: None,
             stand_in: None,
@@ -84,7 +88,8 @@ impl Minder {
     /// Minds the device until it is told to stop.
     pub fn run(mut self) -> Result<(), OutputError> {
         let relay = loop {
-            if let Ok(Charge { device, relay }) = self.charges.pop() {
+            if let Ok(Charge { device, relay, ready_frames }) = self.charges.pop() {
+                self.ready_frames = ready_frames;
                 self.device = device.map(|device| Minded::new(device, 1));
                 break relay;
             }
@@ -157,6 +162,9 @@ impl Minder {
         // Short periods, so that the one just taken leaves enough of what is ready to a device that comes.
         let options = Options { period_frames: Some(BLOCK_FRAMES as u32), ..self.options.clone() };
         let mut null = Paced::new(&options, None);
+        if let Some(frames) = self.ready_frames {
+            null.bear(frames);
+        }
         self.hands += 1;
         let heir = self.device.as_ref().map_or(0, |minded| minded.hand);
         relay.give(self.hands, heir);

@@ -34,6 +34,7 @@ pub(crate) struct Paced {
     free_run: bool,
     on_audio_thread: Option<AudioThreadHook>,
     note: Option<String>,
+    ready_frames: Option<u32>,
     counters: Arc<Counters>,
     stop: Arc<AtomicBool>,
     started: bool,
@@ -49,6 +50,7 @@ impl Paced {
             free_run: options.free_run,
             on_audio_thread: options.on_audio_thread.clone(),
             note,
+            ready_frames: None,
             counters: Arc::default(),
             stop: Arc::default(),
             started: false,
@@ -88,6 +90,10 @@ impl Device for Paced {
         self.note.clone()
     }
 
+    fn bear(&mut self, ready_frames: u32) {
+        self.ready_frames = Some(ready_frames);
+    }
+
     fn start(&mut self, source: Box<dyn Source>) -> Result<(), OutputError> {
         if self.started {
             return Err(OutputError::AlreadyStarted);
@@ -99,6 +105,7 @@ impl Device for Paced {
             buffer: vec![0.0; self.period_frames as usize * CHANNELS],
             rate_hz: self.rate_hz,
             period_frames: self.period_frames,
+            ready_frames: self.ready_frames,
             counters: self.counters.clone(),
             stop: self.stop.clone(),
         };
@@ -146,13 +153,15 @@ struct AudioThread {
     buffer: Vec<f32>,
     rate_hz: u32,
     period_frames: u32,
+    ready_frames: Option<u32>,
     counters: Arc<Counters>,
     stop: Arc<AtomicBool>,
 }
 
 impl AudioThread {
     fn run_paced(&mut self) {
-        let mut pace = Pace::new(self.rate_hz, self.period_frames, monotonic_ns());
+        let now_ns = monotonic_ns();
+        let mut pace = Pace::new(self.rate_hz, self.period_frames, self.ready_frames, now_ns);
         // The flag carries no data; Acquire only pairs with the Release in `stop`.
         while !self.stop.load(Acquire) {
             sleep_until_ns(pace.deadline_ns());

@@ -12,7 +12,7 @@ use std::sync::{
     },
 };
 
-use crate::{CHANNELS, Source};
+use crate::{CHANNELS, Foresight, Source};
 
 /// See the file's head.
 pub(crate) struct Relay {
@@ -104,6 +104,15 @@ impl Source for Hand {
         }
     }
 
+    fn foresight(&self) -> Option<Foresight> {
+        let (relay, number) = (self.relay.clone(), self.number);
+        Some(Box::new(move |frames| {
+            // Who does not play has nothing to prepare; it takes over when it is ready.
+            relay.holder() != number
+                || relay.source.try_lock().is_ok_and(|mut source| source.is_ready(frames))
+        }))
+    }
+
     fn slipped(&mut self) {
         if self.relay.holder() == self.number
             && let Ok(mut source) = self.relay.source.try_lock()
@@ -187,6 +196,18 @@ mod tests {
         assert_eq!((first_of(&mut other), first_of(&mut first)), (0.0, 1.0));
         assert_eq!((first_of(&mut heir), relay.holder()), (3.0, 2));
         assert_eq!(first_of(&mut first), 0.0);
+    }
+
+    #[test]
+    fn who_plays_can_ask_beforehand_and_who_does_not_has_nothing_to_ask() {
+        let (relay, ready) = relay(1);
+        let [first, second] = [1, 2].map(|number| relay.hand(number).foresight().unwrap());
+        relay.give(1, 0);
+        assert!(first(1) && !first(2) && second(2));
+        ready.store(2, Relaxed);
+        assert!(first(2));
+        let _busy = relay.source.lock().unwrap();
+        assert!(!first(2), "it is asked again");
     }
 
     #[test]

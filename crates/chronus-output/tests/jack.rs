@@ -3,9 +3,15 @@
 
 mod support;
 
-use std::{process::Stdio, sync::atomic::Ordering::SeqCst};
+use std::{
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+};
 
-use chronus_output::{News, Options, OutputSpec, connect};
+use chronus_output::{CHANNELS, News, Options, OutputSpec, Source, connect};
 use support::{
     JackServer, Process, Ramp, assert_is_ramp, next_news, ramp_number, read_wav, wait_until,
 };
@@ -58,6 +64,51 @@ fn assert_in_order(file: &std::path::Path) {
     for (&number, expected) in numbers.iter().zip(numbers[0]..) {
         assert_eq!(number, expected);
     }
+}
+
+/// A source that has to be asked several times before it has more at once.
+struct Hesitant {
+    ramp: Ramp,
+    ready: usize,
+    asked: u32,
+    unready: Arc<AtomicU64>,
+}
+
+impl Source for Hesitant {
+    fn fill(&mut self, interleaved: &mut [f32]) {
+        let is_unready = interleaved.len() / CHANNELS > self.ready;
+        self.unready.fetch_add(u64::from(is_unready), SeqCst);
+        self.ramp.fill(interleaved);
+    }
+
+    fn is_ready(&mut self, frames: usize) -> bool {
+        self.asked += 1;
+        if self.asked.is_multiple_of(5) {
+            self.ready = self.ready.max(frames);
+        }
+        frames <= self.ready
+    }
+}
+
+#[test]
+fn a_server_that_makes_its_period_longer_is_held_up_until_as_much_is_ready() {
+    let Some(server) = JackServer::start("longer", 48_000, 128) else { return };
+    let mut device = connect(&OutputSpec::Jack, &server.options()).unwrap();
+    let (ramp, unready) = (Ramp::default(), Arc::<AtomicU64>::default());
+    let source = Hesitant { ramp: ramp.clone(), ready: 128, asked: 0, unready: unready.clone() };
+    device.start(Box::new(source)).unwrap();
+    for period_frames in ["256", "2048", "128", "1024"] {
+        let mut command = server.client("jack_bufsize");
+        let Some(mut tool) = Process::start(command.arg(period_frames).stdout(Stdio::null()))
+        else {
+            return;
+        };
+        assert!(tool.0.wait().unwrap().success());
+        let until = ramp.frames.load(SeqCst) + 9600;
+        wait_until("frames are taken", || ramp.frames.load(SeqCst) >= until);
+    }
+    device.stop().unwrap();
+    assert_eq!(unready.load(SeqCst), 0, "it was asked for more than it had");
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub mod device_clock;
 pub mod divergence;
 pub mod fault_detector;
 pub mod fault_times;
+pub mod hearing;
 pub mod lead;
 pub mod lockstep;
 pub mod machine;

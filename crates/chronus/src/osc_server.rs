@@ -8,17 +8,19 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
-use chronus_os::wake::Kick;
+use chronus_os::wake::{Kick, poll_readable};
 use chronus_os::{clock, socket};
 use chronus_osc::{Request, Value};
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::complaints::Complaints;
 use crate::patcher::PatchPort;
-use crate::receiver::Receiver;
+use crate::receiver::{Manners, Receiver};
 use crate::supervisor::status::Status;
 
 /// Messages that may wait for the supervisor.
@@ -58,17 +60,39 @@ pub struct PortCounts {
     pub complaints: Complaints,
 }
 
+/// What the thread that reads is at.
+#[derive(Debug, Default)]
+pub struct Reading {
+    /// It has taken a packet and not handed it on yet.
+    pub is_busy: AtomicBool,
+    /// It has a real-time priority, so that waiting for it takes a moment only.
+    pub hurries: AtomicBool,
+}
+
 /// The supervisor's side of the port.
 #[derive(Debug)]
 pub struct Inbox {
     messages: Consumer<Incoming>,
     spent: Producer<Incoming>,
+    reading: Arc<Reading>,
+    socket: UdpSocket,
 }
 
 impl Inbox {
     /// The next message.
     pub fn next(&mut self) -> Option<Incoming> {
         self.messages.pop().ok()
+    }
+
+    /// Whether something has arrived that will be here in a moment.
+    pub fn is_expecting(&self) -> bool {
+        if !self.reading.hurries.load(Ordering::Relaxed) {
+            return false;
+        }
+        // In this order: whoever reads says so before.
+        let mut ready = [false];
+        poll_readable(&[self.socket.as_fd()], &mut ready, Some(Duration::ZERO));
+        ready[0] || self.reading.is_busy.load(Ordering::Acquire)
     }
 
     /// Gives a message back, for whom it came from to free it.
@@ -178,9 +202,19 @@ impl Port {
     pub fn serve(self, patches: PatchPort, kick: Kick, in_real_time: bool) -> io::Result<Inbox> {
         let (queue, messages) = RingBuffer::new(QUEUE);
         let (spent, given_back) = RingBuffer::new(2 * QUEUE);
-        let receiver =
-            Receiver::new(self.socket, self.counts, patches, queue, given_back, kick, in_real_time);
+        let reading = Arc::<Reading>::default();
+        let socket = self.socket.try_clone()?;
+        let receiver = Receiver {
+            socket: self.socket,
+            counts: self.counts,
+            patches,
+            queue,
+            given_back,
+            kick,
+            reading: reading.clone(),
+            manners: Manners::new(in_real_time),
+        };
         std::thread::Builder::new().name("osc".into()).spawn(move || receiver.serve())?;
-        Ok(Inbox { messages, spent })
+        Ok(Inbox { messages, spent, reading, socket })
     }
 }

@@ -18,10 +18,10 @@ use chronus_os::wake::{Kick, poll_readable};
 use chronus_os::{clock, sched, socket};
 use chronus_osc::{Decoded, Request, Timed, decode};
 use chronus_replication::allowance::Allowance;
-use chronus_replication::arrival::{Arrivals, Reading};
+use chronus_replication::arrival::{self, Arrivals};
 use rtrb::{Consumer, Producer, PushError};
 
-use crate::osc_server::{Incoming, PortCounts};
+use crate::osc_server::{Incoming, PortCounts, Reading};
 use crate::patcher::{PatchPort, Task};
 use crate::refusals::Refusals;
 use crate::timetags::Timetags;
@@ -33,16 +33,44 @@ const LOOK_EVERY: usize = 16;
 
 /// See the file's head.
 pub struct Receiver {
-    socket: UdpSocket,
-    counts: Arc<PortCounts>,
-    patches: PatchPort,
-    queue: Producer<Incoming>,
-    given_back: Consumer<Incoming>,
-    kick: Kick,
+    /// Where packets arrive; it makes nobody wait.
+    pub socket: UdpSocket,
+    /// What is counted.
+    pub counts: Arc<PortCounts>,
+    /// Where patches are made.
+    pub patches: PatchPort,
+    /// To the supervisor.
+    pub queue: Producer<Incoming>,
+    /// What the supervisor has done with.
+    pub given_back: Consumer<Incoming>,
+    /// Wakes the supervisor.
+    pub kick: Kick,
+    /// What the supervisor sees of this thread.
+    pub reading: Arc<Reading>,
+    /// How it behaves.
+    pub manners: Manners,
+}
+
+/// What the receiver knows of its senders and of its own share.
+pub struct Manners {
     refusals: Refusals,
     timetags: Timetags,
     arrivals: Arrivals,
-    priority: Priority,
+    allowance: Allowance,
+    in_real_time: bool,
+}
+
+impl Manners {
+    /// Nothing has come yet. It hurries `in_real_time` only.
+    pub fn new(in_real_time: bool) -> Self {
+        Self {
+            refusals: Refusals::default(),
+            timetags: Timetags::default(),
+            arrivals: Arrivals::new(clock::monotonic_ns()),
+            allowance: Allowance::default(),
+            in_real_time,
+        }
+    }
 }
 
 /// A packet that is being taken.
@@ -54,40 +82,19 @@ struct Packet {
 }
 
 impl Receiver {
-    /// A receiver that does not run yet.
-    pub fn new(
-        socket: UdpSocket,
-        counts: Arc<PortCounts>,
-        patches: PatchPort,
-        queue: Producer<Incoming>,
-        given_back: Consumer<Incoming>,
-        kick: Kick,
-        in_real_time: bool,
-    ) -> Self {
-        Self {
-            socket,
-            counts,
-            patches,
-            queue,
-            given_back,
-            kick,
-            refusals: Refusals::default(),
-            timetags: Timetags::default(),
-            arrivals: Arrivals::new(clock::monotonic_ns()),
-            priority: Priority::new(in_real_time),
-        }
-    }
-
     /// Receives for ever.
     pub fn serve(mut self) {
         crate::log::attend();
-        self.priority.raise();
+        // Without permission, of which the supervisor tells, everything goes on without.
+        self.manners.in_real_time &= self.hurry();
         let mut packet = vec![0_u8; 65_536];
         loop {
             poll_readable(&[self.socket.as_fd()], &mut [false], None);
+            self.reading.is_busy.store(true, Ordering::Release);
             if self.take_what_is_there(&mut packet) {
                 self.kick.raise();
             }
+            self.reading.is_busy.store(false, Ordering::Release);
             while self.given_back.pop().is_ok() {}
             self.patches.free_spent();
         }
@@ -104,24 +111,24 @@ impl Receiver {
                     any = true;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.arrivals.found_empty(now_ns);
+                    self.manners.arrivals.found_empty(now_ns);
                     break;
                 }
                 // One sender's: an answer that could not be delivered is reported here.
                 Err(_) => {}
             }
-            self.priority.mind();
+            self.mind();
         }
         any
     }
 
     fn take_packet(&mut self, packet: &[u8], received: &Received) {
-        let reading = Reading::take(|| Reading {
+        let reading = arrival::Reading::take(|| arrival::Reading {
             before_ns: clock::monotonic_ns(),
             wall_ns: clock::wall_ns(),
             after_ns: clock::monotonic_ns(),
         });
-        let arrived_ns = self.arrivals.arrival(received.noted_wall_ns, &reading);
+        let arrived_ns = self.manners.arrivals.arrival(received.noted_wall_ns, &reading);
         let number = self.counts.packets.fetch_add(1, Ordering::Relaxed);
         let decoded = decode(packet, self.patches.directory());
         self.take(decoded, Packet { number, from: received.from, arrived_ns });
@@ -144,7 +151,7 @@ impl Receiver {
     fn take_request(&mut self, timed: Timed, packet: Packet) {
         let Timed { address, request, time_wall_ns } = timed;
         let Packet { number, from, arrived_ns } = packet;
-        if let Err(reason) = self.timetags.judge(time_wall_ns, clock::wall_ns()) {
+        if let Err(reason) = self.manners.timetags.judge(time_wall_ns, clock::wall_ns()) {
             self.counts.failed.fetch_add(1, Ordering::Relaxed);
             return self.fail(&address, &reason, from);
         }
@@ -173,13 +180,13 @@ impl Receiver {
     /// A packet may hold thousands of messages.
     fn mind_after(&mut self, index: usize) {
         if index % LOOK_EVERY == LOOK_EVERY - 1 {
-            self.priority.mind();
+            self.mind();
         }
     }
 
     fn refuse(&mut self, address: &str, from: SocketAddr) {
         let busy = self.counts.busy.fetch_add(1, Ordering::Relaxed) + 1;
-        if self.refusals.is_due(from, clock::monotonic_ns()) {
+        if self.manners.refusals.is_due(from, clock::monotonic_ns()) {
             let reason = format!(
                 "busy: too many messages at once, {busy} refused so far; send it again later"
             );
@@ -196,38 +203,28 @@ impl Receiver {
     fn answer(&self, packet: &[u8], to: SocketAddr) {
         let _ = self.socket.send_to(packet, to);
     }
-}
 
-/// The priority of this thread, as long as it may have it.
-struct Priority {
-    allowance: Allowance,
-    is_wanted: bool,
-    is_raised: bool,
-}
-
-impl Priority {
-    fn new(is_wanted: bool) -> Self {
-        Self { allowance: Allowance::default(), is_wanted, is_raised: false }
-    }
-
-    /// Without permission, which the supervisor tells of, everything goes on without.
-    fn raise(&mut self) {
-        if self.is_wanted {
-            self.is_raised = sched::set_fifo_for_self(sched::priority::RECEIVER).is_ok();
-            self.is_wanted = self.is_raised;
-        }
+    /// Takes the priority; whether it is permitted.
+    fn hurry(&self) -> bool {
+        let is_raised = self.manners.in_real_time
+            && sched::set_fifo_for_self(sched::priority::RECEIVER).is_ok();
+        self.reading.hurries.store(is_raised, Ordering::Relaxed);
+        is_raised
     }
 
     /// Gives the priority up in a flood, and takes it back after that.
     fn mind(&mut self) {
-        if !self.is_wanted {
+        if !self.manners.in_real_time {
             return;
         }
-        let granted = self.allowance.is_granted(clock::monotonic_ns(), clock::thread_cpu_ns());
-        if granted && !self.is_raised {
-            self.is_raised = sched::set_fifo_for_self(sched::priority::RECEIVER).is_ok();
-        } else if !granted && self.is_raised {
-            self.is_raised = sched::set_ordinary().is_err();
+        let (now_ns, cpu_ns) = (clock::monotonic_ns(), clock::thread_cpu_ns());
+        let is_granted = self.manners.allowance.is_granted(now_ns, cpu_ns);
+        let hurries = self.reading.hurries.load(Ordering::Relaxed);
+        if is_granted && !hurries {
+            self.hurry();
+        } else if !is_granted && hurries {
+            let is_raised = sched::set_ordinary().is_err();
+            self.reading.hurries.store(is_raised, Ordering::Relaxed);
         }
     }
 }

@@ -98,8 +98,8 @@ impl DeviceWatch {
 /// The device, as the player sees it.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct DeviceStatus {
-    /// playing, freewheeling (as fast as it can, for an export), unheard (`null` or a file takes the frames), waiting (it is not there yet), away (it was lost and is
-    /// not back yet) or gone (nobody takes the frames).
+    /// playing, freewheeling (as fast as it can, for an export), unheard (`null` or a file takes the frames), waiting
+    /// (it is not there yet), away (it was lost and is not back yet) or gone (nobody takes the frames).
     pub state: &'static str,
     /// Why it can't be heard.
     pub reason: Option<String>,

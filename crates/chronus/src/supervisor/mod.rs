@@ -213,6 +213,7 @@ impl Supervisor {
         }
         let folder = setup.recordings.clone();
         let recorder = Recorder::new(device.deck(), folder, setup.record_format);
+        device.bear((setup.lead_blocks * BLOCK_FRAMES as u64) as u32);
         let (shelf, ledger) = (setup.shelf.read_only()?, regions.ledger.clone());
         let mut supervisor = Self {
             controls: begins.controls,
@@ -402,7 +403,8 @@ impl Supervisor {
         let is_any_due = self.processes.any_pending() || self.edits.is_under_way();
         let frame_ns = 1_000_000_000 / u64::from(self.rate_hz);
         let answer = is_any_due.then(|| Duration::from_nanos(BLOCK_FRAMES as u64 * frame_ns));
-        [answer, self.time_to_callback()].into_iter().flatten().min()
+        let reader = self.timing.hearing.sleeps_ns().map(Duration::from_nanos);
+        [answer, reader, self.time_to_callback()].into_iter().flatten().min()
     }
 
     /// A device that does not say when it has played is looked for when its next callback is expected.
@@ -444,6 +446,9 @@ impl Supervisor {
         let target = (self.regions.ledger.playback.next_block.load(Ordering::Acquire) + ahead)
             .min(slowest_block + SEALS as u64 - 16)
             .min(self.slowest_worker() + most);
+        if self.sequencer.next_block() < target && self.hears_first() {
+            return;
+        }
         let board = &self.regions.log.board;
         let before = self.sequencer.next_block();
         while self.sequencer.next_block() < target {

@@ -5,7 +5,8 @@ use chronus_os::child::{Child, is_harmful, signal_name};
 use chronus_os::clock;
 use chronus_osc::{Chaos, Crash, Request, Target};
 use chronus_replication::command_delay::{Ahead, CommandDelay, LastGiven};
-use chronus_replication::{BLOCK_FRAMES, PLACES, SLOTS, Slot};
+use chronus_replication::hearing::Hearing;
+use chronus_replication::{BLOCK_FRAMES, PLACES, SLOTS, Slot, lead};
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
@@ -25,6 +26,7 @@ pub(super) struct Timing {
     taken: Option<u64>,
     ordered: Option<(u64, u64)>,
     since_ns: u64,
+    pub hearing: Hearing,
 }
 
 impl Timing {
@@ -39,6 +41,7 @@ impl Timing {
             taken: None,
             ordered: None,
             since_ns: clock::monotonic_ns(),
+            hearing: Hearing::default(),
         }
     }
 }
@@ -121,6 +124,13 @@ impl Supervisor {
         board.last_given[0].store(last, Ordering::Relaxed);
         board.last_given[1].store(delay_hundredths, Ordering::Relaxed);
         frame
+    }
+
+    /// Whether to seal a moment later, because a packet has arrived that is about to be here.
+    pub(super) fn hears_first(&mut self) -> bool {
+        let is_expecting = self.ears.inbox.is_expecting();
+        let lead_ns = lead::length_ns(self.setup.lead_blocks, self.rate_hz);
+        self.timing.hearing.waits(is_expecting, clock::monotonic_ns(), lead_ns)
     }
 
     /// Notes how late a packet comes to be ordered. What waited for this supervisor to begin says nothing about it.
