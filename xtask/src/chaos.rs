@@ -77,6 +77,8 @@ pub enum Fault {
     KillCheckpoints,
     /// A bit of the state of a worker flips.
     Flip,
+    /// The same, by one that must do nothing at all.
+    Meaningless(&'static str),
     /// A module does harm while it renders.
     Module(&'static str),
     /// A command does harm while it is applied.
@@ -87,7 +89,11 @@ pub enum Fault {
     Edit,
 }
 
-const SIGNALS: [&str; 3] = ["KILL", "TERM", "SEGV"];
+/// Signals that end a worker, sent from outside.
+const SIGNALS: [&str; 8] = ["KILL", "SEGV", "BUS", "ILL", "FPE", "ABRT", "SYS", "TRAP"];
+/// Signals that mean nothing to a worker.
+const MEANINGLESS: [&str; 9] =
+    ["TERM", "HUP", "ALRM", "USR1", "USR2", "PROF", "VTALRM", "XCPU", "XFSZ"];
 const CRASHES: [&str; 5] = ["segfault", "panic", "abort", "loop", "sleep"];
 const DEEDS: [&str; 14] = [
     "segfault",
@@ -114,7 +120,8 @@ impl Fault {
             0 | 1 => Self::KillSupervisor,
             // Who is stopped is waited for, so this takes long.
             2..=4 => Self::Signal("STOP"),
-            5..=44 => Self::Signal(SIGNALS[random.usize(..SIGNALS.len())]),
+            5..=39 => Self::Signal(SIGNALS[random.usize(..SIGNALS.len())]),
+            40..=44 => Self::Meaningless(MEANINGLESS[random.usize(..MEANINGLESS.len())]),
             45..=54 => Self::Crash(CRASHES[random.usize(..CRASHES.len())]),
             55..=64 if replicas > 1 => Self::KillWorkers,
             65..=69 if replicas > 1 => Self::KillCheckpoints,
@@ -129,7 +136,9 @@ impl Fault {
 
     fn name(self) -> String {
         match self {
-            Self::Signal(signal) => format!("SIG{signal} from outside"),
+            Self::Signal(signal) | Self::Meaningless(signal) => {
+                format!("SIG{signal} from outside")
+            }
             Self::Crash(how) => format!("worker: {how}"),
             Self::KillWorkers => "all workers killed at once".into(),
             Self::KillCheckpoints => "all checkpoints killed".into(),
@@ -150,6 +159,7 @@ impl Fault {
             && match self {
                 // The worker that it was done to is gone, which is seen by its process.
                 Self::Signal(_) | Self::Crash(_) => more("respawns"),
+                Self::Meaningless(_) => true,
                 Self::KillWorkers => more("thaws") || more("fresh_starts"),
                 Self::KillCheckpoints => has_checkpoint(now),
                 Self::Flip => more("divergences"),
@@ -349,6 +359,7 @@ fn strike(
             engine.send("/chaos/kill", &[&slot, signal])?;
             return Ok(Some(worker));
         }
+        Fault::Meaningless(signal) => engine.send("/chaos/kill", &[&slot, signal]),
         Fault::Crash(how) => {
             engine.send("/chaos/crash", &[&slot, how])?;
             return Ok(Some(worker));

@@ -96,10 +96,13 @@ impl Exit {
         status.map_or_else(|| Self::Signal(signal.unwrap_or(0)), Self::Status)
     }
 
-    /// Whether the process brought it about: it ended by itself or did what the kernel punishes. The
-    /// signals with which people and the kernel end an innocent process blame nobody.
+    /// Whether the process brought it about: it ended by itself, or did what the kernel punishes by a signal. All
+    /// other signals come from people, timers and limits, and blame nobody.
     pub fn is_own_doing(self) -> bool {
-        !matches!(self, Self::Signal(libc::SIGKILL | libc::SIGTERM | libc::SIGINT | libc::SIGHUP))
+        match self {
+            Self::Status(_) => true,
+            Self::Signal(signal) => crash::SIGNALS.contains(&signal),
+        }
     }
 }
 
@@ -126,7 +129,7 @@ pub fn signal_number(text: &str) -> Option<i32> {
     by_name.or_else(|| name.parse().ok().filter(|number| (1..=31).contains(number)))
 }
 
-const SIGNALS: [(i32, &str); 13] = [
+const SIGNALS: [(i32, &str); 24] = [
     (libc::SIGKILL, "KILL"),
     (libc::SIGSTOP, "STOP"),
     (libc::SIGCONT, "CONT"),
@@ -140,6 +143,17 @@ const SIGNALS: [(i32, &str); 13] = [
     (libc::SIGHUP, "HUP"),
     (libc::SIGXCPU, "XCPU"),
     (libc::SIGSYS, "SYS"),
+    (libc::SIGTRAP, "TRAP"),
+    (libc::SIGQUIT, "QUIT"),
+    (libc::SIGPIPE, "PIPE"),
+    (libc::SIGUSR1, "USR1"),
+    (libc::SIGUSR2, "USR2"),
+    (libc::SIGALRM, "ALRM"),
+    (libc::SIGVTALRM, "VTALRM"),
+    (libc::SIGPROF, "PROF"),
+    (libc::SIGXFSZ, "XFSZ"),
+    (libc::SIGIO, "IO"),
+    (libc::SIGPWR, "PWR"),
 ];
 
 /// Reaps a child of the calling process that has ended, whichever; `None` if there is none.
@@ -196,21 +210,69 @@ pub fn parent_pid() -> u32 {
     getppid().map_or(0, |pid| pid.as_raw_nonzero().get() as u32)
 }
 
-/// Signals that are left to the parent.
-const LEFT_TO_PARENT: [i32; 4] = [libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGPIPE];
+/// Signals that ask for the end: those of a terminal, a service manager and a shell. Who is asked decides.
+pub const ENDS: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
+/// Those of a terminal.
+pub const ENDS_OF_A_TERMINAL: [i32; 3] = [libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
 
-/// Whether a signal from outside ends or stops a child that has left some to its parent.
+/// Signals that end a process by default and mean nothing to any of ours: timers that it did not set, limits that
+/// cost a file and not the sound, whatever people send.
+const MEANINGLESS: [i32; 11] = [
+    libc::SIGPIPE,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGALRM,
+    libc::SIGVTALRM,
+    libc::SIGPROF,
+    libc::SIGXCPU,
+    libc::SIGXFSZ,
+    libc::SIGIO,
+    libc::SIGPWR,
+    libc::SIGSTKFLT,
+];
+
+/// Whether a signal from outside ends or stops a worker.
 pub fn is_harmful(signal: i32) -> bool {
-    let harmless = [libc::SIGCHLD, libc::SIGCONT, libc::SIGURG, libc::SIGWINCH];
-    !harmless.contains(&signal) && !LEFT_TO_PARENT.contains(&signal)
+    signal == libc::SIGKILL || signal == libc::SIGSTOP || crash::SIGNALS.contains(&signal)
 }
 
-/// In a child: leave Ctrl-C, hang-ups and broken pipes to the parent, who decides about the end.
-pub fn leave_terminal_signals_to_parent() {
-    for signal in LEFT_TO_PARENT {
-        // SAFETY: ignoring a signal installs no handler and can't break any code that runs.
-        unsafe { libc::signal(signal, libc::SIG_IGN) };
+/// Has no signal end this process but those that ask for its [end](ENDS), a crash, and SIGKILL; nor what it starts,
+/// which inherits that. Signals that were blocked when it was started are not any more: SIGTERM could be one of them.
+pub fn mind_no_meaningless_signals() {
+    let real_time = libc::SIGRTMIN()..=libc::SIGRTMAX();
+    for signal in MEANINGLESS.into_iter().chain(real_time) {
+        ignore(signal);
     }
+    // SAFETY: an empty set is a valid one, and both are valid for the calls. Nothing in this program relies on a
+    // signal that is blocked.
+    unsafe {
+        let mut none = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
+    }
+}
+
+/// In a child: leave it to the parent what these signals mean, also where the whole family is sent one at once.
+pub fn leave_to_parent(signals: &[i32]) {
+    for signal in signals {
+        ignore(*signal);
+    }
+}
+
+fn ignore(signal: i32) {
+    // SAFETY: ignoring a signal installs no handler and can't break any code that runs.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
+}
+
+/// Whether a signal was ignored when this process was started, as `nohup` does with SIGHUP: then it stays so.
+pub fn is_ignored(signal: i32) -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: nothing is changed, and `action` is valid for the kernel to fill; zeros are a valid action.
+    let action = unsafe {
+        libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr());
+        action.assume_init()
+    };
+    action.sa_sigaction == libc::SIG_IGN
 }
 
 /// Dies by SIGABRT, sent to the process's real id: after a raw clone the C library's `abort` may hold

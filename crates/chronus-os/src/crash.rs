@@ -18,8 +18,15 @@ use crate::confine;
 pub type Place = [AtomicU64; 2];
 
 /// The signals of a crash.
-pub const SIGNALS: [i32; 6] =
-    [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT, libc::SIGSYS];
+pub const SIGNALS: [i32; 7] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGILL,
+    libc::SIGFPE,
+    libc::SIGABRT,
+    libc::SIGSYS,
+    libc::SIGTRAP,
+];
 
 /// Room for the handler and for the registers that the kernel saves, of the widest processors too.
 const STACK_BYTES: usize = 64 << 10;
@@ -128,7 +135,15 @@ impl std::fmt::Display for Crash {
 /// Whether a process that ended brought it about, by how it ended and what it noted.
 pub fn is_own_doing(exit: Exit, crash: Option<Crash>) -> bool {
     let crash = crash.filter(|crash| crash.agrees_with(exit));
-    crash.map_or_else(|| exit.is_own_doing(), Crash::is_own_doing)
+    crash.map_or_else(|| exit.is_own_doing() && !was_sent(exit), Crash::is_own_doing)
+}
+
+/// Whether only a signal that another process sent leads to this end: see [`note_in`]. The note of it may be lost,
+/// if a fork had no place of its own yet.
+fn was_sent(exit: Exit) -> bool {
+    let by_itself = [libc::SIGABRT, libc::SIGSYS];
+    let sent = SIGNALS.into_iter().filter(|signal| !by_itself.contains(signal));
+    sent.into_iter().any(|signal| exit == Exit::Status(128 + signal))
 }
 
 /// From here on, a crash of this process or of its forks is noted in `place` before it ends them. A
@@ -220,8 +235,10 @@ unsafe fn cause_of(
     const SYS_SECCOMP: c_int = 1;
     let code = info.si_code;
     if code <= 0 {
+        // Timers and the like carry something else in that place.
+        let is_sent = matches!(code, libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL);
         // SAFETY: a signal that a process sent carries the sender's number.
-        return Cause::Sent(unsafe { info.si_pid() }.cast_unsigned());
+        return Cause::Sent(if is_sent { unsafe { info.si_pid() }.cast_unsigned() } else { 0 });
     }
     if signal == libc::SIGSYS && code == SYS_SECCOMP {
         return Cause::ForbiddenCall(call_number(info));
@@ -301,6 +318,12 @@ mod tests {
         assert!(!is_own_doing(killed, Some(crash(Cause::Fault(1, 8)))), "the kernel knows better");
         assert!(is_own_doing(Exit::Status(1), Some(crash(Cause::Sent(8)))), "and here too");
         assert!(!is_own_doing(Exit::Status(128 + libc::SIGSEGV), Some(crash(Cause::Sent(8)))));
+        assert!(!is_own_doing(Exit::Status(128 + libc::SIGILL), None), "its note was lost");
+        assert!(is_own_doing(Exit::Status(128 + libc::SIGABRT), None), "it gave up");
+        for signal in [libc::SIGALRM, libc::SIGUSR1, libc::SIGXCPU, libc::SIGPROF, libc::SIGXFSZ] {
+            assert!(!is_own_doing(Exit::Signal(signal), None), "nobody is blamed for {signal}");
+        }
+        assert!(is_own_doing(Exit::Signal(libc::SIGTRAP), None));
         assert!(crash(Cause::Fault(1, 8)).is_own_doing());
         assert!(crash(Cause::StackOverflow).is_own_doing());
         assert!(crash(Cause::ForbiddenCall(41)).is_own_doing());

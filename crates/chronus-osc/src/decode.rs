@@ -461,7 +461,7 @@ fn target_of(arg: &OscType) -> Result<Target, String> {
 }
 
 /// The signals that may be sent, by their Linux numbers.
-const SIGNALS: [(&str, i32); 9] = [
+const SIGNALS: [(&str, i32); 19] = [
     ("KILL", 9),
     ("STOP", 19),
     ("CONT", 18),
@@ -471,6 +471,16 @@ const SIGNALS: [(&str, i32); 9] = [
     ("ILL", 4),
     ("FPE", 8),
     ("ABRT", 6),
+    ("SYS", 31),
+    ("TRAP", 5),
+    ("ALRM", 14),
+    ("USR1", 10),
+    ("USR2", 12),
+    ("PROF", 27),
+    ("VTALRM", 26),
+    ("XCPU", 24),
+    ("XFSZ", 25),
+    ("HUP", 1),
 ];
 
 fn signal_number(arg: &OscType) -> Result<i32, String> {

@@ -20,7 +20,7 @@ use chronus_replication::blame::Cause;
 use chronus_replication::restart::{BackOff, Death};
 use chronus_shm::ledger::{LedgerRegion, Obituary, digest};
 use chronus_shm::region::{View, Whole};
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGTERM};
 
 use crate::cli::RunArgs;
 use crate::estate::Estate;
@@ -43,7 +43,11 @@ const STUCK_LOOKS: u32 = 4;
 pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
     process_title::name_thread("chronus-keeper");
     let estate = find_estate(args)?;
-    let ends = Signals::catch(&[SIGTERM, SIGINT, SIGHUP])?;
+    child::mind_no_meaningless_signals();
+    // What was ignored when it was started stays so: `nohup` means that a hang-up does not end it. But who may end it
+    // must be able to.
+    let ends = child::ENDS.into_iter().filter(|end| *end == SIGTERM || !child::is_ignored(*end));
+    let ends = Signals::catch(&ends.collect::<Vec<_>>())?;
     let deaths = Signals::catch(&[SIGCHLD])?;
     if !args.free_run {
         // Whoever waits for the dead holds up the living. What it starts does not inherit this.

@@ -11,7 +11,7 @@ use chronus_os::sched::{self, priority};
 use chronus_os::wake::Kick;
 use chronus_os::{child, process_title};
 use chronus_output::Options;
-use signal_hook::consts::{SIGTERM, SIGXFSZ};
+use signal_hook::consts::SIGTERM;
 
 use crate::cli::{RunArgs, SupervisorArgs};
 use crate::estate::Estate;
@@ -33,7 +33,8 @@ use crate::supervisor::{Beginning, Ears, Memory, Setup, Supervisor, Unfinished};
 pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     let (args, keeper) = (&args.run, args.keeper);
     child::die_with_parent(keeper);
-    child::leave_terminal_signals_to_parent();
+    child::mind_no_meaningless_signals();
+    child::leave_to_parent(&child::ENDS_OF_A_TERMINAL);
     child::crash_by_default_action();
     process_title::name_thread("chronus");
     if args.watch && args.patch.is_none() {
@@ -42,8 +43,6 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     let estate = Estate::take_over()?;
     let (end, end_writer) = UnixStream::pair()?;
     signal_hook::low_level::pipe::register(SIGTERM, end_writer)?;
-    // A file that may grow no further costs a recording or the journal, never the sound.
-    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let Estate { log, slots, ledger, kick, port, .. } = estate;
     let shelf = Arc::new(estate.shelf);
     let regions = Regions::map(&log, &slots, &ledger)?;

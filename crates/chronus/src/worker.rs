@@ -134,7 +134,8 @@ impl Plans for Offered {
 /// If it can't begin. Once it renders, it never returns.
 pub fn run(args: &WorkerArgs) -> io::Result<()> {
     child::die_with_parent(args.parent);
-    child::leave_terminal_signals_to_parent();
+    child::mind_no_meaningless_signals();
+    child::leave_to_parent(&child::ENDS);
     process_title::locate();
     let missing = || io::Error::other("workers are started by `chronus run`, not by hand");
     let take = |position| spawn::take_handed_over(position).ok_or_else(missing);

@@ -24,11 +24,11 @@ fn sigkill_of_the_primary_is_not_in_the_sound() {
 }
 
 #[test]
-fn sigterm_and_sigsegv_from_outside_and_a_stopped_worker_are_not_in_the_sound() {
+fn crashes_sent_from_outside_and_a_stopped_worker_are_not_in_the_sound() {
     let engine = Engine::free_running(&[]);
     engine.send("/gate/adsr", &["on"]);
     for (role, signal, is_fenced) in [
-        ("primary", "TERM", false),
+        ("primary", "ILL", false),
         ("standby", "SEGV", false),
         ("primary", "STOP", true),
         ("standby", "STOP", true),

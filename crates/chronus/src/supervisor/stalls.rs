@@ -119,9 +119,7 @@ impl Supervisor {
         while let Some(stall) = self.stall_watch.next() {
             let length_ns = stall.length_ns();
             let tally = &self.regions.ledger.tally;
-            if stall.core.is_some() {
-                tally.stalls.add_one();
-            }
+            tally.stalls.add_one();
             tally.longest_stall_ns.fetch_max(length_ns, Ordering::Relaxed);
             let told = self.stall_watch.stalls.note(stall, lead_ns);
             self.stall_watch.last_ns = stall.until_ns;
