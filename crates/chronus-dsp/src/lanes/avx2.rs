@@ -264,6 +264,7 @@ impl Doubles for D {
         };
         fn magnitude(v, a) -> D =
             both!(v.avx._mm256_andnot_pd([v.avx._mm256_set1_pd(-0.0); 2], a));
+        fn root(v, a) -> D = [v.avx._mm256_sqrt_pd(a[0]), v.avx._mm256_sqrt_pd(a[1])];
         fn lt(v, a, b) -> N = both!(v.avx._mm256_cmp_pd::<_CMP_LT_OQ>(a, b));
         fn eq(v, a, b) -> N = both!(v.avx._mm256_cmp_pd::<_CMP_EQ_OQ>(a, b));
         fn to_floats(v, a) -> F = {

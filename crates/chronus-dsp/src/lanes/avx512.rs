@@ -249,6 +249,8 @@ impl Doubles for D {
         };
         fn magnitude(v, a) -> D =
             [v.avx512f._mm512_abs_pd(a[0]), v.avx512f._mm512_abs_pd(a[1])];
+        fn root(v, a) -> D =
+            [v.avx512f._mm512_sqrt_pd(a[0]), v.avx512f._mm512_sqrt_pd(a[1])];
         fn lt(v, a, b) -> N = both!(v.avx512f._mm512_cmp_pd_mask::<_CMP_LT_OQ>(a, b));
         fn eq(v, a, b) -> N = both!(v.avx512f._mm512_cmp_pd_mask::<_CMP_EQ_OQ>(a, b));
         fn to_floats(v, a) -> F = {

@@ -260,6 +260,8 @@ pub trait Doubles:
     fn within(self, least: Self, most: Self) -> Self;
     /// Without its sign.
     fn magnitude(self) -> Self;
+    /// The square root.
+    fn root(self) -> Self;
     /// Where it is less than the other; not where either is NaN.
     fn lt(self, other: Self) -> Self::Mask;
     /// Where they are equal.

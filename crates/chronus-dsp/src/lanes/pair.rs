@@ -152,6 +152,7 @@ impl<T: Doubles> Doubles for Pair<T> {
     halves! {
         fn within(self, least: Self, most: Self) -> Self;
         fn magnitude(self) -> Self;
+        fn root(self) -> Self;
         fn lt(self, other: Self) -> Self::Mask;
         fn eq(self, other: Self) -> Self::Mask;
         fn to_floats(self) -> Self::Floats;

@@ -189,6 +189,11 @@ impl Doubles for f64 {
     }
 
     #[inline(always)]
+    fn root(self) -> Self {
+        self.sqrt()
+    }
+
+    #[inline(always)]
     fn lt(self, other: Self) -> bool {
         self < other
     }

@@ -275,6 +275,7 @@ impl Doubles for D {
             both!(v.sse2._mm_min_pd(most, held))
         };
         fn magnitude(v, a) -> D = both!(v.sse2._mm_andnot_pd([v.sse2._mm_set1_pd(-0.0); 2], a));
+        fn root(v, a) -> D = [v.sse2._mm_sqrt_pd(a[0]), v.sse2._mm_sqrt_pd(a[1])];
         fn lt(v, a, b) -> N = both!(v.sse2._mm_cmplt_pd(a, b));
         fn eq(v, a, b) -> N = both!(v.sse2._mm_cmpeq_pd(a, b));
         fn to_floats(v, a) -> F = v.sse._mm_movelh_ps(v.sse2._mm_cvtpd_ps(a[0]), v.sse2._mm_cvtpd_ps(a[1]));

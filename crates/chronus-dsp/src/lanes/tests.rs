@@ -52,6 +52,7 @@ fn results<const C: usize, L: Lanes<C>>(
         ("and, or, not", Floats::choose((x.lt(y) | y.lt(z)) & !x.le(z), y, z)),
         ("to_doubles", (x.to_doubles() * y.to_doubles() / 3.0 + z.to_doubles()).to_floats()),
         ("doubles", ((x.to_doubles() - 0.1) * 1.1 / y.to_doubles() - 1e-9).to_floats()),
+        ("doubles root", x.to_doubles().root().to_floats()),
         ("doubles between", x.to_doubles().between(-1.0, 2.0).magnitude().to_floats()),
         ("doubles lt", {
             let (x, y, z) = (x.to_doubles(), y.to_doubles(), z.to_doubles());
