@@ -2,7 +2,9 @@
 
 use pulp::Arch;
 
-use crate::lanes::{self, Set};
+use crate::lanes;
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::Set as _;
 use crate::module::{Module, ModuleSpec};
 use crate::simd::{Vectorized, With};
 

@@ -283,6 +283,7 @@ pub trait Doubles:
 }
 
 /// Operators for vectors of one register or more, `$(token, registers...)`: with another, and with a number.
+#[cfg(target_arch = "x86_64")]
 macro_rules! operators {
     ($type:ident of $one:ty: $($trait:ident::$name:ident = |$v:ident, $a:ident, $b:ident| $body:expr;)*) => {$(
         impl core::ops::$trait for $type {
@@ -307,6 +308,7 @@ macro_rules! operators {
 }
 
 /// Methods of vectors: `|token, registers...| result`.
+#[cfg(target_arch = "x86_64")]
 macro_rules! methods {
     ($(fn $name:ident($v:ident, $a:ident $(, $b:ident)*) -> $result:ident = $body:expr;)*) => {$(
         #[inline(always)]
@@ -318,4 +320,5 @@ macro_rules! methods {
     )*};
 }
 
+#[cfg(target_arch = "x86_64")]
 pub(crate) use {methods, operators};
