@@ -196,6 +196,13 @@ impl core::ops::Not for M {
 }
 
 impl Mask for M {
+    const WIDTH: u32 = 8;
+
+    #[inline(always)]
+    fn channels(self) -> u32 {
+        self.0.avx._mm256_movemask_ps(self.1) as u32
+    }
+
     #[inline(always)]
     fn any(self) -> bool {
         self.0.avx._mm256_movemask_ps(self.1) != 0
@@ -239,6 +246,14 @@ impl core::ops::Not for N {
 }
 
 impl Mask for N {
+    const WIDTH: u32 = 8;
+
+    #[inline(always)]
+    fn channels(self) -> u32 {
+        let (v, [a, b]) = (self.0, self.1);
+        (v.avx._mm256_movemask_pd(a) | v.avx._mm256_movemask_pd(b) << 4) as u32
+    }
+
     #[inline(always)]
     fn any(self) -> bool {
         let (v, [a, b]) = (self.0, self.1);

@@ -233,6 +233,10 @@ pub trait Mask: Copy + BitAnd<Output = Self> + BitOr<Output = Self> + Not<Output
     fn any(self) -> bool;
     /// Whether all do.
     fn all(self) -> bool;
+    /// Those that do, one bit each, the first channel lowest. Bits above those of the channels mean nothing.
+    fn channels(self) -> u32;
+    /// How many channels there are, those that mean nothing among them.
+    const WIDTH: u32;
 }
 
 /// Double-precision numbers, one per channel.

@@ -204,6 +204,14 @@ impl core::ops::Not for M {
 }
 
 impl Mask for M {
+    const WIDTH: u32 = 4;
+
+    #[inline(always)]
+    fn channels(self) -> u32 {
+        let v = self.0;
+        v.sse._mm_movemask_ps(v.sse2._mm_castsi128_ps(self.1)) as u32
+    }
+
     #[inline(always)]
     fn any(self) -> bool {
         let v = self.0;
@@ -249,6 +257,15 @@ impl core::ops::Not for N {
 }
 
 impl Mask for N {
+    const WIDTH: u32 = 4;
+
+    #[inline(always)]
+    fn channels(self) -> u32 {
+        let v = self.0;
+        let [a, b] = self.1;
+        (v.sse2._mm_movemask_pd(a) | v.sse2._mm_movemask_pd(b) << 2) as u32
+    }
+
     #[inline(always)]
     fn any(self) -> bool {
         let v = self.0;

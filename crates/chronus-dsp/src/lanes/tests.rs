@@ -90,6 +90,11 @@ fn results<const C: usize, L: Lanes<C>>(
         ("doubles any", x.to_doubles().lt(y.to_doubles()).any()),
         ("doubles all", x.to_doubles().lt(y.to_doubles()).all()),
     ];
+    let channels = |channels: u32| core::array::from_fn(|c| (channels >> c & 1) as f32);
+    let told = [
+        ("channels", channels(x.lt(y).channels())),
+        ("doubles channels", channels(x.to_doubles().lt(y.to_doubles()).channels())),
+    ];
     let stored = |x: L::Doubles| {
         let mut doubles = [0.0; C];
         lanes.store_doubles(x, &mut doubles);
@@ -100,6 +105,7 @@ fn results<const C: usize, L: Lanes<C>>(
     let bits = |x| lanes.array_of_ints(x).map(f32::from_bits);
     all.extend(ints.map(|(name, x)| (name, bits(x.plus(x.like(0))))));
     all.extend(answers.map(|(name, is)| (name, lanes.array(lanes.all(f32::from(u8::from(is)))))));
+    all.extend(told);
     all.push(("all_ints", bits(lanes.all_ints(0x1234_5678))));
     all.push(("doubles from and to memory", stored(sums)));
     all
