@@ -25,7 +25,7 @@ fn connect(address: SocketAddr) -> std::io::Result<UdpSocket> {
 }
 
 /// The program as `cargo build --release` left it, in the target folder that this program is in too.
-fn program() -> std::io::Result<PathBuf> {
+pub fn program() -> std::io::Result<PathBuf> {
     let own = std::env::current_exe()?;
     let target = own.ancestors().nth(2).unwrap_or(&own);
     std::fs::canonicalize(target.join("release/chronus"))

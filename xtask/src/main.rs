@@ -1,5 +1,5 @@
 //! `cargo xtask`: benchmarks, of what faults and edits cost and of how many voices a core renders; chaos; an
-//! hour of playing.
+//! hour of playing; a look at what the compiler made of kernels.
 
 #![forbid(unsafe_code)]
 
@@ -9,6 +9,7 @@ mod edits;
 mod engine;
 mod faults;
 mod soak;
+mod vectors;
 mod voices;
 
 use std::process::{Command, ExitCode};
@@ -30,6 +31,8 @@ enum Task {
     Chaos(chaos::Chaos),
     /// An hour in real time: does anything grow?
     Soak(soak::Soak),
+    /// Finds gathers and scatters in the program, which only look-ups in tables may have
+    Vectors(vectors::Vectors),
 }
 
 #[derive(Subcommand)]
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Task::Bench(Bench::Voices(voices)) => voices::bench(&voices).map(|()| true),
         Task::Soak(soak) => soak::run(&soak),
         Task::Chaos(chaos) => chaos::run(&chaos),
+        Task::Vectors(options) => vectors::run(&options),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -6,68 +6,40 @@ use crate::lanes::{self, Set};
 use crate::module::{Module, ModuleSpec};
 use crate::simd::{Vectorized, With};
 
-/// A module for so many channels: `$module`, in which `$count` is their number.
-macro_rules! of_channels {
-    ($channels:ident, $count:ident => $module:expr) => {
-        match $channels {
-            1 => of_channels!(1, $count => $module),
-            4 => of_channels!(4, $count => $module),
-            8 => of_channels!(8, $count => $module),
-            16 => of_channels!(16, $count => $module),
-            _ => panic!("a module has 1, 4, 8 or 16 channels, not {}", $channels),
-        }
-    };
-    ($number:literal, $count:ident => $module:expr) => {{
-        const $count: usize = $number;
-        Box::new($module)
-    }};
-}
+/// What makes modules: given the set of vectors, frames per second and channels.
+type Construct = fn(Arch, u32, usize) -> Box<dyn Module>;
 
-/// A line of the table: the spec of a kind and its type, which is generic over the channels.
-macro_rules! kind {
-    ($file:path, $kind:ident) => {{
+/// An entry whose constructor chooses by the number of channels, and of the sets behind it the first that the machine
+/// has, or the one that every machine has.
+macro_rules! entry {
+    ($file:path, $kind:ident, $wrapped:path: $($C:literal with [$($set:ident)*])*) => {{
         use $file::{SPEC, $kind};
-        CatalogEntry {
-            spec: &SPEC,
-            file: stringify!($file),
-            construct: |arch, rate_hz, channels| {
-                of_channels!(channels, C => Vectorized::new(arch, $kind::<C>::new(rate_hz)))
-            },
-        }
+        let construct: Construct = |arch, rate_hz, channels| {
+            // Named where there are no other sets.
+            let _ = arch;
+            match channels {
+                $($C => {
+                    #[cfg(target_arch = "x86_64")]
+                    {
+                        $(if let Some(set) = lanes::$set::of(arch) {
+                            return Box::new($wrapped(set, $kind::<$C>::new(rate_hz)));
+                        })*
+                    }
+                    Box::new($wrapped(lanes::base(), $kind::<$C>::new(rate_hz)))
+                })*
+                _ => panic!("a module has 1, 4, 8 or 16 channels, not {channels}"),
+            }
+        };
+        CatalogEntry { spec: &SPEC, file: stringify!($file), construct }
     }};
 }
 
-/// A kernel of `$C` channels with the first of these sets that the machine has.
-macro_rules! with {
-    ($arch:ident, $C:literal: $($set:ident)* => $kernel:expr) => {{
-        #[cfg(target_arch = "x86_64")]
-        {
-            $(if let Some(set) = lanes::$set::of($arch) {
-                return Box::new(With::<_, _, $C>::new(set, $kernel));
-            })*
-        }
-        Box::new(With::<_, _, $C>::new(lanes::base(), $kernel))
-    }};
-}
-
-/// As `kind`, for a [`Kernel`](crate::simd::Kernel). It is compiled for each number of channels with the vectors that
+/// A kind that is a [`Kernel`](crate::simd::Kernel). It is compiled for each number of channels with the vectors that
 /// every machine has, and with those sets besides that make it faster.
 macro_rules! kernel {
-    ($file:path, $kind:ident: $($C:literal with [$($set:ident)*])*) => {{
-        use $file::{SPEC, $kind};
-        CatalogEntry {
-            spec: &SPEC,
-            file: stringify!($file),
-            construct: |arch, rate_hz, channels| {
-                // Named where there are no others.
-                let _ = arch;
-                match channels {
-                    $($C => with!(arch, $C: $($set)* => $kind::<$C>::new(rate_hz)),)*
-                    _ => panic!("a module has 1, 4, 8 or 16 channels, not {channels}"),
-                }
-            },
-        }
-    }};
+    ($file:path, $kind:ident: $($sets:tt)*) => {
+        entry!($file, $kind, With::new: $($sets)*)
+    };
     // One that fuses arithmetic, which is slow without an instruction for it.
     ($file:path, $kind:ident, fused) => {
         kernel!($file, $kind: 1 with [V3] 4 with [V3] 8 with [V3] 16 with [V4 V3])
@@ -77,17 +49,24 @@ macro_rules! kernel {
     };
 }
 
-/// As `kind`, for modules whose work has no inner loop over channels that vectors would speed up: compiled
-/// once per number of channels.
+/// A kind that is a [`Module`] whose loops over channels the compiler makes vectors of, as far as it can: of 512 bits it
+/// does so badly.
+macro_rules! kind {
+    ($file:path, $kind:ident) => {
+        entry!($file, $kind, Vectorized::new: 1 with [] 4 with [] 8 with [V3] 16 with [V3])
+    };
+}
+
+/// A kind that is a [`Module`] whose work has no inner loop over channels that vectors would speed up.
 macro_rules! plain {
-    ($file:path, $kind:ident) => {{
-        use $file::{SPEC, $kind};
-        CatalogEntry {
-            spec: &SPEC,
-            file: stringify!($file),
-            construct: |_, rate_hz, channels| of_channels!(channels, C => $kind::<C>::new(rate_hz)),
-        }
-    }};
+    ($file:path, $kind:ident) => {
+        entry!($file, $kind, unwrapped: 1 with [] 4 with [] 8 with [] 16 with [])
+    };
+}
+
+/// The module as it is, whatever the set.
+fn unwrapped<S, M>(_set: S, module: M) -> M {
+    module
 }
 
 /// All kinds for music, in the order of the reference.
@@ -175,7 +154,7 @@ pub struct CatalogEntry {
     pub spec: &'static ModuleSpec,
     /// Where it is written: `crate::folder::file`.
     file: &'static str,
-    construct: fn(Arch, u32, usize) -> Box<dyn Module>,
+    construct: Construct,
 }
 
 impl PartialEq for CatalogEntry {

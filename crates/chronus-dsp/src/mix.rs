@@ -2,9 +2,9 @@
 
 use pulp::{Arch, NullaryFnOnce};
 
-use crate::module::CHANNELS_MAX;
 #[cfg(target_arch = "x86_64")]
-use crate::simd;
+use crate::lanes::Set as _;
+use crate::module::CHANNELS_MAX;
 
 /// A signal and its level.
 pub type Source<'a> = (&'a [f32], f32);
@@ -134,7 +134,7 @@ impl<const C: usize> NullaryFnOnce for AddDown<'_, C> {
 
 fn add_all_down(arch: Arch, sum: &mut [f32], source: Source<'_>, begins: bool) {
     #[cfg(target_arch = "x86_64")]
-    if let Some(v3) = simd::v3_of(arch) {
+    if let Some(v3) = pulp::x86::V3::of(arch) {
         return v3.vectorize(AddAllDown { sum, source, begins, sums: v3 });
     }
     arch.dispatch(AddAllDown { sum, source, begins, sums: Plain });

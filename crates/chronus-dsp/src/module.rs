@@ -66,9 +66,11 @@ pub trait Module: Send {
     }
 
     /// Does to the state what `process` would, for frames whose outputs nobody will read; it may leave
-    /// them as they are, and should say so: [`Io::keep_outputs`].
+    /// them as they are, and should say so: [`Io::keep_outputs`]. Only those whose spec says that it
+    /// [`skips`](ModuleSpec::skips) are asked to.
     fn skip(&mut self, io: &mut Io<'_>) {
-        self.process(io);
+        let _ = io;
+        unreachable!("{} does not skip", self.spec().kind);
     }
 }
 

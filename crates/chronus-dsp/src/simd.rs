@@ -4,21 +4,11 @@
 //! [catalog](crate::catalog) says for which sets each kind is compiled; of those, the widest that the machine has and
 //! [`Vectors`](crate::Vectors) allow is taken when a module is made. All give the same bits.
 
-use pulp::{Arch, NullaryFnOnce};
+use pulp::NullaryFnOnce;
 
 use crate::io::{Io, PortSet};
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, Set};
 use crate::module::{Module, ModuleSpec, Note, Recording};
-
-/// The vectors of AVX, for what the compiler does not find by itself. What has AVX-512 has them as well.
-#[cfg(target_arch = "x86_64")]
-pub fn v3_of(arch: Arch) -> Option<pulp::x86::V3> {
-    match arch {
-        Arch::V3(v3) => Some(v3),
-        Arch::V4(v4) => Some(*v4),
-        _ => None,
-    }
-}
 
 /// A [`Module`] of `C` channels but for the vectors that it renders with. What is not described here is as there.
 pub trait Kernel<const C: usize>: Send {
@@ -61,7 +51,8 @@ pub trait Kernel<const C: usize>: Send {
     /// As [`Module::skip`]; to be inlined like [`process`](Self::process).
     #[inline(always)]
     fn skip<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
-        self.process(lanes, io);
+        let _ = (lanes, io);
+        unreachable!("{} does not skip", self.spec().kind);
     }
 }
 
@@ -142,10 +133,6 @@ impl<const C: usize, L: Lanes<C>, K: Kernel<C>> Module for With<L, K, C> {
     }
 
     fn skip(&mut self, io: &mut Io<'_>) {
-        if !self.kernel.spec().skips {
-            // The same, compiled once.
-            return self.process(io);
-        }
         let lanes = self.lanes;
         lanes.run(Skip { with: self, io });
     }
@@ -153,15 +140,15 @@ impl<const C: usize, L: Lanes<C>, K: Kernel<C>> Module for With<L, K, C> {
 
 /// A module whose loops over channels the compiler is left to make vectors of, and whose state begins where one does.
 #[repr(align(64))]
-pub struct Vectorized<M> {
+pub struct Vectorized<S, M> {
     module: M,
-    arch: Arch,
+    set: S,
 }
 
-impl<M: Module> Vectorized<M> {
+impl<S: Set, M: Module> Vectorized<S, M> {
     /// Wraps a module.
-    pub fn new(arch: Arch, module: M) -> Self {
-        Self { module, arch }
+    pub fn new(set: S, module: M) -> Self {
+        Self { module, set }
     }
 }
 
@@ -179,7 +166,7 @@ impl<M: Module> NullaryFnOnce for Process<'_, '_, M> {
     }
 }
 
-impl<M: Module> Module for Vectorized<M> {
+impl<S: Set, M: Module> Module for Vectorized<S, M> {
     fn spec(&self) -> &'static ModuleSpec {
         self.module.spec()
     }
@@ -205,7 +192,7 @@ impl<M: Module> Module for Vectorized<M> {
     }
 
     fn process(&mut self, io: &mut Io<'_>) {
-        self.arch.dispatch(Process { module: &mut self.module, io });
+        self.set.run(Process { module: &mut self.module, io });
     }
 
     fn ignored_inputs(&self, silent: PortSet) -> PortSet {

@@ -4,7 +4,7 @@
 
 use chronus_dsp::Vectors;
 #[cfg(target_arch = "x86_64")]
-use chronus_dsp::simd;
+use chronus_dsp::lanes::{Set as _, V3};
 use pulp::{Arch, NullaryFnOnce};
 
 use crate::CHANNELS;
@@ -96,7 +96,7 @@ impl OutputStage {
     /// Makes frames fit for the world, in place. How they are divided into calls changes no bit.
     pub fn process(&mut self, frames: &mut [[f32; CHANNELS]]) {
         #[cfg(target_arch = "x86_64")]
-        if let Some(v3) = simd::v3_of(self.arch) {
+        if let Some(v3) = V3::of(self.arch) {
             return v3.vectorize(Process { stage: self, frames, delayed: v3 });
         }
         self.arch.dispatch(Process { stage: self, frames, delayed: Plain });

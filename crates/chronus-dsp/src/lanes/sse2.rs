@@ -318,7 +318,14 @@ impl Doubles for D {
     }
 }
 
-/// As [`ByDoubles`](crate::fused::ByDoubles), two at once.
+/// As [`ByDoubles`](crate::fused::ByDoubles), four at once. It stays a call: a kernel fuses in many places, and the
+/// machines that need this are old.
+#[inline(never)]
+fn fused_of_four([a, b, c]: [F; 3]) -> F {
+    let (v, [a, b, c]) = (a.0, [a.to_doubles().1, b.to_doubles().1, c.to_doubles().1]);
+    D(v, [fused(v, a[0], b[0], c[0]), fused(v, a[1], b[1], c[1])]).to_floats()
+}
+
 #[inline(always)]
 fn fused(v: V1, a: __m128d, b: __m128d, c: __m128d) -> __m128d {
     let (one, zero) = (v.sse2._mm_set1_epi64x(1), v.sse2._mm_setzero_pd());
@@ -368,10 +375,7 @@ impl Lanes<4> for V1 {
 
     #[inline(always)]
     fn fused(self, a: F, b: F, c: F) -> F {
-        let v = self;
-        let [a, b, c] = [a, b, c].map(Floats::to_doubles);
-        let halves = [fused(v, a.1[0], b.1[0], c.1[0]), fused(v, a.1[1], b.1[1], c.1[1])];
-        D(v, halves).to_floats()
+        fused_of_four([a, b, c])
     }
 
     #[inline(always)]
