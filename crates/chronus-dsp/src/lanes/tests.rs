@@ -17,6 +17,26 @@ fn numbers() -> Vec<f32> {
     numbers
 }
 
+/// Rows are loaded side by side, and become columns.
+#[inline(always)]
+fn check_rows<R: Rows>(rows: R) {
+    let row = |i: usize| core::array::from_fn(|tap| (10 * i + tap) as f32);
+    let [a, b, c, d] = [0, 1, 2, 3].map(|i| rows.load_rows(&row(i), &row(4 + i)));
+    for (tap, column) in rows.columns([a, b, c, d]).into_iter().enumerate() {
+        let expected: [f32; 8] = core::array::from_fn(|i| (10 * i + tap) as f32);
+        assert_eq!(rows.array(column), expected);
+    }
+}
+
+#[test]
+fn rows_become_columns() {
+    check_rows(base());
+    #[cfg(target_arch = "x86_64")]
+    if let Some(v3) = V3::try_new() {
+        check_rows(v3);
+    }
+}
+
 /// Whether bits are the same, or both are NaN.
 fn same(a: f32, b: f32) -> bool {
     a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan()

@@ -10,6 +10,8 @@
 use core::f64::consts::{PI, TAU};
 use std::sync::LazyLock;
 
+use crate::lanes::{Floats, Ints, Lanes, Rows};
+
 /// A sound as the harmonics 1, 2, 3, ... with their cosine and sine.
 pub type Spectrum = Vec<[f64; 2]>;
 
@@ -90,6 +92,17 @@ pub fn samples_of(sounds: &[Spectrum]) -> Vec<f32> {
     samples
 }
 
+/// What is heard of cycles in a frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// 2^32 is one turn.
+    pub phase: u32,
+    /// For the frequency.
+    pub level: Level,
+    /// From 0 for the first cycle to 1 for the last.
+    pub position: f32,
+}
+
 /// Several cycles in a row.
 #[derive(Clone, Copy)]
 pub struct Cycles<'a> {
@@ -109,10 +122,9 @@ impl<'a> Cycles<'a> {
         (Self { samples, count }, rest)
     }
 
-    /// What is heard at this phase, where 2^32 is one turn, and this position, from 0 for the first
-    /// cycle to 1 for the last.
-    #[inline(always)]
-    pub fn read(&self, phase: u32, level: Level, position: f32) -> f32 {
+    /// What is heard there.
+    pub fn read(&self, place: Place) -> f32 {
+        let Place { phase, level, position } = place;
         let position = position * (self.count - 1) as f32;
         let this = (position as usize).min(self.count - 1);
         let next = (this + 1).min(self.count - 1);
@@ -134,15 +146,53 @@ impl<'a> Cycles<'a> {
     }
 }
 
+impl Cycles<'_> {
+    /// As [`read`](Self::read) of each of four places.
+    #[inline(always)]
+    pub fn read_four<R: Rows>(&self, rows: R, places: &[Place; 4]) -> [f32; 4] {
+        let (mut phases, mut scales) = ([0; 8], [0; 8]);
+        let mut samples = [rows.all(0.0); 4];
+        for (i, place) in places.iter().enumerate() {
+            let Place { phase, level, position } = *place;
+            let position = position * (self.count - 1) as f32;
+            let this = (position as u32 as usize).min(self.count - 1);
+            let next = (this + 1).min(self.count - 1);
+            let share = position - this as f32;
+            let (mut level, mut ats) = (level.upper, [0; 2]);
+            for (half, at) in ats.iter_mut().enumerate() {
+                let bits = BITS[level];
+                *at = STARTS[level] + (phase >> (32 - bits)) as usize;
+                (phases[4 * half + i], scales[4 * half + i]) = (phase, 1 << bits);
+                level = (level + 1).min(LEVELS - 1);
+            }
+            let four = |turn: usize, at: usize| -> &[f32; 4] {
+                self.samples[turn * CYCLE_LENGTH + at..].first_chunk().expect("four samples")
+            };
+            let from = rows.load_rows(four(this, ats[0]), four(this, ats[1]));
+            let to = rows.load_rows(four(next, ats[0]), four(next, ats[1]));
+            samples[i] = from + (to - from) * share;
+        }
+        let rest = rows.load_ints(&phases).times(rows.load_ints(&scales)).down(8);
+        let [a, b, c, d] = rows.columns(samples);
+        let [wa, wb, wc, wd] = spline(rest);
+        let sums = rows.array((wa * a + wc * c) + (wb * b + wd * d));
+        let mut heard = [0.0; 4];
+        for (i, heard) in heard.iter_mut().enumerate() {
+            *heard = sums[i] + places[i].level.lower * (sums[4 + i] - sums[i]);
+        }
+        heard
+    }
+}
+
 /// The weights of four samples in a row, between the two in the middle; `rest` goes to 2^24.
 #[inline(always)]
-fn spline(rest: u32) -> [f32; 4] {
-    let x = rest as i32 as f32 * (1.0 / 16_777_216.0);
-    let y = 1.0 - x;
+fn spline<I: Ints>(rest: I) -> [I::Floats; 4] {
+    let x = rest.to_floats() * (1.0 / 16_777_216.0);
+    let y = -x + 1.0;
     let (x3, y3) = (x * x * x * (1.0 / 6.0), y * y * y * (1.0 / 6.0));
-    let before = (2.0 / 3.0) - x * x + 3.0 * x3;
+    let two_thirds = x.like(2.0 / 3.0);
     // Together they are 1.
-    [y3, before, (2.0 / 3.0) - y * y + 3.0 * y3, x3]
+    [y3, two_thirds - x * x + x3 * 3.0, two_thirds - y * y + y3 * 3.0, x3]
 }
 
 /// The samples of a spline through a turn of the first harmonics of a sound.

@@ -1,10 +1,12 @@
 //! A wavetable: a row of single turns, from one of which to the next its sound can move.
 
-use super::cycles::{Cycles, Level, analyse, samples_of};
+use super::cycles::{Cycles, Level, Place, analyse, samples_of};
 use super::shapes;
-use crate::io::Io;
+use crate::io::{Io, Param};
+use crate::lanes::{Lanes, Rows};
 use crate::math::{PhaseSteps, frames_of_ms};
-use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec, Recording, RecordingSpec};
+use crate::module::{ModuleSpec, ParamSpec, PortSpec, Recording, RecordingSpec};
+use crate::simd::Kernel;
 use std::sync::Arc;
 
 /// The kind `wavetable`.
@@ -86,35 +88,131 @@ impl<const C: usize> Wavetable<C> {
         }
     }
 
-    /// What channel `c` is at now; `table` is what it is to play, and of `own` it is the first one.
-    fn sample(
-        &mut self,
-        c: usize,
-        own: Option<Cycles<'_>>,
-        (level, table, position): (Level, usize, f32),
-    ) -> f32 {
+    /// The cycles of a table, of which `own`, if there are, are the first.
+    #[inline(always)]
+    fn cycles<'a>(&self, own: Option<Cycles<'a>>, table: usize) -> Cycles<'a> {
+        own.filter(|_| table == 0).unwrap_or(self.built_in[table])
+    }
+
+    /// What channel `c` is at now; `table` is what it is to play.
+    fn sample(&mut self, c: usize, own: Option<Cycles<'_>>, table: usize, place: Place) -> f32 {
         let heard = *self.tables[c].get_or_insert(table);
         if heard != table && self.fading[c] == 0 {
             self.before[c] = heard;
             self.tables[c] = Some(table);
             self.fading[c] = self.fade_frames;
         }
-        let read = |table: usize| {
-            let own = own.filter(|_| table == 0);
-            own.unwrap_or(self.built_in[table]).read(self.phase[c], level, position)
-        };
-        let now = read(self.tables[c].unwrap_or(table));
+        let now = self.cycles(own, self.tables[c].unwrap_or(table)).read(place);
         if self.fading[c] == 0 {
             return now;
         }
         let share = self.fading[c] as f32 / self.fade_frames as f32;
-        let mixed = now + share * (read(self.before[c]) - now);
+        let mixed = now + share * (self.cycles(own, self.before[c]).read(place) - now);
         self.fading[c] -= 1;
         mixed
     }
+
+    /// All frames of channel `c`. Four frames at a time while its table rests: neighbours in time are read alike.
+    #[inline(always)]
+    fn channel<R: Rows>(
+        &mut self,
+        rows: R,
+        c: usize,
+        own: Option<Cycles<'_>>,
+        wanted: &Wanted<'_, C>,
+        out: &mut [[f32; C]],
+    ) {
+        let mut way = Way::new(wanted, c, self.steps, self.phase[c]);
+        let table = wanted.table_of(0, c);
+        let rests = !wanted.table.is_moving()
+            && self.tables[c] == Some(table)
+            && self.fading[c] == 0;
+        let mut done = 0;
+        if rests {
+            let cycles = self.cycles(own, table);
+            for (i, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+                let mut places = [way.start(); 4];
+                for (k, place) in places.iter_mut().enumerate() {
+                    *place = way.next(4 * i + k);
+                }
+                let heard = cycles.read_four(rows, &places);
+                for (k, (out, heard)) in out.iter_mut().zip(heard).enumerate() {
+                    out[c] = wanted.gain.of(4 * i + k, c) * heard;
+                }
+            }
+            done = out.len() / 4 * 4;
+        }
+        for n in done..out.len() {
+            let place = way.next(n);
+            let heard = self.sample(c, own, wanted.table_of(n, c), place);
+            out[n][c] = wanted.gain.of(n, c) * heard;
+        }
+        self.phase[c] = way.phase;
+    }
 }
 
-impl<const C: usize> Module for Wavetable<C> {
+/// The inputs and parameters of some frames.
+struct Wanted<'a, const C: usize> {
+    freq: Param<'a, C>,
+    gain: Param<'a, C>,
+    index: Param<'a, C>,
+    table: Param<'a, C>,
+    position: Param<'a, C>,
+    /// If a cable ends there.
+    fm: Option<&'a [[f32; C]]>,
+}
+
+impl<const C: usize> Wanted<'_, C> {
+    #[inline(always)]
+    fn table_of(&self, n: usize, c: usize) -> usize {
+        (self.table.of(n, c) as usize).min(shapes::NAMES.len() - 1)
+    }
+}
+
+/// The places that a channel comes to.
+struct Way<'a, const C: usize> {
+    wanted: &'a Wanted<'a, C>,
+    c: usize,
+    steps: PhaseSteps,
+    phase: u32,
+    step: u32,
+    level: Level,
+}
+
+impl<'a, const C: usize> Way<'a, C> {
+    #[inline(always)]
+    fn new(wanted: &'a Wanted<'a, C>, c: usize, steps: PhaseSteps, phase: u32) -> Self {
+        let step = steps.of(wanted.freq.of(0, c));
+        Self { wanted, c, steps, phase, step, level: Level::of(step as i32) }
+    }
+
+    /// Where it is before the first frame.
+    #[inline(always)]
+    fn start(&self) -> Place {
+        Place { phase: self.phase, level: self.level, position: 0.0 }
+    }
+
+    /// Where it is in frame `n`, which follows the last one.
+    #[inline(always)]
+    fn next(&mut self, n: usize) -> Place {
+        let Wanted { freq, index, fm, .. } = self.wanted;
+        if freq.is_moving() {
+            self.step = self.steps.of(freq.of(n, self.c));
+        }
+        let mut step = self.step;
+        if let Some(fm) = fm {
+            step = PhaseSteps::modulated(step, index.of(n, self.c) * fm[n][self.c]);
+        }
+        if freq.is_moving() || fm.is_some() {
+            self.level = Level::of(step as i32);
+        }
+        let phase = self.phase;
+        self.phase = phase.wrapping_add(step);
+        Place { phase, level: self.level, position: self.wanted.position.of(n, self.c) }
+    }
+}
+
+impl<const C: usize> Kernel<C> for Wavetable<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -129,30 +227,21 @@ impl<const C: usize> Module for Wavetable<C> {
         self.own = Some(recording).filter(|recording| recording.frames() > 0);
     }
 
-    fn process(&mut self, io: &mut Io<'_>) {
+    #[inline(always)]
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
         let [freq, gain, index, table, position] =
             [FREQ, GAIN, INDEX, TABLE, POSITION].map(|param| io.param::<C>(param));
         let has_fm = io.is_connected(FM);
+        let ([fm], [out]) = io.ports::<C, 1, 1>();
+        if out.is_empty() {
+            return;
+        }
         let file = self.own.take();
         let own = file.as_ref().map(|file| Cycles::new(file.samples()));
-        let ([fm], [out]) = io.ports::<C, 1, 1>();
-        let mut step = freq.at(0).map(|freq_hz| self.steps.of(freq_hz) as i32);
-        let mut level = step.map(Level::of);
-        for (n, out) in out.iter_mut().enumerate() {
-            if has_fm || freq.is_moving() {
-                let (freq_hz, index) = (freq.at(n), index.at(n));
-                for c in 0..C {
-                    let by = index[c] * fm[n][c];
-                    step[c] = PhaseSteps::modulated(self.steps.of(freq_hz[c]), by) as i32;
-                    level[c] = Level::of(step[c]);
-                }
-            }
-            let (gain, table, position) = (gain.at(n), table.at(n), position.at(n));
-            for c in 0..C {
-                let table = (table[c] as usize).min(shapes::NAMES.len() - 1);
-                out[c] = gain[c] * self.sample(c, own, (level[c], table, position[c]));
-                self.phase[c] = self.phase[c].wrapping_add(step[c] as u32);
-            }
+        let fm = has_fm.then_some(fm);
+        let wanted = Wanted { freq, gain, index, table, position, fm };
+        for c in 0..C {
+            self.channel(lanes.rows(), c, own, &wanted, out);
         }
         self.own = file;
     }
