@@ -3,7 +3,7 @@
 use super::cycles::{Cycles, Level, Place, analyse, samples_of};
 use super::shapes;
 use crate::io::{Io, Param};
-use crate::lanes::{Lanes, Rows};
+use crate::lanes::{Lanes, Rows, base};
 use crate::math::{PhaseSteps, frames_of_ms};
 use crate::module::{ModuleSpec, ParamSpec, PortSpec, Recording, RecordingSpec};
 use crate::simd::Kernel;
@@ -95,24 +95,30 @@ impl<const C: usize> Wavetable<C> {
     }
 
     /// What channel `c` is at now; `table` is what it is to play.
-    fn sample(&mut self, c: usize, own: Option<Cycles<'_>>, table: usize, place: Place) -> f32 {
+    fn sample(&mut self, c: usize, own: Option<Cycles<'_>>, table: usize, way: &Way) -> f32 {
         let heard = *self.tables[c].get_or_insert(table);
         if heard != table && self.fading[c] == 0 {
             self.before[c] = heard;
             self.tables[c] = Some(table);
             self.fading[c] = self.fade_frames;
         }
-        let now = self.cycles(own, self.tables[c].unwrap_or(table)).read(place);
+        let (cycles, before) =
+            (self.cycles(own, self.tables[c].unwrap_or(table)), self.cycles(own, self.before[c]));
+        let (phase, level, position) = (way.phase, way.level, way.position);
+        let read = |cycles: Cycles<'_>| {
+            cycles.read(Place { phase, level, between: cycles.between(position) })
+        };
+        let now = read(cycles);
         if self.fading[c] == 0 {
             return now;
         }
         let share = self.fading[c] as f32 / self.fade_frames as f32;
-        let mixed = now + share * (self.cycles(own, self.before[c]).read(place) - now);
+        let mixed = now + share * (read(before) - now);
         self.fading[c] -= 1;
         mixed
     }
 
-    /// All frames of channel `c`. Four frames at a time while its table rests: neighbours in time are read alike.
+    /// All frames of channel `c`: four at a time while its pitch and table rest, for neighbours in time are read alike.
     #[inline(always)]
     fn channel<R: Rows>(
         &mut self,
@@ -122,30 +128,36 @@ impl<const C: usize> Wavetable<C> {
         wanted: &Wanted<'_, C>,
         out: &mut [[f32; C]],
     ) {
-        let mut way = Way::new(wanted, c, self.steps, self.phase[c]);
         let table = wanted.table_of(0, c);
-        let rests = !wanted.table.is_moving()
-            && self.tables[c] == Some(table)
-            && self.fading[c] == 0;
+        let is_sure = !wanted.table.is_moving() && self.tables[c] == Some(table);
+        let mut way = Way::new(wanted, c, self.steps, self.phase[c]);
         let mut done = 0;
-        if rests {
-            let cycles = self.cycles(own, table);
-            for (i, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-                let mut places = [way.start(); 4];
-                for (k, place) in places.iter_mut().enumerate() {
-                    *place = way.next(4 * i + k);
-                }
-                let heard = cycles.read_four(rows, &places);
-                for (k, (out, heard)) in out.iter_mut().zip(heard).enumerate() {
-                    out[c] = wanted.gain.of(4 * i + k, c) * heard;
-                }
-            }
+        if is_sure && self.fading[c] == 0 {
             done = out.len() / 4 * 4;
+            let (cycles, out) = (self.cycles(own, table), &mut out[..done]);
+            if wanted.pitch_moves() {
+                way.through_moving(cycles, wanted, c, out);
+            } else {
+                way.through(rows, cycles, wanted, c, out);
+            }
         }
-        for n in done..out.len() {
-            let place = way.next(n);
-            let heard = self.sample(c, own, wanted.table_of(n, c), place);
-            out[n][c] = wanted.gain.of(n, c) * heard;
+        self.one_by_one(c, own, wanted, way, (done, out));
+    }
+
+    /// Frames of channel `c` from a certain one on.
+    fn one_by_one(
+        &mut self,
+        c: usize,
+        own: Option<Cycles<'_>>,
+        wanted: &Wanted<'_, C>,
+        mut way: Way,
+        (first, out): (usize, &mut [[f32; C]]),
+    ) {
+        for (n, out) in out.iter_mut().enumerate().skip(first) {
+            way.look(wanted, n, c);
+            let heard = self.sample(c, own, wanted.table_of(n, c), &way);
+            out[c] = wanted.gain.of(n, c) * heard;
+            way.go();
         }
         self.phase[c] = way.phase;
     }
@@ -164,51 +176,102 @@ struct Wanted<'a, const C: usize> {
 
 impl<const C: usize> Wanted<'_, C> {
     #[inline(always)]
+    fn pitch_moves(&self) -> bool {
+        self.freq.is_moving() || self.fm.is_some()
+    }
+
+    #[inline(always)]
     fn table_of(&self, n: usize, c: usize) -> usize {
         (self.table.of(n, c) as usize).min(shapes::NAMES.len() - 1)
     }
 }
 
-/// The places that a channel comes to.
-struct Way<'a, const C: usize> {
-    wanted: &'a Wanted<'a, C>,
-    c: usize,
+/// Where a channel is, and how it goes on.
+struct Way {
     steps: PhaseSteps,
     phase: u32,
     step: u32,
     level: Level,
+    position: f32,
 }
 
-impl<'a, const C: usize> Way<'a, C> {
+impl Way {
     #[inline(always)]
-    fn new(wanted: &'a Wanted<'a, C>, c: usize, steps: PhaseSteps, phase: u32) -> Self {
+    fn new<const C: usize>(
+        wanted: &Wanted<'_, C>,
+        c: usize,
+        steps: PhaseSteps,
+        phase: u32,
+    ) -> Self {
         let step = steps.of(wanted.freq.of(0, c));
-        Self { wanted, c, steps, phase, step, level: Level::of(step as i32) }
+        let position = wanted.position.of(0, c);
+        Self { steps, phase, step, level: Level::of(step as i32), position }
     }
 
-    /// Where it is before the first frame.
+    /// Looks what is wanted in frame `n`.
     #[inline(always)]
-    fn start(&self) -> Place {
-        Place { phase: self.phase, level: self.level, position: 0.0 }
+    fn look<const C: usize>(&mut self, wanted: &Wanted<'_, C>, n: usize, c: usize) {
+        self.position = wanted.position.of(n, c);
+        if wanted.pitch_moves() {
+            let by = wanted.fm.map_or(0.0, |fm| wanted.index.of(n, c) * fm[n][c]);
+            self.step = PhaseSteps::modulated(self.steps.of(wanted.freq.of(n, c)), by);
+            self.level = Level::of(self.step as i32);
+        }
     }
 
-    /// Where it is in frame `n`, which follows the last one.
     #[inline(always)]
-    fn next(&mut self, n: usize) -> Place {
-        let Wanted { freq, index, fm, .. } = self.wanted;
-        if freq.is_moving() {
-            self.step = self.steps.of(freq.of(n, self.c));
+    fn go(&mut self) {
+        self.phase = self.phase.wrapping_add(self.step);
+    }
+
+    /// Frames of a pitch that rests, four at a time.
+    #[inline(always)]
+    fn through<const C: usize, R: Rows>(
+        &mut self,
+        rows: R,
+        cycles: Cycles<'_>,
+        wanted: &Wanted<'_, C>,
+        c: usize,
+        out: &mut [[f32; C]],
+    ) {
+        let (level, step) = (self.level, self.step);
+        let mut between = [cycles.between(self.position); 4];
+        for (i, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            let at = |k: usize| cycles.between(wanted.position.of(4 * i + k, c));
+            if wanted.position.is_moving() {
+                between = [at(0), at(1), at(2), at(3)];
+            }
+            let heard = cycles.read_four(rows, (self.phase, step), level, between);
+            for (k, (out, heard)) in out.iter_mut().zip(heard).enumerate() {
+                out[c] = wanted.gain.of(4 * i + k, c) * heard;
+            }
+            self.phase = self.phase.wrapping_add(step.wrapping_mul(4));
         }
-        let mut step = self.step;
-        if let Some(fm) = fm {
-            step = PhaseSteps::modulated(step, index.of(n, self.c) * fm[n][self.c]);
+    }
+}
+
+impl Way {
+    /// Frames of a pitch that moves, four at a time.
+    fn through_moving<const C: usize>(
+        &mut self,
+        cycles: Cycles<'_>,
+        wanted: &Wanted<'_, C>,
+        c: usize,
+        out: &mut [[f32; C]],
+    ) {
+        for (i, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            let places = core::array::from_fn(|k| {
+                self.look(wanted, 4 * i + k, c);
+                let between = cycles.between(self.position);
+                let place = Place { phase: self.phase, level: self.level, between };
+                self.go();
+                place
+            });
+            let heard = cycles.read_places(base(), places);
+            for (k, (out, heard)) in out.iter_mut().zip(heard).enumerate() {
+                out[c] = wanted.gain.of(4 * i + k, c) * heard;
+            }
         }
-        if freq.is_moving() || fm.is_some() {
-            self.level = Level::of(step as i32);
-        }
-        let phase = self.phase;
-        self.phase = phase.wrapping_add(step);
-        Place { phase, level: self.level, position: self.wanted.position.of(n, self.c) }
     }
 }
 
