@@ -83,7 +83,7 @@ pub static CATALOG: &[CatalogEntry] = &[
     plain!(crate::control::clock, Clock),
     plain!(crate::control::divider, Divider),
     plain!(crate::control::logic, Logic),
-    plain!(crate::control::lfo, Lfo),
+    kernel!(crate::control::lfo, Lfo, narrow),
     plain!(crate::control::random, Random),
     plain!(crate::control::sample_hold, SampleHold),
     plain!(crate::control::constant, Constant),
