@@ -46,6 +46,10 @@ macro_rules! kernel {
     ($file:path, $kind:ident, fused) => {
         kernel!($file, $kind: 1 with [V3] 4 with [V3] 8 with [V3] 16 with [V4 V3])
     };
+    // One that waits for what it computed a frame ago, or for memory, or divides much: AVX-512 does not help it.
+    ($file:path, $kind:ident, narrow) => {
+        kernel!($file, $kind: 1 with [] 4 with [] 8 with [V3] 16 with [V3])
+    };
     ($file:path, $kind:ident) => {
         kernel!($file, $kind: 1 with [] 4 with [] 8 with [V3] 16 with [V4 V3])
     };
@@ -81,7 +85,7 @@ pub static CATALOG: &[CatalogEntry] = &[
     plain!(crate::control::clock, Clock),
     plain!(crate::control::divider, Divider),
     plain!(crate::control::logic, Logic),
-    plain!(crate::control::lfo, Lfo),
+    kernel!(crate::control::lfo, Lfo, narrow),
     plain!(crate::control::random, Random),
     plain!(crate::control::sample_hold, SampleHold),
     plain!(crate::control::constant, Constant),
@@ -90,11 +94,11 @@ pub static CATALOG: &[CatalogEntry] = &[
     plain!(crate::control::steps, Steps),
     // Oscillators.
     kernel!(crate::oscillator::sine, Sine, fused),
-    kind!(crate::oscillator::saw, Saw),
-    kind!(crate::oscillator::pulse, Pulse),
-    kind!(crate::oscillator::triangle, Triangle),
-    kind!(crate::oscillator::supersaw, Supersaw),
-    plain!(crate::oscillator::wavetable, Wavetable),
+    kernel!(crate::oscillator::saw, Saw, narrow),
+    kernel!(crate::oscillator::pulse, Pulse, narrow),
+    kernel!(crate::oscillator::triangle, Triangle, narrow),
+    kernel!(crate::oscillator::supersaw, Supersaw, narrow),
+    kernel!(crate::oscillator::wavetable, Wavetable, narrow),
     plain!(crate::oscillator::sample, Sample),
     kind!(crate::oscillator::noise, Noise),
     // Drums.
@@ -114,8 +118,8 @@ pub static CATALOG: &[CatalogEntry] = &[
     kernel!(crate::envelope::follower, Follower),
     // Filters.
     kernel!(crate::filter::biquad, Biquad, fused),
-    kind!(crate::filter::svf, Svf),
-    kind!(crate::filter::ladder, Ladder),
+    kernel!(crate::filter::svf, Svf, narrow),
+    kernel!(crate::filter::ladder, Ladder, narrow),
     kernel!(crate::filter::onepole, Onepole),
     plain!(crate::filter::comb, Comb),
     kind!(crate::filter::formant, Formants),

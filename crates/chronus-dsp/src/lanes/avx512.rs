@@ -187,6 +187,13 @@ impl core::ops::Not for M {
 }
 
 impl Mask for M {
+    const WIDTH: u32 = 16;
+
+    #[inline(always)]
+    fn channels(self) -> u32 {
+        u32::from(self.1)
+    }
+
     #[inline(always)]
     fn any(self) -> bool {
         self.1 != 0
@@ -226,6 +233,13 @@ impl core::ops::Not for N {
 }
 
 impl Mask for N {
+    const WIDTH: u32 = 16;
+
+    #[inline(always)]
+    fn channels(self) -> u32 {
+        u32::from(self.1[0]) | u32::from(self.1[1]) << 8
+    }
+
     #[inline(always)]
     fn any(self) -> bool {
         self.1[0] | self.1[1] != 0

@@ -132,6 +132,13 @@ impl<T: Ints> Ints for Pair<T> {
 }
 
 impl<T: Mask> Mask for Pair<T> {
+    const WIDTH: u32 = 2 * T::WIDTH;
+
+    #[inline(always)]
+    fn channels(self) -> u32 {
+        self.0.channels() | self.1.channels() << T::WIDTH
+    }
+
     #[inline(always)]
     fn any(self) -> bool {
         (self.0 | self.1).any()
