@@ -2,7 +2,9 @@
 
 use pulp::Arch;
 
-use crate::lanes::{self, Set};
+use crate::lanes;
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::Set as _;
 use crate::module::{Module, ModuleSpec};
 use crate::simd::{Vectorized, With};
 
@@ -44,6 +46,10 @@ macro_rules! kernel {
     ($file:path, $kind:ident, fused) => {
         kernel!($file, $kind: 1 with [V3] 4 with [V3] 8 with [V3] 16 with [V4 V3])
     };
+    // One that waits for what it computed a frame ago, or for memory, or divides much: AVX-512 does not help it.
+    ($file:path, $kind:ident, narrow) => {
+        kernel!($file, $kind: 1 with [] 4 with [] 8 with [V3] 16 with [V3])
+    };
     ($file:path, $kind:ident) => {
         kernel!($file, $kind: 1 with [] 4 with [] 8 with [V3] 16 with [V4 V3])
     };
@@ -79,7 +85,7 @@ pub static CATALOG: &[CatalogEntry] = &[
     plain!(crate::control::clock, Clock),
     plain!(crate::control::divider, Divider),
     plain!(crate::control::logic, Logic),
-    plain!(crate::control::lfo, Lfo),
+    kernel!(crate::control::lfo, Lfo, narrow),
     plain!(crate::control::random, Random),
     plain!(crate::control::sample_hold, SampleHold),
     plain!(crate::control::constant, Constant),
@@ -88,11 +94,11 @@ pub static CATALOG: &[CatalogEntry] = &[
     plain!(crate::control::steps, Steps),
     // Oscillators.
     kernel!(crate::oscillator::sine, Sine, fused),
-    kind!(crate::oscillator::saw, Saw),
-    kind!(crate::oscillator::pulse, Pulse),
-    kind!(crate::oscillator::triangle, Triangle),
-    kind!(crate::oscillator::supersaw, Supersaw),
-    plain!(crate::oscillator::wavetable, Wavetable),
+    kernel!(crate::oscillator::saw, Saw, narrow),
+    kernel!(crate::oscillator::pulse, Pulse, narrow),
+    kernel!(crate::oscillator::triangle, Triangle, narrow),
+    kernel!(crate::oscillator::supersaw, Supersaw, narrow),
+    kernel!(crate::oscillator::wavetable, Wavetable, narrow),
     plain!(crate::oscillator::sample, Sample),
     kind!(crate::oscillator::noise, Noise),
     // Drums.
@@ -106,15 +112,15 @@ pub static CATALOG: &[CatalogEntry] = &[
     kind!(crate::drum::acid, Acid),
     // Envelopes.
     kernel!(crate::envelope::adsr, Adsr),
-    kind!(crate::envelope::adsr_exp, AdsrExp),
-    kind!(crate::envelope::ad, Ad),
-    kind!(crate::envelope::contour, Contour),
-    kind!(crate::envelope::follower, Follower),
+    kernel!(crate::envelope::adsr_exp, AdsrExp),
+    kernel!(crate::envelope::ad, Ad),
+    kernel!(crate::envelope::contour, Contour),
+    kernel!(crate::envelope::follower, Follower),
     // Filters.
     kernel!(crate::filter::biquad, Biquad, fused),
-    kind!(crate::filter::svf, Svf),
-    kind!(crate::filter::ladder, Ladder),
-    kind!(crate::filter::onepole, Onepole),
+    kernel!(crate::filter::svf, Svf, narrow),
+    kernel!(crate::filter::ladder, Ladder, narrow),
+    kernel!(crate::filter::onepole, Onepole),
     plain!(crate::filter::comb, Comb),
     kind!(crate::filter::formant, Formants),
     // Effects.
@@ -131,16 +137,16 @@ pub static CATALOG: &[CatalogEntry] = &[
     kind!(crate::effect::compressor, Compressor),
     plain!(crate::effect::limiter, Limiter),
     // Small parts.
-    kind!(crate::utility::vca, Vca),
-    kind!(crate::utility::mix, Mix),
-    kind!(crate::utility::mixer, Mixer),
-    kind!(crate::utility::merge, Merge),
-    kind!(crate::utility::gain, Gain),
-    kind!(crate::utility::pan, Pan),
-    kind!(crate::utility::crossfade, Crossfade),
-    kind!(crate::utility::width, Width),
-    kind!(crate::utility::dcblock, DcBlock),
-    kind!(crate::utility::meter, Meter),
+    kernel!(crate::utility::vca, Vca),
+    kernel!(crate::utility::mix, Mix),
+    kernel!(crate::utility::mixer, Mixer),
+    plain!(crate::utility::merge, Merge),
+    kernel!(crate::utility::gain, Gain),
+    kernel!(crate::utility::pan, Pan),
+    kernel!(crate::utility::crossfade, Crossfade),
+    kernel!(crate::utility::width, Width),
+    kernel!(crate::utility::dcblock, DcBlock),
+    kernel!(crate::utility::meter, Meter),
     plain!(crate::utility::scope, Scope),
 ];
 

@@ -1,7 +1,7 @@
 //! Multiply and add with one rounding, which takes one instruction on most machines: those with AVX2 or NEON.
 //! Others compute the same bits from numbers of twice the width.
 //!
-//! A kernel that fuses is generic over [`Fused`]; the catalog takes the way that this machine has.
+//! A kernel fuses with [`Lanes::fused`](crate::lanes::Lanes::fused), which takes the way that its set of vectors has.
 
 use pulp::Arch;
 

@@ -8,10 +8,9 @@ use smallvec::SmallVec;
 
 use crate::catalog::CatalogEntry;
 use crate::io::{Drive, Io, ParamSignal, Params, PortSet, Ports, Span};
-#[cfg(target_arch = "x86_64")]
-use crate::lanes::{Set as _, V3};
 use crate::math::{exp2, frames_of_ms};
 use crate::module::{CHANNELS_MAX, Curve, Module, ModuleSpec, Note, ParamSpec, Recording};
+use crate::simd::up_to_avx2;
 use crate::smooth::Ramp;
 use crate::vectors::Vectors;
 use crate::wire::{Buffer, FrameSet, Wire, Wires, silent_buffer};
@@ -259,7 +258,7 @@ impl Instance {
 
     fn move_params(&mut self, drives: &[Drive], wires: &Wires<'_>, span: &Span<'_>) {
         let (params, channels) = (&mut self.params[..], self.channels);
-        run(self.arch, MoveParams { params, channels, drives, wires, span });
+        up_to_avx2(self.arch, MoveParams { params, channels, drives, wires, span });
         self.held.clear();
         let is_held = |param: &Moving| matches!(param.mode, Mode::Steady | Mode::Held);
         let mut heard = drives.iter().filter(|drive| drive.is_heard(wires, span.set));
@@ -289,16 +288,6 @@ fn same_bits(frame: &[f32], values: &[f32; CHANNELS_MAX]) -> bool {
         Ok(frame) => differing(frame, values) == 0,
         Err(_) => differing(frame, values) == 0,
     }
-}
-
-/// Does work compiled for AVX2, if the machine has it.
-fn run(arch: Arch, work: impl NullaryFnOnce<Output = ()>) {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(v3) = V3::of(arch) {
-        return v3.run(work);
-    }
-    let _ = arch;
-    work.call();
 }
 
 /// What is to be done with some frames.

@@ -154,6 +154,12 @@ impl<const C: usize> Param<'_, C> {
         if self.moving.is_empty() { self.steady } else { self.moving[n] }
     }
 
+    /// The value of channel `c` in frame `n`.
+    #[inline(always)]
+    pub fn of(&self, n: usize, c: usize) -> f32 {
+        if self.moving.is_empty() { self.steady[c] } else { self.moving[n][c] }
+    }
+
     /// Whether it may differ from frame to frame.
     #[inline(always)]
     pub fn is_moving(&self) -> bool {

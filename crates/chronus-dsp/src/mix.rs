@@ -5,6 +5,7 @@ use pulp::{Arch, NullaryFnOnce};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::Set as _;
 use crate::module::CHANNELS_MAX;
+use crate::simd::up_to_avx2;
 
 /// A signal and its level.
 pub type Source<'a> = (&'a [f32], f32);
@@ -98,8 +99,8 @@ pub fn sum_down<'a>(
 fn add_down(arch: Arch, sum: &mut [f32], source: Source<'_>, begins: bool) {
     match source.0.len().checked_div(sum.len()) {
         None => (),
-        Some(4) => arch.dispatch(AddDown::<4> { sum, source, begins }),
-        Some(8) => arch.dispatch(AddDown::<8> { sum, source, begins }),
+        Some(4) => up_to_avx2(arch, AddDown::<4> { sum, source, begins }),
+        Some(8) => up_to_avx2(arch, AddDown::<8> { sum, source, begins }),
         Some(CHANNELS_MAX) => add_all_down(arch, sum, source, begins),
         Some(channels) => panic!("{channels} channels are not mixed down"),
     }
@@ -137,7 +138,8 @@ fn add_all_down(arch: Arch, sum: &mut [f32], source: Source<'_>, begins: bool) {
     if let Some(v3) = pulp::x86::V3::of(arch) {
         return v3.vectorize(AddAllDown { sum, source, begins, sums: v3 });
     }
-    arch.dispatch(AddAllDown { sum, source, begins, sums: Plain });
+    let _ = arch;
+    AddAllDown { sum, source, begins, sums: Plain }.call();
 }
 
 /// A way to get the sum of each frame.
@@ -297,10 +299,10 @@ mod avx {
 /// Adds the one channel of `signal` to each of `sum`; or makes each the same, if `sum` `begins` with it.
 pub fn add_to_all(arch: Arch, sum: &mut [f32], channels: usize, signal: &[f32], begins: bool) {
     match channels {
-        4 => arch.dispatch(AddToAll::<4> { sum, signal, begins }),
-        8 => arch.dispatch(AddToAll::<8> { sum, signal, begins }),
-        CHANNELS_MAX => arch.dispatch(AddToAll::<CHANNELS_MAX> { sum, signal, begins }),
-        _ => arch.dispatch(AddToAll::<1> { sum, signal, begins }),
+        4 => up_to_avx2(arch, AddToAll::<4> { sum, signal, begins }),
+        8 => up_to_avx2(arch, AddToAll::<8> { sum, signal, begins }),
+        CHANNELS_MAX => up_to_avx2(arch, AddToAll::<CHANNELS_MAX> { sum, signal, begins }),
+        _ => up_to_avx2(arch, AddToAll::<1> { sum, signal, begins }),
     }
 }
 

@@ -4,11 +4,25 @@
 //! [catalog](crate::catalog) says for which sets each kind is compiled; of those, the widest that the machine has and
 //! [`Vectors`](crate::Vectors) allow is taken when a module is made. All give the same bits.
 
-use pulp::NullaryFnOnce;
+use pulp::{Arch, NullaryFnOnce};
 
 use crate::io::{Io, PortSet};
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::V3;
 use crate::lanes::{Lanes, Set};
 use crate::module::{Module, ModuleSpec, Note, Recording};
+
+/// Does work compiled for AVX2, if the machine has it, or for less. What is left to the compiler to find vectors for goes
+/// no further: of 512 bits it makes gathers and scatters.
+#[inline(always)]
+pub fn up_to_avx2<W: NullaryFnOnce>(arch: Arch, work: W) -> W::Output {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(v3) = V3::of(arch) {
+        return v3.run(work);
+    }
+    let _ = arch;
+    work.call()
+}
 
 /// A [`Module`] of `C` channels but for the vectors that it renders with. What is not described here is as there.
 pub trait Kernel<const C: usize>: Send {

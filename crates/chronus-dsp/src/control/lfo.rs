@@ -4,8 +4,10 @@
 use super::random::SEED;
 use super::timing::{Openings, PHASE_START, RESET, TURN, beat_in, fixed};
 use crate::io::Io;
+use crate::lanes::{Floats, Ints, Lanes};
 use crate::math::{Die, sine_of_phase, unit_of};
-use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{ModuleSpec, ParamSpec, PortSpec};
+use crate::simd::Kernel;
 
 /// The kind `lfo`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -47,8 +49,15 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     ..ModuleSpec::BARE
 };
 
+/// The input.
+const RESETS: usize = 0;
+const SHAPE: usize = 0;
 const FREQ: usize = 1;
+const SYNC: usize = 2;
 const PHASE: usize = 4;
+const DEPTH: usize = 5;
+const OFFSET: usize = 6;
+const POLARITY: usize = 7;
 const SPREAD: usize = 9;
 const PARAMS: usize = 10;
 
@@ -72,57 +81,16 @@ impl<const C: usize> Lfo<C> {
         let (turns, phase, origin) = ([0; C], [PHASE_START; C], [0.0; C]);
         Self { step_per_hz, reset: Openings::new(), turns, phase, origin }
     }
-}
 
-/// The shape at a position, within -1 and 1.
-fn shape_at(shape: f32, position: u64, die: impl Fn() -> Die) -> f32 {
-    const QUARTER: f32 = 1.0 / 1_073_741_824.0;
-    let (turn, phase) = ((position >> 32) as u32, position as u32);
-    let signed = phase as i32;
-    match shape as u32 {
-        0 => sine_of_phase(phase),
-        1 => {
-            // As the sine is folded: the second and third quarter mirror the others.
-            let mirrored = (signed ^ (signed << 1)) < 0;
-            let folded = if mirrored { i32::MIN.wrapping_sub(signed) } else { signed };
-            folded as f32 * QUARTER
-        }
-        2 => unit_of(phase ^ 1 << 31),
-        3 => -unit_of(phase ^ 1 << 31),
-        4 if signed >= 0 => 1.0,
-        4 => -1.0,
-        5 => unit_of(die().throw(turn)),
-        _ => {
-            let die = die();
-            let [from, to] = [turn, turn.wrapping_add(1)].map(|turn| unit_of(die.throw(turn)));
-            let x = phase as f32 * (0.25 * QUARTER);
-            // Flat where one curve meets the next.
-            from + (to - from) * (x * x * (3.0 - 2.0 * x))
-        }
-    }
-}
-
-impl<const C: usize> Module for Lfo<C> {
-    fn spec(&self) -> &'static ModuleSpec {
-        &SPEC
-    }
-
-    fn reset(&mut self) {
-        self.reset = Openings::new();
-        (self.turns, self.phase, self.origin) = ([0; C], [PHASE_START; C], [0.0; C]);
-    }
-
-    fn process(&mut self, io: &mut Io<'_>) {
+    /// Whatever is wanted, channel by channel.
+    fn each(&mut self, io: &mut Io<'_>) {
         let params: [_; PARAMS] = core::array::from_fn(|param| io.param::<C>(param));
         let transport = io.transport;
         let ([reset], [out]) = io.ports::<C, 1, 1>();
-        let step_at = |n| params[FREQ].at(n).map(|hz| (f64::from(hz) * self.step_per_hz) as u64);
-        let ahead_at = |n| {
-            let (phase, spread) = (params[PHASE].at(n), params[SPREAD].at(n));
-            let share = |c| f64::from(spread[c]) * c as f64 / C as f64;
-            core::array::from_fn(|c| fixed(f64::from(phase[c]) + share(c)))
-        };
-        let (mut step, mut ahead): (_, [_; C]) = (step_at(0), ahead_at(0));
+        let step_per_hz = self.step_per_hz;
+        let step_at = |n| steps(step_per_hz, params[FREQ].at(n));
+        let ahead_at = |n| aheads(params[PHASE].at(n), params[SPREAD].at(n));
+        let (mut step, mut ahead) = (step_at(0), ahead_at(0));
         let (step_moves, ahead_moves) =
             (params[FREQ].is_moving(), params[PHASE].is_moving() || params[SPREAD].is_moving());
         for (n, out) in out.iter_mut().enumerate() {
@@ -153,6 +121,147 @@ impl<const C: usize> Module for Lfo<C> {
                 self.phase[c] = phase;
                 self.turns[c] = self.turns[c].wrapping_add(u32::from(is_over));
             }
+        }
+    }
+
+    /// Frames of channels that are free, go at these steps, and of which none begins anew.
+    #[inline(always)]
+    fn all<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>, wave: u32, step: &[u64; C]) {
+        let [depth, offset, polarity] = [DEPTH, OFFSET, POLARITY].map(|param| io.param::<C>(param));
+        let (depth, offset, polarity) = (depth.on(lanes), offset.on(lanes), polarity.on(lanes));
+        let ahead = aheads(io.param::<C>(PHASE).at(0), io.param::<C>(SPREAD).at(0));
+        let ahead = Phases::load(lanes, &ahead).lower;
+        let ([_], [out]) = io.ports::<C, 1, 1>();
+        if !out.is_empty() {
+            self.reset = Openings::new();
+        }
+        let mut phases = Phases::load(lanes, &self.phase);
+        let (step, mut turns) = (Phases::load(lanes, step), lanes.load_ints(&self.turns));
+        let half = lanes.all(0.5);
+        for (n, out) in out.iter_mut().enumerate() {
+            let wave = wave_at(wave, phases.upper.plus(ahead));
+            let is_unipolar = polarity.at(n).gt(half);
+            let wave = L::Floats::choose(is_unipolar, half + wave * 0.5, wave);
+            lanes.store(offset.at(n) + depth.at(n) * wave, out);
+            turns = turns.plus(phases.advance(&step));
+        }
+        lanes.store_ints(turns, &mut self.turns);
+        phases.store(lanes, &mut self.phase);
+    }
+}
+
+/// What phases advance by in a frame, of which `step_per_hz` is that at 1 Hz.
+fn steps<const C: usize>(step_per_hz: f64, freq_hz: [f32; C]) -> [u64; C] {
+    freq_hz.map(|hz| (f64::from(hz) * step_per_hz) as u64)
+}
+
+/// How far on the channels are.
+fn aheads<const C: usize>(phase: [f32; C], spread: [f32; C]) -> [u64; C] {
+    let share = |c| f64::from(spread[c]) * c as f64 / C as f64;
+    core::array::from_fn(|c| fixed(f64::from(phase[c]) + share(c)))
+}
+
+/// The shape at a position, within -1 and 1.
+fn shape_at(shape: f32, position: u64, die: impl Fn() -> Die) -> f32 {
+    let (turn, phase) = ((position >> 32) as u32, position as u32);
+    match shape as u32 {
+        wave if wave < WAVES => wave_at(wave, phase),
+        5 => unit_of(die().throw(turn)),
+        _ => {
+            let die = die();
+            let [from, to] = [turn, turn.wrapping_add(1)].map(|turn| unit_of(die.throw(turn)));
+            let x = phase as f32 * (1.0 / 4_294_967_296.0);
+            // Flat where one curve meets the next.
+            from + (to - from) * (x * x * (3.0 - 2.0 * x))
+        }
+    }
+}
+
+/// So many shapes are alike in every turn.
+const WAVES: u32 = 5;
+
+/// One of those at a phase.
+#[inline(always)]
+fn wave_at<I: Ints>(wave: u32, phase: I) -> I::Floats {
+    const QUARTER: f32 = 1.0 / 1_073_741_824.0;
+    const HALF_TURN: u32 = 1 << 31;
+    let none = phase.like(0);
+    match wave {
+        0 => sine_of_phase(phase),
+        1 => {
+            // As the sine is folded: the second and third quarter mirror the others.
+            let mirrored = (phase ^ phase.up(1)).lt_signed(none);
+            let other = phase.like(HALF_TURN).minus(phase);
+            I::choose(mirrored, other, phase).to_floats() * QUARTER
+        }
+        2 => unit_of(phase ^ HALF_TURN),
+        3 => -unit_of(phase ^ HALF_TURN),
+        _ => {
+            let one = unit_of(none).like(1.0);
+            I::Floats::choose(phase.lt_signed(none), -one, one)
+        }
+    }
+}
+
+/// Where a channel is in its turns, if free, on all lanes: the upper and the lower half of its phase.
+struct Phases<I> {
+    upper: I,
+    lower: I,
+}
+
+impl<I: Ints> Phases<I> {
+    /// Goes on by a step of less than half a turn. Returns 1 where a turn is over, else 0.
+    #[inline(always)]
+    fn advance(&mut self, by: &Self) -> I {
+        let (none, one, top) = (self.upper.like(0), self.upper.like(1), self.upper.like(1 << 31));
+        let lower = self.lower.plus(by.lower);
+        let carries = (lower ^ top).lt_signed(self.lower ^ top);
+        let upper = self.upper.plus(by.upper).plus(I::choose(carries, one, none));
+        let is_over = (upper ^ top).lt_signed(self.upper ^ top);
+        (self.upper, self.lower) = (upper, lower);
+        I::choose(is_over, one, none)
+    }
+
+    #[inline(always)]
+    fn load<const C: usize>(lanes: impl Lanes<C, Ints = I>, phases: &[u64; C]) -> Self {
+        let (mut upper, mut lower) = ([0; C], [0; C]);
+        for c in 0..C {
+            (upper[c], lower[c]) = ((phases[c] >> 32) as u32, phases[c] as u32);
+        }
+        Self { upper: lanes.load_ints(&upper), lower: lanes.load_ints(&lower) }
+    }
+
+    #[inline(always)]
+    fn store<const C: usize>(self, lanes: impl Lanes<C, Ints = I>, phases: &mut [u64; C]) {
+        let [upper, lower] = [lanes.array_of_ints(self.upper), lanes.array_of_ints(self.lower)];
+        for c in 0..C {
+            phases[c] = u64::from(upper[c]) << 32 | u64::from(lower[c]);
+        }
+    }
+}
+
+impl<const C: usize> Kernel<C> for Lfo<C> {
+    fn spec(&self) -> &'static ModuleSpec {
+        &SPEC
+    }
+
+    fn reset(&mut self) {
+        self.reset = Openings::new();
+        (self.turns, self.phase, self.origin) = ([0; C], [PHASE_START; C], [0.0; C]);
+    }
+
+    #[inline(always)]
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
+        let rests = [FREQ, PHASE, SPREAD].iter().all(|param| !io.param::<C>(*param).is_moving());
+        let shape = io.steady(SHAPE).map(|shape| shape as u32).filter(|shape| *shape < WAVES);
+        let is_free = io.steady(SYNC).is_some_and(|sync| sync <= 0.5);
+        let step = steps(self.step_per_hz, io.param::<C>(FREQ).at(0));
+        let is_slow = step.iter().all(|step| step >> 63 == 0);
+        match shape {
+            Some(wave) if rests && is_free && is_slow && io.is_silent(RESETS) => {
+                self.all(lanes, io, wave, &step);
+            }
+            _ => self.each(io),
         }
     }
 }

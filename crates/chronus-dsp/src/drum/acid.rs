@@ -5,7 +5,7 @@ use super::ladder::{FEEDBACK_MAX, Ladder};
 use super::parts::{Gates, driven, loss_of_ms, silent_below};
 use crate::io::Io;
 use crate::math::{PhaseSteps, exp2};
-use crate::module::{BLOCK_FRAMES, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 use crate::oscillator::edge::{Trail, ramp};
 
 /// The kind `acid`.
@@ -149,7 +149,7 @@ impl<const C: usize> Acid<C> {
                 self.trail.ramp_edges((frame, c), (behind, step), None, wave[c]);
             }
         }
-        self.trail.pass(frame, plain)
+        self.trail.pass_each(frame, plain)
     }
 
     /// Moves the envelopes on, and returns how many octaves they open the filter by.
@@ -235,9 +235,6 @@ impl<const C: usize> Module for Acid<C> {
                 heard[c] = gain[c] * driven(level * filtered[c] / INPUT_LEVEL, drive[c]);
             }
             *out = heard;
-        }
-        if frames.end == BLOCK_FRAMES {
-            self.trail.end_block();
         }
     }
 }

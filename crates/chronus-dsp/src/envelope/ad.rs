@@ -3,7 +3,9 @@
 use super::gates::Gates;
 use super::way::{Bends, Ways};
 use crate::io::Io;
-use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::lanes::Lanes;
+use crate::module::{ModuleSpec, ParamSpec, PortSpec};
+use crate::simd::Kernel;
 
 /// The kind `ad`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -71,6 +73,8 @@ pub struct Ad<const C: usize> {
     gates: Gates<C>,
     is_open: [bool; C],
     segments: [Segment; C],
+    /// Whether any of them may be at its peak.
+    any_peak: bool,
     ways: Ways<C>,
     bends: Bends<C>,
     /// Attack and decay as they were last seen, in ms.
@@ -85,6 +89,7 @@ impl<const C: usize> Ad<C> {
             gates: Gates::CLOSED,
             is_open: [false; C],
             segments: [Segment::Rest; C],
+            any_peak: false,
             ways: Ways::REST,
             bends: Bends::STRAIGHT,
             seen: [[0.0; C]; 2],
@@ -136,6 +141,7 @@ impl<const C: usize> Ad<C> {
                 self.go(c, Segment::Decay);
             }
         }
+        self.any_peak = self.segments.contains(&Segment::Peak);
     }
 
     /// Goes on where a segment has ended; returns where a decay has.
@@ -147,6 +153,7 @@ impl<const C: usize> Ad<C> {
             }
             if self.segments[c] == Segment::Attack {
                 self.segments[c] = Segment::Peak;
+                self.any_peak = true;
                 continue;
             }
             ended[c] = 1.0;
@@ -157,7 +164,7 @@ impl<const C: usize> Ad<C> {
     }
 }
 
-impl<const C: usize> Module for Ad<C> {
+impl<const C: usize> Kernel<C> for Ad<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -171,24 +178,28 @@ impl<const C: usize> Module for Ad<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
         let [attack, decay, curve, mode] =
             [ATTACK, DECAY, CURVE, MODE].map(|param| io.param::<C>(param));
+        let is_driven = attack.is_moving() || decay.is_moving();
         let ([input, cables], [out, env, end]) = io.ports::<C, 2, 3>();
         for n in 0..out.len() {
-            self.see_times([attack.at(n), decay.at(n)]);
-            self.see_gates(&cables[n]);
-            if self.segments.contains(&Segment::Peak) {
+            if n == 0 || is_driven {
+                self.see_times([attack.at(n), decay.at(n)]);
+            }
+            if self.gates.are_due(lanes, &cables[n]) {
+                self.see_gates(&cables[n]);
+            }
+            if self.any_peak {
                 self.leave_peaks(mode.at(n));
             }
-            self.bends.set(curve.at(n));
-            let (level, any_arrived) = self.ways.step(&self.bends);
-            end[n] = if any_arrived { self.arrive(mode.at(n)) } else { [0.0; C] };
-            let mut shaped = input[n];
-            for c in 0..C {
-                shaped[c] *= level[c];
+            if n == 0 || curve.is_moving() {
+                self.bends.set(curve.at(n));
             }
-            (out[n], env[n]) = (shaped, level);
+            let (level, any_arrived) = self.ways.step(lanes, &self.bends);
+            end[n] = if any_arrived { self.arrive(mode.at(n)) } else { [0.0; C] };
+            lanes.store(lanes.load(&input[n]) * level, &mut out[n]);
+            lanes.store(level, &mut env[n]);
         }
     }
 }

@@ -7,7 +7,9 @@
 
 use super::gates::Gates;
 use crate::io::{Io, Param};
-use crate::module::{BLOCK_FRAMES, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::lanes::{Doubles, Lanes, Mask};
+use crate::module::{BLOCK_FRAMES, ModuleSpec, ParamSpec, PortSpec};
+use crate::simd::Kernel;
 
 /// The kind `adsr_exp`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -166,19 +168,21 @@ impl<const C: usize> AdsrExp<C> {
 
     /// Goes one frame on.
     #[inline(always)]
-    fn step(&mut self) -> [f32; C] {
-        let mut any_peaks = false;
-        for c in 0..C {
-            let level = self.level[c] + self.share[c] * (self.target[c] - self.level[c]);
-            // Only an attack heads for more than the peak.
-            any_peaks |= self.target[c] > self.peak[c] && level >= self.peak[c] * CLOSE;
-            let is_over = self.target[c] == 0.0 && level < SILENCE;
-            self.level[c] = if is_over { 0.0 } else { level };
-        }
-        if any_peaks {
+    fn step<L: Lanes<C>>(&mut self, lanes: L) -> L::Floats {
+        let zero = lanes.all_doubles(0.0);
+        let (target, share) = (lanes.load_doubles(&self.target), lanes.load_doubles(&self.share));
+        let (before, peak) = (lanes.load_doubles(&self.level), lanes.load_doubles(&self.peak));
+        let level = before + share * (target - before);
+        // Only an attack heads for more than the peak.
+        let peaks = peak.lt(target) & !level.lt(peak * CLOSE);
+        let is_over = target.eq(zero) & level.lt(lanes.all_doubles(SILENCE));
+        let level = L::Doubles::choose(is_over, zero, level);
+        lanes.store_doubles(level, &mut self.level);
+        if peaks.any() {
             self.turn_at_peaks();
+            return lanes.load_doubles(&self.level).to_floats();
         }
-        self.level.map(|level| level as f32)
+        level.to_floats()
     }
 
     fn turn_at_peaks(&mut self) {
@@ -192,7 +196,7 @@ impl<const C: usize> AdsrExp<C> {
     }
 }
 
-impl<const C: usize> Module for AdsrExp<C> {
+impl<const C: usize> Kernel<C> for AdsrExp<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -206,7 +210,7 @@ impl<const C: usize> Module for AdsrExp<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
         let times = [ATTACK, DECAY, RELEASE].map(|param| io.param::<C>(param));
         let [sustain, sensitivity] = [SUSTAIN, SENSITIVITY].map(|param| io.param::<C>(param));
         let is_driven = times.iter().any(Param::is_moving);
@@ -220,14 +224,15 @@ impl<const C: usize> Module for AdsrExp<C> {
                     self.see_times(now);
                 }
             }
-            self.see_sustain(sustain.at(n));
-            self.see_gates(&cables[n], &velocity[n], sensitivity.at(n));
-            let level = self.step();
-            let mut shaped = input[n];
-            for c in 0..C {
-                shaped[c] *= level[c];
+            if n == 0 || sustain.is_moving() {
+                self.see_sustain(sustain.at(n));
             }
-            (out[n], env[n]) = (shaped, level);
+            if self.gates.are_due(lanes, &cables[n]) {
+                self.see_gates(&cables[n], &velocity[n], sensitivity.at(n));
+            }
+            let level = self.step(lanes);
+            lanes.store(lanes.load(&input[n]) * level, &mut out[n]);
+            lanes.store(level, &mut env[n]);
         }
     }
 }

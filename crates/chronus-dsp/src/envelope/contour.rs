@@ -5,7 +5,9 @@ use super::gates::Gates;
 use super::stages::{self, Stages, Wait};
 use super::way::{Bends, Ways};
 use crate::io::Io;
-use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec, TextSpec};
+use crate::lanes::Lanes;
+use crate::module::{ModuleSpec, ParamSpec, PortSpec, TextSpec};
+use crate::simd::Kernel;
 
 /// The kind `contour`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -110,6 +112,7 @@ impl<const C: usize> Contour<C> {
         if let Some(stage) = self.stages.list().get(self.next[c]).copied() {
             self.next[c] += 1;
             (self.time_ms[c], self.bend[c]) = (stage.time_ms, stage.bend);
+            self.bends.set(self.bend);
             let frames = self.frames(stage.time_ms * self.stretch[c]);
             self.ways.go_to(c, stage.level, frames, self.frames(LEAST_MS));
         }
@@ -158,7 +161,7 @@ impl<const C: usize> Contour<C> {
     }
 }
 
-impl<const C: usize> Module for Contour<C> {
+impl<const C: usize> Kernel<C> for Contour<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -188,20 +191,20 @@ impl<const C: usize> Module for Contour<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
         let stretch = io.param::<C>(STRETCH);
         let ([input, cables], [out, env, end]) = io.ports::<C, 2, 3>();
         for n in 0..out.len() {
-            self.see_stretch(stretch.at(n));
-            self.see_gates(&cables[n]);
-            self.bends.set(self.bend);
-            let (level, any_arrived) = self.ways.step(&self.bends);
-            end[n] = if any_arrived { self.arrive() } else { [0.0; C] };
-            let mut shaped = input[n];
-            for c in 0..C {
-                shaped[c] *= level[c];
+            if n == 0 || stretch.is_moving() {
+                self.see_stretch(stretch.at(n));
             }
-            (out[n], env[n]) = (shaped, level);
+            if self.gates.are_due(lanes, &cables[n]) {
+                self.see_gates(&cables[n]);
+            }
+            let (level, any_arrived) = self.ways.step(lanes, &self.bends);
+            end[n] = if any_arrived { self.arrive() } else { [0.0; C] };
+            lanes.store(lanes.load(&input[n]) * level, &mut out[n]);
+            lanes.store(level, &mut env[n]);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The loudness of a signal as a control signal: what is played drives whatever you like.
 
 use crate::io::Io;
-use crate::module::{BLOCK_FRAMES, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::lanes::{Doubles, Floats, Lanes};
+use crate::module::{BLOCK_FRAMES, ModuleSpec, ParamSpec, PortSpec};
+use crate::simd::Kernel;
 
 /// The kind `follower`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -60,7 +62,8 @@ pub struct Follower<const C: usize> {
     rate_hz: u32,
     /// An amplitude, whatever is detected.
     level: [f64; C],
-    is_open: [bool; C],
+    /// 1 where the gate is open, else 0.
+    open: [f32; C],
     /// Attack and release as last seen, in ms, and the share of the way that they go in a frame.
     seen: [[f32; C]; 2],
     shares: [[f64; C]; 2],
@@ -72,7 +75,7 @@ impl<const C: usize> Follower<C> {
         Self {
             rate_hz,
             level: [0.0; C],
-            is_open: [false; C],
+            open: [0.0; C],
             // No time that may be asked for.
             seen: [[-1.0; C]; 2],
             shares: [[1.0; C]; 2],
@@ -98,7 +101,7 @@ impl<const C: usize> Follower<C> {
     }
 }
 
-impl<const C: usize> Module for Follower<C> {
+impl<const C: usize> Kernel<C> for Follower<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -108,33 +111,38 @@ impl<const C: usize> Module for Follower<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
         let [attack, release, detect, threshold] =
             [ATTACK, RELEASE, DETECT, THRESHOLD].map(|param| io.param::<C>(param));
         let is_driven = attack.is_moving() || release.is_moving();
+        let (detect, threshold) = (detect.on(lanes), threshold.on(lanes));
         let first = io.frames.start;
         let ([input], [env, gate]) = io.ports::<C, 1, 2>();
+        let (zero, one, half) = (lanes.all(0.0), lanes.all(1.0), lanes.all(0.5));
+        let mut level = lanes.load_doubles(&self.level);
+        let mut open = lanes.load(&self.open);
         for n in 0..env.len() {
             let is_due = if is_driven { (first + n).is_multiple_of(CELL_FRAMES) } else { n == 0 };
             if is_due || self.seen[0][0] < 0.0 {
                 self.see_times([attack.at(n), release.at(n)]);
             }
-            let (detect, threshold, input) = (detect.at(n), threshold.at(n), input[n]);
-            let [mut heard, mut open] = [[0.0; C]; 2];
-            for c in 0..C {
-                let now = f64::from(input[c].abs().min(LOUDEST));
-                let level = self.level[c];
-                let share = if now > level { self.shares[0][c] } else { self.shares[1][c] };
-                let by_peak = level + share * (now - level);
-                let by_power = (level * level + share * (now * now - level * level)).sqrt();
-                let level = if detect[c] > 0.5 { by_power } else { by_peak };
-                self.level[c] = if level < SILENCE { 0.0 } else { level };
-                heard[c] = self.level[c] as f32;
-                let least = if self.is_open[c] { CLOSES_AT * threshold[c] } else { threshold[c] };
-                self.is_open[c] = heard[c] > least;
-                open[c] = if self.is_open[c] { 1.0 } else { 0.0 };
-            }
-            (env[n], gate[n]) = (heard, open);
+            let [rise, fall] = [&self.shares[0], &self.shares[1]];
+            let now = lanes.load(&input[n]).magnitude().at_most(lanes.all(LOUDEST)).to_doubles();
+            let (rise, fall) = (lanes.load_doubles(rise), lanes.load_doubles(fall));
+            let share = L::Doubles::choose(level.lt(now), rise, fall);
+            let by_peak = level + share * (now - level);
+            let by_power = (level * level + share * (now * now - level * level)).root();
+            let is_power = lanes.all_doubles(0.5).lt(detect.at(n).to_doubles());
+            let heard = L::Doubles::choose(is_power, by_power, by_peak);
+            let is_silent = heard.lt(lanes.all_doubles(SILENCE));
+            level = L::Doubles::choose(is_silent, lanes.all_doubles(0.0), heard);
+            let threshold = threshold.at(n);
+            let least = L::Floats::choose(open.gt(half), threshold * CLOSES_AT, threshold);
+            open = L::Floats::choose(level.to_floats().gt(least), one, zero);
+            lanes.store(level.to_floats(), &mut env[n]);
+            lanes.store(open, &mut gate[n]);
         }
+        lanes.store_doubles(level, &mut self.level);
+        lanes.store(open, &mut self.open);
     }
 }

@@ -1,5 +1,7 @@
 //! What an envelope listens to: the gate of all channels, and the cable that opens each.
 
+use crate::lanes::{Floats, Lanes, Mask};
+
 /// The gates of `C` channels.
 #[derive(Clone, Copy, Debug)]
 pub struct Gates<const C: usize> {
@@ -23,16 +25,16 @@ impl<const C: usize> Gates<C> {
         self.closed = !open;
     }
 
-    /// Tells `change` which channels open (true) or close (false) in this frame, in order.
+    /// Whether anything opens or closes in this frame, which [`answer`](Self::answer) then tells.
     #[inline(always)]
+    pub fn are_due<L: Lanes<C>>(&self, lanes: L, cables: &[f32; C]) -> bool {
+        let half = lanes.all(0.5);
+        let (are, were) = (lanes.load(cables).gt(half), lanes.load(&self.cables).gt(half));
+        self.opened | self.closed | ((are & !were) | (were & !are)).any()
+    }
+
+    /// Tells `change` which channels open (true) or close (false) in this frame, in order.
     pub fn answer(&mut self, cables: &[f32; C], mut change: impl FnMut(usize, bool)) {
-        let mut differs = self.opened | self.closed;
-        for c in 0..C {
-            differs |= (cables[c] > 0.5) != (self.cables[c] > 0.5);
-        }
-        if !differs {
-            return;
-        }
         for c in 0..C {
             if self.opened {
                 change(c, true);

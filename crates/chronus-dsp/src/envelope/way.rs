@@ -1,6 +1,7 @@
 //! Ways from one level to another, straight or bent: what envelopes are made of.
 
-use crate::math::exp2;
+use crate::lanes::{Doubles, Floats, Lanes, Mask};
+use crate::math::{exp2, same};
 
 /// How ways are bent, for `C` channels. The way that is left, from 1 to 0, becomes the distance
 /// that is left by the exponential `(2^(o x) - 1) / (2^o - 1)`, where `o` is 0 for a straight line.
@@ -21,9 +22,8 @@ impl<const C: usize> Bends<C> {
     pub const STRAIGHT: Self = Self { bend: [0.0; C], octaves: [0.0; C], per_whole: [1.0; C] };
 
     /// Bends by so much: at 1 a way is fast at first and slow at last, at -1 the other way round.
-    #[inline(always)]
     pub fn set(&mut self, bend: [f32; C]) {
-        if bend == self.bend {
+        if same(&bend, &self.bend) {
             return;
         }
         self.bend = bend;
@@ -37,9 +37,14 @@ impl<const C: usize> Bends<C> {
 
     /// The distance that is left, of 1.
     #[inline(always)]
-    fn distance(&self, left: f32, c: usize) -> f32 {
-        let bent = (exp2(self.octaves[c] * left) - 1.0) * self.per_whole[c];
-        if self.octaves[c] == 0.0 { left } else { bent }
+    fn distance<L: Lanes<C>>(&self, lanes: L, left: L::Floats) -> L::Floats {
+        let octaves = lanes.load(&self.octaves);
+        let is_straight = octaves.eq(lanes.all(0.0));
+        if is_straight.all() {
+            return left;
+        }
+        let bent = (exp2(octaves * left) - 1.0) * lanes.load(&self.per_whole);
+        L::Floats::choose(is_straight, left, bent)
     }
 }
 
@@ -95,16 +100,17 @@ impl<const C: usize> Ways<C> {
 
     /// Goes one frame on. Returns the levels there, and whether any channel has just arrived.
     #[inline(always)]
-    pub fn step(&mut self, bends: &Bends<C>) -> ([f32; C], bool) {
-        let mut any_arrived = false;
-        for c in 0..C {
-            let left = self.left[c] - self.step[c];
-            self.left[c] = if left < NOTHING { 0.0 } else { left };
-            any_arrived |= self.left[c] == 0.0 && self.step[c] > 0.0;
-            let distance = bends.distance(self.left[c] as f32, c);
-            self.level[c] = self.to[c] + (self.from[c] - self.to[c]) * distance;
-        }
-        (self.level, any_arrived)
+    pub fn step<L: Lanes<C>>(&mut self, lanes: L, bends: &Bends<C>) -> (L::Floats, bool) {
+        let (zero, nothing) = (lanes.all_doubles(0.0), lanes.all_doubles(NOTHING));
+        let step = lanes.load_doubles(&self.step);
+        let left = lanes.load_doubles(&self.left) - step;
+        let left = L::Doubles::choose(left.lt(nothing), zero, left);
+        let any_arrived = (left.eq(zero) & zero.lt(step)).any();
+        lanes.store_doubles(left, &mut self.left);
+        let (from, to) = (lanes.load(&self.from), lanes.load(&self.to));
+        let level = to + (from - to) * bends.distance(lanes, left.to_floats());
+        lanes.store(level, &mut self.level);
+        (level, any_arrived)
     }
 
     /// Whether channel `c` has just arrived; says so once.

@@ -6,11 +6,17 @@
 //! without delay of Vadim Zavalishin, "The Art of VA Filter Design" (2012). One saturation, where
 //! input and feedback meet, stands for those of all stages: without memory of its own it leaves the
 //! tuning alone, and it bounds what the stages get.
+//!
+//! What a stage holds depends on what all of them held a frame ago, and a processor waits longer for that than
+//! the arithmetic takes. So what the stages give by themselves is computed beside the saturation, and the way through
+//! it is as short as can be.
 
 use super::silent_below;
 use crate::io::Io;
+use crate::lanes::{Floats, Lanes};
 use crate::math::tan_of_turns;
-use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{ModuleSpec, ParamSpec, PortSpec};
+use crate::simd::Kernel;
 
 /// The kind `ladder`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -64,9 +70,9 @@ const FEEDBACK_OF_SINGING: f32 = 4.0;
 /// What a filter that would sing gets to begin with (-100 dB), as the noise of a circuit would
 /// give.
 const SPARK: f32 = 1e-5;
-/// The saturation approaches this level.
+/// The saturation approaches this level; inside, all is counted in it.
 const CEILING: f32 = 2.0;
-/// No input is taken louder, so that no square overflows.
+/// No input is taken louder, so that no power overflows.
 const LOUDEST: f32 = 1e6;
 
 /// See [`SPEC`].
@@ -80,39 +86,73 @@ impl<const C: usize> Ladder<C> {
     pub fn new(rate_hz: u32) -> Self {
         Self { per_hz: 1.0 / rate_hz as f32, state: [[0.0; C]; 4] }
     }
+}
 
-    /// The share of the way to its input that a stage goes in half a frame.
+/// What the parameters come to.
+struct Shape<F> {
+    /// The share of the way to its input that a stage goes in half a frame, and what is left.
+    g: F,
+    rest: F,
+    /// How much of the saturated signal is heard of each stage.
+    through: [F; 4],
+    /// How much of what each stage holds is fed back.
+    back: [F; 4],
+    /// How much of the saturated signal is fed back, and what of it is left without saturation.
+    loop_gain: F,
+    linear: F,
+    /// How much of the input goes in, and what else does.
+    level: F,
+    spark: F,
+}
+
+impl<F: Floats> Shape<F> {
     #[inline(always)]
-    fn shares(&self, cutoff_hz: [f32; C]) -> [f32; C] {
-        let mut shares = [0.0; C];
-        for c in 0..C {
-            let g = tan_of_turns(cutoff_hz[c] * self.per_hz * 0.5);
-            shares[c] = g / (1.0 + g);
+    fn of(per_hz: f32, cutoff_hz: F, resonance: F, drive: F, bass: F) -> Self {
+        let one = cutoff_hz.like(1.0);
+        let g = tan_of_turns(cutoff_hz * per_hz * 0.5);
+        let g = g / (g + 1.0);
+        let (square, rest) = (g * g, one - g);
+        let powers = [g, square, square * g, square * square];
+        let feedback = resonance * FEEDBACK_OF_SINGING;
+        let loop_gain = feedback * powers[3];
+        let fourth = feedback * rest * (1.0 / CEILING);
+        let sings = feedback.gt(one * FEEDBACK_OF_SINGING);
+        Self {
+            g,
+            rest,
+            through: [
+                powers[0] * CEILING,
+                powers[1] * CEILING,
+                powers[2] * CEILING,
+                powers[3] * CEILING,
+            ],
+            back: [fourth * powers[2], fourth * powers[1], fourth * powers[0], fourth],
+            loop_gain,
+            linear: one / (loop_gain + 1.0),
+            level: drive * (bass * feedback + 1.0) * (1.0 / CEILING),
+            spark: F::choose(sings, one * (SPARK / CEILING), one * 0.0),
         }
-        shares
     }
 }
 
-/// Solves `v + loop_gain * saturated(v) = asked`, and returns `saturated(v)`.
+/// Solves `x + loop_gain * u = asked`, where `u` is `x` saturated, `x / sqrt(1 + x^2)`, and returns `u`.
 ///
-/// The left side is odd, rising, and ever less steep away from 0. So Newton's method, begun with
-/// the linear solution, only ever comes closer. Its two steps are enough: what they leave is a
-/// slightly different saturation.
+/// The left side is odd, rising, and ever less steep away from 0. So Newton's method, begun with the linear
+/// solution, only ever comes closer. A step of it for `x` is followed by one for `u`, which is nowhere above 1
+/// then. What they leave, at most 0.005, is a slightly different saturation.
 #[inline(always)]
-fn saturated_within_loop(asked: f32, loop_gain: f32) -> f32 {
-    const SCALE: f32 = 1.0 / (CEILING * CEILING);
-    let asked = asked.clamp(-LOUDEST, LOUDEST);
-    let mut v = asked / (1.0 + loop_gain);
-    let mut slope = 1.0 / (1.0 + SCALE * v * v).sqrt();
-    for _ in 0..2 {
-        let error = v + loop_gain * v * slope - asked;
-        v -= error / (1.0 + loop_gain * slope * slope * slope);
-        slope = 1.0 / (1.0 + SCALE * v * v).sqrt();
-    }
-    v * slope
+fn saturated_within_loop<F: Floats>(asked: F, loop_gain: F, linear: F) -> F {
+    let x = asked * linear;
+    let square = x * x + 1.0;
+    let root = square.root();
+    let error = (x - asked) * root + loop_gain * x;
+    let x = x - error / (root + loop_gain / square);
+    let x2 = x * x;
+    let square = x2 + 1.0;
+    (x2 * x + asked) / (square * square.root() + loop_gain)
 }
 
-impl<const C: usize> Module for Ladder<C> {
+impl<const C: usize> Kernel<C> for Ladder<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -122,42 +162,44 @@ impl<const C: usize> Module for Ladder<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
         let [cutoff_hz, resonance, drive, bass, slope] =
             [CUTOFF, RESONANCE, DRIVE, BASS, SLOPE].map(|param| io.param::<C>(param));
+        let (cutoff_hz, resonance) = (cutoff_hz.on(lanes), resonance.on(lanes));
+        let (drive, bass, slope) = (drive.on(lanes), bass.on(lanes), slope.on(lanes));
+        let is_moving =
+            cutoff_hz.is_moving() || resonance.is_moving() || drive.is_moving() || bass.is_moving();
         let ([input], [out]) = io.ports::<C, 1, 1>();
-        let mut state = self.state;
-        let mut shares = self.shares(cutoff_hz.at(0));
-        for n in 0..out.len() {
-            if cutoff_hz.is_moving() {
-                shares = self.shares(cutoff_hz.at(n));
+        let per_hz = self.per_hz;
+        let [s1, s2, s3, s4] = &self.state;
+        let [mut s1, mut s2] = [lanes.load(s1), lanes.load(s2)];
+        let [mut s3, mut s4] = [lanes.load(s3), lanes.load(s4)];
+        let mut shape =
+            Shape::of(per_hz, cutoff_hz.at(0), resonance.at(0), drive.at(0), bass.at(0));
+        for (n, (out, input)) in out.iter_mut().zip(input).enumerate() {
+            if is_moving {
+                let (cutoff_hz, resonance) = (cutoff_hz.at(n), resonance.at(n));
+                shape = Shape::of(per_hz, cutoff_hz, resonance, drive.at(n), bass.at(n));
             }
-            let (resonance, drive, bass) = (resonance.at(n), drive.at(n), bass.at(n));
-            let (slope, input) = (slope.at(n), input[n]);
-            let mut heard = [0.0; C];
-            for c in 0..C {
-                let (g, rest) = (shares[c], 1.0 - shares[c]);
-                let feedback = FEEDBACK_OF_SINGING * resonance[c];
-                // What the last stage would give if the first got nothing.
-                let [s1, s2, s3, s4] = [0, 1, 2, 3].map(|stage| state[stage][c]);
-                let ringing = rest * (s4 + g * (s3 + g * (s2 + g * s1)));
-                let spark = if feedback > FEEDBACK_OF_SINGING { SPARK } else { 0.0 };
-                let fed = drive[c] * (1.0 + bass[c] * feedback) * input[c] + spark;
-                let loop_gain = feedback * ((g * g) * (g * g));
-                let mut signal = saturated_within_loop(fed - feedback * ringing, loop_gain);
-                let mut second = 0.0;
-                for stage in 0..4 {
-                    let half_way = g * (signal - state[stage][c]);
-                    signal = state[stage][c] + half_way;
-                    state[stage][c] = silent_below(signal + half_way);
-                    if stage == 1 {
-                        second = signal;
-                    }
-                }
-                heard[c] = signal + slope[c] * (second - signal);
-            }
-            out[n] = heard;
+            let Shape { g, rest, through: [t1, t2, t3, t4], back: [b1, b2, b3, b4], .. } = shape;
+            let fed = (shape.level * lanes.load(input) + shape.spark).between(-LOUDEST, LOUDEST);
+            let asked = fed - ((b4 * s4 + b3 * s3) + (b2 * s2 + b1 * s1));
+            // What each stage would give if the first got nothing.
+            let q1 = rest * s1;
+            let q2 = g * q1 + rest * s2;
+            let q3 = g * q2 + rest * s3;
+            let q4 = g * q3 + rest * s4;
+            let u = saturated_within_loop(asked, shape.loop_gain, shape.linear);
+            let (second, fourth) = (t2 * u + q2, t4 * u + q4);
+            lanes.store(fourth + slope.at(n) * (second - fourth), out);
+            let twice = u * 2.0;
+            s1 = silent_below(t1 * twice + (q1 + q1 - s1));
+            s2 = silent_below(t2 * twice + (q2 + q2 - s2));
+            s3 = silent_below(t3 * twice + (q3 + q3 - s3));
+            s4 = silent_below(t4 * twice + (q4 + q4 - s4));
         }
-        self.state = state;
+        for (state, to) in [s1, s2, s3, s4].into_iter().zip(&mut self.state) {
+            lanes.store(state, to);
+        }
     }
 }

@@ -9,11 +9,13 @@ pub mod onepole;
 pub mod svf;
 pub mod vowels;
 
+use crate::lanes::Floats;
+
 /// State below this counts as silence, long before it would be denormal.
 const SILENCE: f32 = 1e-20;
 
 /// The state of a filter, or 0 once it has died away.
 #[inline(always)]
-fn silent_below(state: f32) -> f32 {
-    if state.abs() < SILENCE { 0.0 } else { state }
+fn silent_below<F: Floats>(state: F) -> F {
+    F::choose(state.magnitude().lt(state.like(SILENCE)), state.like(0.0), state)
 }

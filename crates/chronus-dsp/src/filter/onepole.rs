@@ -3,8 +3,10 @@
 //! One trapezoidal integrator after Vadim Zavalishin, "The Art of VA Filter Design" (2012).
 
 use crate::io::Io;
+use crate::lanes::{Doubles, Floats, Lanes};
 use crate::math::tan_of_turns;
-use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{ModuleSpec, ParamSpec, PortSpec};
+use crate::simd::Kernel;
 
 /// The kind `onepole`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -33,7 +35,7 @@ const CUTOFF: usize = 0;
 /// See [`SPEC`].
 pub struct Onepole<const C: usize> {
     per_hz: f32,
-    integrator: Integrator<C>,
+    integrator: Integrator<[f64; C]>,
 }
 
 impl<const C: usize> Onepole<C> {
@@ -45,41 +47,49 @@ impl<const C: usize> Onepole<C> {
 
 /// A low-pass of one pole. In double precision: at 1 Hz what one frame adds would be lost in `f32`.
 #[derive(Clone, Copy)]
-pub(crate) struct Integrator<const C: usize> {
-    state: [f64; C],
+pub(crate) struct Integrator<D> {
+    state: D,
 }
 
-impl<const C: usize> Integrator<C> {
+impl<const C: usize> Integrator<[f64; C]> {
     /// Silent.
     pub(crate) const REST: Self = Self { state: [0.0; C] };
 
-    /// The share of the way to its input that it goes in half a frame, for its cutoff over the
-    /// rate.
+    /// Ready for some frames.
     #[inline(always)]
-    pub(crate) fn shares(cutoff_of_rate: [f32; C]) -> [f64; C] {
-        let mut shares = [0.0; C];
-        for c in 0..C {
-            let g = tan_of_turns(cutoff_of_rate[c] * 0.5);
-            shares[c] = f64::from(g / (1.0 + g));
-        }
-        shares
+    pub(crate) fn load<L: Lanes<C>>(&self, lanes: L) -> Integrator<L::Doubles> {
+        Integrator { state: lanes.load_doubles(&self.state) }
     }
 
+    /// After them.
+    #[inline(always)]
+    pub(crate) fn keep<L: Lanes<C>>(&mut self, lanes: L, after: &Integrator<L::Doubles>) {
+        lanes.store_doubles(after.state, &mut self.state);
+    }
+}
+
+/// The share of the way to its input that an [`Integrator`] goes in half a frame, for its cutoff over the
+/// rate.
+#[inline(always)]
+pub(crate) fn share_of<F: Floats>(cutoff_of_rate: F) -> F::Doubles {
+    let g = tan_of_turns(cutoff_of_rate * 0.5);
+    (g / (g + 1.0)).to_doubles()
+}
+
+impl<D: Doubles> Integrator<D> {
     /// What lies below the cutoff.
     #[inline(always)]
-    pub(crate) fn low(&mut self, input: &[f32; C], shares: &[f64; C]) -> [f64; C] {
-        let mut low = [0.0; C];
-        for c in 0..C {
-            let half_way = shares[c] * (f64::from(input[c]) - self.state[c]);
-            low[c] = self.state[c] + half_way;
-            let state = low[c] + half_way;
-            self.state[c] = if state.abs() < f64::from(super::SILENCE) { 0.0 } else { state };
-        }
+    pub(crate) fn low(&mut self, input: D::Floats, share: D) -> D {
+        let half_way = share * (input.to_doubles() - self.state);
+        let low = self.state + half_way;
+        let state = low + half_way;
+        let is_silent = state.magnitude().lt(state.like(f64::from(super::SILENCE)));
+        self.state = D::choose(is_silent, state.like(0.0), state);
         low
     }
 }
 
-impl<const C: usize> Module for Onepole<C> {
+impl<const C: usize> Kernel<C> for Onepole<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -89,26 +99,20 @@ impl<const C: usize> Module for Onepole<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
-        let cutoff_hz = io.param::<C>(CUTOFF);
-        let per_hz = self.per_hz;
-        let shares = |n| Integrator::<C>::shares(cutoff_hz.at(n).map(|hz| hz * per_hz));
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
+        let cutoff_hz = io.param::<C>(CUTOFF).on(lanes);
         let ([input], [low, high]) = io.ports::<C, 1, 2>();
-        let mut integrator = self.integrator;
-        let mut share = shares(0);
-        for n in 0..low.len() {
+        let mut integrator = self.integrator.load(lanes);
+        let mut share = share_of(cutoff_hz.at(0) * self.per_hz);
+        for (n, ((input, low), high)) in input.iter().zip(low).zip(high).enumerate() {
             if cutoff_hz.is_moving() {
-                share = shares(n);
+                share = share_of(cutoff_hz.at(n) * self.per_hz);
             }
-            let input = input[n];
-            let passed = integrator.low(&input, &share);
-            let [mut l, mut h] = [[0.0; C]; 2];
-            for c in 0..C {
-                l[c] = passed[c] as f32;
-                h[c] = (f64::from(input[c]) - passed[c]) as f32;
-            }
-            (low[n], high[n]) = (l, h);
+            let input = lanes.load(input);
+            let passed = integrator.low(input, share);
+            lanes.store(passed.to_floats(), low);
+            lanes.store((input.to_doubles() - passed).to_floats(), high);
         }
-        self.integrator = integrator;
+        self.integrator.keep(lanes, &integrator);
     }
 }

@@ -4,9 +4,12 @@
 //! The state-variable filter with trapezoidal integrators after Andrew Simper, "Linear Trapezoidal
 //! Integrated State Variable Filter with Low Noise Optimisation" (Cytomic, 2013).
 
+use super::silent_below;
 use crate::io::Io;
+use crate::lanes::{Floats, Lanes};
 use crate::math::tan_of_turns;
-use crate::module::{Curve, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{Curve, ModuleSpec, ParamSpec, PortSpec};
+use crate::simd::Kernel;
 
 /// The kind `svf`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -49,8 +52,6 @@ pub static SPEC: ModuleSpec = ModuleSpec {
 
 const CUTOFF: usize = 0;
 const Q: usize = 1;
-/// State below this counts as silence.
-const SILENCE: f32 = 1e-20;
 
 /// See [`SPEC`].
 pub struct Svf<const C: usize> {
@@ -65,7 +66,27 @@ impl<const C: usize> Svf<C> {
     }
 }
 
-impl<const C: usize> Module for Svf<C> {
+/// What the parameters come to: the gain of an integrator, the damping, and what those two make of the input.
+#[derive(Clone, Copy)]
+struct Shape<F> {
+    k: F,
+    a1: F,
+    a2: F,
+    a3: F,
+}
+
+impl<F: Floats> Shape<F> {
+    #[inline(always)]
+    fn of(per_hz: f32, cutoff_hz: F, q: F) -> Self {
+        let (g, one) = (tan_of_turns(cutoff_hz * per_hz * 0.5), q.like(1.0));
+        let k = one / q;
+        let a1 = one / (g * (g + k) + 1.0);
+        let a2 = g * a1;
+        Self { k, a1, a2, a3: g * a2 }
+    }
+}
+
+impl<const C: usize> Kernel<C> for Svf<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -75,40 +96,33 @@ impl<const C: usize> Module for Svf<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
-        let (cutoff_hz, q) = (io.param::<C>(CUTOFF), io.param::<C>(Q));
-        let per_hz = self.per_hz;
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
+        let (cutoff_hz, q) = (io.param::<C>(CUTOFF).on(lanes), io.param::<C>(Q).on(lanes));
+        let is_moving = cutoff_hz.is_moving() || q.is_moving();
         let ([input], [low, high, band, notch]) = io.ports::<C, 1, 4>();
-        let [mut s1, mut s2] = self.state;
-        let mut g = cutoff_hz.at(0).map(|cutoff_hz| tan_of_turns(cutoff_hz * per_hz * 0.5));
-        for n in 0..low.len() {
-            if cutoff_hz.is_moving() {
-                g = cutoff_hz.at(n).map(|cutoff_hz| tan_of_turns(cutoff_hz * per_hz * 0.5));
+        let frames = low.len();
+        let (high, band) = (&mut high[..frames], &mut band[..frames]);
+        let (notch, input) = (&mut notch[..frames], &input[..frames]);
+        let (mut s1, mut s2) = (lanes.load(&self.state[0]), lanes.load(&self.state[1]));
+        let mut shape = Shape::of(self.per_hz, cutoff_hz.at(0), q.at(0));
+        for n in 0..frames {
+            if is_moving {
+                shape = Shape::of(self.per_hz, cutoff_hz.at(n), q.at(n));
             }
-            let (q, input) = (q.at(n), input[n]);
-            // Whole frames are written, or the compiler would fear that the outputs overlap.
-            let [mut l, mut h, mut b, mut r] = [[0.0; C]; 4];
-            for c in 0..C {
-                let k = 1.0 / q[c];
-                let a1 = 1.0 / (1.0 + g[c] * (g[c] + k));
-                let a2 = g[c] * a1;
-                let a3 = g[c] * a2;
-                let v0 = input[c];
-                let v3 = v0 - s2[c];
-                let v1 = a1 * s1[c] + a2 * v3;
-                let v2 = s2[c] + a2 * s1[c] + a3 * v3;
-                s1[c] = silent_below(2.0 * v1 - s1[c]);
-                s2[c] = silent_below(2.0 * v2 - s2[c]);
-                (l[c], b[c]) = (v2, k * v1);
-                (r[c], h[c]) = (v0 - k * v1, v0 - k * v1 - v2);
-            }
-            (low[n], high[n], band[n], notch[n]) = (l, h, b, r);
+            let Shape { k, a1, a2, a3 } = shape;
+            let v0 = lanes.load(&input[n]);
+            let v3 = v0 - s2;
+            let v1 = a1 * s1 + a2 * v3;
+            let v2 = s2 + a2 * s1 + a3 * v3;
+            s1 = silent_below(v1 * 2.0 - s1);
+            s2 = silent_below(v2 * 2.0 - s2);
+            let (middle, rest) = (k * v1, v0 - k * v1);
+            lanes.store(v2, &mut low[n]);
+            lanes.store(rest - v2, &mut high[n]);
+            lanes.store(middle, &mut band[n]);
+            lanes.store(rest, &mut notch[n]);
         }
-        self.state = [s1, s2];
+        lanes.store(s1, &mut self.state[0]);
+        lanes.store(s2, &mut self.state[1]);
     }
-}
-
-#[inline(always)]
-fn silent_below(state: f32) -> f32 {
-    if state.abs() < SILENCE { 0.0 } else { state }
 }

@@ -196,6 +196,13 @@ impl core::ops::Not for M {
 }
 
 impl Mask for M {
+    const WIDTH: u32 = 8;
+
+    #[inline(always)]
+    fn channels(self) -> u32 {
+        self.0.avx._mm256_movemask_ps(self.1) as u32
+    }
+
     #[inline(always)]
     fn any(self) -> bool {
         self.0.avx._mm256_movemask_ps(self.1) != 0
@@ -239,6 +246,14 @@ impl core::ops::Not for N {
 }
 
 impl Mask for N {
+    const WIDTH: u32 = 8;
+
+    #[inline(always)]
+    fn channels(self) -> u32 {
+        let (v, [a, b]) = (self.0, self.1);
+        (v.avx._mm256_movemask_pd(a) | v.avx._mm256_movemask_pd(b) << 4) as u32
+    }
+
     #[inline(always)]
     fn any(self) -> bool {
         let (v, [a, b]) = (self.0, self.1);
@@ -264,6 +279,7 @@ impl Doubles for D {
         };
         fn magnitude(v, a) -> D =
             both!(v.avx._mm256_andnot_pd([v.avx._mm256_set1_pd(-0.0); 2], a));
+        fn root(v, a) -> D = [v.avx._mm256_sqrt_pd(a[0]), v.avx._mm256_sqrt_pd(a[1])];
         fn lt(v, a, b) -> N = both!(v.avx._mm256_cmp_pd::<_CMP_LT_OQ>(a, b));
         fn eq(v, a, b) -> N = both!(v.avx._mm256_cmp_pd::<_CMP_EQ_OQ>(a, b));
         fn to_floats(v, a) -> F = {
@@ -413,3 +429,25 @@ impl Lanes<4> for V3 {
 
 single!(V3, InHardware::fused);
 doubled!(V3: 16 = 2 * 8);
+
+impl super::Rows for V3 {
+    #[inline(always)]
+    fn load_rows(self, first: &[f32; 4], second: &[f32; 4]) -> F {
+        let (first, second): (__m128, __m128) = (pulp::cast(*first), pulp::cast(*second));
+        F(self, self.avx._mm256_insertf128_ps::<1>(self.avx._mm256_castps128_ps256(first), second))
+    }
+
+    #[inline(always)]
+    fn columns(self, [a, b, c, d]: [F; 4]) -> [F; 4] {
+        // Vectors of 256 bits are two of 128, but for what moves between them.
+        let v = self.avx;
+        let (ab_low, ab_high) = (v._mm256_unpacklo_ps(a.1, b.1), v._mm256_unpackhi_ps(a.1, b.1));
+        let (cd_low, cd_high) = (v._mm256_unpacklo_ps(c.1, d.1), v._mm256_unpackhi_ps(c.1, d.1));
+        [
+            F(self, v._mm256_shuffle_ps::<0b01_00_01_00>(ab_low, cd_low)),
+            F(self, v._mm256_shuffle_ps::<0b11_10_11_10>(ab_low, cd_low)),
+            F(self, v._mm256_shuffle_ps::<0b01_00_01_00>(ab_high, cd_high)),
+            F(self, v._mm256_shuffle_ps::<0b11_10_11_10>(ab_high, cd_high)),
+        ]
+    }
+}

@@ -187,6 +187,13 @@ impl core::ops::Not for M {
 }
 
 impl Mask for M {
+    const WIDTH: u32 = 16;
+
+    #[inline(always)]
+    fn channels(self) -> u32 {
+        u32::from(self.1)
+    }
+
     #[inline(always)]
     fn any(self) -> bool {
         self.1 != 0
@@ -226,6 +233,13 @@ impl core::ops::Not for N {
 }
 
 impl Mask for N {
+    const WIDTH: u32 = 16;
+
+    #[inline(always)]
+    fn channels(self) -> u32 {
+        u32::from(self.1[0]) | u32::from(self.1[1]) << 8
+    }
+
     #[inline(always)]
     fn any(self) -> bool {
         self.1[0] | self.1[1] != 0
@@ -249,6 +263,8 @@ impl Doubles for D {
         };
         fn magnitude(v, a) -> D =
             [v.avx512f._mm512_abs_pd(a[0]), v.avx512f._mm512_abs_pd(a[1])];
+        fn root(v, a) -> D =
+            [v.avx512f._mm512_sqrt_pd(a[0]), v.avx512f._mm512_sqrt_pd(a[1])];
         fn lt(v, a, b) -> N = both!(v.avx512f._mm512_cmp_pd_mask::<_CMP_LT_OQ>(a, b));
         fn eq(v, a, b) -> N = both!(v.avx512f._mm512_cmp_pd_mask::<_CMP_EQ_OQ>(a, b));
         fn to_floats(v, a) -> F = {

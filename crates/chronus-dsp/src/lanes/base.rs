@@ -40,6 +40,13 @@ type Way = ByDoubles;
 type Way = InHardware;
 
 impl Set for Base {
+    type Rows = Self;
+
+    #[inline(always)]
+    fn rows(self) -> Self {
+        self
+    }
+
     fn of(_arch: Arch) -> Option<Self> {
         Some(base())
     }
@@ -88,6 +95,9 @@ macro_rules! single {
 }
 
 pub(crate) use single;
+
+#[cfg(not(target_arch = "x86_64"))]
+impl super::Rows for Base {}
 
 single!(Base, Way::fused);
 #[cfg(not(target_arch = "x86_64"))]

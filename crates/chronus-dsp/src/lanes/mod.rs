@@ -29,6 +29,12 @@ pub use pulp::x86::{V1, V3, V4};
 
 /// A proof that the machine has a set of vectors, as what is compiled for it needs.
 pub trait Set: Copy + Send + Sync + 'static {
+    /// What reads tables with these vectors.
+    type Rows: Rows;
+
+    /// The proof of it.
+    fn rows(self) -> Self::Rows;
+
     /// The proof, if what is dispatched through `arch` has this set.
     fn of(arch: Arch) -> Option<Self>;
 
@@ -38,6 +44,13 @@ pub trait Set: Copy + Send + Sync + 'static {
 
 #[cfg(target_arch = "x86_64")]
 impl Set for V3 {
+    type Rows = Self;
+
+    #[inline(always)]
+    fn rows(self) -> Self {
+        self
+    }
+
     fn of(arch: Arch) -> Option<Self> {
         match arch {
             Arch::V3(v3) => Some(v3),
@@ -54,6 +67,13 @@ impl Set for V3 {
 
 #[cfg(target_arch = "x86_64")]
 impl Set for V4 {
+    type Rows = V3;
+
+    #[inline(always)]
+    fn rows(self) -> V3 {
+        *self
+    }
+
     fn of(arch: Arch) -> Option<Self> {
         match arch {
             Arch::V4(v4) => Some(v4),
@@ -113,6 +133,34 @@ pub trait Lanes<const C: usize>: Set {
         let mut array = [0; C];
         self.store_ints(x, &mut array);
         array
+    }
+}
+
+/// Vectors of two rows of four samples, side by side: a table is read at two places at once, four samples in a row each.
+pub trait Rows: Lanes<8> {
+    /// Both rows.
+    #[inline(always)]
+    fn load_rows(self, first: &[f32; 4], second: &[f32; 4]) -> Self::Floats {
+        let mut both = [0.0; 8];
+        both[..4].copy_from_slice(first);
+        both[4..].copy_from_slice(second);
+        self.load(&both)
+    }
+
+    /// The first samples of all four first rows and those of all four second rows, then the second samples, and so on.
+    #[inline(always)]
+    fn columns(self, rows: [Self::Floats; 4]) -> [Self::Floats; 4] {
+        let [a, b, c, d] = rows;
+        let rows = [self.array(a), self.array(b), self.array(c), self.array(d)];
+        let mut columns = [a; 4];
+        for (tap, column) in columns.iter_mut().enumerate() {
+            let mut samples = [0.0; 8];
+            for (i, row) in rows.iter().enumerate() {
+                (samples[i], samples[4 + i]) = (row[tap], row[4 + tap]);
+            }
+            *column = self.load(&samples);
+        }
+        columns
     }
 }
 
@@ -233,6 +281,10 @@ pub trait Mask: Copy + BitAnd<Output = Self> + BitOr<Output = Self> + Not<Output
     fn any(self) -> bool;
     /// Whether all do.
     fn all(self) -> bool;
+    /// Those that do, one bit each, the first channel lowest. Bits above those of the channels mean nothing.
+    fn channels(self) -> u32;
+    /// How many channels there are, those that mean nothing among them.
+    const WIDTH: u32;
 }
 
 /// Double-precision numbers, one per channel.
@@ -260,6 +312,8 @@ pub trait Doubles:
     fn within(self, least: Self, most: Self) -> Self;
     /// Without its sign.
     fn magnitude(self) -> Self;
+    /// The square root.
+    fn root(self) -> Self;
     /// Where it is less than the other; not where either is NaN.
     fn lt(self, other: Self) -> Self::Mask;
     /// Where they are equal.
@@ -281,6 +335,7 @@ pub trait Doubles:
 }
 
 /// Operators for vectors of one register or more, `$(token, registers...)`: with another, and with a number.
+#[cfg(target_arch = "x86_64")]
 macro_rules! operators {
     ($type:ident of $one:ty: $($trait:ident::$name:ident = |$v:ident, $a:ident, $b:ident| $body:expr;)*) => {$(
         impl core::ops::$trait for $type {
@@ -305,6 +360,7 @@ macro_rules! operators {
 }
 
 /// Methods of vectors: `|token, registers...| result`.
+#[cfg(target_arch = "x86_64")]
 macro_rules! methods {
     ($(fn $name:ident($v:ident, $a:ident $(, $b:ident)*) -> $result:ident = $body:expr;)*) => {$(
         #[inline(always)]
@@ -316,4 +372,5 @@ macro_rules! methods {
     )*};
 }
 
+#[cfg(target_arch = "x86_64")]
 pub(crate) use {methods, operators};

@@ -132,6 +132,13 @@ impl<T: Ints> Ints for Pair<T> {
 }
 
 impl<T: Mask> Mask for Pair<T> {
+    const WIDTH: u32 = 2 * T::WIDTH;
+
+    #[inline(always)]
+    fn channels(self) -> u32 {
+        self.0.channels() | self.1.channels() << T::WIDTH
+    }
+
     #[inline(always)]
     fn any(self) -> bool {
         (self.0 | self.1).any()
@@ -152,6 +159,7 @@ impl<T: Doubles> Doubles for Pair<T> {
     halves! {
         fn within(self, least: Self, most: Self) -> Self;
         fn magnitude(self) -> Self;
+        fn root(self) -> Self;
         fn lt(self, other: Self) -> Self::Mask;
         fn eq(self, other: Self) -> Self::Mask;
         fn to_floats(self) -> Self::Floats;

@@ -3,6 +3,13 @@
 use super::{Doubles, Floats, Ints, Mask};
 
 impl Mask for bool {
+    const WIDTH: u32 = 1;
+
+    #[inline(always)]
+    fn channels(self) -> u32 {
+        u32::from(self)
+    }
+
     #[inline(always)]
     fn any(self) -> bool {
         self
@@ -186,6 +193,11 @@ impl Doubles for f64 {
     #[inline(always)]
     fn magnitude(self) -> Self {
         self.abs()
+    }
+
+    #[inline(always)]
+    fn root(self) -> Self {
+        self.sqrt()
     }
 
     #[inline(always)]

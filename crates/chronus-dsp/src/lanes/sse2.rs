@@ -2,6 +2,7 @@
 
 use core::arch::x86_64::{__m128, __m128d, __m128i};
 
+use super::pair::Pair;
 use super::{Doubles, Floats, Ints, Lanes, Mask, V1, methods, operators};
 
 /// Four floats.
@@ -204,6 +205,14 @@ impl core::ops::Not for M {
 }
 
 impl Mask for M {
+    const WIDTH: u32 = 4;
+
+    #[inline(always)]
+    fn channels(self) -> u32 {
+        let v = self.0;
+        v.sse._mm_movemask_ps(v.sse2._mm_castsi128_ps(self.1)) as u32
+    }
+
     #[inline(always)]
     fn any(self) -> bool {
         let v = self.0;
@@ -249,6 +258,15 @@ impl core::ops::Not for N {
 }
 
 impl Mask for N {
+    const WIDTH: u32 = 4;
+
+    #[inline(always)]
+    fn channels(self) -> u32 {
+        let v = self.0;
+        let [a, b] = self.1;
+        (v.sse2._mm_movemask_pd(a) | v.sse2._mm_movemask_pd(b) << 2) as u32
+    }
+
     #[inline(always)]
     fn any(self) -> bool {
         let v = self.0;
@@ -275,6 +293,7 @@ impl Doubles for D {
             both!(v.sse2._mm_min_pd(most, held))
         };
         fn magnitude(v, a) -> D = both!(v.sse2._mm_andnot_pd([v.sse2._mm_set1_pd(-0.0); 2], a));
+        fn root(v, a) -> D = [v.sse2._mm_sqrt_pd(a[0]), v.sse2._mm_sqrt_pd(a[1])];
         fn lt(v, a, b) -> N = both!(v.sse2._mm_cmplt_pd(a, b));
         fn eq(v, a, b) -> N = both!(v.sse2._mm_cmpeq_pd(a, b));
         fn to_floats(v, a) -> F = v.sse._mm_movelh_ps(v.sse2._mm_cvtpd_ps(a[0]), v.sse2._mm_cvtpd_ps(a[1]));
@@ -394,4 +413,37 @@ impl Lanes<4> for V1 {
         let v = self;
         D(v, [v.sse2._mm_set1_pd(x); 2])
     }
+}
+
+impl super::Rows for V1 {
+    #[inline(always)]
+    fn load_rows(self, first: &[f32; 4], second: &[f32; 4]) -> Pair<F> {
+        Pair(Lanes::<4>::load(self, first), Lanes::<4>::load(self, second))
+    }
+
+    #[inline(always)]
+    fn columns(self, [a, b, c, d]: [Pair<F>; 4]) -> [Pair<F>; 4] {
+        let first = columns([a.0, b.0, c.0, d.0]);
+        let second = columns([a.1, b.1, c.1, d.1]);
+        [
+            Pair(first[0], second[0]),
+            Pair(first[1], second[1]),
+            Pair(first[2], second[2]),
+            Pair(first[3], second[3]),
+        ]
+    }
+}
+
+/// Rows as columns.
+#[inline(always)]
+fn columns([a, b, c, d]: [F; 4]) -> [F; 4] {
+    let v = a.0;
+    let (ab_low, ab_high) = (v.sse._mm_unpacklo_ps(a.1, b.1), v.sse._mm_unpackhi_ps(a.1, b.1));
+    let (cd_low, cd_high) = (v.sse._mm_unpacklo_ps(c.1, d.1), v.sse._mm_unpackhi_ps(c.1, d.1));
+    [
+        F(v, v.sse._mm_movelh_ps(ab_low, cd_low)),
+        F(v, v.sse._mm_movehl_ps(cd_low, ab_low)),
+        F(v, v.sse._mm_movelh_ps(ab_high, cd_high)),
+        F(v, v.sse._mm_movehl_ps(cd_high, ab_high)),
+    ]
 }

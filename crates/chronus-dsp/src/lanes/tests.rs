@@ -17,6 +17,26 @@ fn numbers() -> Vec<f32> {
     numbers
 }
 
+/// Rows are loaded side by side, and become columns.
+#[inline(always)]
+fn check_rows<R: Rows>(rows: R) {
+    let row = |i: usize| core::array::from_fn(|tap| (10 * i + tap) as f32);
+    let [a, b, c, d] = [0, 1, 2, 3].map(|i| rows.load_rows(&row(i), &row(4 + i)));
+    for (tap, column) in rows.columns([a, b, c, d]).into_iter().enumerate() {
+        let expected: [f32; 8] = core::array::from_fn(|i| (10 * i + tap) as f32);
+        assert_eq!(rows.array(column), expected);
+    }
+}
+
+#[test]
+fn rows_become_columns() {
+    check_rows(base());
+    #[cfg(target_arch = "x86_64")]
+    if let Some(v3) = V3::try_new() {
+        check_rows(v3);
+    }
+}
+
 /// Whether bits are the same, or both are NaN.
 fn same(a: f32, b: f32) -> bool {
     a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan()
@@ -52,6 +72,7 @@ fn results<const C: usize, L: Lanes<C>>(
         ("and, or, not", Floats::choose((x.lt(y) | y.lt(z)) & !x.le(z), y, z)),
         ("to_doubles", (x.to_doubles() * y.to_doubles() / 3.0 + z.to_doubles()).to_floats()),
         ("doubles", ((x.to_doubles() - 0.1) * 1.1 / y.to_doubles() - 1e-9).to_floats()),
+        ("doubles root", x.to_doubles().root().to_floats()),
         ("doubles between", x.to_doubles().between(-1.0, 2.0).magnitude().to_floats()),
         ("doubles lt", {
             let (x, y, z) = (x.to_doubles(), y.to_doubles(), z.to_doubles());
@@ -90,6 +111,11 @@ fn results<const C: usize, L: Lanes<C>>(
         ("doubles any", x.to_doubles().lt(y.to_doubles()).any()),
         ("doubles all", x.to_doubles().lt(y.to_doubles()).all()),
     ];
+    let channels = |channels: u32| core::array::from_fn(|c| (channels >> c & 1) as f32);
+    let told = [
+        ("channels", channels(x.lt(y).channels())),
+        ("doubles channels", channels(x.to_doubles().lt(y.to_doubles()).channels())),
+    ];
     let stored = |x: L::Doubles| {
         let mut doubles = [0.0; C];
         lanes.store_doubles(x, &mut doubles);
@@ -100,6 +126,7 @@ fn results<const C: usize, L: Lanes<C>>(
     let bits = |x| lanes.array_of_ints(x).map(f32::from_bits);
     all.extend(ints.map(|(name, x)| (name, bits(x.plus(x.like(0))))));
     all.extend(answers.map(|(name, is)| (name, lanes.array(lanes.all(f32::from(u8::from(is)))))));
+    all.extend(told);
     all.push(("all_ints", bits(lanes.all_ints(0x1234_5678))));
     all.push(("doubles from and to memory", stored(sums)));
     all

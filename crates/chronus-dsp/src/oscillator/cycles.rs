@@ -10,6 +10,8 @@
 use core::f64::consts::{PI, TAU};
 use std::sync::LazyLock;
 
+use crate::lanes::{Floats, Ints, Rows};
+
 /// A sound as the harmonics 1, 2, 3, ... with their cosine and sine.
 pub type Spectrum = Vec<[f64; 2]>;
 
@@ -35,9 +37,9 @@ const BITS: [u32; LEVELS] = {
 };
 /// The samples around the end of a turn are there twice, so that four in a row can be read
 /// anywhere.
-const EXTRA: usize = 3;
+const EXTRA: u32 = 3;
 /// Where each level begins, and in the end how long a cycle is.
-const STARTS: [usize; LEVELS + 1] = {
+const STARTS: [u32; LEVELS + 1] = {
     let (mut starts, mut level) = ([0; LEVELS + 1], 0);
     while level < LEVELS {
         starts[level + 1] = starts[level] + (1 << BITS[level]) + EXTRA;
@@ -45,15 +47,18 @@ const STARTS: [usize; LEVELS + 1] = {
     }
     starts
 };
-const CYCLE_LENGTH: usize = STARTS[LEVELS];
+const CYCLE_LENGTH: u32 = STARTS[LEVELS];
 /// The highest harmonic of a level goes from here to half an octave further, as a share of the
 /// rate, while the level gives way to the next. At 48 kHz no alias comes down to 20 kHz.
 const TOP_OF_RATE: f64 = 0.41;
 
-/// The levels to be read at one frequency.
+/// The levels to be read at one frequency: the one that has all that may be heard, and the next.
 #[derive(Clone, Copy, Debug)]
 pub struct Level {
-    upper: usize,
+    /// How many samples they have, as powers of two.
+    bits: [u32; 2],
+    /// Where they begin.
+    starts: [u32; 2],
     /// How much of the next one is heard.
     lower: f32,
 }
@@ -72,77 +77,195 @@ impl Level {
         } else {
             (1, (part - HALF) * (1.0 / (2.0 - HALF)))
         };
-        Self { upper: (2 * octave + half).min(LEVELS - 1), lower }
+        let upper = (2 * octave + half).min(LEVELS - 1);
+        let levels = [upper, (upper + 1).min(LEVELS - 1)];
+        Self {
+            bits: levels.map(|level| BITS[level]),
+            starts: levels.map(|level| STARTS[level]),
+            lower,
+        }
+    }
+
+    /// Where in a cycle this phase is, at both levels.
+    #[inline(always)]
+    fn places(&self, phase: u32) -> [u32; 2] {
+        [
+            self.starts[0] + (phase >> (32 - self.bits[0])),
+            self.starts[1] + (phase >> (32 - self.bits[1])),
+        ]
     }
 }
 
 /// The samples of these sounds, at all levels, one after the other.
 pub fn samples_of(sounds: &[Spectrum]) -> Vec<f32> {
-    let mut samples = Vec::with_capacity(sounds.len() * CYCLE_LENGTH);
+    let mut samples = Vec::with_capacity(sounds.len() * CYCLE_LENGTH as usize);
     for sound in sounds {
         for level in 0..LEVELS {
             let size = 1 << BITS[level];
             let row = synthesise(sound, HARMONICS[level], size);
             // The spline that begins at a sample needs the one before it as well.
-            samples.extend((0..size + EXTRA).map(|i| row[(i + size - 1) % size] as f32));
+            samples.extend((0..size + EXTRA as usize).map(|i| row[(i + size - 1) % size] as f32));
         }
     }
     samples
+}
+
+/// Which cycles are heard: one and the next.
+#[derive(Clone, Copy, Debug)]
+pub struct Between {
+    /// Where they begin.
+    starts: [u32; 2],
+    /// How much of the next is heard.
+    share: f32,
+}
+
+/// What is heard of cycles in a frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// 2^32 is one turn.
+    pub phase: u32,
+    /// For the frequency.
+    pub level: Level,
+    /// Of [`Cycles::between`].
+    pub between: Between,
 }
 
 /// Several cycles in a row.
 #[derive(Clone, Copy)]
 pub struct Cycles<'a> {
     samples: &'a [f32],
-    count: usize,
+    count: u32,
 }
 
 impl<'a> Cycles<'a> {
     /// From what [`samples_of`] made of at least one sound.
     pub fn new(samples: &'a [f32]) -> Self {
-        Self { samples, count: samples.len() / CYCLE_LENGTH }
+        Self { samples, count: samples.len() as u32 / CYCLE_LENGTH }
     }
 
     /// The first so many, and the rest.
-    pub fn split(samples: &'a [f32], count: usize) -> (Self, &'a [f32]) {
-        let (samples, rest) = samples.split_at(count * CYCLE_LENGTH);
+    pub fn split(samples: &'a [f32], count: u32) -> (Self, &'a [f32]) {
+        let (samples, rest) = samples.split_at((count * CYCLE_LENGTH) as usize);
         (Self { samples, count }, rest)
     }
 
-    /// What is heard at this phase, where 2^32 is one turn, and this position, from 0 for the first
-    /// cycle to 1 for the last.
+    /// Which cycles are heard at this position, from 0 for the first to 1 for the last.
     #[inline(always)]
-    pub fn read(&self, phase: u32, level: Level, position: f32) -> f32 {
-        let position = position * (self.count - 1) as f32;
-        let this = (position as usize).min(self.count - 1);
+    pub fn between(&self, position: f32) -> Between {
+        let position = position * (self.count - 1) as i32 as f32;
+        let this = (position as u32).min(self.count - 1);
         let next = (this + 1).min(self.count - 1);
-        let share = position - this as f32;
-        let read = |level: usize| {
-            let bits = BITS[level];
-            let at = STARTS[level] + (phase >> (32 - bits)) as usize;
-            let weights = spline((phase << bits) >> 8);
-            let this = &self.samples[this * CYCLE_LENGTH + at..][..4];
-            let next = &self.samples[next * CYCLE_LENGTH + at..][..4];
+        let starts = [this * CYCLE_LENGTH, next * CYCLE_LENGTH];
+        Between { starts, share: position - this as i32 as f32 }
+    }
+
+    #[inline(always)]
+    fn four(&self, at: u32) -> &[f32; 4] {
+        let at = at as usize;
+        self.samples[at..at + 4].first_chunk().expect("they are four")
+    }
+
+    /// What is heard there.
+    pub fn read(&self, place: Place) -> f32 {
+        let Place { phase, level, between: Between { starts: [this, next], share } } = place;
+        let places = level.places(phase);
+        let read = |half: usize| {
+            let weights = spline((phase << level.bits[half]) >> 8);
+            let [this, next] = [this, next].map(|start| self.four(start + places[half]));
             let mut products = [0.0; 4];
             for i in 0..4 {
                 products[i] = weights[i] * (this[i] + share * (next[i] - this[i]));
             }
             (products[0] + products[2]) + (products[1] + products[3])
         };
-        let upper = read(level.upper);
-        upper + level.lower * (read((level.upper + 1).min(LEVELS - 1)) - upper)
+        let upper = read(0);
+        upper + level.lower * (read(1) - upper)
+    }
+
+    /// Four samples of each level, between two cycles.
+    #[inline(always)]
+    fn samples<R: Rows>(
+        &self,
+        rows: R,
+        phase: u32,
+        level: Level,
+        Between { starts: [this, next], share }: Between,
+    ) -> R::Floats {
+        let [upper, lower] = level.places(phase);
+        let from = rows.load_rows(self.four(this + upper), self.four(this + lower));
+        let to = rows.load_rows(self.four(next + upper), self.four(next + lower));
+        from + (to - from) * share
+    }
+
+    /// As [`read`](Self::read) in four frames whose frequency is the same. The first phase is given, and by what it
+    /// advances.
+    #[inline(always)]
+    pub fn read_four<R: Rows>(
+        &self,
+        rows: R,
+        (phase, step): (u32, u32),
+        level: Level,
+        betweens: [Between; 4],
+    ) -> [f32; 4] {
+        let [p, q] = [phase.wrapping_add(step), phase.wrapping_add(step.wrapping_mul(2))];
+        let way = rows.all_ints(step).times(rows.load_ints(&[0, 1, 2, 3, 0, 1, 2, 3]));
+        let phases = rows.all_ints(phase).plus(way);
+        let [x, y] = [1 << level.bits[0], 1 << level.bits[1]];
+        let rests = phases.times(rows.load_ints(&[x, x, x, x, y, y, y, y])).down(8);
+        let phases = [phase, p, q, q.wrapping_add(step)];
+        self.read_each(rows, phases, [level; 4], betweens, rests)
+    }
+
+    /// As [`read`](Self::read) at each of four places.
+    pub fn read_places<R: Rows>(&self, rows: R, places: [Place; 4]) -> [f32; 4] {
+        let (mut phases, mut scales) = ([0; 8], [0; 8]);
+        for (i, Place { phase, level, .. }) in places.iter().enumerate() {
+            for half in 0..2 {
+                phases[4 * half + i] = *phase;
+                scales[4 * half + i] = 1 << level.bits[half];
+            }
+        }
+        let rests = rows.load_ints(&phases).times(rows.load_ints(&scales)).down(8);
+        let levels = places.map(|place| place.level);
+        let betweens = places.map(|place| place.between);
+        self.read_each(rows, places.map(|place| place.phase), levels, betweens, rests)
+    }
+
+    /// Of each phase `rests` has what lies between two samples, first of the upper levels.
+    #[inline(always)]
+    fn read_each<R: Rows>(
+        &self,
+        rows: R,
+        phases: [u32; 4],
+        levels: [Level; 4],
+        [a, b, c, d]: [Between; 4],
+        rests: R::Ints,
+    ) -> [f32; 4] {
+        let [a, b, c, d] = rows.columns([
+            self.samples(rows, phases[0], levels[0], a),
+            self.samples(rows, phases[1], levels[1], b),
+            self.samples(rows, phases[2], levels[2], c),
+            self.samples(rows, phases[3], levels[3], d),
+        ]);
+        let [wa, wb, wc, wd] = spline(rests);
+        let sums = rows.array((wa * a + wc * c) + (wb * b + wd * d));
+        let mut heard = [0.0; 4];
+        for (i, heard) in heard.iter_mut().enumerate() {
+            *heard = sums[i] + levels[i].lower * (sums[4 + i] - sums[i]);
+        }
+        heard
     }
 }
 
 /// The weights of four samples in a row, between the two in the middle; `rest` goes to 2^24.
 #[inline(always)]
-fn spline(rest: u32) -> [f32; 4] {
-    let x = rest as i32 as f32 * (1.0 / 16_777_216.0);
-    let y = 1.0 - x;
+fn spline<I: Ints>(rest: I) -> [I::Floats; 4] {
+    let x = rest.to_floats() * (1.0 / 16_777_216.0);
+    let y = -x + 1.0;
     let (x3, y3) = (x * x * x * (1.0 / 6.0), y * y * y * (1.0 / 6.0));
-    let before = (2.0 / 3.0) - x * x + 3.0 * x3;
+    let two_thirds = x.like(2.0 / 3.0);
     // Together they are 1.
-    [y3, before, (2.0 / 3.0) - y * y + 3.0 * y3, x3]
+    [y3, two_thirds - x * x + x3 * 3.0, two_thirds - y * y + y3 * 3.0, x3]
 }
 
 /// The samples of a spline through a turn of the first harmonics of a sound.

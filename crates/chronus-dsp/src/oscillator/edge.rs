@@ -8,6 +8,7 @@
 
 use core::f64::consts::PI;
 
+use crate::lanes::{Floats, Ints, Lanes, Mask, base};
 use crate::module::BLOCK_FRAMES;
 use crate::tables::Table;
 
@@ -16,6 +17,8 @@ pub const DELAY_FRAMES: usize = 16;
 
 /// As many frames differ from the plain jump.
 const TAPS: usize = 2 * DELAY_FRAMES;
+const _: () = assert!(BLOCK_FRAMES.is_multiple_of(TAPS));
+
 /// Positions between two frames that the table has; between these it is read in straight lines.
 const POSITIONS: usize = 256;
 /// Steps of integration from one position to the next.
@@ -83,39 +86,45 @@ pub(super) fn bessel_i0_of_square(square: f64) -> f64 {
 }
 
 /// The samples of an oscillator on their way through the delay, with what its edges add to them.
+#[repr(C, align(64))]
 pub struct Trail<const C: usize> {
+    /// By the frame at which they are heard, in a ring.
+    frames: [[f32; C]; TAPS],
     jump: Rows,
     bend: Rows,
-    /// By the frame of the block at which they are heard.
-    frames: [[f32; C]; BLOCK_FRAMES + TAPS],
 }
 
 impl<const C: usize> Trail<C> {
     /// Silence.
     pub fn new() -> Self {
         let (jump, bend) = EDGES.get().as_chunks::<TAPS>().0.split_at(POSITIONS + 1);
-        Self { jump, bend, frames: [[0.0; C]; BLOCK_FRAMES + TAPS] }
+        Self { frames: [[0.0; C]; TAPS], jump, bend }
     }
 
     /// Silence again.
     pub fn reset(&mut self) {
-        self.frames = [[0.0; C]; BLOCK_FRAMES + TAPS];
+        self.frames = [[0.0; C]; TAPS];
     }
 
     /// Takes the plain samples at `frame` of the block and returns what is heard there. Before that,
     /// all jumps and bends since the frame before must have been told.
     #[inline(always)]
-    pub fn pass(&mut self, frame: usize, plain: [f32; C]) -> [f32; C] {
-        for c in 0..C {
-            self.frames[frame + DELAY_FRAMES][c] += plain[c];
-        }
-        self.frames[frame]
+    pub fn pass<L: Lanes<C>>(&mut self, lanes: L, frame: usize, plain: L::Floats) -> L::Floats {
+        let later = &mut self.frames[(frame + DELAY_FRAMES) % TAPS];
+        lanes.store(lanes.load(later) + plain, later);
+        let now = &mut self.frames[frame % TAPS];
+        let heard = lanes.load(now);
+        lanes.store(lanes.all(0.0), now);
+        heard
     }
 
-    /// Goes on to the next block. To be called after the last frame of a block.
-    pub fn end_block(&mut self) {
-        self.frames.copy_within(BLOCK_FRAMES.., 0);
-        self.frames[TAPS..].fill([0.0; C]);
+    /// As [`pass`](Self::pass), of frames that are no vectors.
+    #[inline(always)]
+    pub fn pass_each(&mut self, frame: usize, plain: [f32; C]) -> [f32; C] {
+        for (later, plain) in self.frames[(frame + DELAY_FRAMES) % TAPS].iter_mut().zip(plain) {
+            *later += plain;
+        }
+        core::mem::replace(&mut self.frames[frame % TAPS], [0.0; C])
     }
 
     /// Channel `c` jumped by `height`, `ago` frames (0 to 1) before `frame`.
@@ -130,11 +139,23 @@ impl<const C: usize> Trail<C> {
 
     fn add(&mut self, rows: &[[f32; TAPS]], frame: usize, c: usize, ago: f32, size: f32) {
         let position = ago.clamp(0.0, 1.0) * POSITIONS as f32;
-        let row = (position as usize).min(POSITIONS - 1);
+        let row = (position as i32 as usize).min(POSITIONS - 1);
         let rest = position - row as f32;
-        let heard = &mut self.frames[frame..frame + TAPS];
-        for ((heard, here), next) in heard.iter_mut().zip(&rows[row]).zip(&rows[row + 1]) {
-            heard[c] += size * (here + rest * (next - here));
+        // As vectors of taps, for frames of several channels lie too far apart to be added to as such.
+        let (lanes, mut added) = (base(), [[0.0; 4]; TAPS / 4]);
+        let [here, next] = [&rows[row], &rows[row + 1]].map(|row| row.as_chunks::<4>().0);
+        for ((added, here), next) in added.iter_mut().zip(here).zip(next) {
+            let (here, next) = (lanes.load(here), lanes.load(next));
+            lanes.store((here + (next - here) * rest) * size, added);
+        }
+        let (added, first) = (added.as_flattened(), frame % TAPS);
+        let (added_at_end, added_at_start) = added.split_at(TAPS - first);
+        let (start, end) = self.frames.split_at_mut(first);
+        for (heard, added) in end.iter_mut().zip(added_at_end) {
+            heard[c] += added;
+        }
+        for (heard, added) in start.iter_mut().zip(added_at_start) {
+            heard[c] += added;
         }
     }
 
@@ -181,16 +202,45 @@ impl<const C: usize> Default for Trail<C> {
     }
 }
 
-/// Whether a [`ramp`] that moved by `step` jumped on its way.
+/// Whether a [`ramp`] that moved by `step` jumped on its way: whether the sum overflowed, as signed numbers.
 #[inline(always)]
-pub fn jumped(from: u32, to: u32, step: i32) -> bool {
-    ((to as i32) < from as i32) != (step < 0)
+pub fn jumped<I: Ints>(from: I, to: I, step: I) -> I::Mask {
+    ((from ^ to) & (step ^ to)).lt_signed(from.like(0))
 }
 
 /// The plain ramp: from 0 at phase 0 up to 1 at half a turn, where it jumps to -1.
 #[inline(always)]
-pub fn ramp(phase: u32) -> f32 {
-    phase as i32 as f32 * (1.0 / 2147483648.0)
+pub fn ramp<I: Ints>(phase: I) -> I::Floats {
+    phase.to_floats() * (1.0 / 2147483648.0)
+}
+
+/// Channels that jumped, bent or restarted on the way to a frame.
+pub struct Edges<const C: usize> {
+    /// A bit for each of these channels.
+    bits: u32,
+    /// The phases in the frame before.
+    pub from: [u32; C],
+    /// How many frames ago the channels restarted, 0 where they did not.
+    pub ago: [f32; C],
+}
+
+impl<const C: usize> Edges<C> {
+    /// Of the channels of a mask.
+    #[inline(always)]
+    pub fn new<L: Lanes<C>>(lanes: L, mask: L::Mask, from: L::Ints, ago: L::Floats) -> Self {
+        let bits = mask.channels() & (u32::MAX >> (32 - C));
+        Self { bits, from: lanes.array_of_ints(from), ago: lanes.array(ago) }
+    }
+
+    /// The channels.
+    pub fn channels(&self) -> impl Iterator<Item = usize> + use<C> {
+        let mut bits = self.bits;
+        core::iter::from_fn(move || {
+            let first = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
+            bits &= bits - 1;
+            Some(first)
+        })
+    }
 }
 
 /// An oscillator starts its turn afresh between two frames.
@@ -234,19 +284,25 @@ impl<const C: usize> Sync<C> {
         Self { last: [0.0; C] }
     }
 
-    /// How many frames ago each channel rose from 0 or below to above, on a straight line from the
-    /// frame before, and 0 if it did not; and whether any did.
+    /// Whether it need not be asked in the next frames, as it is if the input is silent in them.
     #[inline(always)]
-    pub fn rises(&mut self, now: &[f32; C]) -> ([f32; C], bool) {
-        let (mut ago, mut any) = ([0.0; C], false);
-        for c in 0..C {
-            let rises = self.last[c] <= 0.0 && now[c] > 0.0;
-            let share = (now[c] / (now[c] - self.last[c])).min(1.0);
-            ago[c] = if rises { share } else { 0.0 };
-            any |= ago[c] > 0.0;
+    pub fn rests(&mut self, is_silent: bool) -> bool {
+        if is_silent {
+            self.last = [0.0; C];
         }
+        is_silent
+    }
+
+    /// How many frames ago each channel rose from 0 or below to above, on a straight line from the
+    /// frame before, and 0 if it did not; and which did.
+    #[inline(always)]
+    pub fn rises<L: Lanes<C>>(&mut self, lanes: L, now: &[f32; C]) -> (L::Floats, L::Mask) {
+        let (zero, one) = (lanes.all(0.0), lanes.all(1.0));
+        let (last, here) = (lanes.load(&self.last), lanes.load(now));
         self.last = *now;
-        (ago, any)
+        let share = (here / (here - last)).at_most(one);
+        let ago = Floats::choose(last.le(zero) & here.gt(zero), share, zero);
+        (ago, ago.gt(zero))
     }
 }
 

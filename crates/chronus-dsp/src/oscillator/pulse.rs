@@ -1,10 +1,12 @@
 //! A pulse of any width: the difference of two ramps, of which one lags by the width. So every edge
 //! is the edge of a ramp, however the width moves, and the mean is 0 at every width.
 
-use super::edge::{Restart, Sync, Trail, ramp};
+use super::edge::{Edges, Restart, Sync, Trail, jumped, ramp};
 use crate::io::Io;
+use crate::lanes::{Floats, Ints, Lanes, Mask};
 use crate::math::PhaseSteps;
-use crate::module::{BLOCK_FRAMES, Curve, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{Curve, ModuleSpec, ParamSpec, PortSpec};
+use crate::simd::Kernel;
 
 /// The kind `pulse`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -35,7 +37,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     ..ModuleSpec::BARE
 };
 
-/// The input.
+const SYNC: usize = 0;
 const FM: usize = 1;
 const FREQ: usize = 0;
 const GAIN: usize = 1;
@@ -52,7 +54,7 @@ pub struct Pulse<const C: usize> {
     /// Of the ramp whose jump is the falling edge: behind by the width.
     fall: [u32; C],
     /// What the phase advances by on the way to the next frame; backwards if negative.
-    step: [i32; C],
+    step: [u32; C],
     /// Whether there was a frame before, from which to advance.
     is_running: bool,
     sync: Sync<C>,
@@ -73,21 +75,16 @@ impl<const C: usize> Pulse<C> {
         }
     }
 
-    /// Tells what happened on the way to `frame` from the phases of the frame before, with a restart
-    /// so many frames ago in the channels where that is not 0.
-    fn tell_edges(
-        &mut self,
-        frame: usize,
-        (rise, fall): ([u32; C], [u32; C]),
-        width: [u32; C],
-        ago: [f32; C],
-    ) {
-        for c in 0..C {
-            let restart = |phase| Restart::new(ago[c], phase, self.step[c]);
+    /// Tells of these channels what happened on the way to `frame` from the phases of the frame before, of which
+    /// `falls` are those of the falling edge.
+    fn tell_edges(&mut self, frame: usize, edges: &Edges<C>, falls: &[u32; C], width: &[u32; C]) {
+        for c in edges.channels() {
+            let step = self.step[c] as i32;
+            let restart = |phase| Restart::new(edges.ago[c], phase, step);
             let (at_rise, at_fall) = (restart(START), restart(START.wrapping_sub(width[c])));
-            let step_fall = self.fall[c].wrapping_sub(fall[c]) as i32;
-            self.trail.ramp_edges((frame, c), (rise[c], self.step[c]), at_rise, -1.0);
-            self.trail.ramp_edges((frame, c), (fall[c], step_fall), at_fall, 1.0);
+            let step_fall = self.fall[c].wrapping_sub(falls[c]) as i32;
+            self.trail.ramp_edges((frame, c), (edges.from[c], step), at_rise, -1.0);
+            self.trail.ramp_edges((frame, c), (falls[c], step_fall), at_fall, 1.0);
             if let Some(restart) = at_rise {
                 self.rise[c] = restart.arrival();
                 self.fall[c] = self.rise[c].wrapping_sub(width[c]);
@@ -98,17 +95,18 @@ impl<const C: usize> Pulse<C> {
 
 /// The width as a phase. Multiplied in `f32`, which is exact, because a power of two moves no digit.
 #[inline(always)]
-fn phase_of(width: f32) -> u32 {
-    (width * 4_294_967_296.0) as u32
+fn phase_of<F: Floats>(width: F) -> F::Ints {
+    const HALF_TURN: f32 = 2_147_483_648.0;
+    let (half, zero) = (width.like(HALF_TURN), width.like(0.0));
+    let phase = (width * (2.0 * HALF_TURN)).at_least(zero);
+    // Vectors convert only signed numbers.
+    let is_less = phase.lt(half);
+    let rest = F::choose(is_less, phase, phase - half).to_ints();
+    let none = rest.like(0);
+    rest.plus(F::Ints::choose(is_less, none, rest.like(START)))
 }
 
-/// Whether a ramp jumped on the shorter way from one phase to the other.
-#[inline(always)]
-fn jumped(from: u32, to: u32) -> bool {
-    ((to.wrapping_sub(from) as i32) < 0) != ((to as i32) < from as i32)
-}
-
-impl<const C: usize> Module for Pulse<C> {
+impl<const C: usize> Kernel<C> for Pulse<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -122,48 +120,60 @@ impl<const C: usize> Module for Pulse<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
+        // Where there is nothing, nothing is silent.
+        if io.frames.is_empty() {
+            return;
+        }
         let [freq, gain, width, index] =
             [FREQ, GAIN, WIDTH, INDEX].map(|param| io.param::<C>(param));
+        let (freq, gain) = (freq.on(lanes), gain.on(lanes));
+        let (width, index) = (width.on(lanes), index.on(lanes));
         let (frames, has_fm) = (io.frames.clone(), io.is_connected(FM));
+        let has_sync = !self.sync.rests(io.is_silent(SYNC));
         let ([sync, fm], [out]) = io.ports::<C, 2, 1>();
-        let mut step = freq.at(0).map(|freq_hz| self.steps.of(freq_hz));
+        let (mut rise, mut fall) = (lanes.load_ints(&self.rise), lanes.load_ints(&self.fall));
+        let (mut step, mut steady) = (lanes.load_ints(&self.step), self.steps.of(freq.at(0)));
+        let mut lag = phase_of(width.at(0));
+        if !self.is_running {
+            fall = rise.minus(lag);
+            self.is_running = true;
+        }
         for (n, out) in out.iter_mut().enumerate() {
-            let width = width.at(n).map(phase_of);
-            let rise = self.rise;
-            if !self.is_running {
-                self.is_running = true;
-                self.fall = core::array::from_fn(|c| rise[c].wrapping_sub(width[c]));
+            if width.is_moving() {
+                lag = phase_of(width.at(n));
             }
-            let fall = self.fall;
-            let (ago, mut any_edge) = self.sync.rises(&sync[n]);
-            for c in 0..C {
-                self.rise[c] = rise[c].wrapping_add(self.step[c] as u32);
-                self.fall[c] = self.rise[c].wrapping_sub(width[c]);
-                any_edge |= jumped(rise[c], self.rise[c]) | jumped(fall[c], self.fall[c]);
+            let from = [rise, fall];
+            rise = rise.plus(step);
+            fall = rise.minus(lag);
+            let mut edges =
+                jumped(from[0], rise, step) | jumped(from[1], fall, fall.minus(from[1]));
+            let mut ago = lanes.all(0.0);
+            if has_sync {
+                let (risen_ago, risen) = self.sync.rises(lanes, &sync[n]);
+                (edges, ago) = (edges | risen, risen_ago);
             }
-            if any_edge {
-                self.tell_edges(frames.start + n, (rise, fall), width, ago);
+            if edges.any() {
+                lanes.store_ints(rise, &mut self.rise);
+                lanes.store_ints(fall, &mut self.fall);
+                lanes.store_ints(step, &mut self.step);
+                let edges = Edges::new(lanes, edges, from[0], ago);
+                let (falls, lags) = (lanes.array_of_ints(from[1]), lanes.array_of_ints(lag));
+                self.tell_edges(frames.start + n, &edges, &falls, &lags);
+                (rise, fall) = (lanes.load_ints(&self.rise), lanes.load_ints(&self.fall));
             }
-            let plain = core::array::from_fn(|c| ramp(self.fall[c]) - ramp(self.rise[c]));
-            let heard = self.trail.pass(frames.start + n, plain);
-            let gain = gain.at(n);
-            for c in 0..C {
-                out[c] = heard[c] * gain[c];
-            }
+            let heard = self.trail.pass(lanes, frames.start + n, ramp(fall) - ramp(rise));
+            lanes.store(heard * gain.at(n), out);
             if freq.is_moving() {
-                step = freq.at(n).map(|freq_hz| self.steps.of(freq_hz));
+                steady = self.steps.of(freq.at(n));
             }
-            self.step = step.map(|step| step as i32);
+            step = steady;
             if has_fm {
-                let (index, fm) = (index.at(n), fm[n]);
-                for c in 0..C {
-                    self.step[c] = PhaseSteps::modulated(step[c], index[c] * fm[c]) as i32;
-                }
+                step = PhaseSteps::modulated(steady, index.at(n) * lanes.load(&fm[n]));
             }
         }
-        if frames.end == BLOCK_FRAMES {
-            self.trail.end_block();
-        }
+        lanes.store_ints(rise, &mut self.rise);
+        lanes.store_ints(fall, &mut self.fall);
+        lanes.store_ints(step, &mut self.step);
     }
 }

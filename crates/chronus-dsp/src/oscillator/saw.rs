@@ -1,9 +1,11 @@
 //! A sawtooth: all harmonics, falling by 6 dB per octave, up to the end of what is heard.
 
-use super::edge::{Restart, Sync, Trail, jumped, ramp};
+use super::edge::{Edges, Restart, Sync, Trail, jumped, ramp};
 use crate::io::Io;
+use crate::lanes::{Ints, Lanes, Mask};
 use crate::math::PhaseSteps;
-use crate::module::{BLOCK_FRAMES, Module, ModuleSpec, PortSpec};
+use crate::module::{ModuleSpec, PortSpec};
+use crate::simd::Kernel;
 
 /// The kind `saw`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -16,7 +18,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     ..ModuleSpec::BARE
 };
 
-/// The input.
+const SYNC: usize = 0;
 const FM: usize = 1;
 const FREQ: usize = 0;
 const GAIN: usize = 1;
@@ -28,7 +30,7 @@ pub struct Saw<const C: usize> {
     /// 2^32 is one turn.
     phase: [u32; C],
     /// What the phase advances by on the way to the next frame; backwards if negative.
-    step: [i32; C],
+    step: [u32; C],
     sync: Sync<C>,
     trail: Trail<C>,
 }
@@ -45,11 +47,12 @@ impl<const C: usize> Saw<C> {
         }
     }
 
-    /// Advances to `frame` in the channels, which restart so many frames ago where that is not 0.
-    fn tell_edges(&mut self, frame: usize, from: [u32; C], ago: [f32; C]) {
-        for c in 0..C {
-            let restart = Restart::new(ago[c], 0, self.step[c]);
-            self.trail.ramp_edges((frame, c), (from[c], self.step[c]), restart, 1.0);
+    /// Tells of these channels what happened on the way to `frame`, where they have arrived unless they restarted.
+    fn tell_edges(&mut self, frame: usize, edges: &Edges<C>) {
+        for c in edges.channels() {
+            let step = self.step[c] as i32;
+            let restart = Restart::new(edges.ago[c], 0, step);
+            self.trail.ramp_edges((frame, c), (edges.from[c], step), restart, 1.0);
             if let Some(restart) = restart {
                 self.phase[c] = restart.arrival();
             }
@@ -57,7 +60,7 @@ impl<const C: usize> Saw<C> {
     }
 }
 
-impl<const C: usize> Module for Saw<C> {
+impl<const C: usize> Kernel<C> for Saw<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -70,39 +73,43 @@ impl<const C: usize> Module for Saw<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
+        // Where there is nothing, nothing is silent.
+        if io.frames.is_empty() {
+            return;
+        }
         let [freq, gain, index] = [FREQ, GAIN, INDEX].map(|param| io.param::<C>(param));
+        let (freq, gain, index) = (freq.on(lanes), gain.on(lanes), index.on(lanes));
         let (frames, has_fm) = (io.frames.clone(), io.is_connected(FM));
+        let has_sync = !self.sync.rests(io.is_silent(SYNC));
         let ([sync, fm], [out]) = io.ports::<C, 2, 1>();
-        let mut step = freq.at(0).map(|freq_hz| self.steps.of(freq_hz));
+        let (mut phase, mut step) = (lanes.load_ints(&self.phase), lanes.load_ints(&self.step));
+        let mut steady = self.steps.of(freq.at(0));
         for (n, out) in out.iter_mut().enumerate() {
-            let from = self.phase;
-            let (ago, mut any_edge) = self.sync.rises(&sync[n]);
-            for c in 0..C {
-                self.phase[c] = from[c].wrapping_add(self.step[c] as u32);
-                any_edge |= jumped(from[c], self.phase[c], self.step[c]);
+            let from = phase;
+            phase = phase.plus(step);
+            let (mut edges, mut ago) = (jumped(from, phase, step), lanes.all(0.0));
+            if has_sync {
+                let (risen_ago, risen) = self.sync.rises(lanes, &sync[n]);
+                (edges, ago) = (edges | risen, risen_ago);
             }
-            if any_edge {
-                self.tell_edges(frames.start + n, from, ago);
+            if edges.any() {
+                lanes.store_ints(phase, &mut self.phase);
+                lanes.store_ints(step, &mut self.step);
+                self.tell_edges(frames.start + n, &Edges::new(lanes, edges, from, ago));
+                phase = lanes.load_ints(&self.phase);
             }
-            let heard = self.trail.pass(frames.start + n, self.phase.map(ramp));
-            let gain = gain.at(n);
-            for c in 0..C {
-                out[c] = heard[c] * gain[c];
-            }
+            let heard = self.trail.pass(lanes, frames.start + n, ramp(phase));
+            lanes.store(heard * gain.at(n), out);
             if freq.is_moving() {
-                step = freq.at(n).map(|freq_hz| self.steps.of(freq_hz));
+                steady = self.steps.of(freq.at(n));
             }
-            self.step = step.map(|step| step as i32);
+            step = steady;
             if has_fm {
-                let (index, fm) = (index.at(n), fm[n]);
-                for c in 0..C {
-                    self.step[c] = PhaseSteps::modulated(step[c], index[c] * fm[c]) as i32;
-                }
+                step = PhaseSteps::modulated(steady, index.at(n) * lanes.load(&fm[n]));
             }
         }
-        if frames.end == BLOCK_FRAMES {
-            self.trail.end_block();
-        }
+        lanes.store_ints(phase, &mut self.phase);
+        lanes.store_ints(step, &mut self.step);
     }
 }

@@ -17,7 +17,7 @@ const COUNTS: [usize; 8] = [4, 8, 5, 8, 8, 8, 8, 8];
 pub fn tables() -> [Cycles<'static>; 8] {
     let mut rest = CYCLES.get();
     COUNTS.map(|count| {
-        let (cycles, others) = Cycles::split(rest, count);
+        let (cycles, others) = Cycles::split(rest, count as u32);
         rest = others;
         cycles
     })

@@ -4,10 +4,12 @@
 //! JP-8000 ("How to Emulate the Super Saw", 2010). What makes seven band-limited saws cheap: edges
 //! add up, so all the saws of a side share one trail.
 
-use super::edge::{Trail, jumped, ramp};
+use super::edge::{Edges, Trail, jumped, ramp};
 use crate::io::Io;
+use crate::lanes::{Floats, Ints, Lanes, Mask};
 use crate::math::{PhaseSteps, exp2};
-use crate::module::{BLOCK_FRAMES, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{ModuleSpec, ParamSpec, PortSpec};
+use crate::simd::Kernel;
 
 /// The kind `supersaw`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -86,7 +88,7 @@ pub struct Supersaw<const C: usize> {
     /// 2^32 is one turn.
     phase: [[u32; C]; SAWS],
     /// What the phases advance by on the way to the next frame.
-    step: [[i32; C]; SAWS],
+    step: [[u32; C]; SAWS],
     /// Whether there was a frame before, and so the phases are set.
     is_running: bool,
     /// What is heard on the left and on the right at full width.
@@ -119,29 +121,24 @@ impl<const C: usize> Supersaw<C> {
 
     /// What the phases advance by.
     #[inline(always)]
-    fn steps_of(&self, freq_hz: [f32; C], ratio: &[[f32; C]; SAWS]) -> [[i32; C]; SAWS] {
+    fn steps_of<F: Floats>(&self, freq_hz: F, ratio: &[F; SAWS]) -> [F::Ints; SAWS] {
         /// 0.495 of a turn: a saw jumps once at most from frame to frame.
         const STEP_MAX: f32 = 2_126_008_811.0;
-        let middle = freq_hz.map(|freq_hz| self.steps.of(freq_hz));
-        let mut steps = [[0; C]; SAWS];
+        let mut steps = [self.steps.of(freq_hz); SAWS];
+        // A step is below half a turn, and vectors convert only signed numbers.
+        let middle = steps[0].to_floats();
         for (step, ratio) in steps.iter_mut().zip(ratio) {
-            for c in 0..C {
-                // A step is below half a turn, and vectors convert only signed numbers.
-                step[c] = (middle[c] as i32 as f32 * ratio[c]).min(STEP_MAX) as i32;
-            }
+            *step = (middle * *ratio).at_most(ratio.like(STEP_MAX)).to_ints();
         }
         steps
     }
 
     /// Tells the jumps of one saw on the way to `frame`.
-    fn tell_edges(&mut self, frame: usize, saw: usize, from: [u32; C], level: [f32; C]) {
-        for c in 0..C {
-            if !jumped(from[c], self.phase[saw][c], self.step[saw][c]) {
-                continue;
-            }
+    fn tell_edges(&mut self, frame: usize, saw: usize, edges: &Edges<C>, level: &[f32; C]) {
+        for c in edges.channels() {
             for (side, trail) in self.trails.iter_mut().enumerate() {
                 if is_heard(saw, side) {
-                    let way = (from[c], self.step[saw][c]);
+                    let way = (edges.from[c], self.step[saw][c] as i32);
                     trail.ramp_edges((frame, c), way, None, level[c]);
                 }
             }
@@ -150,28 +147,33 @@ impl<const C: usize> Supersaw<C> {
 
     /// Advances all saws to `frame` and returns what is heard on the left and on the right.
     #[inline(always)]
-    fn advance(&mut self, frame: usize, levels: &Levels<C>) -> [[f32; C]; 2] {
-        let mut plain = [[0.0; C]; 2];
+    fn advance<L: Lanes<C>>(
+        &mut self,
+        lanes: L,
+        frame: usize,
+        levels: &Levels<L::Floats>,
+    ) -> [L::Floats; 2] {
+        let mut plain = [lanes.all(0.0); 2];
         for saw in 0..SAWS {
             let level = if saw == 0 { levels.middle } else { levels.others };
-            let (from, mut any_edge) = (self.phase[saw], false);
-            let mut sample = [0.0; C];
-            for c in 0..C {
-                self.phase[saw][c] = from[c].wrapping_add(self.step[saw][c] as u32);
-                any_edge |= jumped(from[c], self.phase[saw][c], self.step[saw][c]);
-                sample[c] = level[c] * ramp(self.phase[saw][c]);
-            }
+            let from = lanes.load_ints(&self.phase[saw]);
+            let step = lanes.load_ints(&self.step[saw]);
+            let phase = from.plus(step);
+            lanes.store_ints(phase, &mut self.phase[saw]);
+            let sample = level * ramp(phase);
             for (side, plain) in plain.iter_mut().enumerate() {
-                for c in 0..C {
-                    plain[c] += if is_heard(saw, side) { sample[c] } else { 0.0 };
+                if is_heard(saw, side) {
+                    *plain = *plain + sample;
                 }
             }
-            if any_edge {
-                self.tell_edges(frame, saw, from, level);
+            let edges = jumped(from, phase, step);
+            if edges.any() {
+                let edges = Edges::new(lanes, edges, from, lanes.all(0.0));
+                self.tell_edges(frame, saw, &edges, &lanes.array(level));
             }
         }
-        let [left, right] = &mut self.trails;
-        [left.pass(frame, plain[0]), right.pass(frame, plain[1])]
+        let ([left, right], [left_plain, right_plain]) = (&mut self.trails, plain);
+        [left.pass(lanes, frame, left_plain), right.pass(lanes, frame, right_plain)]
     }
 }
 
@@ -183,35 +185,40 @@ fn is_heard(saw: usize, side: usize) -> bool {
 
 /// By what the frequency of each saw differs from that of the middle.
 #[inline(always)]
-fn ratios<const C: usize>(detune: [f32; C]) -> [[f32; C]; SAWS] {
-    OFFSETS.map(|offset| detune.map(|cents| exp2(cents * (1.0 / 1200.0) * offset)))
+fn ratios<F: Floats>(detune: F) -> [F; SAWS] {
+    let mut ratios = [detune; SAWS];
+    for (ratio, offset) in ratios.iter_mut().zip(OFFSETS) {
+        *ratio = exp2(detune * (1.0 / 1200.0) * offset);
+    }
+    ratios
 }
 
 /// How loud the saws are.
-struct Levels<const C: usize> {
-    middle: [f32; C],
+#[derive(Clone, Copy)]
+struct Levels<F> {
+    middle: F,
     /// At full width.
-    others: [f32; C],
+    others: F,
     /// What each side hears of its own and of the other.
-    own: [f32; C],
-    other: [f32; C],
+    own: F,
+    other: F,
 }
 
-/// Saws that are out of tune add by their powers, so it is these whose sum stays the same.
-#[inline(always)]
-fn levels<const C: usize>(blend: [f32; C], width: [f32; C]) -> Levels<C> {
-    let (mut middle, mut others) = ([0.0; C], [0.0; C]);
-    let (mut own, mut other) = ([0.0; C], [0.0; C]);
-    for c in 0..C {
-        middle[c] = (1.0 - blend[c] * (6.0 / 7.0)).sqrt();
-        others[c] = 2.0 * (blend[c] * (1.0 / 7.0) / (1.0 + width[c] * width[c])).sqrt();
-        own[c] = 0.5 + 0.5 * width[c];
-        other[c] = 0.5 - 0.5 * width[c];
+impl<F: Floats> Levels<F> {
+    /// Saws that are out of tune add by their powers, so it is these whose sum stays the same.
+    #[inline(always)]
+    fn of(blend: F, width: F) -> Self {
+        let (one, half) = (blend.like(1.0), blend.like(0.5));
+        Self {
+            middle: (one - blend * (6.0 / 7.0)).root(),
+            others: (blend * (1.0 / 7.0) / (width * width + 1.0)).root() * 2.0,
+            own: half + width * 0.5,
+            other: half - width * 0.5,
+        }
     }
-    Levels { middle, others, own, other }
 }
 
-impl<const C: usize> Module for Supersaw<C> {
+impl<const C: usize> Kernel<C> for Supersaw<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -223,39 +230,38 @@ impl<const C: usize> Module for Supersaw<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
         let [freq, gain, detune, blend, width] =
             [FREQ, GAIN, DETUNE, BLEND, WIDTH].map(|param| io.param::<C>(param));
         if !self.is_running {
             self.begin(io.param::<C>(SEED).at(0), io.param::<C>(SPREAD).at(0));
         }
+        let (freq, gain, detune) = (freq.on(lanes), gain.on(lanes), detune.on(lanes));
+        let (blend, width) = (blend.on(lanes), width.on(lanes));
         let frames = io.frames.clone();
         let ([], [left, right]) = io.ports::<C, 0, 2>();
         let mut ratio = ratios(detune.at(0));
-        let mut levels_now = levels(blend.at(0), width.at(0));
-        let mut step = self.steps_of(freq.at(0), &ratio);
-        for n in 0..left.len() {
+        let mut levels = Levels::of(blend.at(0), width.at(0));
+        let mut is_told = false;
+        for (n, (left, right)) in left.iter_mut().zip(right).enumerate() {
             if blend.is_moving() || width.is_moving() {
-                levels_now = levels(blend.at(n), width.at(n));
+                levels = Levels::of(blend.at(n), width.at(n));
             }
-            let heard = self.advance(frames.start + n, &levels_now);
-            let (gain, [mut l, mut r]) = (gain.at(n), [[0.0; C]; 2]);
-            for c in 0..C {
-                let (own, other) = (levels_now.own[c], levels_now.other[c]);
-                l[c] = gain[c] * (own * heard[0][c] + other * heard[1][c]);
-                r[c] = gain[c] * (own * heard[1][c] + other * heard[0][c]);
-            }
-            (left[n], right[n]) = (l, r);
+            let heard = self.advance(lanes, frames.start + n, &levels);
+            let (gain, Levels { own, other, .. }) = (gain.at(n), levels);
+            lanes.store(gain * (own * heard[0] + other * heard[1]), left);
+            lanes.store(gain * (own * heard[1] + other * heard[0]), right);
             if detune.is_moving() {
                 ratio = ratios(detune.at(n));
             }
-            if detune.is_moving() || freq.is_moving() {
-                step = self.steps_of(freq.at(n), &ratio);
+            // The first frame may go on with steps of the block before.
+            if detune.is_moving() || freq.is_moving() || !is_told {
+                let steps = self.steps_of(freq.at(n), &ratio);
+                for (step, to) in steps.into_iter().zip(&mut self.step) {
+                    lanes.store_ints(step, to);
+                }
+                is_told = true;
             }
-            self.step = step;
-        }
-        if frames.end == BLOCK_FRAMES {
-            self.trails.iter_mut().for_each(Trail::end_block);
         }
     }
 }

@@ -1,9 +1,11 @@
 //! A triangle: odd harmonics, falling by 12 dB per octave.
 
-use super::edge::{Restart, Sync, Trail};
+use super::edge::{Edges, Restart, Sync, Trail};
 use crate::io::Io;
+use crate::lanes::{Ints, Lanes, Mask};
 use crate::math::PhaseSteps;
-use crate::module::{BLOCK_FRAMES, Module, ModuleSpec, PortSpec};
+use crate::module::{ModuleSpec, PortSpec};
+use crate::simd::Kernel;
 
 /// The kind `triangle`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -16,7 +18,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     ..ModuleSpec::BARE
 };
 
-/// The input.
+const SYNC: usize = 0;
 const FM: usize = 1;
 const FREQ: usize = 0;
 const GAIN: usize = 1;
@@ -28,7 +30,7 @@ pub struct Triangle<const C: usize> {
     /// 2^32 is one turn.
     phase: [u32; C],
     /// What the phase advances by on the way to the next frame; backwards if negative.
-    step: [i32; C],
+    step: [u32; C],
     sync: Sync<C>,
     trail: Trail<C>,
 }
@@ -45,24 +47,23 @@ impl<const C: usize> Triangle<C> {
         }
     }
 
-    /// Advances to `frame` in the channels, which restart so many frames ago where that is not 0.
-    fn tell_edges(&mut self, frame: usize, from: [u32; C], ago: [f32; C]) {
-        for c in 0..C {
-            let step = self.step[c];
-            let restart = Restart::new(ago[c], 0, step);
-            let to =
-                from[c].wrapping_add((step - restart.map_or(0, |restart| restart.rest)) as u32);
+    /// Tells of these channels what happened on the way to `frame`, where they have arrived unless they restarted.
+    fn tell_edges(&mut self, frame: usize, edges: &Edges<C>) {
+        for c in edges.channels() {
+            let (from, ago, step) = (edges.from[c], edges.ago[c], self.step[c] as i32);
+            let restart = Restart::new(ago, 0, step);
+            let to = from.wrapping_add((step - restart.map_or(0, |restart| restart.rest)) as u32);
             // The slope in the first quarter, per frame.
             let slope = step as f32 * (4.0 / 4294967296.0);
-            if is_falling(from[c]) != is_falling(to) {
-                let ago = ago[c] + past_corner(to, step);
+            if is_falling(from) != is_falling(to) {
+                let ago = ago + past_corner(to, step);
                 let change = if is_falling(to) { -2.0 } else { 2.0 };
                 self.trail.bend(frame, c, ago, change * slope);
             }
             if let Some(restart) = restart {
-                self.trail.jump(frame, c, ago[c], -triangle(to));
+                self.trail.jump(frame, c, ago, -triangle(to));
                 if is_falling(to) {
-                    self.trail.bend(frame, c, ago[c], 2.0 * slope);
+                    self.trail.bend(frame, c, ago, 2.0 * slope);
                 }
                 self.phase[c] = restart.arrival();
                 // What is left of a frame may reach the first corner again.
@@ -75,7 +76,6 @@ impl<const C: usize> Triangle<C> {
 }
 
 /// Whether the phase is in the second or third quarter.
-#[inline(always)]
 fn is_falling(phase: u32) -> bool {
     ((phase ^ (phase << 1)) as i32) < 0
 }
@@ -87,14 +87,22 @@ fn past_corner(phase: u32, step: i32) -> f32 {
     past as f32 / step.unsigned_abs() as f32
 }
 
-/// The plain triangle: 0 at phase 0, 1 a quarter turn later.
+/// Whether it rose and falls now, or the other way round.
 #[inline(always)]
-fn triangle(phase: u32) -> f32 {
-    let folded = if is_falling(phase) { (1_u32 << 31).wrapping_sub(phase) } else { phase };
-    folded as i32 as f32 * (1.0 / 1073741824.0)
+fn turned<I: Ints>(from: I, to: I) -> I::Mask {
+    let differs = from ^ to;
+    (differs ^ differs.up(1)).lt_signed(from.like(0))
 }
 
-impl<const C: usize> Module for Triangle<C> {
+/// The plain triangle: 0 at phase 0, 1 a quarter turn later.
+#[inline(always)]
+fn triangle<I: Ints>(phase: I) -> I::Floats {
+    let is_falling = (phase ^ phase.up(1)).lt_signed(phase.like(0));
+    let folded = I::choose(is_falling, phase.like(1 << 31).minus(phase), phase);
+    folded.to_floats() * (1.0 / 1073741824.0)
+}
+
+impl<const C: usize> Kernel<C> for Triangle<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -107,39 +115,43 @@ impl<const C: usize> Module for Triangle<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
+        // Where there is nothing, nothing is silent.
+        if io.frames.is_empty() {
+            return;
+        }
         let [freq, gain, index] = [FREQ, GAIN, INDEX].map(|param| io.param::<C>(param));
+        let (freq, gain, index) = (freq.on(lanes), gain.on(lanes), index.on(lanes));
         let (frames, has_fm) = (io.frames.clone(), io.is_connected(FM));
+        let has_sync = !self.sync.rests(io.is_silent(SYNC));
         let ([sync, fm], [out]) = io.ports::<C, 2, 1>();
-        let mut step = freq.at(0).map(|freq_hz| self.steps.of(freq_hz));
+        let (mut phase, mut step) = (lanes.load_ints(&self.phase), lanes.load_ints(&self.step));
+        let mut steady = self.steps.of(freq.at(0));
         for (n, out) in out.iter_mut().enumerate() {
-            let from = self.phase;
-            let (ago, mut any_edge) = self.sync.rises(&sync[n]);
-            for c in 0..C {
-                self.phase[c] = from[c].wrapping_add(self.step[c] as u32);
-                any_edge |= is_falling(self.phase[c]) != is_falling(from[c]);
+            let from = phase;
+            phase = phase.plus(step);
+            let (mut edges, mut ago) = (turned(from, phase), lanes.all(0.0));
+            if has_sync {
+                let (risen_ago, risen) = self.sync.rises(lanes, &sync[n]);
+                (edges, ago) = (edges | risen, risen_ago);
             }
-            if any_edge {
-                self.tell_edges(frames.start + n, from, ago);
+            if edges.any() {
+                lanes.store_ints(phase, &mut self.phase);
+                lanes.store_ints(step, &mut self.step);
+                self.tell_edges(frames.start + n, &Edges::new(lanes, edges, from, ago));
+                phase = lanes.load_ints(&self.phase);
             }
-            let heard = self.trail.pass(frames.start + n, self.phase.map(triangle));
-            let gain = gain.at(n);
-            for c in 0..C {
-                out[c] = heard[c] * gain[c];
-            }
+            let heard = self.trail.pass(lanes, frames.start + n, triangle(phase));
+            lanes.store(heard * gain.at(n), out);
             if freq.is_moving() {
-                step = freq.at(n).map(|freq_hz| self.steps.of(freq_hz));
+                steady = self.steps.of(freq.at(n));
             }
-            self.step = step.map(|step| step as i32);
+            step = steady;
             if has_fm {
-                let (index, fm) = (index.at(n), fm[n]);
-                for c in 0..C {
-                    self.step[c] = PhaseSteps::modulated(step[c], index[c] * fm[c]) as i32;
-                }
+                step = PhaseSteps::modulated(steady, index.at(n) * lanes.load(&fm[n]));
             }
         }
-        if frames.end == BLOCK_FRAMES {
-            self.trail.end_block();
-        }
+        lanes.store_ints(phase, &mut self.phase);
+        lanes.store_ints(step, &mut self.step);
     }
 }

@@ -2,7 +2,9 @@
 
 use super::equal_power;
 use crate::io::Io;
-use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::lanes::{Floats, Lanes};
+use crate::module::{ModuleSpec, ParamSpec, PortSpec};
+use crate::simd::Kernel;
 
 /// The kind `crossfade`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -40,18 +42,13 @@ impl<const C: usize> Crossfade<C> {
 }
 
 #[inline(always)]
-fn gains<const C: usize>(position: [f32; C], law: [f32; C]) -> [[f32; C]; 2] {
-    let [mut of_a, mut of_b] = [[0.0; C]; 2];
-    for c in 0..C {
-        let [a, b] = equal_power(position[c]);
-        // While the law changes, the gains are between.
-        of_a[c] = a + law[c] * ((1.0 - position[c]) - a);
-        of_b[c] = b + law[c] * (position[c] - b);
-    }
-    [of_a, of_b]
+fn gains<F: Floats>(position: F, law: F) -> [F; 2] {
+    let [a, b] = equal_power(position);
+    // While the law changes, the gains are between.
+    [a + law * ((position.like(1.0) - position) - a), b + law * (position - b)]
 }
 
-impl<const C: usize> Module for Crossfade<C> {
+impl<const C: usize> Kernel<C> for Crossfade<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -59,21 +56,16 @@ impl<const C: usize> Module for Crossfade<C> {
     fn reset(&mut self) {}
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
-        let (position, law) = (io.param::<C>(POSITION), io.param::<C>(LAW));
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
+        let (position, law) = (io.param::<C>(POSITION).on(lanes), io.param::<C>(LAW).on(lanes));
         let is_moving = position.is_moving() || law.is_moving();
         let ([a, b], [out]) = io.ports::<C, 2, 1>();
         let mut gain = gains(position.at(0), law.at(0));
-        for n in 0..out.len() {
+        for (n, ((a, b), out)) in a.iter().zip(b).zip(out).enumerate() {
             if is_moving {
                 gain = gains(position.at(n), law.at(n));
             }
-            let [of_a, of_b] = &gain;
-            let mut blend = [0.0; C];
-            for c in 0..C {
-                blend[c] = of_a[c] * a[n][c] + of_b[c] * b[n][c];
-            }
-            out[n] = blend;
+            lanes.store(gain[0] * lanes.load(a) + gain[1] * lanes.load(b), out);
         }
     }
 }

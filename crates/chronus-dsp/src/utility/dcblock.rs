@@ -1,8 +1,10 @@
 //! Takes away what stands still: the offset that makes loudspeakers lean and gates stick.
 
-use crate::filter::onepole::Integrator;
+use crate::filter::onepole::{Integrator, share_of};
 use crate::io::Io;
-use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::lanes::{Doubles, Floats, Lanes};
+use crate::module::{ModuleSpec, ParamSpec, PortSpec};
+use crate::simd::Kernel;
 
 /// The kind `dcblock`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -28,7 +30,7 @@ const CUTOFF: usize = 0;
 /// See [`SPEC`].
 pub struct DcBlock<const C: usize> {
     per_hz: f32,
-    low: Integrator<C>,
+    low: Integrator<[f64; C]>,
 }
 
 impl<const C: usize> DcBlock<C> {
@@ -38,7 +40,7 @@ impl<const C: usize> DcBlock<C> {
     }
 }
 
-impl<const C: usize> Module for DcBlock<C> {
+impl<const C: usize> Kernel<C> for DcBlock<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -48,25 +50,18 @@ impl<const C: usize> Module for DcBlock<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
-        let cutoff_hz = io.param::<C>(CUTOFF);
-        let per_hz = self.per_hz;
-        let shares = |n| Integrator::<C>::shares(cutoff_hz.at(n).map(|hz| hz * per_hz));
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
+        let cutoff_hz = io.param::<C>(CUTOFF).on(lanes);
         let ([input], [out]) = io.ports::<C, 1, 1>();
-        let mut low = self.low;
-        let mut share = shares(0);
-        for n in 0..out.len() {
+        let mut low = self.low.load(lanes);
+        let mut share = share_of(cutoff_hz.at(0) * self.per_hz);
+        for (n, (input, out)) in input.iter().zip(out).enumerate() {
             if cutoff_hz.is_moving() {
-                share = shares(n);
+                share = share_of(cutoff_hz.at(n) * self.per_hz);
             }
-            let input = input[n];
-            let constant = low.low(&input, &share);
-            let mut moving = [0.0; C];
-            for c in 0..C {
-                moving[c] = (f64::from(input[c]) - constant[c]) as f32;
-            }
-            out[n] = moving;
+            let input = lanes.load(input);
+            lanes.store((input.to_doubles() - low.low(input, share)).to_floats(), out);
         }
-        self.low = low;
+        self.low.keep(lanes, &low);
     }
 }

@@ -1,8 +1,10 @@
 //! Louder or softer, in decibels.
 
 use crate::io::Io;
+use crate::lanes::{Floats, Lanes};
 use crate::math::exp2;
-use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{ModuleSpec, ParamSpec, PortSpec};
+use crate::simd::Kernel;
 
 const SILENT_DB: f32 = -80.0;
 
@@ -44,16 +46,12 @@ impl<const C: usize> Gain<C> {
 }
 
 #[inline(always)]
-fn gains<const C: usize>(level_db: [f32; C], phase: [f32; C]) -> [f32; C] {
-    let mut gains = [0.0; C];
-    for c in 0..C {
-        let gain = exp2(level_db[c] * OCTAVES_PER_DB) * (1.0 - 2.0 * phase[c]);
-        gains[c] = if level_db[c] <= SILENT_DB { 0.0 } else { gain };
-    }
-    gains
+fn gain_of<F: Floats>(level_db: F, phase: F) -> F {
+    let gain = exp2(level_db * OCTAVES_PER_DB) * (phase.like(1.0) - phase * 2.0);
+    F::choose(level_db.le(gain.like(SILENT_DB)), gain.like(0.0), gain)
 }
 
-impl<const C: usize> Module for Gain<C> {
+impl<const C: usize> Kernel<C> for Gain<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -61,20 +59,16 @@ impl<const C: usize> Module for Gain<C> {
     fn reset(&mut self) {}
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
-        let (level_db, phase) = (io.param::<C>(LEVEL), io.param::<C>(PHASE));
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
+        let (level_db, phase) = (io.param::<C>(LEVEL).on(lanes), io.param::<C>(PHASE).on(lanes));
         let is_moving = level_db.is_moving() || phase.is_moving();
         let ([input], [out]) = io.ports::<C, 1, 1>();
-        let mut gain = gains(level_db.at(0), phase.at(0));
-        for n in 0..out.len() {
+        let mut gain = gain_of(level_db.at(0), phase.at(0));
+        for (n, (input, out)) in input.iter().zip(out).enumerate() {
             if is_moving {
-                gain = gains(level_db.at(n), phase.at(n));
+                gain = gain_of(level_db.at(n), phase.at(n));
             }
-            let mut louder = input[n];
-            for c in 0..C {
-                louder[c] *= gain[c];
-            }
-            out[n] = louder;
+            lanes.store(lanes.load(input) * gain, out);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! A level meter to be put into a cable: peak and loudness, for the eye or to drive something.
 
 use crate::io::Io;
-use crate::module::{BLOCK_FRAMES, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::lanes::{Doubles, Floats, Lanes};
+use crate::module::{BLOCK_FRAMES, ModuleSpec, ParamSpec, PortSpec};
+use crate::simd::Kernel;
 
 /// The kind `meter`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -84,7 +86,7 @@ impl<const C: usize> Meter<C> {
     }
 }
 
-impl<const C: usize> Module for Meter<C> {
+impl<const C: usize> Kernel<C> for Meter<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -94,30 +96,32 @@ impl<const C: usize> Module for Meter<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
         let (fall, window) = (io.param::<C>(FALL), io.param::<C>(WINDOW));
         let is_driven = fall.is_moving() || window.is_moving();
         let first = io.frames.start;
         let ([input], [out, peak, rms]) = io.ports::<C, 1, 3>();
+        let (zero, loudest) = (lanes.all_doubles(0.0), lanes.all(LOUDEST));
+        let silence = lanes.all_doubles(SILENCE);
+        let mut highest = lanes.load_doubles(&self.peak);
+        let mut power = lanes.load_doubles(&self.mean_square);
         for n in 0..out.len() {
             let is_due = if is_driven { (first + n).is_multiple_of(CELL_FRAMES) } else { n == 0 };
             if is_due || self.seen[0][0] == 0.0 {
                 self.see([fall.at(n), window.at(n)]);
             }
-            let input = input[n];
-            let [mut highest, mut mean] = [[0.0; C]; 2];
-            for c in 0..C {
-                let now = f64::from(input[c].abs().min(LOUDEST));
-                let fallen = self.peak[c] * self.factor[c];
-                let now_peak = if now > fallen { now } else { fallen };
-                self.peak[c] = if now_peak < SILENCE { 0.0 } else { now_peak };
-                let power = self.mean_square[c];
-                let power = power + self.share[c] * (now * now - power);
-                self.mean_square[c] = if power < SILENCE * SILENCE { 0.0 } else { power };
-                highest[c] = self.peak[c] as f32;
-                mean[c] = self.mean_square[c].sqrt() as f32;
-            }
-            (out[n], peak[n], rms[n]) = (input, highest, mean);
+            let input = lanes.load(&input[n]);
+            let now = input.magnitude().at_most(loudest).to_doubles();
+            let fallen = highest * lanes.load_doubles(&self.factor);
+            let now_peak = L::Doubles::choose(fallen.lt(now), now, fallen);
+            highest = L::Doubles::choose(now_peak.lt(silence), zero, now_peak);
+            let mean = power + lanes.load_doubles(&self.share) * (now * now - power);
+            power = L::Doubles::choose(mean.lt(silence * SILENCE), zero, mean);
+            lanes.store(input, &mut out[n]);
+            lanes.store(highest.to_floats(), &mut peak[n]);
+            lanes.store(power.root().to_floats(), &mut rms[n]);
         }
+        lanes.store_doubles(highest, &mut self.peak);
+        lanes.store_doubles(power, &mut self.mean_square);
     }
 }

@@ -1,7 +1,9 @@
 //! A mixer of four signals.
 
-use crate::io::{Io, Param};
-use crate::module::{Curve, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::io::Io;
+use crate::lanes::Lanes;
+use crate::module::{Curve, ModuleSpec, ParamSpec, PortSpec};
+use crate::simd::Kernel;
 
 /// The kind `mix`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -48,7 +50,7 @@ impl<const C: usize> Mix<C> {
     }
 }
 
-impl<const C: usize> Module for Mix<C> {
+impl<const C: usize> Kernel<C> for Mix<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -56,38 +58,16 @@ impl<const C: usize> Module for Mix<C> {
     fn reset(&mut self) {}
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
         let levels = [io.param::<C>(0), io.param(1), io.param(2), io.param(3)];
-        let is_moving = levels.iter().any(Param::is_moving);
+        let [to_a, to_b, to_c, to_d] = levels;
+        let (to_a, to_b, to_c, to_d) =
+            (to_a.on(lanes), to_b.on(lanes), to_c.on(lanes), to_d.on(lanes));
         let ([a, b, c, d], [out]) = io.ports::<C, 4, 1>();
-        let mut now = [[0.0; C]; 4];
         for (n, out) in out.iter_mut().enumerate() {
-            if n == 0 || is_moving {
-                for (now, level) in now.iter_mut().zip(&levels) {
-                    *now = level.at(n);
-                }
-            }
-            let (low, high) =
-                (both(&a[n], &now[0], &b[n], &now[1]), both(&c[n], &now[2], &d[n], &now[3]));
-            for i in 0..C {
-                out[i] = low[i] + high[i];
-            }
+            let low = lanes.load(&a[n]) * to_a.at(n) + lanes.load(&b[n]) * to_b.at(n);
+            let high = lanes.load(&c[n]) * to_c.at(n) + lanes.load(&d[n]) * to_d.at(n);
+            lanes.store(low + high, out);
         }
     }
-}
-
-/// One frame of two inputs at their levels.
-#[inline(always)]
-fn both<const C: usize>(a: &[f32; C], to_a: &[f32; C], b: &[f32; C], to_b: &[f32; C]) -> [f32; C] {
-    let (mut low, mut high) = (*a, *b);
-    for c in 0..C {
-        low[c] *= to_a[c];
-    }
-    for c in 0..C {
-        high[c] *= to_b[c];
-    }
-    for c in 0..C {
-        low[c] += high[c];
-    }
-    low
 }

@@ -2,7 +2,9 @@
 
 use super::equal_power;
 use crate::io::{Io, Param};
-use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::lanes::{Floats, Lanes};
+use crate::module::{ModuleSpec, ParamSpec, PortSpec};
+use crate::simd::Kernel;
 
 /// The kind `mixer`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -112,38 +114,35 @@ impl<const C: usize> Strip<'_, C> {
     }
 
     #[inline(always)]
-    fn gains(&self, n: usize) -> [[f32; C]; 2] {
-        let (level, pan, mute) = (self.level.at(n), self.pan.at(n), self.mute.at(n));
-        let [mut left, mut right] = [[0.0; C]; 2];
-        for c in 0..C {
-            let level = level[c] * (1.0 - mute[c]);
-            let [mono_left, mono_right] = equal_power(0.5 + 0.5 * pan[c]);
-            let balance = [(1.0 - pan[c]).min(1.0), (1.0 + pan[c]).min(1.0)];
-            let [l, r] = if self.is_stereo { balance } else { [mono_left, mono_right] };
-            (left[c], right[c]) = (level * l, level * r);
-        }
-        [left, right]
-    }
-
-    #[inline(always)]
-    fn add_to(&self, left_out: &mut [[f32; C]], right_out: &mut [[f32; C]]) {
+    fn add_to<L: Lanes<C>>(&self, lanes: L, left_out: &mut [[f32; C]], right_out: &mut [[f32; C]]) {
         let is_moving = self.is_moving();
-        let mut gain = self.gains(0);
-        for n in 0..left_out.len() {
+        let (level, pan, mute) = (self.level.on(lanes), self.pan.on(lanes), self.mute.on(lanes));
+        let mut gain = gains(self.is_stereo, level.at(0), pan.at(0), mute.at(0));
+        for (n, (left_out, right_out)) in left_out.iter_mut().zip(right_out).enumerate() {
             if is_moving {
-                gain = self.gains(n);
+                gain = gains(self.is_stereo, level.at(n), pan.at(n), mute.at(n));
             }
-            let (mut l, mut r) = (left_out[n], right_out[n]);
-            for c in 0..C {
-                l[c] += gain[0][c] * self.left[n][c];
-                r[c] += gain[1][c] * self.right[n][c];
-            }
-            (left_out[n], right_out[n]) = (l, r);
+            let (left, right) = (lanes.load(&self.left[n]), lanes.load(&self.right[n]));
+            lanes.store(lanes.load(left_out) + gain[0] * left, left_out);
+            lanes.store(lanes.load(right_out) + gain[1] * right, right_out);
         }
     }
 }
 
-impl<const C: usize> Module for Mixer<C> {
+/// Of the left and the right.
+#[inline(always)]
+fn gains<F: Floats>(is_stereo: bool, level: F, pan: F, mute: F) -> [F; 2] {
+    let one = level.like(1.0);
+    let level = level * (one - mute);
+    let [left, right] = if is_stereo {
+        [(one - pan).at_most(one), (one + pan).at_most(one)]
+    } else {
+        equal_power(pan * 0.5 + 0.5)
+    };
+    [level * left, level * right]
+}
+
+impl<const C: usize> Kernel<C> for Mixer<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -151,8 +150,8 @@ impl<const C: usize> Module for Mixer<C> {
     fn reset(&mut self) {}
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
-        let master = io.param::<C>(MASTER);
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
+        let master = io.param::<C>(MASTER).on(lanes);
         let params: [_; 3 * STRIPS] = core::array::from_fn(|i| io.param::<C>(1 + i));
         let wired: [_; 2 * STRIPS] = core::array::from_fn(|i| io.is_connected(i));
         let (inputs, [left_out, right_out]) = io.ports::<C, { 2 * STRIPS }, 2>();
@@ -167,14 +166,12 @@ impl<const C: usize> Module for Mixer<C> {
             let is_stereo = wired[right];
             let (left, right) = (inputs[left], inputs[if is_stereo { right } else { left }]);
             let strip = Strip { is_stereo, left, right, level, pan, mute };
-            strip.add_to(left_out, right_out);
+            strip.add_to(lanes, left_out, right_out);
         }
         for n in 0..left_out.len() {
             let level = master.at(n);
             for side in [&mut left_out[n], &mut right_out[n]] {
-                for c in 0..C {
-                    side[c] *= level[c];
-                }
+                lanes.store(lanes.load(side) * level, side);
             }
         }
     }

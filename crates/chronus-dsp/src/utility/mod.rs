@@ -13,6 +13,7 @@ pub mod scope;
 pub mod vca;
 pub mod width;
 
+use crate::lanes::{Floats, Ints};
 use crate::math::sine_of_phase;
 
 /// A quarter of a turn, where 2^32 is a whole one.
@@ -21,7 +22,7 @@ const QUARTER: f32 = 1_073_741_824.0;
 /// How loud the left and the right are for a place between them, from 0 to 1, at equal power:
 /// together they have the power of one. In the middle each is 3 dB down.
 #[inline(always)]
-fn equal_power(place: f32) -> [f32; 2] {
-    let right = (place.clamp(0.0, 1.0) * QUARTER) as u32;
-    [sine_of_phase((QUARTER as u32).wrapping_sub(right)), sine_of_phase(right)]
+fn equal_power<F: Floats>(place: F) -> [F; 2] {
+    let right = (place.between(0.0, 1.0) * QUARTER).to_ints();
+    [sine_of_phase(right.like(QUARTER as u32).minus(right)), sine_of_phase(right)]
 }

@@ -2,7 +2,9 @@
 
 use super::equal_power;
 use crate::io::Io;
-use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::lanes::{Floats, Lanes};
+use crate::module::{ModuleSpec, ParamSpec, PortSpec};
+use crate::simd::Kernel;
 
 /// The kind `pan`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -57,15 +59,11 @@ impl<const C: usize> Pan<C> {
 }
 
 #[inline(always)]
-fn gains<const C: usize>(places: &[f32; C], pan: [f32; C], spread: [f32; C]) -> [[f32; C]; 2] {
-    let [mut left, mut right] = [[0.0; C]; 2];
-    for c in 0..C {
-        [left[c], right[c]] = equal_power(0.5 + 0.5 * (pan[c] + spread[c] * places[c]));
-    }
-    [left, right]
+fn gains<F: Floats>(places: F, pan: F, spread: F) -> [F; 2] {
+    equal_power((pan + spread * places) * 0.5 + 0.5)
 }
 
-impl<const C: usize> Module for Pan<C> {
+impl<const C: usize> Kernel<C> for Pan<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -73,22 +71,19 @@ impl<const C: usize> Module for Pan<C> {
     fn reset(&mut self) {}
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
-        let (pan, spread) = (io.param::<C>(PAN), io.param::<C>(SPREAD));
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
+        let (pan, spread) = (io.param::<C>(PAN).on(lanes), io.param::<C>(SPREAD).on(lanes));
         let is_moving = pan.is_moving() || spread.is_moving();
         let ([input], [left, right]) = io.ports::<C, 1, 2>();
-        let places = Self::places();
-        let mut gain = gains(&places, pan.at(0), spread.at(0));
-        for n in 0..left.len() {
+        let places = lanes.load(&Self::places());
+        let mut gain = gains(places, pan.at(0), spread.at(0));
+        for (n, ((input, left), right)) in input.iter().zip(left).zip(right).enumerate() {
             if is_moving {
-                gain = gains(&places, pan.at(n), spread.at(n));
+                gain = gains(places, pan.at(n), spread.at(n));
             }
-            let [mut l, mut r] = gain;
-            for c in 0..C {
-                l[c] *= input[n][c];
-                r[c] *= input[n][c];
-            }
-            (left[n], right[n]) = (l, r);
+            let input = lanes.load(input);
+            lanes.store(gain[0] * input, left);
+            lanes.store(gain[1] * input, right);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! An amplifier that a signal opens and closes.
 
 use crate::io::Io;
-use crate::module::{Curve, Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::lanes::Lanes;
+use crate::module::{Curve, ModuleSpec, ParamSpec, PortSpec};
+use crate::simd::Kernel;
 
 /// The kind `vca`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -37,7 +39,7 @@ impl<const C: usize> Vca<C> {
     }
 }
 
-impl<const C: usize> Module for Vca<C> {
+impl<const C: usize> Kernel<C> for Vca<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -45,16 +47,11 @@ impl<const C: usize> Module for Vca<C> {
     fn reset(&mut self) {}
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
-        let gain = io.param::<C>(0);
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
+        let gain = io.param::<C>(0).on(lanes);
         let ([input, cv], [out]) = io.ports::<C, 2, 1>();
         for (n, ((out, input), cv)) in out.iter_mut().zip(input).zip(cv).enumerate() {
-            let gain = gain.at(n);
-            let mut amplified = *input;
-            for c in 0..C {
-                amplified[c] = amplified[c] * gain[c] * cv[c];
-            }
-            *out = amplified;
+            lanes.store(lanes.load(input) * gain.at(n) * lanes.load(cv), out);
         }
     }
 }

@@ -1,9 +1,11 @@
 //! The picture of a stereo signal: how wide it is, from mono to beyond the loudspeakers, where its
 //! weight lies, and the bass in the middle.
 
-use crate::filter::onepole::Integrator;
+use crate::filter::onepole::{Integrator, share_of};
 use crate::io::Io;
-use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::lanes::{Doubles, Floats, Lanes};
+use crate::module::{ModuleSpec, ParamSpec, PortSpec};
+use crate::simd::Kernel;
 
 /// The kind `width`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -57,7 +59,7 @@ const LOWEST_HZ: f32 = 20.0;
 pub struct Width<const C: usize> {
     per_hz: f32,
     /// Of half the difference between the sides.
-    low: Integrator<C>,
+    low: Integrator<[f64; C]>,
 }
 
 impl<const C: usize> Width<C> {
@@ -67,7 +69,7 @@ impl<const C: usize> Width<C> {
     }
 }
 
-impl<const C: usize> Module for Width<C> {
+impl<const C: usize> Kernel<C> for Width<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -77,34 +79,30 @@ impl<const C: usize> Module for Width<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
         let [width, below_hz, balance] =
             [WIDTH, MONO_BELOW, BALANCE].map(|param| io.param::<C>(param));
+        let (width, below_hz, balance) = (width.on(lanes), below_hz.on(lanes), balance.on(lanes));
         let is_stereo = io.is_connected(1);
-        let per_hz = self.per_hz;
-        let shares =
-            |n| Integrator::<C>::shares(below_hz.at(n).map(|hz| hz.max(LOWEST_HZ) * per_hz));
+        let (per_hz, lowest_hz, one) = (self.per_hz, lanes.all(LOWEST_HZ), lanes.all(1.0));
         let ([left, right], [left_out, right_out]) = io.ports::<C, 2, 2>();
         let right = if is_stereo { right } else { left };
-        let mut share = shares(0);
+        let mut share = share_of(below_hz.at(0).at_least(lowest_hz) * per_hz);
+        let mut low = self.low.load(lanes);
         for n in 0..left_out.len() {
             if below_hz.is_moving() {
-                share = shares(n);
+                share = share_of(below_hz.at(n).at_least(lowest_hz) * per_hz);
             }
-            let (width, below_hz, balance) = (width.at(n), below_hz.at(n), balance.at(n));
-            let (mut l, mut r, mut side) = (left[n], right[n], [0.0; C]);
-            for c in 0..C {
-                side[c] = 0.5 * (l[c] - r[c]);
-            }
-            let low = self.low.low(&side, &share);
-            for c in 0..C {
-                let bass = low[c] as f32 * (below_hz[c] / LOWEST_HZ).min(1.0);
-                // What one side loses the other gains; where nothing changes, no bit does.
-                let lost = side[c] - width[c] * (side[c] - bass);
-                l[c] = (l[c] - lost) * (1.0 - balance[c]).min(1.0);
-                r[c] = (r[c] + lost) * (1.0 + balance[c]).min(1.0);
-            }
-            (left_out[n], right_out[n]) = (l, r);
+            let (left, right) = (lanes.load(&left[n]), lanes.load(&right[n]));
+            let side = (left - right) * 0.5;
+            let bass = low.low(side, share).to_floats();
+            let bass = bass * (below_hz.at(n) / LOWEST_HZ).at_most(one);
+            // What one side loses the other gains; where nothing changes, no bit does.
+            let lost = side - width.at(n) * (side - bass);
+            let balance = balance.at(n);
+            lanes.store((left - lost) * (one - balance).at_most(one), &mut left_out[n]);
+            lanes.store((right + lost) * (one + balance).at_most(one), &mut right_out[n]);
         }
+        self.low.keep(lanes, &low);
     }
 }
