@@ -59,7 +59,9 @@ pub fn patch(voice: Voice, voices: usize, gates: Gates) -> Result<Patch, Box<dyn
         one.clone()
     } else {
         text.module("out", "merge", "channels = 1");
-        heard.iter().for_each(|from| text.cable(from, "out.in_1"));
+        for from in &heard {
+            text.cable(from, "out.in_1");
+        }
         "out.out".into()
     };
     let mut text = format!(

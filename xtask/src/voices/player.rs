@@ -272,3 +272,81 @@ fn median(mut values: Vec<f64>) -> f64 {
     let middle = |at: usize| values.get(at).copied().unwrap_or(f64::NAN);
     f64::midpoint(middle(values.len() / 2), middle(values.len().saturating_sub(1) / 2))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Bound, Chronus, Play, Player, Reference, Result, Vectors, Voice, Who};
+    use crate::voices::report::main_gates;
+    use clap::ValueEnum;
+
+    /// The hand-written loop, and what is done to its sound; it may be told of fewer voices.
+    struct Changed {
+        change: fn(&mut Vec<f32>),
+        voices: fn(usize) -> usize,
+    }
+
+    impl Play for Changed {
+        fn cpu_seconds(&self, _: usize, _: f64) -> Result<f64> {
+            Err("nobody measures it".into())
+        }
+
+        fn sound(&self, voices: usize, seconds: f64) -> Result<Vec<f32>> {
+            let set = Vectors::available()[0];
+            let bound = Bound { voice: Voice::Pulse, set, fused: false };
+            let played = (self.voices)(voices);
+            let mut samples = bound.sound(played, seconds);
+            let level = played as f32 / voices as f32;
+            for sample in &mut samples {
+                *sample *= level;
+            }
+            (self.change)(&mut samples);
+            Ok(samples)
+        }
+    }
+
+    fn listen_to(change: fn(&mut Vec<f32>), voices: fn(usize) -> usize) -> String {
+        let reference = Reference::of(Voice::Pulse, &[64]).unwrap();
+        let player = Player::new(Who::Scsynth, Changed { change, voices });
+        player.listen(&reference).map_or_else(|error| error.to_string(), |()| "as it should".into())
+    }
+
+    #[test]
+    fn who_is_silent_or_plays_something_else_is_found_out() {
+        assert_eq!(listen_to(|_| (), |voices| voices), "as it should");
+        let silent = listen_to(|samples| samples.fill(0.0), |voices| voices);
+        assert_eq!(silent, "scsynth plays something else: nothing is heard");
+        let soft = |samples: &mut Vec<f32>| *samples = samples.iter().map(|x| 0.5 * x).collect();
+        assert!(listen_to(soft, |voices| voices).contains("it is -6.0 dB louder"));
+        // Every second sample: an octave higher.
+        let high = |samples: &mut Vec<f32>| {
+            let half: Vec<f32> = samples.iter().copied().step_by(2).collect();
+            *samples = half;
+        };
+        assert!(listen_to(high, |voices| voices).contains("its pitch is"));
+        let dull = |samples: &mut Vec<f32>| {
+            let mut last = 0.0;
+            for sample in samples {
+                last += 0.04 * (*sample - last);
+                *sample = 1.3 * last;
+            }
+        };
+        assert!(listen_to(dull, |voices| voices).contains("than it should be"));
+        let fewer = listen_to(|_| (), |voices| voices.div_ceil(2));
+        assert!(fewer.contains("64 voices are"), "{fewer}");
+    }
+
+    #[test]
+    fn chronus_and_the_hand_written_loops_sound_alike_with_all_sets() {
+        for voice in Voice::value_variants() {
+            let voice = *voice;
+            let reference = Reference::of(voice, &[16]).unwrap();
+            for set in Vectors::available() {
+                let gates = main_gates(voice);
+                let chronus = Player::new(Who::Chronus(gates, set), Chronus { voice, set, gates });
+                chronus.listen(&reference).unwrap();
+                let bound = Bound { voice, set, fused: false };
+                Player::new(Who::Bound(set), bound).listen(&reference).unwrap();
+            }
+        }
+    }
+}

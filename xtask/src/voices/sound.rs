@@ -73,7 +73,7 @@ fn fundamental_hz(heard: &[f32], longest: f32) -> Option<f32> {
         let [before, here, after] = [alike[at - 1], alike[*at], alike[at + 1]];
         here >= before && here > after && here > ALIKE && here > 0.95 * best
     };
-    let peak = (SHORTEST..longest + 1).find(is_peak)?;
+    let peak = (SHORTEST..=longest).find(is_peak)?;
     // The top of a parabola through three points.
     let [before, here, after] = [alike[peak - 1], alike[peak], alike[peak + 1]];
     let offset = 0.5 * (before - after) / (before - 2.0 * here + after);

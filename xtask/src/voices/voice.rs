@@ -123,8 +123,8 @@ impl Voice {
             }
             Self::Wavetable => {
                 "scsynth: VOsc over the same eight turns, moved by SinOsc at control rate and not band-limited; \
-                 EnvGen. The bound reads tables that are band-limited for its pitch in straight lines, of twice to \
-                 three times the density that the highest harmonic needs."
+                 EnvGen. The bound reads tables that are band-limited for its pitch in straight lines, at least three \
+                 times as dense as the highest harmonic needs."
             }
         }
     }

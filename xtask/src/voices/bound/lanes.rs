@@ -268,11 +268,11 @@ x86!(
 );
 
 /// What other processors have: four numbers in a row, which the compiler knows how to put into a vector.
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(any(test, not(target_arch = "x86_64")))]
 #[derive(Clone, Copy)]
 struct Arrays<const FUSED: bool>(pulp::Arch);
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(any(test, not(target_arch = "x86_64")))]
 impl<const FUSED: bool> Lanes for Arrays<FUSED> {
     type F = [f32; 4];
     type U = [u32; 4];
@@ -366,5 +366,75 @@ impl<const FUSED: bool> Lanes for Arrays<FUSED> {
     #[inline(always)]
     fn phase_of(self, number: Self::F) -> Self::U {
         number.map(|number| number as i32 as u32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Arrays, Kernel, LANES_MAX, Lanes, Vectors, run};
+
+    /// All operations on numbers of 1 and more; the results of the lanes there are.
+    struct All;
+
+    impl Kernel for All {
+        type Output = Vec<[f32; 10]>;
+
+        fn call<L: Lanes>(self, l: L) -> Self::Output {
+            let (a, b) = (l.each(|i| 1.5 + i as f32), l.each(|i| 0.3 * i as f32 - 2.0));
+            let (p, q) = (l.each_phase(|i| 7 << (i + 8)), l.each_phase(|i| (i as u32) << 31 | 9));
+            let c = l.splat(0.1);
+            let sum = l.number_of(l.add_phases(p, q));
+            let results = [
+                l.add(a, b),
+                l.sub(a, b),
+                l.mul(a, b),
+                l.mul_add(a, b, c),
+                l.abs(b),
+                l.inverse_root(a),
+                l.rough_inverse(a),
+                sum,
+                l.number_of(l.sub_phases(p, q)),
+                l.number_of(l.phase_of(l.mul(b, l.splat(100.0)))),
+            ];
+            let mut lanes = vec![[0.0; 10]; L::COUNT];
+            let mut numbers = [0.0; LANES_MAX];
+            for (i, result) in results.into_iter().enumerate() {
+                l.store(&mut numbers, result);
+                for (lane, number) in lanes.iter_mut().zip(numbers) {
+                    lane[i] = number;
+                }
+            }
+            let mut phases = [0; LANES_MAX];
+            l.store_phases(&mut phases, p);
+            assert_eq!(phases[L::COUNT - 1], 7 << (L::COUNT + 7));
+            lanes
+        }
+    }
+
+    #[test]
+    fn all_sets_compute_alike() {
+        let expected = Arrays::<false>(pulp::Arch::Scalar).run(All);
+        for set in Vectors::available() {
+            for fused in [false, true] {
+                if fused && !chronus_dsp::fused::is_in_hardware(set.arch()) {
+                    continue;
+                }
+                let found = run(set, fused, All);
+                assert!(found.len() >= expected.len(), "{set}");
+                for (found, expected) in found.iter().zip(&expected) {
+                    for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
+                        // Roundings differ where it is fused, and more where it is rough.
+                        let near = if i == 6 { 1e-3 } else { 1e-6 };
+                        // A number that lies between two may go to either.
+                        let whole = if i == 9 { 1.0 } else { 0.0 };
+                        let error = (found - expected).abs();
+                        assert!(
+                            error <= near * expected.abs().max(1.0) + whole,
+                            "{set}, operation {i}: {found} and not {expected}"
+                        );
+                    }
+                }
+            }
+        }
     }
 }

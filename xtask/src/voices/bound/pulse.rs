@@ -80,7 +80,7 @@ impl<L: Lanes> Lane<L> for PulseLanes<L> {
             swing[lane] = swing[lane].wrapping_add(*swing_step);
             // To where the width is at the end of this block it goes in a straight line.
             let width = rise[lane].wrapping_sub(fall[lane]);
-            let wider = (width_at(swing[lane]) as i64 - i64::from(width)) / BLOCK as i64;
+            let wider = (i64::from(width_at(swing[lane])) - i64::from(width)) / BLOCK as i64;
             fall_step[lane] = step[lane].wrapping_sub(wider as u32);
             trail.jump::<L>(lane, rise[lane], step[lane], 2.0 * height[lane]);
             trail.jump::<L>(lane, fall[lane], fall_step[lane], -2.0 * height[lane]);

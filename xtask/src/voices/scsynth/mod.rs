@@ -62,7 +62,9 @@ impl Server {
                 command
             }
         };
-        command.args(["-i", "0", "-o", "1", "-n", "4096", "-m", "262144"]);
+        // Each voice is a node; there are a few more.
+        let nodes = (voices + 64).to_string();
+        command.args(["-i", "0", "-o", "1", "-m", "262144", "-n"]).arg(nodes);
         command.arg("-N").arg(path).arg("_").arg(output).arg(RATE_HZ.to_string());
         command.args(["WAV", "float"]);
         Ok(command)
