@@ -50,10 +50,15 @@ fn supervisor_of(status: &Value) -> u32 {
 }
 
 fn wait_for_takeover(engine: &Engine, deaths: u64) -> Value {
-    engine.wait_for(&format!("supervisor {}", deaths + 1), |status| {
+    let status = engine.wait_for(&format!("supervisor {}", deaths + 1), |status| {
         status["supervisor_deaths"].as_u64() >= Some(deaths)
             && status["resumed_after_ms"].as_f64() > Some(0.0)
-    })
+    });
+    // A supervisor that is killed next takes the lines with it that it has not written yet.
+    let resumed_ms = status["resumed_after_ms"].as_f64().expect("a time");
+    let line = format!("{resumed_ms:.1} ms later");
+    engine.wait_for("a line of the log", |_| engine.log().contains(&line));
+    status
 }
 
 /// What was played by one supervisor after the other: files, and the frame with which each begins.
