@@ -12,7 +12,7 @@ use clap::Args;
 use comfy_table::{Table, presets};
 use serde_json::Value;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Worker};
 use crate::noise::Beside;
 
 /// Where engines play whose every frame is compared.
@@ -148,6 +148,7 @@ impl Fault {
         let is_whole = now["redundant"] == true;
         is_whole
             && match self {
+                // The worker that it was done to is gone, which is seen by its process.
                 Self::Signal(_) | Self::Crash(_) => more("respawns"),
                 Self::KillWorkers => more("thaws") || more("fresh_starts"),
                 Self::KillCheckpoints => has_checkpoint(now),
@@ -189,6 +190,8 @@ struct Totals {
     faults: u64,
     frames: u64,
     gaps: u64,
+    /// Blocks in gaps that stalls of the machine explain.
+    stalled_blocks: u64,
     fresh_starts: usize,
     unwritten: u64,
     played: Duration,
@@ -264,6 +267,7 @@ fn round(
     let status = engine.status()?;
     totals.played += started.elapsed();
     totals.gaps += status["gaps"].as_u64().unwrap_or(0);
+    totals.stalled_blocks += status["stalls"]["gap_blocks"].as_u64().unwrap_or(0);
     let found = engine.end_and_compare()?;
     totals.fresh_starts += engine.log().matches("a fresh one takes over").count();
     totals.frames += found.frames;
@@ -308,12 +312,15 @@ pub fn outlive(
     poisons: &mut Poisons,
     random: &mut fastrand::Rng,
 ) -> Result<Value, Box<dyn Error>> {
-    strike(fault, engine, poisons, random)?;
+    let struck = strike(fault, engine, before, poisons, random)?;
     // Who was a checkpoint by now may be dead, and that not be known yet.
     let struck_at = if fault == Fault::KillCheckpoints { engine.status()? } else { before.clone() };
     let is_new = |now: &Value| has_other_checkpoints(now, [before, &struck_at]);
+    let is_gone = |now: &Value| struck.is_none_or(|worker| !worker.is_in(now));
     engine.wait_for(|now| {
-        fault.is_over(before, now) && (fault != Fault::KillCheckpoints || is_new(now))
+        is_gone(now)
+            && fault.is_over(before, now)
+            && (fault != Fault::KillCheckpoints || is_new(now))
     })
 }
 
@@ -325,17 +332,27 @@ fn told(charges: &[(u64, Fault)]) -> String {
     names.join(", ")
 }
 
-/// Does it.
+/// Does it; returns whom it was done to, if to one worker alone.
 fn strike(
     fault: Fault,
     engine: &Engine,
+    before: &Value,
     poisons: &mut Poisons,
     random: &mut fastrand::Rng,
-) -> Result<(), Box<dyn Error>> {
+) -> Result<Option<Worker>, Box<dyn Error>> {
     let target = ["primary", "standby"][random.usize(..2)];
+    let worker = Worker::of(before, target).or(Worker::of(before, "primary"));
+    let worker = worker.ok_or("there is no worker")?;
+    let slot = worker.slot.to_string();
     match fault {
-        Fault::Signal(signal) => engine.send("/chaos/kill", &[target, signal]),
-        Fault::Crash(how) => engine.send("/chaos/crash", &[target, how]),
+        Fault::Signal(signal) => {
+            engine.send("/chaos/kill", &[&slot, signal])?;
+            return Ok(Some(worker));
+        }
+        Fault::Crash(how) => {
+            engine.send("/chaos/crash", &[&slot, how])?;
+            return Ok(Some(worker));
+        }
         Fault::KillWorkers => engine.send("/chaos/kill", &["workers"]),
         Fault::KillCheckpoints => engine.send("/chaos/kill", &["checkpoints"]),
         Fault::Flip => engine.send("/chaos/crash", &[target, "flip"]),
@@ -350,7 +367,8 @@ fn strike(
             engine.ask("/patch/set", &["osc", "gain", &format!("0.{}", 1 + random.u32(..5))])?;
             engine.ask("/patch/commit", &[])
         }
-    }
+    }?;
+    Ok(None)
 }
 
 /// The modules of the patch that can do harm, each once.
@@ -503,10 +521,10 @@ impl Totals {
             ]);
         }
         println!("\n{table}\n");
-        let Self { faults, frames, gaps, fresh_starts, unwritten, .. } = &*self;
+        let Self { faults, frames, gaps, stalled_blocks, fresh_starts, unwritten, .. } = &*self;
         println!(
-            "{faults} faults, {frames} frames compared, {} lost, {gaps} gaps, {fresh_starts} fresh starts; \
-             {unwritten} frames not in a file, because the supervisor that was to write them was killed",
+            "{faults} faults, {frames} frames compared, {} lost, {gaps} gaps ({stalled_blocks} blocks while the machine \
+             stood still), {fresh_starts} fresh starts; {unwritten} frames not in a file, because the supervisor that was to write them was killed",
             self.lost()
         );
         if let Some(calm) = calm {

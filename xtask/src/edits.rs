@@ -12,6 +12,7 @@ use comfy_table::{Table, presets};
 use serde_json::Value;
 
 use crate::engine::{Engine, Outcome};
+use crate::faults::longest_stall;
 use crate::noise::Beside;
 use crate::soak;
 
@@ -70,6 +71,10 @@ pub fn bench(edits: &Edits) -> Result<bool, Box<dyn Error>> {
     row("frames different", &|run| run.outcome.different.to_string());
     row("gaps", &count("gaps"));
     row("blocks in gaps", &count("gap_blocks"));
+    row("- while the machine stood still", &|run| {
+        run.outcome.status["stalls"]["gap_blocks"].to_string()
+    });
+    row("longest stall of the machine", &|run| longest_stall(&run.outcome.status));
     row("device xruns", &count("xruns"));
     row("commit to sound, median", &|run| format!("{:.1} ms", run.median_ms));
     row("commit to sound, max", &|run| format!("{:.1} ms", run.max_ms));
@@ -214,7 +219,7 @@ fn campaign(
         took_ms.push(edit(&engine, number, &mut random)?);
         if number % 5 == 4 {
             let target = ["primary", "standby"][random.usize(..2)];
-            engine.cause("/chaos/kill", &[target, "KILL"])?;
+            engine.cause("/chaos/kill", target, "KILL")?;
             faults += 1;
         }
     }
@@ -253,8 +258,10 @@ fn sizes(large: &Path) -> Result<(), Box<dyn Error>> {
         std::thread::sleep(Duration::from_secs(2));
         let mut forks_us = Vec::new();
         for _ in 0..50 {
-            let status = engine.cause("/chaos/kill", &["standby", "KILL"])?;
-            forks_us.extend(replicas(&status).filter_map(|it| it["fork_us"].as_f64()));
+            let status = engine.cause("/chaos/kill", "standby", "KILL")?;
+            // The standby may have forked a checkpoint since.
+            let forkers = replicas(&status).filter(|replica| replica["role"] == "primary");
+            forks_us.extend(forkers.filter_map(|it| it["fork_us"].as_f64()));
         }
         forks_us.retain(|fork_us| *fork_us > 0.0);
         forks_us.sort_by(f64::total_cmp);

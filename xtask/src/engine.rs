@@ -1,6 +1,6 @@
 //! A real engine in a folder of its own, driven over OSC.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::error::Error;
 use std::fs::File;
 use std::net::{SocketAddr, UdpSocket};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use chronus_os::clock;
 use chronus_os::memfd::Memfd;
+use chronus_os::socket::udp_ports_of;
 use chronus_osc::{encode_arguments, message, parse_reply};
 use chronus_shm::ledger::LedgerRegion;
 use chronus_shm::region::{View, Whole as _};
@@ -18,17 +19,19 @@ use serde_json::Value;
 use crate::comparison::{self, Comparison};
 
 /// A question may go to a supervisor that dies before it answers; then it is asked again.
-const PATIENCE: Duration = Duration::from_millis(50);
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+/// What does not come by then never will.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn connect(address: SocketAddr) -> std::io::Result<UdpSocket> {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     socket.connect(address)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_read_timeout(Some(ASK_AGAIN))?;
     Ok(socket)
 }
 
 /// The program as `cargo build --release` left it, in the target folder that this program is in too.
-fn program() -> std::io::Result<PathBuf> {
+pub fn program() -> std::io::Result<PathBuf> {
     let own = std::env::current_exe()?;
     let target = own.ancestors().nth(2).unwrap_or(&own);
     std::fs::canonicalize(target.join("release/chronus"))
@@ -40,8 +43,30 @@ pub struct Engine {
     folder: tempfile::TempDir,
     address: SocketAddr,
     socket: RefCell<UdpSocket>,
-    last_was_kill: bool,
-    extra_deaths: Cell<u64>,
+    kill_took_us: Option<f64>,
+    extra_deaths: u64,
+}
+
+/// A worker, known by its process: how many have died tells of any.
+#[derive(Clone, Copy, Debug)]
+pub struct Worker {
+    /// Its slot.
+    pub slot: u64,
+    pid: u64,
+}
+
+impl Worker {
+    /// The worker that has a role, as a status tells.
+    pub fn of(status: &Value, role: &str) -> Option<Self> {
+        let found = status["replicas"].as_array()?.iter().find(|it| it["role"] == role)?;
+        Some(Self { slot: found["slot"].as_u64()?, pid: found["pid"].as_u64()? })
+    }
+
+    /// Whether it is there.
+    pub fn is_in(self, status: &Value) -> bool {
+        let mut replicas = status["replicas"].as_array().into_iter().flatten();
+        replicas.any(|replica| replica["pid"].as_u64() == Some(self.pid))
+    }
 }
 
 /// What a run came to.
@@ -57,47 +82,45 @@ pub struct Outcome {
 }
 
 impl Engine {
-    /// Starts an engine that keeps a journal, and waits for its first sound. Another program may take the port
-    /// before the engine can; then another is tried.
+    /// Starts an engine that keeps a journal, and waits for its first sound. It takes any port that is free, and is
+    /// asked which.
     pub fn start(output: &str, arguments: &[&str]) -> Result<Self, Box<dyn Error>> {
-        let is_taken = |error: &dyn Error| error.to_string().contains("Address already in use");
-        let mut started = Self::try_start(output, arguments);
-        for _ in 0..5 {
-            match &started {
-                Err(error) if is_taken(&**error) => {
-                    started = Self::try_start(output, arguments);
-                }
-                _ => break,
-            }
-        }
-        started
-    }
-
-    fn try_start(output: &str, arguments: &[&str]) -> Result<Self, Box<dyn Error>> {
         let folder = tempfile::tempdir()?;
-        let address = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
+        let log = folder.path().join("log");
         let program = program()?;
-        let process = Command::new(program)
+        let mut process = Command::new(program)
             .current_dir(folder.path())
             .env("CHRONUS_LOG", "info")
             .args(["run", "--output", output, "--journal", "a.journal", "--allow-chaos"])
-            .args(["--osc", &address.to_string()])
+            .args(["--osc", "127.0.0.1:0"])
             .args(arguments)
             .stdin(Stdio::null())
-            .stderr(File::create(folder.path().join("log"))?)
+            .stderr(File::create(&log)?)
             .spawn()?;
+        let begins = Instant::now();
+        let port = loop {
+            if let Some(port) = udp_ports_of(process.id()).ok().and_then(|it| it.first().copied()) {
+                break port;
+            }
+            if process.try_wait()?.is_some() || begins.elapsed() > PATIENCE {
+                let _ = process.kill();
+                let _ = process.wait();
+                return Err(std::fs::read_to_string(&log)?.into());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
         let mut engine = Self {
             process,
             folder,
             address,
             socket: RefCell::new(connect(address)?),
-            last_was_kill: false,
-            extra_deaths: Cell::new(0),
+            kill_took_us: None,
+            extra_deaths: 0,
         };
-        let begins = Instant::now();
         while engine.ask_status().is_none_or(|status| status["frames"].as_u64() == Some(0)) {
             let has_ended = engine.process.try_wait()?.is_some();
-            if has_ended || begins.elapsed() > Duration::from_secs(30) {
+            if has_ended || begins.elapsed() > PATIENCE {
                 return Err(engine.in_vain());
             }
         }
@@ -117,7 +140,7 @@ impl Engine {
         self.send(address, arguments)?;
         let mut packet = vec![0; chronus_osc::MOST_DATAGRAM_BYTES];
         let asked = Instant::now();
-        while asked.elapsed() < Duration::from_secs(10) {
+        while asked.elapsed() < PATIENCE {
             let Ok(length) = self.socket.borrow().recv(&mut packet) else { continue };
             let Some(reply) = parse_reply(&packet[..length]) else { continue };
             match reply.address.as_str() {
@@ -129,24 +152,28 @@ impl Engine {
         Err(format!("no answer to {address}").into())
     }
 
-    /// Causes a fault and waits until it has cost a worker its life and all replicas are level again.
-    /// Counted from the deaths before it, so that no two faults are ever under way at once.
-    pub fn cause(&mut self, address: &str, arguments: &[&str]) -> Result<Value, Box<dyn Error>> {
-        self.last_was_kill = arguments.last() == Some(&"KILL");
+    /// Causes a fault of the worker that has a role, and waits until it has cost that worker its life and all
+    /// replicas are level again, so that no two faults are ever under way at once.
+    pub fn cause(&mut self, address: &str, role: &str, how: &str) -> Result<Value, Box<dyn Error>> {
         let before = self.wait_for(|status| status["redundant"] == true)?;
-        let deaths = before["respawns"].as_u64().unwrap_or(0) + 1;
-        self.send(address, arguments)?;
-        let done = self.wait_redundant(deaths)?;
-        // More than one death for one fault would be a fault of the engine's own making.
-        self.extra_deaths.set(
-            self.extra_deaths.get() + done["respawns"].as_u64().unwrap_or(0).saturating_sub(deaths),
-        );
+        let worker = Worker::of(&before, role).ok_or("no worker has this role")?;
+        self.send(address, &[&worker.slot.to_string(), how])?;
+        let done = self.wait_for(|status| status["redundant"] == true && !worker.is_in(status))?;
+        let more = |count: &dyn Fn(&Value) -> Option<u64>| {
+            count(&done).unwrap_or(0).saturating_sub(count(&before).unwrap_or(0))
+        };
+        // More than one death for one fault would be a fault of the engine's own making, or the machine's.
+        self.extra_deaths += more(&|status| status["respawns"].as_u64()).saturating_sub(1);
+        // If others were late meanwhile, the last figure may be theirs.
+        let figures = more(&|status| status["redundancy"]["count"].as_u64());
+        let is_its_own = how == "KILL" && figures == 1;
+        self.kill_took_us = is_its_own.then(|| done["redundancy"]["last_us"].as_f64()).flatten();
         Ok(done)
     }
 
     /// From the last fault to full redundancy, in microseconds, if that fault was a SIGKILL.
-    pub fn kill_took(&self, status: &Value) -> Option<f64> {
-        self.last_was_kill.then(|| status["redundancy"]["last_us"].as_f64()).flatten()
+    pub fn kill_took_us(&self) -> Option<f64> {
+        self.kill_took_us
     }
 
     /// Asks how it is.
@@ -154,17 +181,10 @@ impl Engine {
         self.wait_for(|_| true)
     }
 
-    /// Waits until all replicas are level after so many deaths.
-    pub fn wait_redundant(&self, deaths: u64) -> Result<Value, Box<dyn Error>> {
-        self.wait_for(|status| {
-            status["redundant"] == true && status["respawns"].as_u64() >= Some(deaths)
-        })
-    }
-
     /// Asks until the status is as wanted.
     pub fn wait_for(&self, wanted: impl Fn(&Value) -> bool) -> Result<Value, Box<dyn Error>> {
         let start = Instant::now();
-        while start.elapsed() < Duration::from_secs(30) {
+        while start.elapsed() < PATIENCE {
             let Some(status) = self.ask_status() else { continue };
             if wanted(&status) {
                 return Ok(status);
@@ -233,7 +253,7 @@ impl Engine {
             status,
             kill_median_us,
             took,
-            extra_deaths: self.extra_deaths.get(),
+            extra_deaths: self.extra_deaths,
         })
     }
 

@@ -21,8 +21,8 @@ pub struct Faults {
     /// Faults in real time
     #[arg(long, default_value_t = 1_000)]
     real_time: u64,
-    /// Blocks that the workers are ahead of the device
-    #[arg(long, default_value = "4")]
+    /// How far the workers are ahead of the device, as for `chronus run`; not auto, so that all runs have the same
+    #[arg(long, default_value = "8")]
     lead: String,
     /// The seed of the faults
     #[arg(long, default_value_t = 1)]
@@ -52,6 +52,9 @@ pub fn bench(faults: &Faults) -> Result<bool, Box<dyn Error>> {
     row("frames different", &|run| run.different.to_string());
     row("deaths beyond one a fault", &|run| run.extra_deaths.to_string());
     row("gaps", &|run| run.status["gaps"].to_string());
+    row("blocks lost", &|run| run.status["gap_blocks"].to_string());
+    row("- while the machine stood still", &|run| run.status["stalls"]["gap_blocks"].to_string());
+    row("longest stall of the machine", &|run| longest_stall(&run.status));
     row("device xruns", &|run| run.status["xruns"].to_string());
     row("noticed after, median", &|run| ms(&run.status, "detection", "median_us"));
     row("promoted after that, median", &|run| ms(&run.status, "promotion", "median_us"));
@@ -136,14 +139,14 @@ fn campaign(arguments: &[&str], faults: u64, seed: u64) -> Result<Outcome, Box<d
     for _ in 0..faults {
         std::thread::sleep(Duration::from_micros(random.u64(..3000)));
         let target = ["primary", "standby"][random.usize(..2)];
-        let status = match random.u64(..10) {
-            0..=5 => engine.cause("/chaos/kill", &[target, "KILL"])?,
-            6 => engine.cause("/chaos/kill", &[target, "STOP"])?,
-            7 => engine.cause("/chaos/kill", &[target, "SEGV"])?,
-            8 => engine.cause("/chaos/crash", &[target, "panic"])?,
-            _ => engine.cause("/chaos/crash", &[target, "loop"])?,
+        match random.u64(..10) {
+            0..=5 => engine.cause("/chaos/kill", target, "KILL")?,
+            6 => engine.cause("/chaos/kill", target, "STOP")?,
+            7 => engine.cause("/chaos/kill", target, "SEGV")?,
+            8 => engine.cause("/chaos/crash", target, "panic")?,
+            _ => engine.cause("/chaos/crash", target, "loop")?,
         };
-        kills_us.extend(engine.kill_took(&status));
+        kills_us.extend(engine.kill_took_us());
         if random.u64(..8) == 0 {
             let freq = (100 + random.u64(..2000)).to_string();
             engine.send("/engine/freq", &[&freq])?;
@@ -154,6 +157,14 @@ fn campaign(arguments: &[&str], faults: u64, seed: u64) -> Result<Outcome, Box<d
     kills_us.sort_by(f64::total_cmp);
     let kill_median_us = kills_us.get(kills_us.len() / 2).copied().unwrap_or(0.0);
     engine.end(faults, status, kill_median_us, started.elapsed())
+}
+
+/// As the stall monitor saw it; running free there is none.
+pub fn longest_stall(status: &Value) -> String {
+    match status["stalls"]["longest_ms"].as_f64() {
+        Some(ms) if ms > 0.0 => format!("{ms:.1} ms"),
+        _ => String::new(),
+    }
 }
 
 fn undisturbed(lead: &str, length: Duration) -> Result<Outcome, Box<dyn Error>> {

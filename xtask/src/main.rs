@@ -1,5 +1,6 @@
 //! `cargo xtask`: benchmarks, of what faults and edits cost, of how constant the time from a message to its sound is and
-//! of how many voices a core renders; chaos; an hour of playing; the noise of a bad machine beside them.
+//! of how many voices a core renders; chaos; an hour of playing; the noise of a bad machine beside them; and what
+//! instructions kernels became.
 
 #![forbid(unsafe_code)]
 
@@ -11,6 +12,7 @@ mod faults;
 mod noise;
 mod osc;
 mod soak;
+mod vectors;
 mod voices;
 
 use std::process::{Command, ExitCode};
@@ -34,6 +36,8 @@ enum Task {
     Soak(soak::Soak),
     /// Stops each core for some milliseconds again and again, as a busy host does to a virtual machine
     Noise(noise::NoiseCommand),
+    /// Finds gathers and scatters in the program, which only look-ups in tables may have
+    Vectors(vectors::Vectors),
 }
 
 #[derive(Subcommand)]
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
         Task::Soak(soak) => soak::run(&soak),
         Task::Chaos(chaos) => chaos::run(&chaos),
         Task::Noise(command) => noise::run(&command),
+        Task::Vectors(options) => vectors::run(&options),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -330,8 +330,15 @@ mod tests {
     fn figures_count_what_whoever_sends_can_be_sure_of() {
         let delays_ms =
             vec![(17.0, 17.01), (17.0, 17.01), (9.0, 17.02), (17.3, 17.31), (19.0, 19.01)];
-        let run =
-            Run { sent: 5, apart: 5, delays_ms, status: Value::Null, compared: 0, different: 0 };
+        let run = Run {
+            sent: 5,
+            apart: 5,
+            slipped_before_ms: vec![None; delays_ms.len()],
+            delays_ms,
+            status: Value::Null,
+            compared: 0,
+            different: 0,
+        };
         assert_eq!((run.count_off(0.1), run.count_off(1.0)), (2, 1));
         assert!(!run.is_as_promised());
     }

@@ -7,15 +7,14 @@ use pulp::{Arch, NullaryFnOnce};
 use smallvec::SmallVec;
 
 use crate::catalog::CatalogEntry;
-use crate::io::{Drive, Io, ParamSignal, PortSet, Ports, Span};
+use crate::io::{Drive, Io, ParamSignal, Params, PortSet, Ports, Span};
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::{Set as _, V3};
 use crate::math::{exp2, frames_of_ms};
-use crate::module::{Curve, Module, ModuleSpec, Note, ParamSpec, Recording};
+use crate::module::{CHANNELS_MAX, Curve, Module, ModuleSpec, Note, ParamSpec, Recording};
 use crate::smooth::Ramp;
 use crate::vectors::Vectors;
 use crate::wire::{Buffer, FrameSet, Wire, Wires, silent_buffer};
-
-/// As many parameters as a module may have.
-pub const PARAMS_MAX: usize = 32;
 
 /// See the file's head.
 pub struct Instance {
@@ -24,19 +23,31 @@ pub struct Instance {
     rate_hz: u32,
     arch: Arch,
     params: Vec<Moving>,
-    /// All parameters as far as they rest, ready for the module.
-    steady: SmallVec<[ParamSignal<'static>; 4]>,
+    /// Where all parameters go, or are.
+    steady: SmallVec<[f32; 8]>,
+    /// The cables that drove parameters in the frames before, if none of those moved.
+    held: SmallVec<[HeldDrive; 2]>,
     /// Whether the ramp of any parameter is under way.
     moves: bool,
     /// Whether it may ignore inputs in the next frames.
     dozes: bool,
 }
 
+/// A cable that brought the same to a parameter in all frames.
+#[derive(Clone, Copy)]
+struct HeldDrive {
+    param: usize,
+    depth: f32,
+    channels: usize,
+    /// What it brought, in so many channels.
+    values: [f32; CHANNELS_MAX],
+}
+
 /// A parameter on its way.
-struct Moving {
+pub(crate) struct Moving {
     spec: &'static ParamSpec,
     ramp: Ramp,
-    /// The values of this block, as far as it moves.
+    /// The values of this block, as far as it moves; of one that is held those of a single frame, at the beginning.
     values: Buffer,
     mode: Mode,
 }
@@ -47,7 +58,7 @@ enum Mode {
     Steady,
     Smoothed,
     Driven,
-    /// Driven by cables that bring the same in all frames; rendered is the first.
+    /// Driven by cables that bring the same in all frames.
     Held,
 }
 
@@ -77,12 +88,8 @@ impl Instance {
             rate_hz,
             arch,
             params: entry.spec.params.iter().map(param).collect(),
-            steady: entry
-                .spec
-                .params
-                .iter()
-                .map(|spec| ParamSignal::Steady(spec.default))
-                .collect(),
+            steady: entry.spec.params.iter().map(|spec| spec.default).collect(),
+            held: SmallVec::new(),
             moves: false,
             dozes: true,
         }
@@ -182,9 +189,10 @@ impl Instance {
     /// Takes over which parameters move, and the values of those that do not.
     fn settle(&mut self) {
         self.moves = false;
+        self.held.clear();
         for (steady, param) in self.steady.iter_mut().zip(&self.params) {
             self.moves |= param.ramp.is_moving();
-            *steady = ParamSignal::Steady(param.ramp.target());
+            *steady = param.ramp.target();
         }
     }
 
@@ -202,7 +210,7 @@ impl Instance {
         self.dozes = if self.moves | is_driven {
             self.turn_moving(task, span, wires, ports, outputs)
         } else {
-            let mut io = Io::new(span, wires, ports, &self.steady, outputs);
+            let mut io = Io::new(span, wires, ports, Params::Steady(&self.steady), outputs);
             task.run(&mut *self.module, &mut io);
             io.close()
         };
@@ -218,13 +226,11 @@ impl Instance {
         ports: &Ports,
         outputs: &mut [Wire],
     ) -> bool {
-        let (params, channels) = (&mut self.params[..], self.channels);
-        self.arch.dispatch(MoveParams { params, channels, drives: &ports.drives, wires, span });
-        let mut signals = [ParamSignal::Steady(0.0); PARAMS_MAX];
-        for (signal, param) in signals.iter_mut().zip(&*params) {
-            *signal = param.signal(channels, span.frames.start);
+        // What notes do to pitches: nothing changes until the next one.
+        if self.moves || !self.goes_on_held(&ports.drives, wires, span.set) {
+            self.move_params(&ports.drives, wires, span);
         }
-        let mut io = Io::new(span, wires, ports, &signals[..params.len()], outputs);
+        let mut io = Io::new(span, wires, ports, Params::Moving(&self.params), outputs);
         task.run(&mut *self.module, &mut io);
         let dozes = io.close();
         if self.moves {
@@ -232,6 +238,67 @@ impl Instance {
         }
         dozes
     }
+
+    /// Whether the same cables drive the same parameters as in the frames before, and bring the same.
+    fn goes_on_held(&self, drives: &[Drive], wires: &Wires<'_>, set: FrameSet) -> bool {
+        let mut held = self.held.iter();
+        let mut is_next = |drive: &Drive| {
+            let Some(HeldDrive { param, depth, channels, values }) = held.next() else {
+                return false;
+            };
+            let wire = wires.at(drive.wire);
+            let is_same = drive.param == *param && drive.depth.to_bits() == depth.to_bits();
+            is_same && wire.channels() == *channels && wire.is_held(set) && {
+                let first = set.trailing_zeros() as usize;
+                same_bits(wire.frames(&(first..first + 1)), values)
+            }
+        };
+        let mut heard = drives.iter().filter(|drive| drive.is_heard(wires, set));
+        !self.held.is_empty() && heard.all(&mut is_next) && held.next().is_none()
+    }
+
+    fn move_params(&mut self, drives: &[Drive], wires: &Wires<'_>, span: &Span<'_>) {
+        let (params, channels) = (&mut self.params[..], self.channels);
+        run(self.arch, MoveParams { params, channels, drives, wires, span });
+        self.held.clear();
+        let is_held = |param: &Moving| matches!(param.mode, Mode::Steady | Mode::Held);
+        let mut heard = drives.iter().filter(|drive| drive.is_heard(wires, span.set));
+        if self.moves || !self.params.iter().all(is_held) || heard.clone().count() > HELD_MAX {
+            return;
+        }
+        self.held.extend(heard.by_ref().map(|drive| {
+            let (wire, first) = (wires.at(drive.wire), span.frames.start);
+            let mut values = [0.0; CHANNELS_MAX];
+            values[..wire.channels()].copy_from_slice(wire.frames(&(first..first + 1)));
+            let (param, depth, channels) = (drive.param, drive.depth, wire.channels());
+            HeldDrive { param, depth, channels, values }
+        }));
+    }
+}
+
+/// As many held drives are kept: what there is room for without allocating.
+const HELD_MAX: usize = 2;
+
+/// Whether bits are the same, as far as the first goes.
+#[inline(always)]
+fn same_bits(frame: &[f32], values: &[f32; CHANNELS_MAX]) -> bool {
+    fn differing(a: &[f32], b: &[f32]) -> u32 {
+        a.iter().zip(b).fold(0, |all, (a, b)| all | (a.to_bits() ^ b.to_bits()))
+    }
+    match <&[f32; CHANNELS_MAX]>::try_from(frame) {
+        Ok(frame) => differing(frame, values) == 0,
+        Err(_) => differing(frame, values) == 0,
+    }
+}
+
+/// Does work compiled for AVX2, if the machine has it.
+fn run(arch: Arch, work: impl NullaryFnOnce<Output = ()>) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(v3) = V3::of(arch) {
+        return v3.run(work);
+    }
+    let _ = arch;
+    work.call();
 }
 
 /// What is to be done with some frames.
@@ -285,15 +352,18 @@ impl NullaryFnOnce for MoveParams<'_> {
                 (false, _) => Mode::Steady,
             };
             let Range { start, end } = span.frames;
-            let frames = match param.mode {
+            // Which are read, and where values go.
+            let (from, frames) = match param.mode {
                 Mode::Steady => continue,
-                Mode::Held => start..start + 1,
-                Mode::Smoothed | Mode::Driven => start..end,
+                Mode::Held => (start..start + 1, 0..1),
+                Mode::Smoothed | Mode::Driven => (start..end, start..end),
             };
             param.begin(channels, frames.clone());
             if param.mode != Mode::Smoothed {
                 for drive in drives() {
-                    param.drive(drive.depth, wires.at(drive.wire), channels, frames.clone());
+                    let signal = wires.at(drive.wire).frames(&from);
+                    let is_single = wires.at(drive.wire).channels() == 1;
+                    param.drive(drive.depth, signal, is_single, channels, frames.clone());
                 }
                 param.finish(channels, frames);
             }
@@ -374,10 +444,16 @@ impl Moving {
     }
 
     #[inline(always)]
-    fn drive(&mut self, depth: f32, wire: &Wire, channels: usize, frames: Range<usize>) {
+    fn drive(
+        &mut self,
+        depth: f32,
+        signal: &[f32],
+        is_single: bool,
+        channels: usize,
+        frames: Range<usize>,
+    ) {
         let values = &mut self.values[frames.start * channels..frames.end * channels];
-        let signal = wire.frames(&frames);
-        if wire.channels() == 1 {
+        if is_single {
             spread(values, channels, signal, |value, signal| *value += depth * signal);
         } else {
             for (value, signal) in values.iter_mut().zip(signal) {
@@ -419,10 +495,10 @@ impl Moving {
 
     /// What the module gets.
     #[inline(always)]
-    fn signal(&self, channels: usize, start: usize) -> ParamSignal<'_> {
+    pub(crate) fn signal(&self) -> ParamSignal<'_> {
         match self.mode {
             Mode::Steady => ParamSignal::Steady(self.ramp.value()),
-            Mode::Held => ParamSignal::Held(&self.values[start * channels..][..channels]),
+            Mode::Held => ParamSignal::Held(&self.values),
             Mode::Smoothed | Mode::Driven => ParamSignal::Moving(&self.values),
         }
     }

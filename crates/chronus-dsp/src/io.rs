@@ -4,6 +4,7 @@ use core::ops::Range;
 
 use smallvec::SmallVec;
 
+use crate::instance::Moving;
 use crate::lanes::Lanes;
 use crate::transport::Transport;
 use crate::wire::{FrameSet, Wire, Wires, frame_set};
@@ -68,8 +69,7 @@ pub struct Io<'a> {
     /// All signals that there are to read.
     wires: &'a Wires<'a>,
     ports: &'a Ports,
-    /// One signal per parameter of the spec.
-    params: &'a [ParamSignal<'a>],
+    params: Params<'a>,
     /// One per output of the spec.
     outputs: &'a mut [Wire],
     /// Outputs of which the module said what they are.
@@ -82,13 +82,32 @@ pub struct Io<'a> {
 
 /// What a parameter is in this block.
 #[derive(Clone, Copy, Debug)]
-pub enum ParamSignal<'a> {
+pub(crate) enum ParamSignal<'a> {
     /// One value in all channels and all frames to be rendered.
     Steady(f32),
     /// One value per channel, in all frames to be rendered.
     Held(&'a [f32]),
     /// A value per frame of the block and channel.
     Moving(&'a [f32]),
+}
+
+/// All parameters of a module in the frames to be rendered.
+#[derive(Clone, Copy)]
+pub(crate) enum Params<'a> {
+    /// All rest; one value each.
+    Steady(&'a [f32]),
+    /// Some move.
+    Moving(&'a [Moving]),
+}
+
+impl<'a> Params<'a> {
+    #[inline(always)]
+    fn get(&self, index: usize) -> ParamSignal<'a> {
+        match self {
+            Self::Steady(values) => ParamSignal::Steady(values[index]),
+            Self::Moving(params) => params[index].signal(),
+        }
+    }
 }
 
 /// A parameter in the frames to be rendered, counted from the first of them.
@@ -150,7 +169,7 @@ impl<'a> Io<'a> {
         span: &Span<'a>,
         wires: &'a Wires<'a>,
         ports: &'a Ports,
-        params: &'a [ParamSignal<'a>],
+        params: Params<'a>,
         outputs: &'a mut [Wire],
     ) -> Self {
         Self {
@@ -227,7 +246,7 @@ impl<'a> Io<'a> {
     /// If the spec has no such parameter, or the module does not have `C` channels.
     #[inline(always)]
     pub fn param<const C: usize>(&self, index: usize) -> Param<'a, C> {
-        match self.params[index] {
+        match self.params.get(index) {
             ParamSignal::Steady(value) => Param { steady: [value; C], moving: &[] },
             ParamSignal::Held(values) => {
                 let steady = *values.first_chunk().expect("one value per channel");
@@ -242,7 +261,7 @@ impl<'a> Io<'a> {
     /// The value of parameter `index`, if it is one in all channels and all frames to be rendered.
     #[inline(always)]
     pub fn steady(&self, index: usize) -> Option<f32> {
-        match self.params[index] {
+        match self.params.get(index) {
             ParamSignal::Steady(value) => Some(value),
             ParamSignal::Held(_) | ParamSignal::Moving(_) => None,
         }

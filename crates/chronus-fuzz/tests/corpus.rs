@@ -20,6 +20,17 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().expect("a whole number"))
 }
 
+/// As many as take a second or so: the same on every machine, however busy it is.
+const MUTATIONS: [(&str, u64); 7] = [
+    ("osc_packet", 12_000),
+    ("patch_file", 12_000),
+    ("journal_file", 16_000),
+    ("command", 300),
+    ("controls", 4_000),
+    ("plan", 120_000),
+    ("shared_regions", 500),
+];
+
 fn check(name: &str) {
     let target = target(name);
     let mut seeds = (target.seeds)();
@@ -30,10 +41,11 @@ fn check(name: &str) {
     }
     let seed = number("CHRONUS_FUZZ_SEED").unwrap_or(1);
     let seconds = number("CHRONUS_FUZZ_SECONDS");
-    let end = Instant::now() + Duration::from_millis(seconds.map_or(1000, |s| s * 1000));
+    let end = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let (_, most) = MUTATIONS.into_iter().find(|(of, _)| *of == name).expect("so many");
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut count = 0_u64;
-    while Instant::now() < end {
+    while end.map_or(count < most, |end| Instant::now() < end) {
         let bytes = mutate(&seeds, &mut rng, BYTES_MOST);
         let attempt = std::panic::catch_unwind(|| (target.run)(&bytes));
         if let Err(panic) = attempt {
@@ -87,5 +99,6 @@ fn every_target_is_fuzzed() {
     for target in TARGETS {
         let file = format!("../../fuzz/targets/{}.rs", target.name);
         assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(file).exists(), "{}", target.name);
+        assert!(MUTATIONS.iter().any(|(of, _)| *of == target.name), "{}", target.name);
     }
 }

@@ -29,10 +29,13 @@ fn a_server_plays_the_frames_of_the_source_in_order() {
         numbers.filter(|&number| number != 0).collect()
     };
     wait_until("the last frame is captured", || heard().last() == Some(&report.frames));
-    // Silence in between is an xrun of a busy machine; a frame lost, repeated or moved is ours.
-    for (&frame, number) in heard().iter().zip(1..) {
-        assert_eq!(frame, number, "xruns: {}", report.xruns);
-    }
+    let heard = heard();
+    assert_eq!(heard[0], 1);
+    // A frame repeated or moved is ours, and so is one lost, unless the server has told of an xrun: frames that come
+    // late it puts in the place of silence that a recorder has heard already.
+    assert!(heard.is_sorted_by(|a, b| a < b), "each once and in order");
+    let holes = heard.windows(2).filter(|pair| pair[1] != pair[0] + 1).count() as u64;
+    assert!(holes <= report.xruns, "{holes} holes, {} xruns", report.xruns);
 }
 
 #[test]

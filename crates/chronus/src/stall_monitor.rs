@@ -91,6 +91,7 @@ fn interval(took_ns: u64, looks: u32, share: f64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::waiting::wait_until;
 
     #[test]
     fn looking_takes_no_more_than_its_share_of_a_core() {
@@ -121,11 +122,11 @@ mod tests {
             return;
         };
         let mut found = None;
-        while found.is_none() {
-            thread::sleep(Duration::from_millis(1));
+        wait_until("it is told", || {
             let mut stalls = std::iter::from_fn(|| monitor.next());
             found = stalls.find(|it| it.core == Some(core) && it.until_ns >= to_ns);
-        }
+            found.is_some()
+        });
         let stall = found.expect("it is there");
         assert!(stall.seen_ns <= stall.due_ns && stall.due_ns < to_ns, "{stall:?}");
         // The thread looks at least every 50 ms, so it was due before the end of the time occupied; it can't have

@@ -135,9 +135,10 @@ fn waits_for(server: &mut dyn Server, output: &str, environment: &[(&str, &str)]
     assert_eq!(status["output"], format!("{what}; recorded to a.wav").as_str());
     engine.send("/mod/sine/freq", &["300"]);
     engine.play_on(200);
+    engine.wait_for_log("the audio device is there");
     let log = engine.log();
     assert_eq!(log.matches("no sound yet").count(), 1, "{log}");
-    assert!(log.contains("the audio device is there") && !log.contains("is lost"), "{log}");
+    assert!(!log.contains("is lost"), "{log}");
     let (engine, rendered) = engine.end_and_render();
     let captured = samples(&engine.folder.path().join("a.wav"));
     let begins = captured.len() - rendered.len();

@@ -88,6 +88,7 @@ fn five_failovers_in_a_row_each_with_its_figures() {
         let level = if is_only_one { level } else { us("redundancy", "max_us") };
         assert!(level >= noticed, "{status:#?}");
     }
+    engine.play_on(100);
     assert_eq!(engine.status()["fresh_starts"], 0);
     engine.end_and_compare().assert_only_gaps_differ();
 }

@@ -1,6 +1,7 @@
-//! How much CPU time a program takes.
+//! Other programs: how much CPU time they take, and what they write.
 
 use std::error::Error;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use chronus_os::clock::process_cpu_ns;
@@ -20,6 +21,12 @@ pub fn cpu_seconds(command: &mut Command) -> Result<f64, Box<dyn Error>> {
         return Err(format!("{command:?}: {status}").into());
     }
     Ok(used.ok_or("no clock of a process that has ended")? as f64 / 1e9)
+}
+
+/// The samples in a file that holds nothing else, as they lie in memory.
+pub fn raw_samples(path: &Path) -> Result<Vec<f32>, Box<dyn Error>> {
+    let bytes = std::fs::read(path)?;
+    Ok(bytes.as_chunks().0.iter().map(|bytes| f32::from_ne_bytes(*bytes)).collect())
 }
 
 /// Whether a program is installed.

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use chronus_os::child::{Child as Watched, signal_number};
+use chronus_os::socket::udp_ports_of;
 use chronus_osc::{OscType, parse_reply};
 use serde_json::Value;
 
@@ -43,18 +44,23 @@ impl Engine {
     /// # Errors
     /// What it says if it ends, or a sentence.
     pub fn start(options: &[&str], log: &Path) -> Result<Self, Box<dyn Error>> {
-        let address = free_port()?;
-        let process = Command::new("/proc/self/exe")
-            .args(["run", "--allow-chaos", "--osc", &address.to_string()])
+        // Any port that is free: one that was looked for before might be taken by now.
+        let mut process = Command::new("/proc/self/exe")
+            .args(["run", "--allow-chaos", "--osc", "127.0.0.1:0"])
             .args(options)
             .stdin(Stdio::null())
             .stderr(File::create(log)?)
             .spawn()?;
         let events = UdpSocket::bind("127.0.0.1:0")?;
         events.set_nonblocking(true)?;
+        let began = Instant::now();
+        let Some(address) = address_of(&mut process, began)? else {
+            let _ = process.kill();
+            let _ = process.wait();
+            return Err(fs::read_to_string(log)?.into());
+        };
         let client = Client::connect(address)?;
         let mut engine = Self { process, client, events, log: log.to_owned() };
-        let began = Instant::now();
         while began.elapsed() < BEGINS_WITHIN {
             thread::sleep(Duration::from_millis(20));
             if engine.process.try_wait()?.is_some() {
@@ -141,6 +147,14 @@ fn whole(argument: &OscType) -> u64 {
     }
 }
 
-fn free_port() -> std::io::Result<SocketAddr> {
-    UdpSocket::bind("127.0.0.1:0")?.local_addr()
+/// Where an engine listens; `None` if it has ended.
+fn address_of(process: &mut Child, began: Instant) -> std::io::Result<Option<SocketAddr>> {
+    while process.try_wait()?.is_none() && began.elapsed() < BEGINS_WITHIN {
+        let ports = udp_ports_of(process.id()).unwrap_or_default();
+        if let Some(port) = ports.first() {
+            return Ok(Some(SocketAddr::from(([127, 0, 0, 1], *port))));
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(None)
 }

@@ -180,7 +180,10 @@ impl Supervisor {
         }
         if told.unexplained > 0 {
             let blocks = counted(told.unexplained, "block");
-            tracing::warn!("gap: no replica had {blocks} in time; {in_all} so far");
+            tracing::warn!(
+                "gap: no replica had {blocks} in time, and the machine was not seen to stand still; {in_all} so \
+                 far. `chronus doctor` says what may be wrong"
+            );
         }
         let count = Value::Count(told.stalled + told.unexplained);
         self.tell("gap", &[count, Value::Count(told.stalled), Value::Figure(ms)]);

@@ -253,6 +253,11 @@ impl Client {
     }
 }
 
+/// The turn of who starts an engine by another way.
+pub fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Engine {
     /// An engine that pulls as fast as its replicas deliver, recorded and journaled.
     #[track_caller]
@@ -271,7 +276,7 @@ impl Engine {
     /// its own.
     #[track_caller]
     pub fn launch(arguments: &[&str], environment: &[(&str, &str)], errors: Option<Stdio>) -> Self {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = turn();
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("log");
         let log = File::create(&path).expect("log");

@@ -1,13 +1,18 @@
 //! The benchmark's voice, as fundsp plays it: instances of one graph, rendered in blocks and added up.
 //!
-//! Arguments: rate, blocks, gain, attack, decay, sustain, release (s), cutoff (Hz), q, and a frequency for
+//! Arguments: a file for the sound (or `-`), rate, blocks, gain, attack, decay, sustain, release (s), cutoff (Hz), q, and a frequency for
 //! each voice.
+
+use std::io::Write;
 
 use fundsp::prelude32::*;
 
 fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let output = arguments.next().expect("a file");
+    let mut file = (output != "-").then(|| std::fs::File::create(output).expect("a file to write"));
     let numbers: Vec<f32> =
-        std::env::args().skip(1).map(|argument| argument.parse().expect("a number")).collect();
+        arguments.map(|argument| argument.parse().expect("a number")).collect();
     let [rate, blocks, gain, attack, decay, sustain, release, cutoff, q] =
         *numbers.first_chunk().expect("nine numbers and frequencies");
     let gate = shared(0.0);
@@ -35,6 +40,10 @@ fn main() {
             }
         }
         heard += sum[0].abs();
+        if let Some(file) = &mut file {
+            let bytes: Vec<u8> = sum.iter().flat_map(|sample: &f32| sample.to_ne_bytes()).collect();
+            file.write_all(&bytes).expect("room for the sound");
+        }
     }
     println!("{heard}");
 }
