@@ -7,14 +7,15 @@ use crate::BLOCK_FRAMES;
 const SHRINKS_ONE_IN: u64 = 100;
 /// No delay is longer, and no command ordered further ahead.
 const LONGEST_S: u64 = 10;
-/// The lateness of so many packets is remembered.
+/// What so many packets lacked is remembered.
 const REMEMBERED: usize = 32;
 
-/// How late messages are ordered, and what the delay has to bear of it. One that is late alone is late; what happens
-/// twice in 32 packets is how this machine is, and from then on no more of them shall be late.
+/// How much longer the delay should have been for messages to find their frame open, because receiver or supervisor
+/// were late, and what it bears of that. One that is late alone is late; what happens twice in 32 packets is
+/// how this machine is, and from then on no more of them shall be late.
 #[derive(Clone, Debug)]
 struct Slack {
-    late_frames: [u64; REMEMBERED],
+    lacked_frames: [u64; REMEMBERED],
     next: usize,
     most_frames: u64,
 }
@@ -24,18 +25,18 @@ impl Slack {
     /// permission for real time, and bearing more would only be felt.
     fn new(rate_hz: u32) -> Self {
         let most_frames = u64::from(rate_hz / 50).max(BLOCK_FRAMES as u64);
-        Self { late_frames: [0; REMEMBERED], next: 0, most_frames }
+        Self { lacked_frames: [0; REMEMBERED], next: 0, most_frames }
     }
 
-    fn note(&mut self, late_frames: u64) {
-        self.late_frames[self.next] = late_frames;
+    fn note(&mut self, lacked_frames: u64) {
+        self.lacked_frames[self.next] = lacked_frames;
         self.next = (self.next + 1) % REMEMBERED;
     }
 
     fn frames(&self) -> u64 {
         let (mut largest, mut second) = (0, 0);
-        for late in self.late_frames {
-            (largest, second) = (largest.max(late), second.max(late.min(largest)));
+        for lacked in self.lacked_frames {
+            (largest, second) = (largest.max(lacked), second.max(lacked.min(largest)));
         }
         let with_margin = second.saturating_add(second / 4);
         with_margin.clamp(BLOCK_FRAMES as u64, self.most_frames)
@@ -49,6 +50,14 @@ pub struct Ahead {
     pub lead_frames: u64,
     /// The most that the device asks for at once, in frames.
     pub period_frames: u64,
+}
+
+impl Ahead {
+    /// As much is sealed right after a callback, at most; whoever is ordered later than it arrived finds more sealed.
+    fn least_delay(self) -> u64 {
+        let block = BLOCK_FRAMES as u64;
+        self.lead_frames + 2 * self.period_frames.max(block) - block
+    }
 }
 
 /// What has been given last, for who goes on.
@@ -81,14 +90,10 @@ impl CommandDelay {
         Self { slack: Slack::new(rate_hz), last, arrived }
     }
 
-    /// A packet was ordered so many frames after its arrival.
-    pub fn note_late(&mut self, late_frames: u64) {
-        self.slack.note(late_frames);
-    }
-
-    /// The frame for a message that arrived when the device was at frame `arrived`. Never before that of the
-    /// message before.
-    pub fn frame(&mut self, arrived: u64, ahead: Ahead) -> u64 {
+    /// The frame for the messages of a packet that arrived when the device was at frame `arrived`, and is ordered while
+    /// the frames from `open` on are not sealed. Never before that of the packet before.
+    pub fn frame(&mut self, arrived: u64, open: u64, ahead: Ahead) -> u64 {
+        self.slack.note(open.saturating_sub(arrived + ahead.least_delay()));
         let delay_hundredths = self.hundredths(arrived, ahead);
         self.arrived = self.arrived.max(arrived);
         let frame = (arrived + delay_hundredths.div_ceil(SHRINKS_ONE_IN)).max(self.last.frame);
@@ -107,11 +112,7 @@ impl CommandDelay {
     }
 
     fn hundredths(&self, arrived: u64, ahead: Ahead) -> u64 {
-        // Right after a callback as much is sealed as the lead and two periods less a block; whoever is ordered
-        // later than it arrived finds more sealed by that.
-        let block = BLOCK_FRAMES as u64;
-        let period = ahead.period_frames.max(block);
-        let wanted = ahead.lead_frames + 2 * period - block + self.slack.frames();
+        let wanted = ahead.least_delay() + self.slack.frames();
         let passed = arrived.saturating_sub(self.arrived);
         (wanted * SHRINKS_ONE_IN).max(self.last.delay_hundredths.saturating_sub(passed))
     }
@@ -130,20 +131,20 @@ mod tests {
 
     #[test]
     fn at_rest_it_is_the_lead_and_two_periods() {
-        assert_eq!(delay().frame(1000, SHORT), 1000 + 256 + 2 * 128);
+        assert_eq!(delay().frame(1000, 0, SHORT), 1000 + 256 + 2 * 128);
         assert_eq!(delay().frames(1000, LONG), 256 + 2 * 4096);
     }
 
     #[test]
     fn it_grows_at_once_and_shrinks_by_a_frame_in_a_hundred() {
         let mut delay = delay();
-        assert_eq!(delay.frame(0, SHORT), 512);
-        assert_eq!(delay.frame(10, LONG), 10 + 8448);
+        assert_eq!(delay.frame(0, 0, SHORT), 512);
+        assert_eq!(delay.frame(10, 0, LONG), 10 + 8448);
         let mut last = 10 + 8448;
         let mut arrived = 10;
         while delay.frames(arrived, SHORT) > 512 {
             arrived += 7;
-            let frame = delay.frame(arrived, SHORT);
+            let frame = delay.frame(arrived, 0, SHORT);
             let step = frame - last;
             assert!((6..=7).contains(&step), "the notes of a chord keep their order: {step}");
             last = frame;
@@ -155,43 +156,54 @@ mod tests {
     #[test]
     fn one_late_packet_changes_nothing_and_the_second_at_once() {
         let mut delay = delay();
-        delay.note_late(300);
-        assert_eq!(delay.frames(0, SHORT), 512);
-        for _ in 0..20 {
-            delay.note_late(5);
+        let mut order = |arrived: u64, lacked: u64| {
+            delay.frame(arrived, arrived + 448 + lacked, SHORT) - arrived
+        };
+        assert_eq!(order(0, 300), 512, "it is late");
+        for packet in 1..=20 {
+            assert_eq!(order(1000 * packet, 5), 512);
         }
-        delay.note_late(200);
-        assert_eq!(delay.frames(0, SHORT), 512 - 64 + 250);
-        for _ in 0..REMEMBERED {
-            delay.note_late(5);
+        assert_eq!(order(21_000, 200), 448 + 250);
+        // Nothing lacked for a while, and the delay is slow to shrink.
+        for packet in 0..REMEMBERED as u64 {
+            assert_eq!(order(21_100 + packet, 0), 448 + 250 - u64::from(packet >= 100));
         }
-        assert_eq!(delay.frames(0, SHORT), 512, "nothing was ordered meanwhile");
+        assert_eq!(order(100_000, 0), 512);
+    }
+
+    #[test]
+    fn who_is_late_and_finds_its_frame_open_lacks_nothing() {
+        let mut delay = delay();
+        for packet in 0..100 {
+            let arrived = 500 * packet;
+            assert_eq!(delay.frame(arrived, arrived + 440, SHORT), arrived + 512);
+        }
     }
 
     #[test]
     fn what_no_player_would_bear_is_not_borne() {
         let mut delay = delay();
         for _ in 0..2 {
-            delay.note_late(u64::MAX / 2);
+            delay.frame(0, 1 << 40, SHORT);
         }
-        assert_eq!(delay.frames(0, SHORT), 512 - 64 + 960);
+        assert_eq!(delay.frames(0, SHORT), 448 + 960);
     }
 
     #[test]
     fn no_command_overtakes_the_one_before_when_the_clock_of_the_device_slips() {
         let mut delay = delay();
-        let first = delay.frame(10_000, SHORT);
-        assert_eq!(delay.frame(9_700, SHORT), first);
-        assert_eq!(delay.frame(10_001, SHORT), first + 1);
+        let first = delay.frame(10_000, 0, SHORT);
+        assert_eq!(delay.frame(9_700, 0, SHORT), first);
+        assert_eq!(delay.frame(10_001, 0, SHORT), first + 1);
     }
 
     #[test]
     fn who_goes_on_shrinks_on_from_where_the_other_was() {
         let mut before = delay();
-        before.frame(50_000, LONG);
+        before.frame(50_000, 0, LONG);
         let last = before.last();
         let mut after = CommandDelay::new(48_000, last, 50_000);
-        let frame = after.frame(51_000, SHORT);
+        let frame = after.frame(51_000, 0, SHORT);
         assert_eq!(frame, 51_000 + 8448 - 10);
         assert!(frame > last.frame);
     }
@@ -203,7 +215,7 @@ mod tests {
             LastGiven { frame: 50_000, delay_hundredths: u64::MAX },
         ] {
             let mut delay = CommandDelay::new(48_000, last, 50_000);
-            assert_eq!(delay.frame(51_000, SHORT), 51_512);
+            assert_eq!(delay.frame(51_000, 0, SHORT), 51_512);
         }
     }
 }

@@ -22,10 +22,8 @@ const MOST_IN_A_TURN: usize = 512;
 #[derive(Debug)]
 pub(super) struct Timing {
     delay: CommandDelay,
-    /// The last packet of which a message was taken, and the last of which one was ordered, with its frame.
-    taken: Option<u64>,
+    /// The last packet of which a message was ordered, and its frame.
     ordered: Option<(u64, u64)>,
-    since_ns: u64,
     pub hearing: Hearing,
 }
 
@@ -38,9 +36,7 @@ impl Timing {
         let now = board.frames.load(Ordering::Acquire);
         Self {
             delay: CommandDelay::new(rate_hz, LastGiven { frame, delay_hundredths }, now),
-            taken: None,
             ordered: None,
-            since_ns: clock::monotonic_ns(),
             hearing: Hearing::default(),
         }
     }
@@ -51,7 +47,6 @@ impl Supervisor {
     pub(super) fn take_orders(&mut self, now_ns: u64) {
         for _ in 0..MOST_IN_A_TURN {
             let Some(incoming) = self.ears.inbox.next() else { break };
-            self.note_late(&incoming);
             match &incoming.request {
                 Request::Command(Command::Enable { module }) => {
                     self.enable(&incoming, *module, now_ns);
@@ -118,7 +113,7 @@ impl Supervisor {
         // A device that stands still has not come further than this, whatever its clock says.
         let slowest = 2 * ahead.period_frames + u64::from(self.rate_hz) / 50;
         let most = board.frames.load(Ordering::Acquire) + slowest;
-        let frame = self.timing.delay.frame(arrived.min(most), ahead);
+        let frame = self.timing.delay.frame(arrived.min(most), open, ahead);
         self.timing.ordered = Some((incoming.packet, frame));
         let LastGiven { frame: last, delay_hundredths } = self.timing.delay.last();
         board.last_given[0].store(last, Ordering::Relaxed);
@@ -131,16 +126,6 @@ impl Supervisor {
         let is_expecting = self.ears.inbox.is_expecting();
         let lead_ns = lead::length_ns(self.setup.lead_blocks, self.rate_hz);
         self.timing.hearing.waits(is_expecting, clock::monotonic_ns(), lead_ns)
-    }
-
-    /// Notes how late a packet comes to be ordered. What waited for this supervisor to begin says nothing about it.
-    fn note_late(&mut self, incoming: &Incoming) {
-        let is_first = self.timing.taken.replace(incoming.packet) != Some(incoming.packet);
-        if is_first && incoming.arrived_ns >= self.timing.since_ns {
-            let late_ns = clock::monotonic_ns().saturating_sub(incoming.arrived_ns);
-            let late_frames = u128::from(late_ns) * u128::from(self.rate_hz) / 1_000_000_000;
-            self.timing.delay.note_late(late_frames as u64);
-        }
     }
 
     /// The frame that is heard at a time of the wall clock.
