@@ -19,8 +19,10 @@ use chronus_shm::command_log::{from_words, to_words};
 use serde::{Deserialize, Serialize};
 
 const MAGIC: &[u8; 8] = b"CHRONUSJ";
-/// In those before, some parameters were in other units.
-const VERSION: u32 = 4;
+/// What is played is, bit for bit, what a journal of this version gives.
+const VERSION: u32 = 5;
+/// Those from this version on sound alike. In those before, some parameters were in other units.
+const VERSION_ALIKE: u32 = 4;
 /// Magic, version, rate and the length of the first score.
 const HEAD_BYTES: usize = 20;
 const RECORD_BYTES: usize = 64;
@@ -52,7 +54,7 @@ pub enum JournalError {
     NotAJournal(PathBuf),
     /// Another program wrote it.
     #[error(
-        "{path} is a journal of version {version}, and this program reads those of {VERSION}; render it with \
+        "{path} is a journal of version {version}, and this program reads those of {VERSION_ALIKE} to {VERSION}; render it with \
          the program that wrote it",
         path = path.display()
     )]
@@ -94,6 +96,8 @@ pub struct Score {
 pub struct Journal {
     /// The patch that was played first.
     pub patch: Patch,
+    /// Whether this program renders bit for bit what was played. Modules of the one that wrote it may round otherwise.
+    pub is_exact: bool,
     /// Its score, and those of the edits, in order.
     pub scores: Vec<Score>,
     /// The patches of the edits by their numbers, and where the names of their recordings count from.
@@ -141,10 +145,11 @@ impl Journal {
     /// # Errors
     /// [`JournalError`].
     pub fn read_from(mut file: impl Read, path: &Path) -> Result<Self, JournalError> {
-        let (rate_hz, score) = read_head(&mut file, path)?;
+        let (version, rate_hz, score) = read_head(&mut file, path)?;
         let name = path.display().to_string();
         let mut journal = Self {
             patch: Patch::parse(&score.text, &name)?,
+            is_exact: version == VERSION,
             scores: vec![score],
             edits: BTreeMap::new(),
             rate_hz,
@@ -258,7 +263,7 @@ enum Ended {
 }
 
 /// Reads what a journal begins with: the rate and the first score.
-fn read_head(file: &mut impl Read, path: &Path) -> Result<(u32, Score), JournalError> {
+fn read_head(file: &mut impl Read, path: &Path) -> Result<(u32, u32, Score), JournalError> {
     let io_error = |source| JournalError::Io { path: path.to_owned(), source };
     let damaged = |what| JournalError::Damaged { path: path.to_owned(), what };
     let mut head = [0_u8; HEAD_BYTES];
@@ -272,7 +277,7 @@ fn read_head(file: &mut impl Read, path: &Path) -> Result<(u32, Score), JournalE
     let number =
         |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     let (version, rate_hz, score_bytes) = (number(8), number(12), u64::from(number(16)));
-    if version != VERSION {
+    if !(VERSION_ALIKE..=VERSION).contains(&version) {
         return Err(JournalError::OtherVersion { path: path.to_owned(), version });
     }
     let text = read_text(file, score_bytes).map_err(io_error)?;
@@ -280,7 +285,7 @@ fn read_head(file: &mut impl Read, path: &Path) -> Result<(u32, Score), JournalE
         return Err(damaged("it ends within its patch"));
     }
     match postcard::from_bytes(&text) {
-        Ok(score) if rate_hz > 0 => Ok((rate_hz, score)),
+        Ok(score) if rate_hz > 0 => Ok((version, rate_hz, score)),
         _ => Err(damaged("its header or its patch can't be read")),
     }
 }
@@ -534,10 +539,13 @@ mod tests {
             assert!(Journal::is_one(&path), "{cut}");
         }
         let mut other = whole;
+        assert!(read(&other).expect("it is whole").is_exact);
+        other[8] = 4;
+        assert!(!read(&other).expect("it sounds alike").is_exact);
         for version in [3, 9] {
             other[8] = version;
             let error = read(&other).expect_err("another version").to_string();
-            let expected = format!("of version {version}, and this program reads those of 4");
+            let expected = format!("of version {version}, and this program reads those of 4 to 5");
             assert!(error.contains(&expected), "{error}");
         }
     }

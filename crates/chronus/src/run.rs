@@ -88,6 +88,12 @@ fn read_performance(
 
 fn tell_what_is_missing(journal: &Journal) {
     let (unread, frame) = (journal.unread_bytes, journal.last_frame());
+    if !journal.is_exact {
+        eprintln!(
+            "chronus: this was played by an earlier version, in which some modules rounded otherwise; it sounds alike, \
+             but not bit for bit"
+        );
+    }
     if let Some(what) = journal.damage {
         eprintln!(
             "chronus: {what} in the journal, after frame {frame}; rendering what is whole before it, and {unread} \
