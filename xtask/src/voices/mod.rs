@@ -136,9 +136,15 @@ fn own(voice: Voice, sets: &[Vectors]) -> Vec<Player> {
         for &gates in gates {
             players.push(Player::new(Who::Chronus(gates, set), Chronus { voice, set, gates }));
         }
-        players.push(Player::new(Who::Bound(set), Bound { voice, set, fused: false }));
-        if fused::is_in_hardware(set.arch()) {
-            players.push(Player::new(Who::FusedBound(set), Bound { voice, set, fused: true }));
+        let plain = Bound { voice, set, fused: false, turned: false };
+        players.push(Player::new(Who::Bound(set), plain));
+        let fused = fused::is_in_hardware(set.arch());
+        if fused {
+            players.push(Player::new(Who::FusedBound(set), Bound { fused, ..plain }));
+        }
+        if voice == Voice::Held {
+            let fastest = Bound { fused, turned: true, ..plain };
+            players.push(Player::new(Who::TurnedBound(set), fastest));
         }
     }
     players

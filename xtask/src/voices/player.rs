@@ -57,6 +57,8 @@ pub enum Who {
     Chronus(Gates, Vectors),
     Bound(Vectors),
     FusedBound(Vectors),
+    /// Of the held voice: as fast as can be, with a sine that is turned and fused arithmetic if there is any.
+    TurnedBound(Vectors),
     Scsynth,
     /// With Limiter and `LeakDC`.
     SafeScsynth,
@@ -73,6 +75,7 @@ impl Who {
             Self::Chronus(gates, set) => format!("Chronus, {}{set}", said(gates)),
             Self::Bound(set) => format!("hand-written bound, {set}"),
             Self::FusedBound(set) => format!("the same with fused arithmetic, {set}"),
+            Self::TurnedBound(set) => format!("the fastest, its sine turned, {set}"),
             Self::Scsynth => "scsynth".into(),
             Self::SafeScsynth => "scsynth with Limiter and LeakDC".into(),
             Self::Supernova => "supernova, one thread".into(),
@@ -88,7 +91,7 @@ impl Who {
         match self {
             Self::Supernova => 0.8,
             // Several sizes of groups are tried.
-            Self::Bound(_) | Self::FusedBound(_) => 0.12,
+            Self::Bound(_) | Self::FusedBound(_) | Self::TurnedBound(_) => 0.12,
             _ => 0.25,
         }
     }
@@ -98,7 +101,7 @@ impl Who {
         match self {
             Self::Chronus(Gates::Closed | Gates::NotesOver, _) => 80_000.0,
             Self::Chronus(..) => 8000.0,
-            Self::Bound(_) | Self::FusedBound(_) => 16_000.0,
+            Self::Bound(_) | Self::FusedBound(_) | Self::TurnedBound(_) => 16_000.0,
             _ => 2000.0,
         }
     }
@@ -227,7 +230,8 @@ impl Reference {
     /// If the loop itself does not play its pitch.
     pub fn of(voice: Voice, counts: &[usize]) -> Result<Self> {
         let set = *Vectors::available().last().ok_or("a machine without instructions")?;
-        let (bound, hz) = (Bound { voice, set, fused: false }, voice.fundamental_hz(0));
+        let (bound, hz) =
+            (Bound { voice, set, fused: false, turned: false }, voice.fundamental_hz(0));
         let hear = |voices| Sound::of(&bound.sound(voices, SECONDS), hz);
         let one = hear(1)?;
         let mut many = Vec::new();
@@ -292,7 +296,7 @@ mod tests {
 
         fn sound(&self, voices: usize, seconds: f64) -> Result<Vec<f32>> {
             let set = Vectors::available()[0];
-            let bound = Bound { voice: Voice::Pulse, set, fused: false };
+            let bound = Bound { voice: Voice::Pulse, set, fused: false, turned: false };
             let played = (self.voices)(voices);
             let mut samples = bound.sound(played, seconds);
             let level = played as f32 / voices as f32;
@@ -344,7 +348,7 @@ mod tests {
                 let gates = main_gates(voice);
                 let chronus = Player::new(Who::Chronus(gates, set), Chronus { voice, set, gates });
                 chronus.listen(&reference).unwrap();
-                let bound = Bound { voice, set, fused: false };
+                let bound = Bound { voice, set, fused: false, turned: false };
                 Player::new(Who::Bound(set), bound).listen(&reference).unwrap();
             }
         }

@@ -40,6 +40,7 @@ fn pairs(voice: Voice, set: Vectors) -> Vec<(&'static str, Who, Who)> {
     let mut pairs = vec![
         ("Chronus over the bound", chronus, Who::Bound(set)),
         ("Chronus over the fused bound", chronus, Who::FusedBound(set)),
+        ("Chronus over the fastest, its sine turned", chronus, Who::TurnedBound(set)),
         ("Chronus over scsynth", chronus, Who::Scsynth),
         ("Chronus over supernova", chronus, Who::Supernova),
     ];

@@ -106,7 +106,8 @@ impl Voice {
     pub fn remark(self) -> &'static str {
         match self {
             Self::Held => {
-                "scsynth: SinOsc, EnvGen, BLowPass. The bound's filter is in direct form."
+                "scsynth: SinOsc, EnvGen, BLowPass. The bound's sine is a polynomial; the fastest turns it by a constant \
+                 angle from frame to frame. Their filter is in direct form."
             }
             Self::Saw => {
                 "scsynth: Saw, MoogFF, EnvGen (that of the filter at control rate). The bound has the edges of \

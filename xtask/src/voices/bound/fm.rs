@@ -1,7 +1,7 @@
 //! Four-operator FM: two stacks of two.
 
 use super::lanes::Lanes;
-use super::sine::{cosine, sine};
+use super::sine::{Angle, sine};
 use super::{Kind, Lane, levels, step};
 use crate::voices::voice::fm::STACKS;
 use crate::voices::voice::{BLOCK, SUSTAIN, Voice};
@@ -17,17 +17,13 @@ impl Kind for Fm {
 #[derive(Clone, Copy)]
 pub struct FmLanes<L: Lanes>([Stack<L>; 2]);
 
-/// The upper operator is an angle that is turned by the same from frame to frame, beginning afresh with each
-/// block, so that no rounding piles up.
 #[derive(Clone, Copy)]
 struct Stack<L: Lanes> {
-    upper: Operator<L>,
+    upper: Angle<L>,
+    /// How far the upper operator moves the phase of the lower, and how that goes on.
+    depth: L::F,
+    depth_rise: L::F,
     lower: Operator<L>,
-    /// Sine and cosine of the angle, and of what it is turned by.
-    angle: [L::F; 2],
-    turn: [L::F; 2],
-    /// What the phase of the upper operator advances by in a block.
-    block: L::U,
 }
 
 #[derive(Clone, Copy)]
@@ -38,35 +34,17 @@ struct Operator<L: Lanes> {
     rise: L::F,
 }
 
-impl<L: Lanes> Operator<L> {
-    fn new(l: L, first: usize, ratio: f32, [level, rise]: [L::F; 2]) -> Self {
-        let step = l.each_phase(|lane| step(Voice::Fm, first + lane, ratio));
-        Self { phase: l.each_phase(|_| 0), step, level, rise }
-    }
-}
-
 impl<L: Lanes> Stack<L> {
     #[inline(always)]
-    fn begin_block(&mut self, l: L) {
-        let phase = self.upper.phase;
-        self.angle = [sine(l, phase), cosine(l, phase)];
-        self.upper.phase = l.add_phases(phase, self.block);
-    }
-
-    #[inline(always)]
     fn frame(&mut self, l: L) -> L::F {
-        let [sin, cos] = self.angle;
-        let [turn_sin, turn_cos] = self.turn;
         // The phase goes with the integral of the sine that Chronus adds to the frequency.
-        let moved = l.phase_of(l.mul(cos, self.upper.level));
-        self.upper.level = l.add(self.upper.level, self.upper.rise);
-        self.angle = [
-            l.mul_add(sin, turn_cos, l.mul(cos, turn_sin)),
-            l.sub(l.mul(cos, turn_cos), l.mul(sin, turn_sin)),
-        ];
-        let heard = l.mul(sine(l, l.sub_phases(self.lower.phase, moved)), self.lower.level);
-        self.lower.phase = l.add_phases(self.lower.phase, self.lower.step);
-        self.lower.level = l.add(self.lower.level, self.lower.rise);
+        let [_, cosine] = self.upper.next(l);
+        let moved = l.phase_of(l.mul(cosine, self.depth));
+        self.depth = l.add(self.depth, self.depth_rise);
+        let lower = &mut self.lower;
+        let heard = l.mul(sine(l, l.sub_phases(lower.phase, moved)), lower.level);
+        lower.phase = l.add_phases(lower.phase, lower.step);
+        lower.level = l.add(lower.level, lower.rise);
         heard
     }
 }
@@ -77,15 +55,18 @@ impl<L: Lanes> Lane<L> for FmLanes<L> {
     fn new(l: L, first: usize, voices: usize) -> (Self, ()) {
         let stacks = STACKS.map(|stack| {
             let radian = (4_294_967_296.0 / core::f64::consts::TAU) as f32;
-            let moved = [stack.index * SUSTAIN * radian, 0.0].map(|value| l.splat(value));
-            let heard = [SUSTAIN, 1e-9].map(|value| levels(l, first, voices, value * stack.share));
-            let upper = Operator::new(l, first, stack.ratio, moved);
-            let lower = Operator::new(l, first, 1.0, heard);
-            let turn = [sine(l, upper.step), cosine(l, upper.step)];
-            let block = l.each_phase(|lane| {
-                step(Voice::Fm, first + lane, stack.ratio).wrapping_mul(BLOCK as u32)
-            });
-            Stack { upper, lower, angle: turn, turn, block }
+            let lower = Operator {
+                phase: l.each_phase(|_| 0),
+                step: l.each_phase(|lane| step(Voice::Fm, first + lane, 1.0)),
+                level: levels(l, first, voices, SUSTAIN * stack.share),
+                rise: levels(l, first, voices, 1e-9),
+            };
+            Stack {
+                upper: Angle::new(l, |lane| step(Voice::Fm, first + lane, stack.ratio)),
+                depth: l.splat(stack.index * SUSTAIN * radian),
+                depth_rise: l.splat(0.0),
+                lower,
+            }
         });
         (Self(stacks), ())
     }
@@ -93,7 +74,7 @@ impl<L: Lanes> Lane<L> for FmLanes<L> {
     #[inline(always)]
     fn prepare(&mut self, l: L, (): &mut (), _: &mut [L::F; BLOCK], _: &mut [f32; BLOCK]) {
         for stack in &mut self.0 {
-            stack.begin_block(l);
+            stack.upper.begin_block(l);
         }
     }
 

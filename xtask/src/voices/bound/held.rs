@@ -1,20 +1,22 @@
-//! Sine, straight envelope, low-pass.
+//! Sine, straight envelope, low-pass. The sine is a polynomial in each frame, or an angle that is turned, as
+//! Chronus does while a frequency rests.
 
 use super::lanes::Lanes;
-use super::sine::sine;
+use super::sine::{Angle, sine};
 use super::{Kind, Lane, levels, step};
-use crate::voices::voice::{CUTOFF_HZ, Q, RATE_HZ, SUSTAIN, Voice};
+use crate::voices::voice::{BLOCK, CUTOFF_HZ, Q, RATE_HZ, SUSTAIN, Voice};
 
 /// See the file's head.
-pub enum Held {}
+pub enum Held<const TURNED: bool> {}
 
-impl Kind for Held {
-    type Of<L: Lanes> = HeldLanes<L>;
+impl<const TURNED: bool> Kind for Held<TURNED> {
+    type Of<L: Lanes> = HeldLanes<L, TURNED>;
 }
 
 /// The filter is in direct form, which takes the least operations, whatever noise it makes.
 #[derive(Clone, Copy)]
-pub struct HeldLanes<L: Lanes> {
+pub struct HeldLanes<L: Lanes, const TURNED: bool> {
+    angle: Angle<L>,
     phase: L::U,
     step: L::U,
     level: L::F,
@@ -28,7 +30,7 @@ pub struct HeldLanes<L: Lanes> {
     state: [L::F; 2],
 }
 
-impl<L: Lanes> Lane<L> for HeldLanes<L> {
+impl<L: Lanes, const TURNED: bool> Lane<L> for HeldLanes<L, TURNED> {
     type Source = ();
 
     fn new(l: L, first: usize, voices: usize) -> (Self, ()) {
@@ -37,6 +39,7 @@ impl<L: Lanes> Lane<L> for HeldLanes<L> {
         let alpha = sin / (2.0 * f64::from(Q));
         let a0 = 1.0 + alpha;
         let lanes = Self {
+            angle: Angle::new(l, |lane| step(Voice::Held, first + lane, 1.0)),
             phase: l.each_phase(|_| 0),
             step: l.each_phase(|lane| step(Voice::Held, first + lane, 1.0)),
             level: levels(l, first, voices, SUSTAIN),
@@ -50,9 +53,23 @@ impl<L: Lanes> Lane<L> for HeldLanes<L> {
     }
 
     #[inline(always)]
+    fn prepare(&mut self, l: L, (): &mut (), _: &mut [L::F; BLOCK], _: &mut [f32; BLOCK]) {
+        if TURNED {
+            self.angle.begin_block(l);
+        }
+    }
+
+    #[inline(always)]
     fn frame(&mut self, l: L, _: L::F) -> L::F {
-        let x = l.mul(sine(l, self.phase), self.level);
-        self.phase = l.add_phases(self.phase, self.step);
+        let tone = if TURNED {
+            let [sine, _] = self.angle.next(l);
+            sine
+        } else {
+            let phase = self.phase;
+            self.phase = l.add_phases(phase, self.step);
+            sine(l, phase)
+        };
+        let x = l.mul(tone, self.level);
         self.level = l.add(self.level, self.rise);
         let [s1, s2] = self.state;
         let y = l.mul_add(self.b0, x, s1);

@@ -162,6 +162,9 @@ pub struct Bound {
     pub voice: Voice,
     pub set: Vectors,
     pub fused: bool,
+    /// Whether the sine of the held voice is turned from frame to frame; else it is a polynomial. The other voices take
+    /// what is faster.
+    pub turned: bool,
 }
 
 impl Bound {
@@ -186,7 +189,8 @@ impl Bound {
         heard: Option<&mut Vec<f32>>,
     ) -> f64 {
         match self.voice {
-            Voice::Held => self.run::<held::Held, N>(voices, seconds, heard),
+            Voice::Held if self.turned => self.run::<held::Held<true>, N>(voices, seconds, heard),
+            Voice::Held => self.run::<held::Held<false>, N>(voices, seconds, heard),
             Voice::Saw => self.run::<saw::Saw, N>(voices, seconds, heard),
             Voice::Fm => self.run::<fm::Fm, N>(voices, seconds, heard),
             Voice::Pulse => self.run::<pulse::Pulse, N>(voices, seconds, heard),
