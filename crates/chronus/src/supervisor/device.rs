@@ -49,11 +49,11 @@ impl DeviceWatch {
             let why = format!("nobody hears it: {}", device.describe());
             (State::Unheard, Some(Sentence::new(&why)))
         };
-        Self::beginning(state, reason, told)
+        Self::beginning(state, reason.as_ref(), told)
     }
 
-    fn beginning(state: State, reason: Option<Sentence>, told: Output) -> Self {
-        Self { state, reason, losses: 0, since_ns: 0, asked_ns: 0, told }
+    fn beginning(state: State, reason: Option<&Sentence>, told: Output) -> Self {
+        Self { state, reason: reason.copied(), losses: 0, since_ns: 0, asked_ns: 0, told }
     }
 
     /// Whether somebody may hear it.
