@@ -2,10 +2,10 @@
 //! between them; in Hz or in step with the beat.
 
 use super::HALF_TURN;
-use crate::control::timing::{beat_in, fixed};
 use crate::io::Io;
 use crate::math::{PhaseSteps, sine_of_phase};
 use crate::module::{Module, ModuleSpec, ParamSpec};
+use chronus_dsp_control::timing::{beat_in, fixed};
 
 /// The kind `tremolo`.
 pub static SPEC: ModuleSpec = ModuleSpec {

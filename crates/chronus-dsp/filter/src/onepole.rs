@@ -47,23 +47,23 @@ impl<const C: usize> Onepole<C> {
 
 /// A low-pass of one pole. In double precision: at 1 Hz what one frame adds would be lost in `f32`.
 #[derive(Clone, Copy)]
-pub(crate) struct Integrator<D> {
+pub struct Integrator<D> {
     state: D,
 }
 
 impl<const C: usize> Integrator<[f64; C]> {
     /// Silent.
-    pub(crate) const REST: Self = Self { state: [0.0; C] };
+    pub const REST: Self = Self { state: [0.0; C] };
 
     /// Ready for some frames.
     #[inline(always)]
-    pub(crate) fn load<L: Lanes<C>>(&self, lanes: L) -> Integrator<L::Doubles> {
+    pub fn load<L: Lanes<C>>(&self, lanes: L) -> Integrator<L::Doubles> {
         Integrator { state: lanes.load_doubles(&self.state) }
     }
 
     /// After them.
     #[inline(always)]
-    pub(crate) fn keep<L: Lanes<C>>(&mut self, lanes: L, after: &Integrator<L::Doubles>) {
+    pub fn keep<L: Lanes<C>>(&mut self, lanes: L, after: &Integrator<L::Doubles>) {
         lanes.store_doubles(after.state, &mut self.state);
     }
 }
@@ -71,7 +71,7 @@ impl<const C: usize> Integrator<[f64; C]> {
 /// The share of the way to its input that an [`Integrator`] goes in half a frame, for its cutoff over the
 /// rate.
 #[inline(always)]
-pub(crate) fn share_of<F: Floats>(cutoff_of_rate: F) -> F::Doubles {
+pub fn share_of<F: Floats>(cutoff_of_rate: F) -> F::Doubles {
     let g = tan_of_turns(cutoff_of_rate * 0.5);
     (g / (g + 1.0)).to_doubles()
 }
@@ -79,7 +79,7 @@ pub(crate) fn share_of<F: Floats>(cutoff_of_rate: F) -> F::Doubles {
 impl<D: Doubles> Integrator<D> {
     /// What lies below the cutoff.
     #[inline(always)]
-    pub(crate) fn low(&mut self, input: D::Floats, share: D) -> D {
+    pub fn low(&mut self, input: D::Floats, share: D) -> D {
         let half_way = share * (input.to_doubles() - self.state);
         let low = self.state + half_way;
         let state = low + half_way;

@@ -6,7 +6,7 @@ use core::ops::Range;
 use pulp::{Arch, NullaryFnOnce};
 use smallvec::SmallVec;
 
-use crate::catalog::CatalogEntry;
+use crate::entry::CatalogEntry;
 use crate::io::{Drive, Io, ParamSignal, Params, PortSet, Ports, Span};
 use crate::math::{exp2, frames_of_ms};
 use crate::module::{CHANNELS_MAX, Curve, Module, ModuleSpec, Note, ParamSpec, Recording};

@@ -1,10 +1,10 @@
 //! Takes away what stands still: the offset that makes loudspeakers lean and gates stick.
 
-use crate::filter::onepole::{Integrator, share_of};
 use crate::io::Io;
 use crate::lanes::{Doubles, Floats, Lanes};
 use crate::module::{ModuleSpec, ParamSpec, PortSpec};
 use crate::simd::Kernel;
+use chronus_dsp_filter::onepole::{Integrator, share_of};
 
 /// The kind `dcblock`.
 pub static SPEC: ModuleSpec = ModuleSpec {

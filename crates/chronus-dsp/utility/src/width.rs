@@ -1,11 +1,11 @@
 //! The picture of a stereo signal: how wide it is, from mono to beyond the loudspeakers, where its
 //! weight lies, and the bass in the middle.
 
-use crate::filter::onepole::{Integrator, share_of};
 use crate::io::Io;
 use crate::lanes::{Doubles, Floats, Lanes};
 use crate::module::{ModuleSpec, ParamSpec, PortSpec};
 use crate::simd::Kernel;
+use chronus_dsp_filter::onepole::{Integrator, share_of};
 
 /// The kind `width`.
 pub static SPEC: ModuleSpec = ModuleSpec {

@@ -6,7 +6,7 @@ use super::parts::{Gates, driven, loss_of_ms, silent_below};
 use crate::io::Io;
 use crate::math::{PhaseSteps, exp2};
 use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
-use crate::oscillator::edge::{Trail, ramp};
+use chronus_dsp_oscillator::edge::{Trail, ramp};
 
 /// The kind `acid`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -46,7 +46,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         super::GAIN,
     ],
     gate: true,
-    tables: &[&crate::oscillator::edge::EDGES],
+    tables: &[&chronus_dsp_oscillator::edge::EDGES],
     ..ModuleSpec::BARE
 };
 

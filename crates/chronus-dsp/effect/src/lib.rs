@@ -1,5 +1,15 @@
 //! What is done to a sound that is there already.
 
+#![allow(
+    clippy::needless_range_loop,
+    clippy::inline_always,
+    reason = "inner loops count channels across several arrays and must be inlined to become SIMD"
+)]
+
+use chronus_dsp_core::entry::CatalogEntry;
+use chronus_dsp_core::{io, math, module, transport};
+use chronus_dsp_core::{kind, plain};
+
 pub mod bitcrusher;
 pub mod chorus;
 pub mod compressor;
@@ -155,3 +165,19 @@ impl<const C: usize> Pole<C> {
         low
     }
 }
+
+/// The kinds of this family, in the order of the reference.
+pub const KINDS: &[CatalogEntry] = &[
+    plain!(crate::delay, Delay),
+    plain!(crate::chorus, Chorus),
+    plain!(crate::flanger, Flanger),
+    kind!(crate::phaser, Phaser),
+    kind!(crate::tremolo, Tremolo),
+    kind!(crate::ring, Ring),
+    kind!(crate::reverb, Reverb),
+    kind!(crate::distortion, Distortion),
+    kind!(crate::bitcrusher, Bitcrusher),
+    kind!(crate::eq, Eq),
+    kind!(crate::compressor, Compressor),
+    plain!(crate::limiter, Limiter),
+];

@@ -1,5 +1,15 @@
 //! Drums, and a voice that goes with them.
 
+#![allow(
+    clippy::needless_range_loop,
+    clippy::inline_always,
+    reason = "inner loops count channels across several arrays and must be inlined to become SIMD"
+)]
+
+use chronus_dsp_core::entry::CatalogEntry;
+use chronus_dsp_core::kind;
+use chronus_dsp_core::{io, math, module};
+
 pub mod acid;
 pub mod clap;
 pub mod cowbell;
@@ -43,3 +53,15 @@ const fn fade(name: &'static str, range: [f32; 2], default: f32, doc: &'static s
 const fn freq(name: &'static str, range: [f32; 2], default: f32, doc: &'static str) -> ParamSpec {
     ParamSpec::number(name, "Hz", range, default, doc).smoothed(5.0).exponential()
 }
+
+/// The kinds of this family, in the order of the reference.
+pub const KINDS: &[CatalogEntry] = &[
+    kind!(crate::kick, Kick),
+    kind!(crate::snare, Snare),
+    kind!(crate::hat, Hat),
+    kind!(crate::clap, Clap),
+    kind!(crate::tom, Tom),
+    kind!(crate::rim, Rim),
+    kind!(crate::cowbell, Cowbell),
+    kind!(crate::acid, Acid),
+];

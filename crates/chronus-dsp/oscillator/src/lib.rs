@@ -1,5 +1,15 @@
 //! Sources of pitch and timbre.
 
+#![allow(
+    clippy::needless_range_loop,
+    clippy::inline_always,
+    reason = "inner loops count channels across several arrays and must be inlined to become SIMD"
+)]
+
+use chronus_dsp_core::entry::CatalogEntry;
+use chronus_dsp_core::{io, lanes, math, module, simd, smooth, tables};
+use chronus_dsp_core::{kernel, kind, plain};
+
 pub mod cycles;
 pub mod edge;
 pub mod kernel;
@@ -63,3 +73,15 @@ const INDEX: ParamSpec = ParamSpec::number(
     "depth of fm: at 1, a signal from -1 to 1 moves the frequency between 0 and twice freq",
 )
 .smoothed(10.0);
+
+/// The kinds of this family, in the order of the reference.
+pub const KINDS: &[CatalogEntry] = &[
+    kernel!(crate::sine, Sine, fused),
+    kernel!(crate::saw, Saw, narrow),
+    kernel!(crate::pulse, Pulse, narrow),
+    kernel!(crate::triangle, Triangle, narrow),
+    kernel!(crate::supersaw, Supersaw, narrow),
+    kernel!(crate::wavetable, Wavetable, narrow),
+    plain!(crate::sample, Sample),
+    kind!(crate::noise, Noise),
+];
