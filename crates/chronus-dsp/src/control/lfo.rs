@@ -4,7 +4,7 @@
 use super::random::SEED;
 use super::timing::{Openings, PHASE_START, RESET, TURN, beat_in, fixed};
 use crate::io::Io;
-use crate::lanes::{Floats, Ints, Lanes, Mask};
+use crate::lanes::{Floats, Ints, Lanes};
 use crate::math::{Die, sine_of_phase, unit_of};
 use crate::module::{ModuleSpec, ParamSpec, PortSpec};
 use crate::simd::Kernel;

@@ -5,7 +5,7 @@
 //! Massberg and Joshua D. Reiss, "Digital Dynamic Range Compressor Design", J. Audio Eng. Soc. 60,
 //! 2012.
 
-use super::{blend, silent_below};
+use super::{blend_each, silent_below};
 use crate::io::{Io, Param};
 use crate::math::{gain_of_db, log2};
 use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
@@ -204,8 +204,8 @@ impl<const C: usize> Module for Compressor<C> {
             }
             out_reduction[n] = reduction;
             let mix = mix.at(n);
-            out_left[n] = blend(dry[0], wet[0], mix);
-            out_right[n] = blend(dry[1], wet[1], mix);
+            out_left[n] = blend_each(dry[0], wet[0], mix);
+            out_right[n] = blend_each(dry[1], wet[1], mix);
         }
     }
 }

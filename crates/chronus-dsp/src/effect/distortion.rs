@@ -5,7 +5,7 @@ use super::glide::{Choice, Glide};
 use super::halfband::{Down, Up};
 use super::line::Line;
 use super::shape::{NAMES, SHAPES, bend, compensation};
-use super::{Pole, blend, pieces, silent_below};
+use super::{Pole, blend_each, pieces, pole, silent_below};
 use crate::io::Io;
 use crate::math::{frames_of_ms, gain_of_db};
 use crate::module::{Module, ModuleSpec, ParamSpec};
@@ -131,7 +131,7 @@ impl<const C: usize> Side<C> {
     ) -> [[f32; C]; 2] {
         let frame = frame.map(silent_below);
         let dry = self.late.frame(LATE_FRAMES);
-        self.late.push(frame);
+        self.late.push_each(frame);
         let mut halves = self.up.0.process(frame);
         for half in &mut halves {
             let [first, second] = self.up.1.process(*half);
@@ -139,11 +139,11 @@ impl<const C: usize> Side<C> {
             *half = core::mem::replace(&mut self.half, bent);
         }
         let mut wet = self.down.0.process(halves);
-        let still = self.constant.low(wet, constant);
+        let still = self.constant.low_of_each(wet, constant);
         for c in 0..C {
             wet[c] -= still[c];
         }
-        [dry, self.tone.low(wet, tone)]
+        [dry, self.tone.low_of_each(wet, tone)]
     }
 }
 
@@ -200,9 +200,9 @@ impl<const C: usize> Module for Distortion<C> {
         let (frames, is_stereo) = (io.frames.clone(), io.is_connected(1));
         let ([left, right], [out_left, out_right]) = io.ports::<C, 2, 2>();
         let per_hz = self.per_hz;
-        let constant = [Pole::<C>::coefficient(CONSTANT_HZ * per_hz); C];
-        let pole = |tone_hz: f32| Pole::<C>::coefficient(tone_hz * per_hz);
-        let mut tone = tone_hz.at(0).map(pole);
+        let constant = [pole(CONSTANT_HZ * per_hz); C];
+        let pole_of = |tone_hz: f32| pole(tone_hz * per_hz);
+        let mut tone = tone_hz.at(0).map(pole_of);
         for piece in pieces(frames) {
             if piece.begins || self.drive.is_fresh() {
                 let n = piece.frames.start;
@@ -211,7 +211,7 @@ impl<const C: usize> Module for Distortion<C> {
             }
             for n in piece.frames {
                 if tone_hz.is_moving() {
-                    tone = tone_hz.at(n).map(pole);
+                    tone = tone_hz.at(n).map(pole_of);
                 }
                 let levels = self.levels.each_mut().map(Glide::step);
                 let shapes = [self.shape.to, self.shape.from];
@@ -223,11 +223,11 @@ impl<const C: usize> Module for Distortion<C> {
                 };
                 let mix = mix.at(n);
                 let [dry, wet] = self.sides[0].process(left[n], &bend, [constant, tone]);
-                out_left[n] = blend(dry, wet, mix);
+                out_left[n] = blend_each(dry, wet, mix);
                 out_right[n] = out_left[n];
                 if is_stereo {
                     let [dry, wet] = self.sides[1].process(right[n], &bend, [constant, tone]);
-                    out_right[n] = blend(dry, wet, mix);
+                    out_right[n] = blend_each(dry, wet, mix);
                 }
             }
         }

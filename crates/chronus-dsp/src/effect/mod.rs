@@ -23,6 +23,7 @@ mod tank;
 
 use core::ops::Range;
 
+use crate::lanes::{Floats, Ints, Lanes};
 use crate::math::tan_of_turns;
 use crate::module::{BLOCK_FRAMES, ParamSpec, PortSpec};
 
@@ -89,16 +90,22 @@ fn pieces(frames: Range<usize>) -> impl Iterator<Item = Piece> {
 const SILENCE: f32 = 1e-20;
 
 #[inline(always)]
-fn silent_below(state: f32) -> f32 {
-    if state.abs() < SILENCE { 0.0 } else { state }
+fn silent_below<F: Floats>(state: F) -> F {
+    F::choose(state.magnitude().lt(state.like(SILENCE)), state.like(0.0), state)
 }
 
 /// The signal as it came and the effect, `mix` of it.
 #[inline(always)]
-fn blend<const C: usize>(dry: [f32; C], wet: [f32; C], mix: [f32; C]) -> [f32; C] {
+fn blend<F: Floats>(dry: F, wet: F, mix: F) -> F {
+    dry * (mix.like(1.0) - mix) + wet * mix
+}
+
+/// As [`blend`], of frames that are no vectors.
+#[inline(always)]
+fn blend_each<const C: usize>(dry: [f32; C], wet: [f32; C], mix: [f32; C]) -> [f32; C] {
     let mut out = [0.0; C];
     for c in 0..C {
-        out[c] = dry[c] * (1.0 - mix[c]) + wet[c] * mix[c];
+        out[c] = blend(dry[c], wet[c], mix[c]);
     }
     out
 }
@@ -106,25 +113,22 @@ fn blend<const C: usize>(dry: [f32; C], wet: [f32; C], mix: [f32; C]) -> [f32; C
 /// Keeps what is fed back within -2..2, so that no loop runs away; what lies within -1..1 passes as
 /// it is.
 #[inline(always)]
-fn tame<const C: usize>(signal: [f32; C]) -> [f32; C] {
-    let mut tamed = signal;
-    for c in 0..C {
-        let beyond = (signal[c].abs() - 1.0).max(0.0);
-        let within = signal[c].clamp(-1.0, 1.0);
-        // The slope of the bend is 1 where it begins.
-        tamed[c] = within + (beyond / (1.0 + beyond)).copysign(signal[c]);
-    }
-    tamed
+fn tame<F: Floats>(signal: F) -> F {
+    let beyond = (signal.magnitude() - 1.0).at_least(signal.like(0.0));
+    // The slope of the bend is 1 where it begins.
+    let bent = beyond / (beyond + 1.0);
+    let sign = signal.bits() & (1 << 31);
+    signal.between(-1.0, 1.0) + (bent.bits() | sign).as_floats()
 }
 
-/// Both signals, with silence where they are next to nothing: what goes into a memory.
+/// As [`tame`], of a frame that is no vector.
 #[inline(always)]
-fn sum<const C: usize>(a: [f32; C], b: [f32; C]) -> [f32; C] {
-    let mut sum = [0.0; C];
+fn tame_each<const C: usize>(signal: [f32; C]) -> [f32; C] {
+    let mut tamed = signal;
     for c in 0..C {
-        sum[c] = silent_below(a[c] + b[c]);
+        tamed[c] = tame(signal[c]);
     }
-    sum
+    tamed
 }
 
 /// A filter of 6 dB per octave with a trapezoidal integrator, safe to modulate.
@@ -133,19 +137,34 @@ struct Pole<const C: usize> {
     state: [f32; C],
 }
 
+/// What [`Pole`] needs to know of a corner frequency, given as a share of the rate.
+#[inline(always)]
+fn pole<F: Floats>(turns_per_frame: F) -> F {
+    let g = tan_of_turns(turns_per_frame * 0.5);
+    g / (g + 1.0)
+}
+
 impl<const C: usize> Pole<C> {
     const REST: Self = Self { state: [0.0; C] };
 
-    /// What [`low`](Self::low) needs to know of a corner frequency, given as a share of the rate.
-    #[inline(always)]
-    fn coefficient(turns_per_frame: f32) -> f32 {
-        let g = tan_of_turns(0.5 * turns_per_frame);
-        g / (1.0 + g)
-    }
-
     /// What lies below the corner; the rest of the signal is what lies above.
     #[inline(always)]
-    fn low(&mut self, signal: [f32; C], coefficient: [f32; C]) -> [f32; C] {
+    fn low<L: Lanes<C>>(
+        &mut self,
+        lanes: L,
+        signal: L::Floats,
+        coefficient: L::Floats,
+    ) -> L::Floats {
+        let state = lanes.load(&self.state);
+        let step = (signal - state) * coefficient;
+        let low = state + step;
+        lanes.store(silent_below(low + step), &mut self.state);
+        low
+    }
+
+    /// As [`low`](Self::low), of frames that are no vectors.
+    #[inline(always)]
+    fn low_of_each(&mut self, signal: [f32; C], coefficient: [f32; C]) -> [f32; C] {
         let mut low = [0.0; C];
         for c in 0..C {
             let step = (signal[c] - self.state[c]) * coefficient[c];

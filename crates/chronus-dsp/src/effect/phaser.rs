@@ -6,7 +6,7 @@
 //! Processing", 2010, section on phasing).
 
 use super::glide::{Choice, Glide};
-use super::{HALF_TURN, blend, pieces, silent_below, tame};
+use super::{HALF_TURN, blend_each, pieces, silent_below, tame_each};
 use crate::io::Io;
 use crate::math::{PhaseSteps, exp2, frames_of_ms, sine_of_phase, tan_of_turns};
 use crate::module::{Module, ModuleSpec, ParamSpec};
@@ -91,7 +91,7 @@ impl<const C: usize> Side<C> {
         for c in 0..C {
             back[c] = feedback[c] * self.last[c];
         }
-        let back = tame(back);
+        let back = tame_each(back);
         let mut signal = [0.0; C];
         for c in 0..C {
             signal[c] = dry[c] + back[c];
@@ -179,8 +179,8 @@ impl<const C: usize> Module for Phaser<C> {
                 for c in 0..C {
                     self.phase[c] = self.phase[c].wrapping_add(self.steps.of(rate_hz[c]));
                 }
-                out_left[n] = blend(left[n], wet_left, mix);
-                out_right[n] = blend(right[n], wet_right, mix);
+                out_left[n] = blend_each(left[n], wet_left, mix);
+                out_right[n] = blend_each(right[n], wet_right, mix);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! A ring modulator: the sound times a tone, which leaves the sums and differences of their
 //! frequencies. Bells, robots, and a tremolo if the tone is deep.
 
-use super::blend;
+use super::blend_each;
 use crate::io::Io;
 use crate::math::{PhaseSteps, sine_of_phase};
 use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
@@ -79,8 +79,8 @@ impl<const C: usize> Module for Ring<C> {
                 wet_right[c] = r[c] * tone[c];
             }
             let mix = mix.at(n);
-            out_left[n] = blend(l, wet_left, mix);
-            out_right[n] = blend(r, wet_right, mix);
+            out_left[n] = blend_each(l, wet_left, mix);
+            out_right[n] = blend_each(r, wet_right, mix);
         }
     }
 }

@@ -10,7 +10,7 @@
 use core::f64::consts::{PI, TAU};
 use std::sync::LazyLock;
 
-use crate::lanes::{Floats, Ints, Lanes, Rows};
+use crate::lanes::{Floats, Ints, Rows};
 
 /// A sound as the harmonics 1, 2, 3, ... with their cosine and sine.
 pub type Spectrum = Vec<[f64; 2]>;
