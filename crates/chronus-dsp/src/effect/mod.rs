@@ -121,16 +121,6 @@ fn tame<F: Floats>(signal: F) -> F {
     signal.between(-1.0, 1.0) + (bent.bits() | sign).as_floats()
 }
 
-/// As [`tame`], of a frame that is no vector.
-#[inline(always)]
-fn tame_each<const C: usize>(signal: [f32; C]) -> [f32; C] {
-    let mut tamed = signal;
-    for c in 0..C {
-        tamed[c] = tame(signal[c]);
-    }
-    tamed
-}
-
 /// A filter of 6 dB per octave with a trapezoidal integrator, safe to modulate.
 #[derive(Clone, Copy)]
 struct Pole<const C: usize> {
@@ -159,18 +149,6 @@ impl<const C: usize> Pole<C> {
         let step = (signal - state) * coefficient;
         let low = state + step;
         lanes.store(silent_below(low + step), &mut self.state);
-        low
-    }
-
-    /// As [`low`](Self::low), of frames that are no vectors.
-    #[inline(always)]
-    fn low_of_each(&mut self, signal: [f32; C], coefficient: [f32; C]) -> [f32; C] {
-        let mut low = [0.0; C];
-        for c in 0..C {
-            let step = (signal[c] - self.state[c]) * coefficient[c];
-            low[c] = self.state[c] + step;
-            self.state[c] = silent_below(low[c] + step);
-        }
         low
     }
 }
