@@ -119,8 +119,8 @@ pub static CATALOG: &[CatalogEntry] = &[
     kernel!(crate::filter::svf, Svf, narrow),
     kernel!(crate::filter::ladder, Ladder, narrow),
     kind!(crate::filter::onepole, Onepole),
-    plain!(crate::filter::comb, Comb),
-    kind!(crate::filter::formant, Formants),
+    kernel!(crate::filter::comb, Comb, narrow),
+    kernel!(crate::filter::formant, Formants, narrow),
     // Effects.
     kernel!(crate::effect::delay, Delay),
     kernel!(crate::effect::chorus, Chorus),
