@@ -9,44 +9,28 @@
 //!   nowhere else;
 //! * no allocation after construction, and no NaN from finite inputs.
 
-#![allow(
-    clippy::needless_range_loop,
-    clippy::inline_always,
-    reason = "inner loops count channels across several arrays and must be inlined to become SIMD"
-)]
-
-mod alone;
 pub mod catalog;
-pub mod control;
-pub mod drum;
-pub mod effect;
-pub mod envelope;
-pub mod filter;
-pub mod fused;
-pub mod instance;
-pub mod io;
-pub mod lanes;
-pub mod math;
-pub mod mix;
-pub mod module;
-pub mod names;
-pub mod oscillator;
-pub mod signal;
-pub mod simd;
-pub mod smooth;
 pub mod tables;
-pub mod transport;
-pub mod utility;
-pub mod vectors;
-pub mod wire;
 
-pub use instance::Instance;
-pub use io::{Drive, Io, PortSet, Ports, Span};
-pub use module::{
+pub use chronus_dsp_control as control;
+pub use chronus_dsp_core::{
+    fused, instance, io, lanes, math, mix, module, names, signal, simd, smooth, transport, vectors,
+    wire,
+};
+pub use chronus_dsp_drum as drum;
+pub use chronus_dsp_effect as effect;
+pub use chronus_dsp_envelope as envelope;
+pub use chronus_dsp_filter as filter;
+pub use chronus_dsp_oscillator as oscillator;
+pub use chronus_dsp_utility as utility;
+
+pub use chronus_dsp_core::instance::Instance;
+pub use chronus_dsp_core::io::{Drive, Io, PortSet, Ports, Span};
+pub use chronus_dsp_core::module::{
     ALL_NOTES, BLOCK_FRAMES, CHANNEL_COUNTS, CHANNELS_MAX, Curve, Module, ModuleSpec, Note,
     ParamSpec, PortSpec, Recording, RecordingSpec, TEXT_MAX, TextSpec,
 };
-pub use signal::Signal;
-pub use transport::Transport;
-pub use vectors::Vectors;
-pub use wire::{Buffer, FrameSet, Wire, Wires, frame_set, silent_buffer};
+pub use chronus_dsp_core::signal::Signal;
+pub use chronus_dsp_core::transport::Transport;
+pub use chronus_dsp_core::vectors::Vectors;
+pub use chronus_dsp_core::wire::{Buffer, FrameSet, Wire, Wires, frame_set, silent_buffer};

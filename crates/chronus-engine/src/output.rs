@@ -5,6 +5,7 @@
 use chronus_dsp::Vectors;
 #[cfg(target_arch = "x86_64")]
 use chronus_dsp::lanes::{Set as _, V3};
+use chronus_dsp::simd::up_to_avx2;
 use pulp::{Arch, NullaryFnOnce};
 
 use crate::CHANNELS;
@@ -90,7 +91,7 @@ impl OutputStage {
 
     /// Puts two channels side by side, held within [`LEVEL_MAX`]; returns whether they were.
     pub fn collect(&self, sides: [&[f32]; 2], frames: &mut [[f32; CHANNELS]]) -> bool {
-        self.arch.dispatch(Collect { sides, frames })
+        up_to_avx2(self.arch, Collect { sides, frames })
     }
 
     /// Makes frames fit for the world, in place. How they are divided into calls changes no bit.
@@ -99,7 +100,7 @@ impl OutputStage {
         if let Some(v3) = V3::of(self.arch) {
             return v3.vectorize(Process { stage: self, frames, delayed: v3 });
         }
-        self.arch.dispatch(Process { stage: self, frames, delayed: Plain });
+        Process { stage: self, frames, delayed: Plain }.call();
     }
 
     /// Flips one bit of the state.

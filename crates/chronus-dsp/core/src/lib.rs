@@ -1,0 +1,37 @@
+//! What modules are made of: vectors and arithmetic that give the same bits everywhere, signals, parameters,
+//! and what a module is. Their kinds are in crates of their own, one for each family, so that they compile side by side.
+
+#![allow(
+    clippy::needless_range_loop,
+    clippy::inline_always,
+    reason = "inner loops count channels across several arrays and must be inlined to become SIMD"
+)]
+
+mod alone;
+pub mod entry;
+pub mod fused;
+pub mod instance;
+pub mod io;
+pub mod lanes;
+pub mod math;
+pub mod mix;
+pub mod module;
+pub mod names;
+pub mod signal;
+pub mod simd;
+pub mod smooth;
+pub mod tables;
+pub mod transport;
+pub mod vectors;
+pub mod wire;
+
+pub use instance::Instance;
+pub use io::{Drive, Io, PortSet, Ports, Span};
+pub use module::{
+    ALL_NOTES, BLOCK_FRAMES, CHANNEL_COUNTS, CHANNELS_MAX, Curve, Module, ModuleSpec, Note,
+    ParamSpec, PortSpec, Recording, RecordingSpec, TEXT_MAX, TextSpec,
+};
+pub use signal::Signal;
+pub use transport::Transport;
+pub use vectors::Vectors;
+pub use wire::{Buffer, FrameSet, Wire, Wires, frame_set, silent_buffer};

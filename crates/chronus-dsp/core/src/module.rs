@@ -1,0 +1,394 @@
+//! What a module is: its spec (ports, parameters, gate) as data, and the one trait that all modules
+//! implement.
+
+use std::sync::Arc;
+
+use crate::io::{Io, PortSet};
+use crate::signal::Signal;
+use crate::tables::Table;
+
+/// Frames in a block, the unit of rendering.
+pub const BLOCK_FRAMES: usize = 64;
+
+/// The numbers of channels that a cable may have. A module on a cable of 16 channels is 16 voices.
+pub const CHANNEL_COUNTS: [usize; 4] = [1, 4, 8, 16];
+
+/// The most channels that a cable may have.
+pub const CHANNELS_MAX: usize = 16;
+
+/// A sound unit: it turns the signals at its inputs into signals at its outputs.
+///
+/// Its life: built by the [catalog](crate::entry) for one rate and one number of channels, then
+/// `set_gate` and `process` in any order, and `reset` whenever the sound starts afresh. Only
+/// construction may allocate. Smoothing and modulation of parameters are not its business: it gets
+/// their values frame by frame ([`Instance`](crate::Instance)).
+pub trait Module: Send {
+    /// What this module is, the same for every instance.
+    fn spec(&self) -> &'static ModuleSpec;
+
+    /// Makes the module as new, with its gate closed.
+    fn reset(&mut self);
+
+    /// Opens or closes the gate of all channels. Opening an open gate triggers again; closing a
+    /// closed one does nothing. Modules whose spec has no gate ignore it.
+    fn set_gate(&mut self, open: bool) {
+        let _ = open;
+    }
+
+    /// Begins or ends a note. Modules whose spec takes no notes ignore it.
+    fn note(&mut self, note: Note) {
+        let _ = note;
+    }
+
+    /// Takes a text (a pattern, a scale) that the `check` of its [`TextSpec`] found right. It must not
+    /// allocate. Modules whose spec has no texts ignore it.
+    fn set_text(&mut self, text: usize, value: &str) {
+        let _ = (text, value);
+    }
+
+    /// Takes the recording that it is to play, as its spec has prepared it, before the first frame. Modules whose spec has none ignore
+    /// it.
+    fn set_recording(&mut self, recording: Recording) {
+        let _ = recording;
+    }
+
+    /// Renders the frames `io.frames` of the current block. The ranges of successive calls follow
+    /// one another without a hole and end at [`BLOCK_FRAMES`], where the next block begins. How a
+    /// block is divided changes no sample.
+    fn process(&mut self, io: &mut Io<'_>);
+
+    /// Which inputs the next frames do not depend on, given which are silent in all of them. It is asked when
+    /// the module is new and after it said [`Io::doze`]. Nothing that
+    /// `process` does before the gate, a note or another input says otherwise may depend on them.
+    fn ignored_inputs(&self, silent: PortSet) -> PortSet {
+        let _ = silent;
+        0
+    }
+
+    /// Does to the state what `process` would, for frames whose outputs nobody will read; it may leave
+    /// them as they are, and should say so: [`Io::keep_outputs`]. Only those whose spec says that it
+    /// [`skips`](ModuleSpec::skips) are asked to.
+    fn skip(&mut self, io: &mut Io<'_>) {
+        let _ = io;
+        unreachable!("{} does not skip", self.spec().kind);
+    }
+}
+
+/// What is to become of a note.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Note {
+    /// Whether it begins or ends.
+    pub on: bool,
+    /// Its pitch as a MIDI note number; 60 is middle C, and fractions are microtones.
+    pub key: f32,
+    /// How hard it is played, 0 to 1.
+    pub velocity: f32,
+    /// Which note this is, if several may sound at one pitch; 0 if the key says it.
+    pub id: u32,
+}
+
+/// The id that means every note that is held, where a note ends.
+pub const ALL_NOTES: u32 = u32::MAX;
+
+impl Note {
+    /// Whether both are about the same note.
+    pub fn is_same(&self, other: &Self) -> bool {
+        if other.id == ALL_NOTES || self.id == ALL_NOTES {
+            return true;
+        }
+        if self.id == 0 { other.id == 0 && self.key == other.key } else { self.id == other.id }
+    }
+}
+
+/// What a kind of module is, as data: enough to check a patch, to validate a message and to print
+/// a reference.
+#[derive(Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, not a state")]
+pub struct ModuleSpec {
+    /// The name of the kind in patch files, unique in the catalog.
+    pub kind: &'static str,
+    /// One sentence for a musician.
+    pub summary: &'static str,
+    /// The inputs, by position.
+    pub inputs: &'static [PortSpec],
+    /// The outputs, by position.
+    pub outputs: &'static [PortSpec],
+    /// The parameters, by position.
+    pub params: &'static [ParamSpec],
+    /// Whether it has a gate.
+    pub gate: bool,
+    /// Whether it takes notes.
+    pub notes: bool,
+    /// If the module is bypassed: which input (first) is heard at which output (second), by
+    /// position. Outputs that are not named are silent.
+    pub bypass: &'static [(usize, usize)],
+    /// The texts that it can be given, in the order of [`Module::set_text`].
+    pub texts: &'static [TextSpec],
+    /// If it plays a recording, which a patch names with the key `file`.
+    pub recording: Option<RecordingSpec>,
+    /// The outputs, at most two, whose values at the end of each block can be asked for from outside. Of
+    /// several channels the value that is furthest from 0 counts.
+    pub told: &'static [usize],
+    /// The tables that it reads.
+    pub tables: &'static [&'static Table],
+    /// Whether [`Module::skip`] costs less than [`Module::process`], so that it is worth finding out whether
+    /// its output is ignored.
+    pub skips: bool,
+    /// Whether [`Module::ignored_inputs`] ever says so.
+    pub ignores: bool,
+}
+
+impl ModuleSpec {
+    /// A spec with nothing in it, from which others are made.
+    pub const BARE: Self = Self {
+        kind: "",
+        summary: "",
+        inputs: &[],
+        outputs: &[],
+        params: &[],
+        gate: false,
+        notes: false,
+        bypass: &[],
+        texts: &[],
+        recording: None,
+        told: &[],
+        tables: &[],
+        skips: false,
+        ignores: false,
+    };
+}
+
+/// What a module does with a recording.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordingSpec {
+    /// For a musician.
+    pub doc: &'static str,
+    /// Makes of it what the module is given. It may take long: it is done once, aside.
+    pub prepare: fn(Recording) -> Recording,
+    /// Whether the module is silent without one.
+    pub is_needed: bool,
+}
+
+impl PartialEq for RecordingSpec {
+    fn eq(&self, other: &Self) -> bool {
+        self.doc == other.doc
+    }
+}
+
+impl RecordingSpec {
+    /// A recording that is given to the module as it is, and that it can't do without.
+    pub const fn plain(doc: &'static str) -> Self {
+        Self { doc, prepare: |recording| recording, is_needed: true }
+    }
+}
+
+/// A recording in memory: what the file of a patch holds. Its memory is shared, so that it costs a fork
+/// nothing.
+#[derive(Clone)]
+pub struct Recording {
+    samples: Arc<dyn AsRef<[f32]> + Send + Sync>,
+    channels: usize,
+    rate_hz: u32,
+}
+
+impl Recording {
+    /// A recording of interleaved samples; an incomplete last frame is left out.
+    ///
+    /// # Panics
+    /// If there are no channels.
+    pub fn new(
+        samples: Arc<dyn AsRef<[f32]> + Send + Sync>,
+        channels: usize,
+        rate_hz: u32,
+    ) -> Self {
+        assert!(channels > 0, "a recording has at least one channel");
+        Self { samples, channels, rate_hz }
+    }
+
+    /// The samples, frame after frame.
+    pub fn samples(&self) -> &[f32] {
+        (*self.samples).as_ref()
+    }
+
+    /// Samples in a frame.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// How many frames it has.
+    pub fn frames(&self) -> usize {
+        self.samples().len() / self.channels
+    }
+
+    /// The rate at which it was recorded, in frames per second.
+    pub fn rate_hz(&self) -> u32 {
+        self.rate_hz
+    }
+}
+
+impl core::fmt::Debug for Recording {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let (frames, channels) = (self.frames(), self.channels);
+        write!(formatter, "Recording({frames} frames of {channels} at {} Hz)", self.rate_hz)
+    }
+}
+
+/// As long, in bytes, as the text of a module may be.
+pub const TEXT_MAX: usize = 1000;
+
+/// A text of a module: a pattern, a scale.
+#[derive(Debug)]
+pub struct TextSpec {
+    /// Its name in patch files and messages, unique among the texts and parameters of the module.
+    pub name: &'static str,
+    /// The text where a patch says nothing.
+    pub default: &'static str,
+    /// What it does and how it is written.
+    pub doc: &'static str,
+    /// Finds out whether a text of at most [`TEXT_MAX`] bytes is right; if not, says why and what would
+    /// be.
+    pub check: fn(&str) -> Result<(), String>,
+}
+
+impl PartialEq for TextSpec {
+    fn eq(&self, other: &Self) -> bool {
+        (self.name, self.default, self.doc) == (other.name, other.default, other.doc)
+    }
+}
+
+/// An input or output of a module.
+#[derive(Debug, PartialEq)]
+pub struct PortSpec {
+    /// Its name in patch files, unique among the inputs or outputs of the module.
+    pub name: &'static str,
+    /// What its signal means.
+    pub signal: Signal,
+    /// What signal goes there.
+    pub doc: &'static str,
+    /// What an input reads where no cable ends: 0 or 1.
+    pub rest: f32,
+}
+
+impl PortSpec {
+    /// A port for sound. This and the next four rest at 0.
+    pub const fn audio(name: &'static str, doc: &'static str) -> Self {
+        Self { name, signal: Signal::Audio, doc, rest: 0.0 }
+    }
+
+    /// A port for what moves something else.
+    pub const fn control(name: &'static str, doc: &'static str) -> Self {
+        Self { signal: Signal::Control, ..Self::audio(name, doc) }
+    }
+
+    /// A port for a pitch.
+    pub const fn pitch(name: &'static str, doc: &'static str) -> Self {
+        Self { signal: Signal::Pitch, ..Self::audio(name, doc) }
+    }
+
+    /// A port for a gate.
+    pub const fn gate(name: &'static str, doc: &'static str) -> Self {
+        Self { signal: Signal::Gate, ..Self::audio(name, doc) }
+    }
+
+    /// A port for a trigger.
+    pub const fn trigger(name: &'static str, doc: &'static str) -> Self {
+        Self { signal: Signal::Trigger, ..Self::audio(name, doc) }
+    }
+
+    /// An input that reads 1 where no cable ends.
+    #[must_use]
+    pub const fn resting_at_one(self) -> Self {
+        Self { rest: 1.0, ..self }
+    }
+}
+
+/// A parameter of a module.
+#[derive(Debug, PartialEq)]
+pub struct ParamSpec {
+    /// Its name in patch files and messages, unique in the module.
+    pub name: &'static str,
+    /// Its unit (`Hz`, `ms`), empty for a plain number.
+    pub unit: &'static str,
+    /// The least value.
+    pub min: f32,
+    /// The greatest value.
+    pub max: f32,
+    /// The value where a patch says nothing.
+    pub default: f32,
+    /// How long it takes to move to a new value, in ms; 0 jumps.
+    pub smoothing_ms: f32,
+    /// How a cable drives it.
+    pub curve: Curve,
+    /// For an enumeration the names of the values 0, 1, 2, ...; else empty.
+    pub choices: &'static [&'static str],
+    /// What it does.
+    pub doc: &'static str,
+}
+
+/// How a cable drives a parameter, given its depth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Curve {
+    /// It adds: depth times signal, in the unit of the parameter.
+    Linear,
+    /// It multiplies: depth times signal, in octaves. A pitch of 1 per octave drives a frequency with
+    /// depth 1.
+    Exponential,
+}
+
+impl ParamSpec {
+    /// A plain number within a range, which jumps to new values and is driven linearly.
+    pub const fn number(
+        name: &'static str,
+        unit: &'static str,
+        range: [f32; 2],
+        default: f32,
+        doc: &'static str,
+    ) -> Self {
+        let [min, max] = range;
+        Self {
+            name,
+            unit,
+            min,
+            max,
+            default,
+            smoothing_ms: 0.0,
+            curve: Curve::Linear,
+            choices: &[],
+            doc,
+        }
+    }
+
+    /// One of several named values; the first unless a patch says otherwise.
+    pub const fn choice(
+        name: &'static str,
+        choices: &'static [&'static str],
+        doc: &'static str,
+    ) -> Self {
+        Self { choices, ..Self::number(name, "", [0.0, (choices.len() - 1) as f32], 0.0, doc) }
+    }
+
+    /// The same, but moving to new values within so many milliseconds.
+    #[must_use]
+    pub const fn smoothed(self, smoothing_ms: f32) -> Self {
+        Self { smoothing_ms, ..self }
+    }
+
+    /// The same, but driven by cables in octaves.
+    #[must_use]
+    pub const fn exponential(self) -> Self {
+        Self { curve: Curve::Exponential, ..self }
+    }
+
+    /// The value that the parameter takes when `value` is asked for: within its range, whole if it
+    /// is an enumeration. `None` for NaN and infinities, which change nothing.
+    pub fn accept(&self, value: f32) -> Option<f32> {
+        let whole = |value: f32| if self.choices.is_empty() { value } else { value.round() };
+        // Adding 0 takes the sign off a zero.
+        value.is_finite().then(|| whole(value).clamp(self.min, self.max) + 0.0)
+    }
+
+    /// Whether a value must be one of [`choices`](Self::choices).
+    pub fn is_enumeration(&self) -> bool {
+        !self.choices.is_empty()
+    }
+}
