@@ -101,7 +101,7 @@ const SILENCE: f32 = 1e-20;
 
 #[inline(always)]
 fn silent_below<F: Floats>(state: F) -> F {
-    F::choose(state.magnitude().lt(state.like(SILENCE)), state.like(0.0), state)
+    state.without(state.magnitude().lt(state.like(SILENCE)))
 }
 
 /// The signal as it came and the effect, `mix` of it.

@@ -27,7 +27,7 @@ const SILENCE: f32 = 1e-20;
 /// The state of a filter, or 0 once it has died away.
 #[inline(always)]
 fn silent_below<F: Floats>(state: F) -> F {
-    F::choose(state.magnitude().lt(state.like(SILENCE)), state.like(0.0), state)
+    state.without(state.magnitude().lt(state.like(SILENCE)))
 }
 
 /// The kinds of this family, in the order of the reference.

@@ -205,6 +205,8 @@ pub trait Floats:
     fn eq(self, other: Self) -> Self::Mask;
     /// `yes` where the mask says so, else `no`.
     fn choose(mask: Self::Mask, yes: Self, no: Self) -> Self;
+    /// 0 where the mask says so, else itself.
+    fn without(self, mask: Self::Mask) -> Self;
     /// The bits, as [`f32::to_bits`].
     fn bits(self) -> Self::Ints;
     /// Without what is behind the point, as signed numbers: as `as i32`, so it saturates and NaN becomes 0.
