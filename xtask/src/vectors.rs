@@ -18,12 +18,19 @@ pub struct Vectors {
 
 /// Places where they are right: the end of a source's path, and why.
 const RIGHT: &[(&str, &str)] = &[
-    ("oscillator/kernel.rs", "looks up how many places the row of a speed has"),
-    ("oscillator/sample.rs", "reads a recording, each channel at a place of its own"),
+    ("oscillator/src/kernel.rs", "looks up how many places the row of a speed has"),
+    ("oscillator/src/sample.rs", "reads a recording, each channel at a place of its own"),
 ];
 
 /// Sources that serve all kernels, and so say nothing of the one that they are inlined into.
-const HELPERS: [&str; 6] = ["lanes/", "simd.rs", "math.rs", "io.rs", "smooth.rs", "fused.rs"];
+const HELPERS: [&str; 6] = [
+    "core/src/lanes/",
+    "core/src/simd.rs",
+    "core/src/math.rs",
+    "core/src/io.rs",
+    "core/src/smooth.rs",
+    "core/src/fused.rs",
+];
 
 /// Instructions by the source that they come from, and how many of each.
 type Found = BTreeMap<String, BTreeMap<String, usize>>;
@@ -145,11 +152,11 @@ mod tests {
 
     #[test]
     fn the_kernel_is_named_that_the_instruction_was_inlined_into() {
-        let text = "0x00000000004a1b20\n/rust/core/src/slice.rs:3\n/home/x/crates/chronus-dsp/src/io.rs:7\n\
-                    /home/x/crates/chronus-dsp/src/filter/svf.rs:88 (discriminator 2)\n\
-                    /home/x/crates/chronus-dsp/src/simd.rs:9\n0x0000000000000010\n??:0\n";
+        let text = "0x00000000004a1b20\n/rust/core/src/slice.rs:3\n/home/x/crates/chronus-dsp/core/src/io.rs:7\n\
+                    /home/x/crates/chronus-dsp/filter/src/svf.rs:88 (discriminator 2)\n\
+                    /home/x/crates/chronus-dsp/core/src/simd.rs:9\n0x0000000000000010\n??:0\n";
         let sources = innermost_sources(text);
-        assert_eq!(sources["4a1b20"], "chronus-dsp/src/filter/svf.rs");
+        assert_eq!(sources["4a1b20"], "chronus-dsp/filter/src/svf.rs");
         assert!(!sources.contains_key("10"), "it is nobody's");
     }
 
@@ -160,7 +167,7 @@ mod tests {
             Found::from([(source.to_owned(), instructions)])
         };
         assert!(tell(&Found::new()));
-        assert!(tell(&one(&format!("chronus-dsp/src/{}", RIGHT[0].0))));
-        assert!(!tell(&one("chronus-dsp/src/oscillator/sine.rs")));
+        assert!(tell(&one(&format!("chronus-dsp/{}", RIGHT[0].0))));
+        assert!(!tell(&one("chronus-dsp/oscillator/src/sine.rs")));
     }
 }
