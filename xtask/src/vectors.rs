@@ -37,21 +37,20 @@ type Found = BTreeMap<String, BTreeMap<String, usize>>;
 
 /// Looks through the program, and prints what it finds. False if something stands where nothing is listed.
 pub fn run(options: &Vectors) -> Result<bool, Box<dyn Error>> {
-    let program = match &options.program {
-        Some(program) => program.clone(),
-        None => {
-            crate::build()?;
-            crate::engine::program()?
-        }
+    let program = if let Some(program) = &options.program {
+        program.clone()
+    } else {
+        crate::build()?;
+        crate::engine::program()?
     };
     if !program.is_file() {
         return Err(format!("{} is no program: build it first", program.display()).into());
     }
     let text = output_of("objdump", &["--disassemble", "--no-show-raw-insn"], &program, "")?;
     let places: Vec<_> = text.lines().filter_map(gather_or_scatter).collect();
-    let addresses: String = places.iter().map(|(address, _)| format!("{address}\n")).collect();
+    let addresses: Vec<_> = places.iter().map(|(address, _)| *address).collect();
     let options = ["--inlines", "--addresses", "--exe"];
-    let sources = output_of("addr2line", &options, &program, &addresses)?;
+    let sources = output_of("addr2line", &options, &program, &addresses.join("\n"))?;
     let sources = innermost_sources(&sources);
     let mut found = Found::new();
     for (address, name) in &places {
@@ -93,7 +92,7 @@ fn innermost_sources(text: &str) -> BTreeMap<String, String> {
     let mut address = String::new();
     for line in text.lines() {
         if let Some(digits) = line.strip_prefix("0x") {
-            address = digits.trim_start_matches('0').to_owned();
+            digits.trim_start_matches('0').clone_into(&mut address);
         } else if let Some(source) = project_source(line) {
             let is_helper = HELPERS.iter().any(|helper| source.contains(helper));
             if !is_helper {
