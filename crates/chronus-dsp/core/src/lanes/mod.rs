@@ -7,6 +7,12 @@
 //!
 //! All sets give the same bits, but for which NaN it is: there is no operation here whose result may differ.
 
+#![allow(
+    clippy::return_self_not_must_use,
+    clippy::wildcard_imports,
+    reason = "all operations return what they compute; the names of intrinsics are long enough"
+)]
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
