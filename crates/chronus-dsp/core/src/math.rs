@@ -111,6 +111,17 @@ pub fn tanh<F: Floats>(x: F) -> F {
     (above / below).between(-1.0, 1.0)
 }
 
+/// As `as u32`: without what is behind the point, held within what 32 bits without a sign can say.
+#[inline(always)]
+pub fn to_unsigned<F: Floats>(x: F) -> F::Ints {
+    let top = x.like(2_147_483_648.0);
+    let x = x.at_least(x.like(0.0));
+    // Vectors convert only signed numbers.
+    let is_less = x.lt(top);
+    let rest = F::choose(is_less, x, x - top).to_ints();
+    rest.plus(F::Ints::choose(is_less, rest.like(0), rest.like(1 << 31)))
+}
+
 /// What the phase of an oscillator advances by in one frame, where 2^32 is one turn.
 #[derive(Clone, Copy, Debug)]
 pub struct PhaseSteps {
@@ -205,7 +216,16 @@ impl Die {
 
 #[cfg(test)]
 mod tests {
-    use super::{exp2, log2, tan_of_turns, tanh};
+    use super::{exp2, log2, tan_of_turns, tanh, to_unsigned};
+
+    #[test]
+    fn numbers_without_a_sign_are_those_of_the_language() {
+        let numbers = [0.0, -0.0, 0.99, 1.0, 12_345.6, 2_147_483_520.0, 2_147_483_648.0, 3e9];
+        let others = [4_294_967_040.0, 4_294_967_296.0, 1e20, -1.0, -1e20, f32::INFINITY, f32::NAN];
+        for x in numbers.into_iter().chain(others) {
+            assert_eq!(to_unsigned(x), x as u32, "{x}");
+        }
+    }
 
     #[test]
     fn the_tangent_is_within_a_hundred_thousandth() {

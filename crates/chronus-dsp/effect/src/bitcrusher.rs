@@ -1,6 +1,6 @@
 //! The sound of old digital machines: fewer bits, and frames that are held.
 
-use super::blend;
+use super::blend_each;
 use crate::io::Io;
 use crate::math::exp2;
 use crate::module::{Module, ModuleSpec, ParamSpec};
@@ -95,8 +95,8 @@ impl<const C: usize> Module for Bitcrusher<C> {
                 }
             }
             self.is_fresh = false;
-            out_left[n] = blend(dry[0], wet[0], mix);
-            out_right[n] = blend(dry[1], wet[1], mix);
+            out_left[n] = blend_each(dry[0], wet[0], mix);
+            out_right[n] = blend_each(dry[1], wet[1], mix);
         }
     }
 }

@@ -1,12 +1,14 @@
 //! One sound as an ensemble: three copies on each side, each a little late and swaying in pitch on its
 //! own.
 
-use super::head::read_at;
+use super::head::{frames_of, read_at};
 use super::line::Line;
-use super::{HALF_TURN, blend};
+use super::{HALF_TURN, blend, silent_below};
 use crate::io::Io;
-use crate::math::{PhaseSteps, sine_of_phase};
-use crate::module::{Module, ModuleSpec, ParamSpec};
+use crate::lanes::{Ints, Lanes};
+use crate::math::{PhaseSteps, sine_of_phase, to_unsigned};
+use crate::module::{ModuleSpec, ParamSpec};
+use crate::simd::Kernel;
 
 /// The kind `chorus`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -60,7 +62,7 @@ impl<const C: usize> Chorus<C> {
     }
 }
 
-impl<const C: usize> Module for Chorus<C> {
+impl<const C: usize> Kernel<C> for Chorus<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -71,35 +73,36 @@ impl<const C: usize> Module for Chorus<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
         let [rate_hz, depth_ms, delay_ms] = [RATE, DEPTH, DELAY].map(|param| io.param::<C>(param));
         let [width, mix] = [WIDTH, MIX].map(|param| io.param::<C>(param));
+        let (rate_hz, depth_ms, delay_ms) =
+            (rate_hz.on(lanes), depth_ms.on(lanes), delay_ms.on(lanes));
+        let (width, mix) = (width.on(lanes), mix.on(lanes));
         let is_stereo = io.is_connected(1);
         let ([left, right], [out_left, out_right]) = io.ports::<C, 2, 2>();
         let right = if is_stereo { right } else { left };
+        let mut phase = lanes.load_ints(&self.phase);
         for n in 0..left.len() {
-            let (rate_hz, depth_ms, delay_ms) = (rate_hz.at(n), depth_ms.at(n), delay_ms.at(n));
-            let (width, mix) = (width.at(n), mix.at(n));
-            let dry = [left[n], right[n]];
-            let mut wet = [[0.0; C]; 2];
-            for side in 0..2 {
-                for c in 0..C {
-                    let behind = (width[c] * HALF_TURN) as u32 * side as u32;
-                    for voice in VOICES {
-                        let phase = self.phase[c].wrapping_add(voice).wrapping_sub(behind);
-                        let late_ms = f64::from(delay_ms[c] + depth_ms[c] * sine_of_phase(phase));
-                        // A frame is read before the next is pushed, and so on its way already.
-                        let ago = (late_ms * self.frames_per_ms).max(2.0);
-                        wet[side][c] += LEVEL * read_at(&self.lines[side], c, ago);
-                    }
+            let (depth_ms, delay_ms, mix) = (depth_ms.at(n), delay_ms.at(n), mix.at(n));
+            let behind = to_unsigned(width.at(n) * HALF_TURN);
+            let sides = [(&left[n], phase), (&right[n], phase.minus(behind))];
+            let mut outs = [lanes.all(0.0); 2];
+            for (side, ((dry, phase), line)) in sides.into_iter().zip(&mut self.lines).enumerate() {
+                let (dry, mut wet) = (lanes.load(dry), lanes.all(0.0));
+                for voice in VOICES {
+                    let sway = sine_of_phase(phase.plus(lanes.all_ints(voice)));
+                    // A frame is read before the next is pushed, and so on its way already.
+                    let ago = frames_of(delay_ms + depth_ms * sway, self.frames_per_ms);
+                    wet = wet + read_at(lanes, line, ago) * LEVEL;
                 }
-                self.lines[side].push(dry[side].map(super::silent_below));
+                line.push(lanes, silent_below(dry));
+                outs[side] = blend(dry, wet, mix);
             }
-            for c in 0..C {
-                self.phase[c] = self.phase[c].wrapping_add(self.steps.of(rate_hz[c]));
-            }
-            out_left[n] = blend(dry[0], wet[0], mix);
-            out_right[n] = blend(dry[1], wet[1], mix);
+            lanes.store(outs[0], &mut out_left[n]);
+            lanes.store(outs[1], &mut out_right[n]);
+            phase = phase.plus(self.steps.of(rate_hz.at(n)));
         }
+        lanes.store_ints(phase, &mut self.phase);
     }
 }

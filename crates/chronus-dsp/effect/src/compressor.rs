@@ -6,9 +6,11 @@
 //! 2012.
 
 use super::{blend, silent_below};
-use crate::io::{Io, Param};
+use crate::io::Io;
+use crate::lanes::{Floats, Lanes};
 use crate::math::{gain_of_db, log2};
-use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{ModuleSpec, ParamSpec, PortSpec};
+use crate::simd::Kernel;
 
 /// The kind `compressor`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -117,47 +119,44 @@ impl<const C: usize> Compressor<C> {
 
     /// Follows what a side has to be turned down by.
     #[inline(always)]
-    fn follow(&mut self, side: usize, wanted_db: [f32; C]) -> [f32; C] {
-        let [attack, release] = self.shares;
-        let (held, reduction) = (&mut self.held_db[side], &mut self.reduction_db[side]);
-        for c in 0..C {
-            let released = held[c] + release[c] * (wanted_db[c] - held[c]);
-            held[c] = silent_below(wanted_db[c].max(released));
-            reduction[c] = silent_below(reduction[c] + attack[c] * (held[c] - reduction[c]));
-        }
-        *reduction
+    fn follow<L: Lanes<C>>(&mut self, lanes: L, side: usize, wanted_db: L::Floats) -> L::Floats {
+        let [attack, release] = &self.shares;
+        let (attack, release) = (lanes.load(attack), lanes.load(release));
+        let held = lanes.load(&self.held_db[side]);
+        let released = held + release * (wanted_db - held);
+        let held = silent_below(wanted_db.at_least(released));
+        let reduction = lanes.load(&self.reduction_db[side]);
+        let reduction = silent_below(reduction + attack * (held - reduction));
+        lanes.store(held, &mut self.held_db[side]);
+        lanes.store(reduction, &mut self.reduction_db[side]);
+        reduction
     }
 }
 
 /// The static curve.
 #[derive(Clone, Copy)]
-struct Curve<'a, const C: usize> {
-    threshold_db: Param<'a, C>,
-    ratio: Param<'a, C>,
-    knee_db: Param<'a, C>,
+struct Curve<F> {
+    threshold_db: F,
+    ratio: F,
+    knee_db: F,
 }
 
-impl<const C: usize> Curve<'_, C> {
-    /// By how many dB a level is to be turned down in frame `n`.
+impl<F: Floats> Curve<F> {
+    /// By how many dB a level is to be turned down.
     #[inline(always)]
-    fn reduction_db(&self, n: usize, level: [f32; C]) -> [f32; C] {
-        let (threshold_db, ratio) = (self.threshold_db.at(n), self.ratio.at(n));
-        let knee_db = self.knee_db.at(n);
-        let mut reduction_db = [0.0; C];
-        for c in 0..C {
-            let knee_db = knee_db[c].max(1e-3);
-            let over_db = DB_PER_OCTAVE * log2(level[c].max(SOFTEST)) - threshold_db[c];
-            // A parabola across the knee, and its tangent beyond.
-            let within = (over_db + 0.5 * knee_db).clamp(0.0, knee_db);
-            let beyond = (over_db - 0.5 * knee_db).max(0.0);
-            let bent = within * within / (2.0 * knee_db) + beyond;
-            reduction_db[c] = (1.0 - 1.0 / ratio[c]) * bent;
-        }
-        reduction_db
+    fn reduction_db(&self, level: F) -> F {
+        let (zero, one) = (level.like(0.0), level.like(1.0));
+        let knee_db = self.knee_db.at_least(level.like(1e-3));
+        let over_db = log2(level.at_least(level.like(SOFTEST))) * DB_PER_OCTAVE - self.threshold_db;
+        // A parabola across the knee, and its tangent beyond.
+        let within = (over_db + knee_db * 0.5).within(zero, knee_db);
+        let beyond = (over_db - knee_db * 0.5).at_least(zero);
+        let bent = within * within / (knee_db * 2.0) + beyond;
+        (one - one / self.ratio) * bent
     }
 }
 
-impl<const C: usize> Module for Compressor<C> {
+impl<const C: usize> Kernel<C> for Compressor<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -167,45 +166,45 @@ impl<const C: usize> Module for Compressor<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
         let [threshold_db, ratio, knee_db] =
             [THRESHOLD, RATIO, KNEE].map(|param| io.param::<C>(param));
-        let curve = Curve { threshold_db, ratio, knee_db };
+        let (threshold_db, ratio) = (threshold_db.on(lanes), ratio.on(lanes));
+        let knee_db = knee_db.on(lanes);
         let [attack_ms, release_ms] = [ATTACK, RELEASE].map(|param| io.param::<C>(param));
         let [makeup_db, link, mix] = [MAKEUP, LINK, MIX].map(|param| io.param::<C>(param));
+        let (makeup_db, link, mix) = (makeup_db.on(lanes), link.on(lanes), mix.on(lanes));
         let (is_stereo, has_sidechain) = (io.is_connected(1), io.is_connected(SIDECHAIN));
         let ([left, right, key], [out_left, out_right, out_reduction]) = io.ports::<C, 3, 3>();
         let right = if is_stereo { right } else { left };
+        let mut makeup = gain_of_db(makeup_db.at(0));
         for n in 0..left.len() {
             if n == 0 || attack_ms.is_moving() || release_ms.is_moving() {
                 self.see([attack_ms.at(n), release_ms.at(n)]);
             }
-            let dry = [left[n], right[n]];
-            let heard = if has_sidechain { [key[n]; 2] } else { dry };
-            let (link, makeup) = (link.at(n), makeup_db.at(n).map(gain_of_db));
-            let [mut level_left, mut level_right] = [[0.0; C]; 2];
-            for c in 0..C {
-                let (l, r) = (heard[0][c].abs(), heard[1][c].abs());
-                let louder = l.max(r);
-                level_left[c] = l + link[c] * (louder - l);
-                level_right[c] = r + link[c] * (louder - r);
+            if makeup_db.is_moving() {
+                makeup = gain_of_db(makeup_db.at(n));
             }
-            let reductions_db = [
-                self.follow(0, curve.reduction_db(n, level_left)),
-                self.follow(1, curve.reduction_db(n, level_right)),
-            ];
-            let (mut wet, mut reduction) = (dry, [0.0; C]);
-            for c in 0..C {
-                for side in 0..2 {
-                    wet[side][c] *= gain_of_db(-reductions_db[side][c]) * makeup[c];
-                }
-                let more_db = reductions_db[0][c].max(reductions_db[1][c]);
-                reduction[c] = more_db * (1.0 / REDUCTION_DB);
+            let curve = Curve {
+                threshold_db: threshold_db.at(n),
+                ratio: ratio.at(n),
+                knee_db: knee_db.at(n),
+            };
+            let dry = [lanes.load(&left[n]), lanes.load(&right[n])];
+            let key = lanes.load(&key[n]);
+            let heard = if has_sidechain { [key; 2] } else { dry };
+            let (l, r) = (heard[0].magnitude(), heard[1].magnitude());
+            let (louder, link, mix) = (l.at_least(r), link.at(n), mix.at(n));
+            let levels = [l + link * (louder - l), r + link * (louder - r)];
+            let (mut wet, mut more_db) = (dry, lanes.all(0.0));
+            for side in 0..2 {
+                let reduction_db = self.follow(lanes, side, curve.reduction_db(levels[side]));
+                wet[side] = dry[side] * (gain_of_db(-reduction_db) * makeup);
+                more_db = if side == 0 { reduction_db } else { more_db.at_least(reduction_db) };
             }
-            out_reduction[n] = reduction;
-            let mix = mix.at(n);
-            out_left[n] = blend(dry[0], wet[0], mix);
-            out_right[n] = blend(dry[1], wet[1], mix);
+            lanes.store(more_db * (1.0 / REDUCTION_DB), &mut out_reduction[n]);
+            lanes.store(blend(dry[0], wet[0], mix), &mut out_left[n]);
+            lanes.store(blend(dry[1], wet[1], mix), &mut out_right[n]);
         }
     }
 }

@@ -3,10 +3,12 @@
 
 use super::head::Head;
 use super::line::Line;
-use super::{Pole, blend, pieces, sum, tame};
+use super::{Pole, blend, pieces, pole, silent_below, tame};
 use crate::io::Io;
+use crate::lanes::Lanes;
 use crate::math::frames_of_ms;
-use crate::module::{Module, ModuleSpec, ParamSpec};
+use crate::module::{ModuleSpec, ParamSpec};
+use crate::simd::Kernel;
 use crate::transport::Transport;
 
 /// The kind `delay`.
@@ -131,7 +133,7 @@ impl<const C: usize> Delay<C> {
     }
 }
 
-impl<const C: usize> Module for Delay<C> {
+impl<const C: usize> Kernel<C> for Delay<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -143,17 +145,18 @@ impl<const C: usize> Module for Delay<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
         let [time_ms, sync, change] = [TIME, SYNC, CHANGE].map(|param| io.param::<C>(param));
-        let [feedback, ping_pong, mix] =
-            [FEEDBACK, PING_PONG, MIX].map(|param| io.param::<C>(param));
+        let [feedback, bounce, mix] = [FEEDBACK, PING_PONG, MIX].map(|param| io.param::<C>(param));
         let [damping, low_cut] = [DAMPING, LOW_CUT].map(|param| io.param::<C>(param));
+        let (feedback, bounce, mix) = (feedback.on(lanes), bounce.on(lanes), mix.on(lanes));
+        let (damping, low_cut) = (damping.on(lanes), low_cut.on(lanes));
         let (transport, frames, is_stereo) = (io.transport, io.frames.clone(), io.is_connected(1));
         let ([left, right], [out_left, out_right]) = io.ports::<C, 2, 2>();
         let right = if is_stereo { right } else { left };
-        let per_hz = 1.0 / self.rate_hz as f32;
-        let pole = |corner_hz: f32| Pole::<C>::coefficient(corner_hz * per_hz);
-        let (mut damped, mut cut) = (damping.at(0).map(pole), low_cut.at(0).map(pole));
+        let (per_hz, one) = (1.0 / self.rate_hz as f32, lanes.all(1.0));
+        let mut damped = pole(damping.at(0) * per_hz);
+        let mut cut = pole(low_cut.at(0) * per_hz);
         for piece in pieces(frames) {
             if piece.begins || self.head.is_fresh() {
                 let n = piece.frames.start;
@@ -162,38 +165,31 @@ impl<const C: usize> Module for Delay<C> {
                 self.head.aim(place, change.at(n).map(|change| change > 0.5));
             }
             for n in piece.frames {
-                self.head.step();
-                let dry = [left[n], right[n]];
-                let wet = [self.head.read(&self.lines[0]), self.head.read(&self.lines[1])];
+                self.head.step(lanes);
                 if damping.is_moving() {
-                    damped = damping.at(n).map(pole);
+                    damped = pole(damping.at(n) * per_hz);
                 }
                 if low_cut.is_moving() {
-                    cut = low_cut.at(n).map(pole);
+                    cut = pole(low_cut.at(n) * per_hz);
                 }
-                let (feedback, bounce, mix) = (feedback.at(n), ping_pong.at(n), mix.at(n));
-                let mut back = [[0.0; C]; 2];
+                let (l, r, b) = (lanes.load(&left[n]), lanes.load(&right[n]), bounce.at(n));
+                let mut wet = [one; 2];
+                let mut back = [one; 2];
                 for side in 0..2 {
-                    let bright = self.damping[side].low(wet[side], damped);
-                    let deep = self.low_cut[side].low(bright, cut);
-                    for c in 0..C {
-                        back[side][c] = feedback[c] * (bright[c] - deep[c]);
-                    }
+                    wet[side] = self.head.read(lanes, &self.lines[side]);
+                    let bright = self.damping[side].low(lanes, wet[side], damped);
+                    let deep = self.low_cut[side].low(lanes, bright, cut);
+                    back[side] = feedback.at(n) * (bright - deep);
                 }
-                let [mut to_left, mut to_right] = [[0.0; C]; 2];
-                let [mut back_left, mut back_right] = [[0.0; C]; 2];
-                for c in 0..C {
-                    let (l, r, b) = (dry[0][c], dry[1][c], bounce[c]);
-                    // A bouncing signal enters at the left alone.
-                    to_left[c] = l + b * (0.5 * (r - l));
-                    to_right[c] = (1.0 - b) * r;
-                    back_left[c] = back[0][c] + b * (back[1][c] - back[0][c]);
-                    back_right[c] = back[1][c] + b * (back[0][c] - back[1][c]);
-                }
-                self.lines[0].push(sum(to_left, tame(back_left)));
-                self.lines[1].push(sum(to_right, tame(back_right)));
-                out_left[n] = blend(dry[0], wet[0], mix);
-                out_right[n] = blend(dry[1], wet[1], mix);
+                // A bouncing signal enters at the left alone.
+                let (to_left, to_right) = (l + b * ((r - l) * 0.5), (one - b) * r);
+                let back_left = tame(back[0] + b * (back[1] - back[0]));
+                let back_right = tame(back[1] + b * (back[0] - back[1]));
+                self.lines[0].push(lanes, silent_below(to_left + back_left));
+                self.lines[1].push(lanes, silent_below(to_right + back_right));
+                let mix = mix.at(n);
+                lanes.store(blend(l, wet[0], mix), &mut out_left[n]);
+                lanes.store(blend(r, wet[1], mix), &mut out_right[n]);
             }
         }
     }

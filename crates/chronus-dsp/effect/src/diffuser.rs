@@ -3,13 +3,14 @@
 //!
 //! After Geraint Luff, "Let's Write a Reverb" (2021).
 
+use crate::lanes::{Floats, Lanes};
 use crate::math::frames_of_ms;
 
 /// How many signals run side by side.
 pub(super) const LANES: usize = 16;
 
 /// The frames of all lanes.
-pub(super) type Lanes<const C: usize> = [[f32; C]; LANES];
+pub(super) type Frames<const C: usize> = [[f32; C]; LANES];
 
 /// When each lane is late, in ms: one in each sixteenth of 5 ms, then of 13 ms, in no order.
 const LATE_MS: [[f32; LANES]; 2] = [
@@ -33,10 +34,18 @@ pub(super) struct Diffuser<const C: usize> {
 }
 
 struct Step<const C: usize> {
-    /// The last frames of all lanes, in a ring.
-    memory: Box<[Lanes<C>]>,
-    late: [usize; LANES],
-    next: usize,
+    /// The last frames of each lane, in a ring as long as it is late, one ring after the other.
+    memory: Box<[[f32; C]]>,
+    rings: [Ring; LANES],
+}
+
+/// The part of a memory that is a lane's.
+#[derive(Clone, Copy)]
+struct Ring {
+    start: usize,
+    /// Where the oldest frame is, which the next one replaces.
+    oldest: usize,
+    end: usize,
 }
 
 impl<const C: usize> Diffuser<C> {
@@ -46,66 +55,65 @@ impl<const C: usize> Diffuser<C> {
 
     pub fn reset(&mut self) {
         for step in &mut self.steps {
-            step.memory.fill([[0.0; C]; LANES]);
-            step.next = 0;
+            step.memory.fill([0.0; C]);
+            for ring in &mut step.rings {
+                ring.oldest = ring.start;
+            }
         }
     }
 
     /// The diffuse frame of all lanes. It is as loud as what went in, all lanes together.
     #[inline(always)]
-    pub fn process(&mut self, mut lanes: Lanes<C>) -> Lanes<C> {
+    pub fn process<L: Lanes<C>>(&mut self, set: L, lanes: &mut [L::Floats; LANES]) {
         for step in &mut self.steps {
-            lanes = step.delay(lanes);
-            mix(&mut lanes);
+            step.delay(set, lanes);
+            mix(lanes);
             for (lane, sign) in lanes.iter_mut().zip(FLIPPED) {
-                for c in 0..C {
-                    lane[c] *= sign;
-                }
+                *lane = *lane * sign;
             }
         }
-        lanes
     }
 }
 
 impl<const C: usize> Step<C> {
     fn new(late_ms: [f32; LANES], rate_hz: u32) -> Self {
-        let late = late_ms.map(|late_ms| frames_of_ms(late_ms, rate_hz) as usize);
-        let longest = late.iter().copied().max().unwrap_or(1);
-        Self { memory: vec![[[0.0; C]; LANES]; longest + 1].into_boxed_slice(), late, next: 0 }
+        let mut end = 0;
+        let rings = late_ms.map(|late_ms| {
+            let start = end;
+            end += frames_of_ms(late_ms, rate_hz) as usize;
+            Ring { start, oldest: start, end }
+        });
+        Self { memory: vec![[0.0; C]; end].into_boxed_slice(), rings }
     }
 
     #[inline(always)]
-    fn delay(&mut self, lanes: Lanes<C>) -> Lanes<C> {
-        self.memory[self.next] = lanes;
-        let mut delayed = lanes;
-        for (lane, (delayed, late)) in delayed.iter_mut().zip(self.late).enumerate() {
-            let wraps = if self.next >= late { 0 } else { self.memory.len() };
-            *delayed = self.memory[self.next + wraps - late][lane];
+    fn delay<L: Lanes<C>>(&mut self, set: L, lanes: &mut [L::Floats; LANES]) {
+        for (lane, ring) in lanes.iter_mut().zip(&mut self.rings) {
+            let frame = &mut self.memory[ring.oldest];
+            let delayed = set.load(frame);
+            set.store(*lane, frame);
+            *lane = delayed;
+            let next = ring.oldest + 1;
+            ring.oldest = if next == ring.end { ring.start } else { next };
         }
-        self.next = if self.next + 1 == self.memory.len() { 0 } else { self.next + 1 };
-        delayed
     }
 }
 
 /// Multiplies by the Hadamard matrix, scaled so that nothing becomes louder or softer: each lane goes to
 /// all others, with as much power.
 #[inline(always)]
-pub(super) fn mix<const C: usize>(lanes: &mut Lanes<C>) {
+pub(super) fn mix<F: Floats>(lanes: &mut [F; LANES]) {
     let mut half = 1;
     while half < LANES {
         for first in 0..LANES {
             if first & half == 0 {
-                for c in 0..C {
-                    let (a, b) = (lanes[first][c], lanes[first | half][c]);
-                    (lanes[first][c], lanes[first | half][c]) = (a + b, a - b);
-                }
+                let (a, b) = (lanes[first], lanes[first | half]);
+                (lanes[first], lanes[first | half]) = (a + b, a - b);
             }
         }
         half *= 2;
     }
     for lane in lanes {
-        for c in 0..C {
-            lane[c] *= 0.25;
-        }
+        *lane = *lane * 0.25;
     }
 }

@@ -5,10 +5,12 @@ use super::glide::{Choice, Glide};
 use super::halfband::{Down, Up};
 use super::line::Line;
 use super::shape::{NAMES, SHAPES, bend, compensation};
-use super::{Pole, blend, pieces, silent_below};
+use super::{Pole, blend, pieces, pole, silent_below};
 use crate::io::Io;
+use crate::lanes::{Floats, Lanes};
 use crate::math::{frames_of_ms, gain_of_db};
-use crate::module::{Module, ModuleSpec, ParamSpec};
+use crate::module::{ModuleSpec, ParamSpec};
+use crate::simd::Kernel;
 
 /// The kind `distortion`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -73,28 +75,21 @@ struct Side<const C: usize> {
 }
 
 /// How to bend: the shape that is heard or comes, that which goes, and how much of the latter.
-struct Bend<const C: usize> {
+struct Bend<F> {
     shapes: [usize; 2],
-    levels: [[f32; C]; 2],
+    levels: [F; 2],
     going: f32,
-    drive: [f32; C],
+    drive: F,
 }
 
-impl<const C: usize> Bend<C> {
+impl<F: Floats> Bend<F> {
     #[inline(always)]
-    fn apply(&self, mut signal: [f32; C]) -> [f32; C] {
-        for c in 0..C {
-            signal[c] *= self.drive[c];
-        }
-        let mut out = bend(self.shapes[0], signal);
-        for c in 0..C {
-            out[c] *= self.levels[0][c];
-        }
+    fn apply(&self, signal: F) -> F {
+        let signal = signal * self.drive;
+        let mut out = bend(self.shapes[0], signal) * self.levels[0];
         if self.going > 0.0 {
-            let old = bend(self.shapes[1], signal);
-            for c in 0..C {
-                out[c] += self.going * (old[c] * self.levels[1][c] - out[c]);
-            }
+            let old = bend(self.shapes[1], signal) * self.levels[1];
+            out = out + (old - out) * self.going;
         }
         out
     }
@@ -123,27 +118,26 @@ impl<const C: usize> Side<C> {
 
     /// The signal as it came, late, and what became of it.
     #[inline(always)]
-    fn process(
+    fn process<L: Lanes<C>>(
         &mut self,
-        frame: [f32; C],
-        bend: &Bend<C>,
-        [constant, tone]: [[f32; C]; 2],
-    ) -> [[f32; C]; 2] {
-        let frame = frame.map(silent_below);
-        let dry = self.late.frame(LATE_FRAMES);
-        self.late.push(frame);
-        let mut halves = self.up.0.process(frame);
+        lanes: L,
+        frame: L::Floats,
+        bend: &Bend<L::Floats>,
+        [constant, tone]: [L::Floats; 2],
+    ) -> [L::Floats; 2] {
+        let frame = silent_below(frame);
+        let dry = lanes.load(&self.late.frame(LATE_FRAMES));
+        self.late.push(lanes, frame);
+        let mut halves = self.up.0.process(lanes, frame);
         for half in &mut halves {
-            let [first, second] = self.up.1.process(*half);
-            let bent = self.down.1.process([bend.apply(first), bend.apply(second)]);
-            *half = core::mem::replace(&mut self.half, bent);
+            let [first, second] = self.up.1.process(lanes, *half);
+            let bent = self.down.1.process(lanes, [bend.apply(first), bend.apply(second)]);
+            *half = lanes.load(&self.half);
+            lanes.store(bent, &mut self.half);
         }
-        let mut wet = self.down.0.process(halves);
-        let still = self.constant.low(wet, constant);
-        for c in 0..C {
-            wet[c] -= still[c];
-        }
-        [dry, self.tone.low(wet, tone)]
+        let wet = self.down.0.process(lanes, halves);
+        let wet = wet - self.constant.low(lanes, wet, constant);
+        [dry, self.tone.low(lanes, wet, tone)]
     }
 }
 
@@ -162,26 +156,31 @@ impl<const C: usize> Distortion<C> {
     }
 
     #[inline(always)]
-    fn begin_cell(&mut self, shape: usize, drive_db: [f32; C]) {
+    fn begin_cell<L: Lanes<C>>(&mut self, lanes: L, shape: usize, drive_db: L::Floats) {
         self.shape.aim(shape);
-        let drive = drive_db.map(gain_of_db);
-        if self.designed != Some(drive) {
-            self.designed = Some(drive);
-            for (shape, ends) in self.level_ends.iter_mut().enumerate() {
-                for c in 0..C {
-                    let is_known = c > 0 && drive[c] == drive[c - 1];
-                    ends[c] = if is_known { ends[c - 1] } else { compensation(shape, drive[c]) };
-                }
-            }
-        }
-        self.drive.aim(drive);
+        let drive = gain_of_db(drive_db);
+        self.design(lanes.array(drive));
+        self.drive.aim(lanes, drive);
         for (level, end) in self.levels.iter_mut().zip(&self.level_ends) {
-            level.aim(*end);
+            level.aim(lanes, lanes.load(end));
+        }
+    }
+
+    fn design(&mut self, drive: [f32; C]) {
+        if self.designed == Some(drive) {
+            return;
+        }
+        self.designed = Some(drive);
+        for (shape, ends) in self.level_ends.iter_mut().enumerate() {
+            for c in 0..C {
+                let is_known = c > 0 && drive[c] == drive[c - 1];
+                ends[c] = if is_known { ends[c - 1] } else { compensation(shape, drive[c]) };
+            }
         }
     }
 }
 
-impl<const C: usize> Module for Distortion<C> {
+impl<const C: usize> Kernel<C> for Distortion<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -194,40 +193,48 @@ impl<const C: usize> Module for Distortion<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
         let [shape, drive_db] = [SHAPE, DRIVE].map(|param| io.param::<C>(param));
         let [tone_hz, mix] = [TONE, MIX].map(|param| io.param::<C>(param));
+        let (drive_db, tone_hz, mix) = (drive_db.on(lanes), tone_hz.on(lanes), mix.on(lanes));
         let (frames, is_stereo) = (io.frames.clone(), io.is_connected(1));
         let ([left, right], [out_left, out_right]) = io.ports::<C, 2, 2>();
         let per_hz = self.per_hz;
-        let constant = [Pole::<C>::coefficient(CONSTANT_HZ * per_hz); C];
-        let pole = |tone_hz: f32| Pole::<C>::coefficient(tone_hz * per_hz);
-        let mut tone = tone_hz.at(0).map(pole);
+        let constant = lanes.all(pole(CONSTANT_HZ * per_hz));
+        let mut tone = pole(tone_hz.at(0) * per_hz);
         for piece in pieces(frames) {
             if piece.begins || self.drive.is_fresh() {
                 let n = piece.frames.start;
                 // The first channel says the shape for all.
-                self.begin_cell(shape.at(n)[0] as usize, drive_db.at(n));
+                self.begin_cell(lanes, shape.at(n)[0] as usize, drive_db.at(n));
             }
             for n in piece.frames {
                 if tone_hz.is_moving() {
-                    tone = tone_hz.at(n).map(pole);
+                    tone = pole(tone_hz.at(n) * per_hz);
                 }
-                let levels = self.levels.each_mut().map(Glide::step);
+                let mut levels = [constant; SHAPES];
+                for (level, glide) in levels.iter_mut().zip(&mut self.levels) {
+                    *level = glide.step(lanes);
+                }
                 let shapes = [self.shape.to, self.shape.from];
                 let bend = Bend {
                     shapes,
-                    levels: shapes.map(|shape| levels[shape]),
+                    levels: [levels[shapes[0]], levels[shapes[1]]],
                     going: self.shape.step(),
-                    drive: self.drive.step(),
+                    drive: self.drive.step(lanes),
                 };
                 let mix = mix.at(n);
-                let [dry, wet] = self.sides[0].process(left[n], &bend, [constant, tone]);
-                out_left[n] = blend(dry, wet, mix);
-                out_right[n] = out_left[n];
-                if is_stereo {
-                    let [dry, wet] = self.sides[1].process(right[n], &bend, [constant, tone]);
-                    out_right[n] = blend(dry, wet, mix);
+                let heard = if is_stereo { [&left[n], &right[n]] } else { [&left[n]; 2] };
+                for (side, to) in [&mut out_left[n], &mut out_right[n]].into_iter().enumerate() {
+                    if side == 0 || is_stereo {
+                        let signal = lanes.load(heard[side]);
+                        let [dry, wet] =
+                            self.sides[side].process(lanes, signal, &bend, [constant, tone]);
+                        lanes.store(blend(dry, wet, mix), to);
+                    }
+                }
+                if !is_stereo {
+                    out_right[n] = out_left[n];
                 }
             }
         }

@@ -8,8 +8,10 @@
 use super::glide::Glide;
 use super::{CELL_FRAMES, pieces, silent_below};
 use crate::io::Io;
+use crate::lanes::{Floats, Lanes};
 use crate::math::{gain_of_db, tan_of_turns};
-use crate::module::{Module, ModuleSpec, ParamSpec};
+use crate::module::{ModuleSpec, ParamSpec};
+use crate::simd::Kernel;
 
 /// The kind `eq`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -82,14 +84,21 @@ struct Band<const C: usize> {
 
 /// What both integrators are to be multiplied by, for an integrator gain and a damping.
 #[inline(always)]
-fn solve<const C: usize>(g: [f32; C], k: [f32; C]) -> [[f32; C]; 3] {
-    let mut a = [[0.0; C]; 3];
-    for c in 0..C {
-        a[0][c] = 1.0 / (1.0 + g[c] * (g[c] + k[c]));
-        a[1][c] = g[c] * a[0][c];
-        a[2][c] = g[c] * a[1][c];
+fn solve<F: Floats>(g: F, k: F) -> [F; 3] {
+    let first = g.like(1.0) / (g * (g + k) + 1.0);
+    let second = g * first;
+    [first, second, g * second]
+}
+
+/// The knobs of a band, for the tangent of its frequency, the square root of its gain and its damping.
+#[inline(always)]
+fn knobs<F: Floats>(form: Form, tan: F, a: F, k: F) -> [F; 5] {
+    let (zero, one) = (a.like(0.0), a.like(1.0));
+    match form {
+        Form::LowShelf => [tan / a.root(), k, one, k * (a - 1.0), a * a - 1.0],
+        Form::Bell => [tan, k / a, one, k / a * (a * a - 1.0), zero],
+        Form::HighShelf => [tan * a.root(), k, a * a, k * (one - a) * a, one - a * a],
     }
-    a
 }
 
 impl<const C: usize> Band<C> {
@@ -103,62 +112,72 @@ impl<const C: usize> Band<C> {
     };
 
     #[inline(always)]
-    fn begin_cell(&mut self, form: Form, design: [[f32; C]; 3], per_hz: f32) {
+    fn begin_cell<L: Lanes<C>>(
+        &mut self,
+        lanes: L,
+        form: Form,
+        design: [[f32; C]; 3],
+        per_hz: f32,
+    ) {
         let changes = self.designed != Some(design);
         if changes {
-            for c in 0..C {
-                let [freq_hz, gain_db, q] = design.map(|values| values[c]);
-                let tan = tan_of_turns(0.5 * freq_hz * per_hz);
-                // The square root of the gain.
-                let a = gain_of_db(0.5 * gain_db);
-                let k = 1.0 / q;
-                let knobs = match form {
-                    Form::LowShelf => [tan / a.sqrt(), k, 1.0, k * (a - 1.0), a * a - 1.0],
-                    Form::Bell => [tan, k / a, 1.0, k / a * (a * a - 1.0), 0.0],
-                    Form::HighShelf => [tan * a.sqrt(), k, a * a, k * (1.0 - a) * a, 1.0 - a * a],
-                };
-                for (end, knob) in self.ends.iter_mut().zip(knobs) {
-                    end[c] = knob;
-                }
+            let [freq_hz, gain_db, q] =
+                [lanes.load(&design[0]), lanes.load(&design[1]), lanes.load(&design[2])];
+            let (tan, k) = (tan_of_turns(freq_hz * 0.5 * per_hz), lanes.all(1.0) / q);
+            let knobs = knobs(form, tan, gain_of_db(gain_db * 0.5), k);
+            for (end, knob) in self.ends.iter_mut().zip(knobs) {
+                lanes.store(knob, end);
             }
         }
         let is_fresh = self.designed.is_none();
         if changes || self.is_moving {
-            for (knob, end) in self.knobs.iter_mut().zip(self.ends) {
-                knob.aim(end);
+            for (knob, end) in self.knobs.iter_mut().zip(&self.ends) {
+                knob.aim(lanes, lanes.load(end));
             }
         }
         self.is_moving = changes && !is_fresh;
         self.designed = Some(design);
         if !self.is_moving {
-            let [g, k, input, band, low] = self.ends;
-            self.resting = (solve(g, k), [input, band, low]);
+            let [g, k, input, band, low] = &self.ends;
+            for (a, to) in solve(lanes.load(g), lanes.load(k)).into_iter().zip(&mut self.resting.0)
+            {
+                lanes.store(a, to);
+            }
+            self.resting.1 = [*input, *band, *low];
         }
     }
 
     /// Filters both sides of a piece of a cell.
     #[inline(always)]
-    fn filter<const MOVING: bool>(&mut self, piece: &mut [[[f32; C]; 2]]) {
-        let (mut a, mut m) = self.resting;
-        let mut sides = self.sides;
+    fn filter<L: Lanes<C>>(&mut self, lanes: L, piece: &mut [[[f32; C]; 2]]) {
+        let ([a0, a1, a2], [m0, m1, m2]) = &self.resting;
+        let mut a = [lanes.load(a0), lanes.load(a1), lanes.load(a2)];
+        let mut m = [lanes.load(m0), lanes.load(m1), lanes.load(m2)];
+        let mut states = [[a[0]; 2]; 2];
+        for (state, from) in states.as_flattened_mut().iter_mut().zip(self.sides.as_flattened()) {
+            *state = lanes.load(from);
+        }
         for frame in piece {
-            if MOVING {
-                let [g, k, input, band, low] = self.knobs.each_mut().map(Glide::step);
-                (a, m) = (solve(g, k), [input, band, low]);
-            }
-            for (signal, [s1, s2]) in frame.iter_mut().zip(&mut sides) {
-                for c in 0..C {
-                    let v0 = signal[c];
-                    let v3 = v0 - s2[c];
-                    let v1 = a[0][c] * s1[c] + a[1][c] * v3;
-                    let v2 = s2[c] + a[1][c] * s1[c] + a[2][c] * v3;
-                    s1[c] = silent_below(2.0 * v1 - s1[c]);
-                    s2[c] = silent_below(2.0 * v2 - s2[c]);
-                    signal[c] = m[0][c] * v0 + m[1][c] * v1 + m[2][c] * v2;
+            if self.is_moving {
+                let mut knobs = [a[0]; 5];
+                for (knob, glide) in knobs.iter_mut().zip(&mut self.knobs) {
+                    *knob = glide.step(lanes);
                 }
+                (a, m) = (solve(knobs[0], knobs[1]), [knobs[2], knobs[3], knobs[4]]);
+            }
+            for (signal, [s1, s2]) in frame.iter_mut().zip(&mut states) {
+                let v0 = lanes.load(signal);
+                let v3 = v0 - *s2;
+                let v1 = a[0] * *s1 + a[1] * v3;
+                let v2 = *s2 + a[1] * *s1 + a[2] * v3;
+                *s1 = silent_below(v1 * 2.0 - *s1);
+                *s2 = silent_below(v2 * 2.0 - *s2);
+                lanes.store(m[0] * v0 + m[1] * v1 + m[2] * v2, signal);
             }
         }
-        self.sides = sides;
+        for (state, to) in states.as_flattened().iter().zip(self.sides.as_flattened_mut()) {
+            lanes.store(*state, to);
+        }
     }
 }
 
@@ -169,7 +188,7 @@ impl<const C: usize> Eq<C> {
     }
 }
 
-impl<const C: usize> Module for Eq<C> {
+impl<const C: usize> Kernel<C> for Eq<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -179,7 +198,7 @@ impl<const C: usize> Module for Eq<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
         let params: [_; 10] = core::array::from_fn(|param| io.param::<C>(param));
         let (frames, is_stereo) = (io.frames.clone(), io.is_connected(1));
         let ([left, right], [out_left, out_right]) = io.ports::<C, 2, 2>();
@@ -190,7 +209,7 @@ impl<const C: usize> Module for Eq<C> {
                 for (band, (form, freq, gain, q)) in self.bands.iter_mut().zip(BANDS) {
                     let q = q.map_or([SHELF_Q; C], |q| params[q].at(n));
                     let design = [params[freq].at(n), params[gain].at(n), q];
-                    band.begin_cell(form, design, self.per_hz);
+                    band.begin_cell(lanes, form, design, self.per_hz);
                 }
             }
             let mut signals = [[[0.0; C]; 2]; CELL_FRAMES];
@@ -199,11 +218,7 @@ impl<const C: usize> Module for Eq<C> {
                 *signal = [left[n], right[n]];
             }
             for band in &mut self.bands {
-                if band.is_moving {
-                    band.filter::<true>(signals);
-                } else {
-                    band.filter::<false>(signals);
-                }
+                band.filter(lanes, signals);
             }
             for (n, signal) in piece.frames.zip(signals) {
                 [out_left[n], out_right[n]] = *signal;

@@ -1,12 +1,14 @@
 //! The sweep of a jet plane: the sound and one copy so little late that they cancel at a comb of
 //! frequencies, which wanders as the copy sways.
 
-use super::head::read_at;
+use super::head::{frames_of, read_at};
 use super::line::Line;
-use super::{HALF_TURN, blend, sum, tame};
+use super::{HALF_TURN, blend, silent_below, tame};
 use crate::io::Io;
-use crate::math::{PhaseSteps, frames_of_ms, sine_of_phase};
-use crate::module::{Module, ModuleSpec, ParamSpec};
+use crate::lanes::{Ints, Lanes};
+use crate::math::{PhaseSteps, frames_of_ms, sine_of_phase, to_unsigned};
+use crate::module::{ModuleSpec, ParamSpec};
+use crate::simd::Kernel;
 
 /// The kind `flanger`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -71,7 +73,7 @@ impl<const C: usize> Flanger<C> {
     }
 }
 
-impl<const C: usize> Module for Flanger<C> {
+impl<const C: usize> Kernel<C> for Flanger<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -82,34 +84,33 @@ impl<const C: usize> Module for Flanger<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
         let [rate_hz, delay_ms, depth] = [RATE, DELAY, DEPTH].map(|param| io.param::<C>(param));
         let [feedback, width, mix] = [FEEDBACK, WIDTH, MIX].map(|param| io.param::<C>(param));
+        let (rate_hz, delay_ms, depth) = (rate_hz.on(lanes), delay_ms.on(lanes), depth.on(lanes));
+        let (feedback, width, mix) = (feedback.on(lanes), width.on(lanes), mix.on(lanes));
         let is_stereo = io.is_connected(1);
         let ([left, right], [out_left, out_right]) = io.ports::<C, 2, 2>();
         let right = if is_stereo { right } else { left };
+        let mut phase = lanes.load_ints(&self.phase);
         for n in 0..left.len() {
-            let (rate_hz, delay_ms, depth) = (rate_hz.at(n), delay_ms.at(n), depth.at(n));
-            let (feedback, width, mix) = (feedback.at(n), width.at(n), mix.at(n));
-            let dry = [left[n], right[n]];
-            let mut wet = [[0.0; C]; 2];
-            for side in 0..2 {
-                let mut back = [0.0; C];
-                for c in 0..C {
-                    let behind = (width[c] * HALF_TURN) as u32 * side as u32;
-                    let sway = depth[c] * sine_of_phase(self.phase[c].wrapping_sub(behind));
-                    let late_ms = f64::from(delay_ms[c] * (1.0 + sway));
-                    let ago = (late_ms * self.frames_per_ms).max(2.0);
-                    wet[side][c] = read_at(&self.lines[side], c, ago);
-                    back[c] = feedback[c] * wet[side][c];
-                }
-                self.lines[side].push(sum(dry[side], tame(back)));
+            let (depth, delay_ms) = (depth.at(n), delay_ms.at(n));
+            let (feedback, mix) = (feedback.at(n), mix.at(n));
+            let behind = to_unsigned(width.at(n) * HALF_TURN);
+            let sides = [(&left[n], phase), (&right[n], phase.minus(behind))];
+            let mut outs = [lanes.all(0.0); 2];
+            for (side, ((dry, phase), line)) in sides.into_iter().zip(&mut self.lines).enumerate() {
+                let dry = lanes.load(dry);
+                let sway = depth * sine_of_phase(phase);
+                let ago = frames_of(delay_ms * (sway + 1.0), self.frames_per_ms);
+                let wet = read_at(lanes, line, ago);
+                line.push(lanes, silent_below(dry + tame(feedback * wet)));
+                outs[side] = blend(dry, wet, mix);
             }
-            for c in 0..C {
-                self.phase[c] = self.phase[c].wrapping_add(self.steps.of(rate_hz[c]));
-            }
-            out_left[n] = blend(dry[0], wet[0], mix);
-            out_right[n] = blend(dry[1], wet[1], mix);
+            lanes.store(outs[0], &mut out_left[n]);
+            lanes.store(outs[1], &mut out_right[n]);
+            phase = phase.plus(self.steps.of(rate_hz.at(n)));
         }
+        lanes.store_ints(phase, &mut self.phase);
     }
 }

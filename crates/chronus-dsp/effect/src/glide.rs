@@ -2,6 +2,7 @@
 //! by crossfade.
 
 use super::CELL_FRAMES;
+use crate::lanes::Lanes;
 
 /// A value per channel that follows what it was told a cell ago.
 #[derive(Clone, Copy)]
@@ -18,16 +19,15 @@ impl<const C: usize> Glide<C> {
 
     /// Where to be at the end of the cell that begins; the first time it is there at once.
     #[inline(always)]
-    pub fn aim(&mut self, end: [f32; C]) {
+    pub fn aim<L: Lanes<C>>(&mut self, lanes: L, end: L::Floats) {
         if self.is_fresh {
-            self.end = end;
+            lanes.store(end, &mut self.end);
             self.is_fresh = false;
         }
-        self.now = self.end;
-        for c in 0..C {
-            self.step[c] = (end[c] - self.now[c]) * (1.0 / CELL_FRAMES as f32);
-        }
-        self.end = end;
+        let now = lanes.load(&self.end);
+        lanes.store(now, &mut self.now);
+        lanes.store((end - now) * (1.0 / CELL_FRAMES as f32), &mut self.step);
+        lanes.store(end, &mut self.end);
     }
 
     /// Whether nothing was told since it was new.
@@ -37,11 +37,10 @@ impl<const C: usize> Glide<C> {
 
     /// The value in the next frame.
     #[inline(always)]
-    pub fn step(&mut self) -> [f32; C] {
-        for c in 0..C {
-            self.now[c] += self.step[c];
-        }
-        self.now
+    pub fn step<L: Lanes<C>>(&mut self, lanes: L) -> L::Floats {
+        let now = lanes.load(&self.now) + lanes.load(&self.step);
+        lanes.store(now, &mut self.now);
+        now
     }
 }
 

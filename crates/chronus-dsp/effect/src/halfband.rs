@@ -4,6 +4,8 @@
 //! is only delayed. The taps are a sinc in the window of James F. Kaiser ("Nonrecursive digital filter
 //! design using the I0-sinh window function", 1974).
 
+use crate::lanes::Lanes;
+
 /// The last `N` frames, contiguous: each is kept twice, `N` apart.
 struct Past<const C: usize, const N: usize> {
     frames: Box<[[f32; C]]>,
@@ -22,9 +24,9 @@ impl<const C: usize, const N: usize> Past<C, N> {
 
     /// The last frames, oldest first, with this one at the end.
     #[inline(always)]
-    fn push(&mut self, frame: [f32; C]) -> &[[f32; C]; N] {
-        self.frames[self.at] = frame;
-        self.frames[self.at + N] = frame;
+    fn push<L: Lanes<C>>(&mut self, lanes: L, frame: L::Floats) -> &[[f32; C]; N] {
+        lanes.store(frame, &mut self.frames[self.at]);
+        lanes.store(frame, &mut self.frames[self.at + N]);
         self.at = if self.at + 1 == N { 0 } else { self.at + 1 };
         self.frames[self.at..].first_chunk().expect("twice as many frames")
     }
@@ -58,12 +60,14 @@ fn bessel_i0(x: f64) -> f64 {
 }
 
 #[inline(always)]
-fn convolve<const C: usize, const N: usize>(taps: &[f32; N], frames: &[[f32; C]; N]) -> [f32; C] {
-    let mut sum = [0.0; C];
+fn convolve<const C: usize, const N: usize, L: Lanes<C>>(
+    lanes: L,
+    taps: &[f32; N],
+    frames: &[[f32; C]; N],
+) -> L::Floats {
+    let mut sum = lanes.all(0.0);
     for j in 0..N / 2 {
-        for c in 0..C {
-            sum[c] += taps[j] * (frames[j][c] + frames[N - 1 - j][c]);
-        }
+        sum = sum + (lanes.load(&frames[j]) + lanes.load(&frames[N - 1 - j])) * taps[j];
     }
     sum
 }
@@ -85,9 +89,9 @@ impl<const C: usize, const N: usize> Up<C, N> {
 
     /// Two frames for one.
     #[inline(always)]
-    pub fn process(&mut self, frame: [f32; C]) -> [[f32; C]; 2] {
-        let past = self.past.push(frame);
-        [convolve(&self.taps, past), past[N / 2]]
+    pub fn process<L: Lanes<C>>(&mut self, lanes: L, frame: L::Floats) -> [L::Floats; 2] {
+        let past = self.past.push(lanes, frame);
+        [convolve(lanes, &self.taps, past), lanes.load(&past[N / 2])]
     }
 }
 
@@ -110,13 +114,10 @@ impl<const C: usize, const N: usize> Down<C, N> {
 
     /// One frame for two.
     #[inline(always)]
-    pub fn process(&mut self, [even, odd]: [[f32; C]; 2]) -> [f32; C] {
-        let mut out = convolve(&self.taps, self.even.push(even));
-        let middle = self.odd.push(odd)[N / 2 - 1];
-        for c in 0..C {
-            out[c] += 0.5 * middle[c];
-        }
-        out
+    pub fn process<L: Lanes<C>>(&mut self, lanes: L, [even, odd]: [L::Floats; 2]) -> L::Floats {
+        let beside = convolve(lanes, &self.taps, self.even.push(lanes, even));
+        let middle = &self.odd.push(lanes, odd)[N / 2 - 1];
+        beside + lanes.load(middle) * 0.5
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::CELL_FRAMES;
 use super::line::Line;
+use crate::lanes::{Doubles, Floats, Ints, Lanes, Mask};
 use crate::math::frames_of_ms;
 
 const FADE_MS: f32 = 30.0;
@@ -82,32 +83,47 @@ impl<const C: usize> Head<C> {
 
     /// Goes on by a frame.
     #[inline(always)]
-    pub fn step(&mut self) {
-        for c in 0..C {
-            self.slope[c] += (self.slope_end[c] - self.slope[c]) * self.inertia;
-            self.place[c] = (self.place[c] + self.slope[c]).clamp(2.0, self.farthest);
-            self.fading[c] = self.fading[c].saturating_sub(1);
-        }
+    pub fn step<L: Lanes<C>>(&mut self, lanes: L) {
+        let (slope, end) = (lanes.load_doubles(&self.slope), lanes.load_doubles(&self.slope_end));
+        let slope = slope + (end - slope) * self.inertia;
+        let place = (lanes.load_doubles(&self.place) + slope).between(2.0, self.farthest);
+        lanes.store_doubles(slope, &mut self.slope);
+        lanes.store_doubles(place, &mut self.place);
+        let (fading, one) = (lanes.load_ints(&self.fading), lanes.all_ints(1));
+        let is_over = fading.lt_signed(one);
+        lanes.store_ints(L::Ints::choose(is_over, fading, fading.minus(one)), &mut self.fading);
     }
 
     /// What is heard of `line` in this frame, before the frame is pushed onto it.
     #[inline(always)]
-    pub fn read(&self, line: &Line<C>) -> [f32; C] {
-        let mut heard = [0.0; C];
-        for c in 0..C {
-            heard[c] = read_at(line, c, self.place[c]);
-            if self.fading[c] > 0 {
-                let share = self.fading[c] as f32 / self.fade_frames as f32;
-                heard[c] += share * (read_at(line, c, self.old_place[c]) - heard[c]);
-            }
+    pub fn read<L: Lanes<C>>(&self, lanes: L, line: &Line<C>) -> L::Floats {
+        let heard = read_at(lanes, line, lanes.load_doubles(&self.place));
+        let (fading, none) = (lanes.load_ints(&self.fading), lanes.all_ints(0));
+        let is_fading = none.lt_signed(fading);
+        if !is_fading.any() {
+            return heard;
         }
-        heard
+        let old = read_at(lanes, line, lanes.load_doubles(&self.old_place));
+        let share = fading.to_floats() / self.fade_frames as f32;
+        L::Floats::choose(is_fading, heard + share * (old - heard), heard)
     }
 }
 
-/// Channel `c` of a line so many frames ago, at least 2.
+/// A line so many frames ago in each channel, at least 2.
 #[inline(always)]
-pub(super) fn read_at<const C: usize>(line: &Line<C>, c: usize, ago: f64) -> f32 {
-    let whole = ago as u32;
-    line.between(c, whole as usize, (ago - f64::from(whole)) as f32)
+pub(super) fn read_at<const C: usize, L: Lanes<C>>(
+    lanes: L,
+    line: &Line<C>,
+    ago: L::Doubles,
+) -> L::Floats {
+    let whole = ago.to_ints_within();
+    line.between(lanes, whole, (ago - whole.to_doubles()).to_floats())
+}
+
+/// How many frames a time lasts, `frames_per_ms` frames each, but no fewer than can be read.
+#[inline(always)]
+pub(super) fn frames_of<F: Floats>(time_ms: F, frames_per_ms: f64) -> F::Doubles {
+    let frames = time_ms.to_doubles() * frames_per_ms;
+    let least = frames.like(2.0);
+    F::Doubles::choose(least.lt(frames), frames, least)
 }

@@ -7,8 +7,8 @@
 )]
 
 use chronus_dsp_core::entry::CatalogEntry;
-use chronus_dsp_core::{io, math, module, transport};
-use chronus_dsp_core::{kind, plain};
+use chronus_dsp_core::{io, lanes, math, module, simd, transport};
+use chronus_dsp_core::{kernel, kind, plain};
 
 pub mod bitcrusher;
 pub mod chorus;
@@ -33,6 +33,7 @@ mod tank;
 
 use core::ops::Range;
 
+use crate::lanes::{Floats, Ints, Lanes};
 use crate::math::tan_of_turns;
 use crate::module::{BLOCK_FRAMES, ParamSpec, PortSpec};
 
@@ -99,16 +100,22 @@ fn pieces(frames: Range<usize>) -> impl Iterator<Item = Piece> {
 const SILENCE: f32 = 1e-20;
 
 #[inline(always)]
-fn silent_below(state: f32) -> f32 {
-    if state.abs() < SILENCE { 0.0 } else { state }
+fn silent_below<F: Floats>(state: F) -> F {
+    state.without(state.magnitude().lt(state.like(SILENCE)))
 }
 
 /// The signal as it came and the effect, `mix` of it.
 #[inline(always)]
-fn blend<const C: usize>(dry: [f32; C], wet: [f32; C], mix: [f32; C]) -> [f32; C] {
+fn blend<F: Floats>(dry: F, wet: F, mix: F) -> F {
+    dry * (mix.like(1.0) - mix) + wet * mix
+}
+
+/// As [`blend`], of frames that are no vectors.
+#[inline(always)]
+fn blend_each<const C: usize>(dry: [f32; C], wet: [f32; C], mix: [f32; C]) -> [f32; C] {
     let mut out = [0.0; C];
     for c in 0..C {
-        out[c] = dry[c] * (1.0 - mix[c]) + wet[c] * mix[c];
+        out[c] = blend(dry[c], wet[c], mix[c]);
     }
     out
 }
@@ -116,25 +123,12 @@ fn blend<const C: usize>(dry: [f32; C], wet: [f32; C], mix: [f32; C]) -> [f32; C
 /// Keeps what is fed back within -2..2, so that no loop runs away; what lies within -1..1 passes as
 /// it is.
 #[inline(always)]
-fn tame<const C: usize>(signal: [f32; C]) -> [f32; C] {
-    let mut tamed = signal;
-    for c in 0..C {
-        let beyond = (signal[c].abs() - 1.0).max(0.0);
-        let within = signal[c].clamp(-1.0, 1.0);
-        // The slope of the bend is 1 where it begins.
-        tamed[c] = within + (beyond / (1.0 + beyond)).copysign(signal[c]);
-    }
-    tamed
-}
-
-/// Both signals, with silence where they are next to nothing: what goes into a memory.
-#[inline(always)]
-fn sum<const C: usize>(a: [f32; C], b: [f32; C]) -> [f32; C] {
-    let mut sum = [0.0; C];
-    for c in 0..C {
-        sum[c] = silent_below(a[c] + b[c]);
-    }
-    sum
+fn tame<F: Floats>(signal: F) -> F {
+    let beyond = (signal.magnitude() - 1.0).at_least(signal.like(0.0));
+    // The slope of the bend is 1 where it begins.
+    let bent = beyond / (beyond + 1.0);
+    let sign = signal.bits() & (1 << 31);
+    signal.between(-1.0, 1.0) + (bent.bits() | sign).as_floats()
 }
 
 /// A filter of 6 dB per octave with a trapezoidal integrator, safe to modulate.
@@ -143,41 +137,44 @@ struct Pole<const C: usize> {
     state: [f32; C],
 }
 
+/// What [`Pole`] needs to know of a corner frequency, given as a share of the rate.
+#[inline(always)]
+fn pole<F: Floats>(turns_per_frame: F) -> F {
+    let g = tan_of_turns(turns_per_frame * 0.5);
+    g / (g + 1.0)
+}
+
 impl<const C: usize> Pole<C> {
     const REST: Self = Self { state: [0.0; C] };
 
-    /// What [`low`](Self::low) needs to know of a corner frequency, given as a share of the rate.
-    #[inline(always)]
-    fn coefficient(turns_per_frame: f32) -> f32 {
-        let g = tan_of_turns(0.5 * turns_per_frame);
-        g / (1.0 + g)
-    }
-
     /// What lies below the corner; the rest of the signal is what lies above.
     #[inline(always)]
-    fn low(&mut self, signal: [f32; C], coefficient: [f32; C]) -> [f32; C] {
-        let mut low = [0.0; C];
-        for c in 0..C {
-            let step = (signal[c] - self.state[c]) * coefficient[c];
-            low[c] = self.state[c] + step;
-            self.state[c] = silent_below(low[c] + step);
-        }
+    fn low<L: Lanes<C>>(
+        &mut self,
+        lanes: L,
+        signal: L::Floats,
+        coefficient: L::Floats,
+    ) -> L::Floats {
+        let state = lanes.load(&self.state);
+        let step = (signal - state) * coefficient;
+        let low = state + step;
+        lanes.store(silent_below(low + step), &mut self.state);
         low
     }
 }
 
 /// The kinds of this family, in the order of the reference.
 pub const KINDS: &[CatalogEntry] = &[
-    plain!(crate::delay, Delay),
-    plain!(crate::chorus, Chorus),
-    plain!(crate::flanger, Flanger),
-    kind!(crate::phaser, Phaser),
-    kind!(crate::tremolo, Tremolo),
-    kind!(crate::ring, Ring),
-    kind!(crate::reverb, Reverb),
-    kind!(crate::distortion, Distortion),
+    kernel!(crate::delay, Delay),
+    kernel!(crate::chorus, Chorus),
+    kernel!(crate::flanger, Flanger),
+    kernel!(crate::phaser, Phaser),
+    kernel!(crate::tremolo, Tremolo),
+    kernel!(crate::ring, Ring),
+    kernel!(crate::reverb, Reverb),
+    kernel!(crate::distortion, Distortion),
     kind!(crate::bitcrusher, Bitcrusher),
-    kind!(crate::eq, Eq),
-    kind!(crate::compressor, Compressor),
+    kernel!(crate::eq, Eq),
+    kernel!(crate::compressor, Compressor),
     plain!(crate::limiter, Limiter),
 ];

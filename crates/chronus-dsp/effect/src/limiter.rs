@@ -232,7 +232,7 @@ impl<const C: usize> Module for Limiter<C> {
             }
             let heard = self.late.each_ref().map(|line| line.frame(self.late_frames));
             for (line, side) in self.late.iter_mut().zip(sides) {
-                line.push(side);
+                line.push_each(side);
             }
             let turned = self.gain(needed);
             let [mut l, mut r] = heard;

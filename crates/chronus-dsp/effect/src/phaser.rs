@@ -8,8 +8,10 @@
 use super::glide::{Choice, Glide};
 use super::{HALF_TURN, blend, pieces, silent_below, tame};
 use crate::io::Io;
-use crate::math::{PhaseSteps, exp2, frames_of_ms, sine_of_phase, tan_of_turns};
-use crate::module::{Module, ModuleSpec, ParamSpec};
+use crate::lanes::{Ints, Lanes};
+use crate::math::{PhaseSteps, exp2, frames_of_ms, sine_of_phase, tan_of_turns, to_unsigned};
+use crate::module::{ModuleSpec, ParamSpec};
+use crate::simd::Kernel;
 
 /// The kind `phaser`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -80,29 +82,20 @@ impl<const C: usize> Side<C> {
 
     /// What comes out of the chain: after `to` stages, with a share of `going` after `from` of them.
     #[inline(always)]
-    fn process(
+    fn process<L: Lanes<C>>(
         &mut self,
-        dry: [f32; C],
-        feedback: [f32; C],
+        lanes: L,
+        dry: L::Floats,
+        feedback: L::Floats,
         (to, from, going): (usize, usize, f32),
-    ) -> [f32; C] {
-        let turn = self.turn.step();
-        let mut back = [0.0; C];
-        for c in 0..C {
-            back[c] = feedback[c] * self.last[c];
-        }
-        let back = tame(back);
-        let mut signal = [0.0; C];
-        for c in 0..C {
-            signal[c] = dry[c] + back[c];
-        }
-        let [mut heard_to, mut heard_from] = [[0.0; C]; 2];
-        for (stage, state) in self.states.iter_mut().enumerate() {
-            for c in 0..C {
-                let out = turn[c] * signal[c] + state[c];
-                state[c] = silent_below(signal[c] - turn[c] * out);
-                signal[c] = out;
-            }
+    ) -> L::Floats {
+        let turn = self.turn.step(lanes);
+        let mut signal = dry + tame(feedback * lanes.load(&self.last));
+        let (mut heard_to, mut heard_from) = (lanes.all(0.0), lanes.all(0.0));
+        for (stage, memory) in self.states.iter_mut().enumerate() {
+            let out = turn * signal + lanes.load(memory);
+            lanes.store(silent_below(signal - turn * out), memory);
+            signal = out;
             if stage + 1 == to {
                 heard_to = signal;
             }
@@ -110,11 +103,9 @@ impl<const C: usize> Side<C> {
                 heard_from = signal;
             }
         }
-        for c in 0..C {
-            heard_to[c] = silent_below(heard_to[c] + going * (heard_from[c] - heard_to[c]));
-        }
-        self.last = heard_to;
-        heard_to
+        let heard = silent_below(heard_to + (heard_from - heard_to) * going);
+        lanes.store(heard, &mut self.last);
+        heard
     }
 }
 
@@ -131,21 +122,24 @@ impl<const C: usize> Phaser<C> {
     }
 
     #[inline(always)]
-    fn begin_cell(&mut self, freq_hz: [f32; C], depth: [f32; C], width: [f32; C]) {
-        for (side, state) in self.sides.iter_mut().enumerate() {
-            let mut turn = [0.0; C];
-            for c in 0..C {
-                let behind = (width[c] * HALF_TURN) as u32 * side as u32;
-                let sway = depth[c] * sine_of_phase(self.phase[c].wrapping_sub(behind));
-                let g = tan_of_turns(0.5 * self.per_hz * freq_hz[c] * exp2(sway));
-                turn[c] = (g - 1.0) / (g + 1.0);
-            }
-            state.turn.aim(turn);
+    fn begin_cell<L: Lanes<C>>(
+        &mut self,
+        lanes: L,
+        freq_hz: L::Floats,
+        depth: L::Floats,
+        width: L::Floats,
+    ) {
+        let phase = lanes.load_ints(&self.phase);
+        let behind = to_unsigned(width * HALF_TURN);
+        for (side, phase) in [phase, phase.minus(behind)].into_iter().enumerate() {
+            let sway = depth * sine_of_phase(phase);
+            let g = tan_of_turns(freq_hz * (0.5 * self.per_hz) * exp2(sway));
+            self.sides[side].turn.aim(lanes, (g - 1.0) / (g + 1.0));
         }
     }
 }
 
-impl<const C: usize> Module for Phaser<C> {
+impl<const C: usize> Kernel<C> for Phaser<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -156,10 +150,12 @@ impl<const C: usize> Module for Phaser<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
         let [stages, rate_hz, freq_hz] = [STAGES, RATE, FREQ].map(|param| io.param::<C>(param));
         let [depth, feedback] = [DEPTH, FEEDBACK].map(|param| io.param::<C>(param));
         let [width, mix] = [WIDTH, MIX].map(|param| io.param::<C>(param));
+        let (rate_hz, freq_hz, depth) = (rate_hz.on(lanes), freq_hz.on(lanes), depth.on(lanes));
+        let (feedback, width, mix) = (feedback.on(lanes), width.on(lanes), mix.on(lanes));
         let (frames, is_stereo) = (io.frames.clone(), io.is_connected(1));
         let ([left, right], [out_left, out_right]) = io.ports::<C, 2, 2>();
         let right = if is_stereo { right } else { left };
@@ -168,19 +164,20 @@ impl<const C: usize> Module for Phaser<C> {
                 let n = piece.frames.start;
                 // The first channel says for all.
                 self.stages.aim(stages.at(n)[0] as usize);
-                self.begin_cell(freq_hz.at(n), depth.at(n), width.at(n));
+                self.begin_cell(lanes, freq_hz.at(n), depth.at(n), width.at(n));
             }
             for n in piece.frames {
                 let going = self.stages.step();
                 let stages = (COUNTS[self.stages.to], COUNTS[self.stages.from], going);
-                let (feedback, mix, rate_hz) = (feedback.at(n), mix.at(n), rate_hz.at(n));
-                let wet_left = self.sides[0].process(left[n], feedback, stages);
-                let wet_right = self.sides[1].process(right[n], feedback, stages);
-                for c in 0..C {
-                    self.phase[c] = self.phase[c].wrapping_add(self.steps.of(rate_hz[c]));
+                let (feedback, mix) = (feedback.at(n), mix.at(n));
+                let sides = [(&left[n], &mut out_left[n]), (&right[n], &mut out_right[n])];
+                for (side, (dry, out)) in sides.into_iter().enumerate() {
+                    let dry = lanes.load(dry);
+                    let wet = self.sides[side].process(lanes, dry, feedback, stages);
+                    lanes.store(blend(dry, wet, mix), out);
                 }
-                out_left[n] = blend(left[n], wet_left, mix);
-                out_right[n] = blend(right[n], wet_right, mix);
+                let phase = lanes.load_ints(&self.phase).plus(self.steps.of(rate_hz.at(n)));
+                lanes.store_ints(phase, &mut self.phase);
             }
         }
     }

@@ -7,10 +7,12 @@ use super::diffuser::{Diffuser, LANES};
 use super::head::Head;
 use super::line::Line;
 use super::tank::{Design, SIZE_MAX, Tank};
-use super::{Pole, blend, pieces, silent_below};
+use super::{Pole, blend, pieces, pole, silent_below};
 use crate::io::Io;
+use crate::lanes::Lanes;
 use crate::math::{exp2, frames_of_ms};
-use crate::module::{Module, ModuleSpec, ParamSpec};
+use crate::module::{ModuleSpec, ParamSpec};
+use crate::simd::Kernel;
 
 /// The kind `reverb`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -109,29 +111,31 @@ impl<const C: usize> Reverb<C> {
 
     /// The room's answer to both sides.
     #[inline(always)]
-    fn answer(&mut self, sides: [[f32; C]; 2], low_cut: [f32; C]) -> [[f32; C]; 2] {
-        let mut lanes = [[0.0; C]; LANES];
+    fn answer<L: Lanes<C>>(
+        &mut self,
+        set: L,
+        sides: [L::Floats; 2],
+        low_cut: L::Floats,
+    ) -> [L::Floats; 2] {
+        let mut lanes = [set.all(0.0); LANES];
         for (side, signal) in sides.into_iter().enumerate() {
-            let deep = self.low_cut[side].low(signal, low_cut);
+            let high = signal - self.low_cut[side].low(set, signal, low_cut);
             for (lane, sign) in SIGNS.into_iter().enumerate() {
-                for c in 0..C {
-                    lanes[side * HALF + lane][c] =
-                        silent_below(sign * PER_LANE * (signal[c] - deep[c]));
-                }
+                lanes[side * HALF + lane] = silent_below(high * (sign * PER_LANE));
             }
         }
-        let lanes = self.tank.process(self.diffuser.process(lanes));
-        let mut heard = [[0.0; C]; 2];
-        for (lane, signal) in lanes.iter().enumerate() {
-            for c in 0..C {
-                heard[lane % 2][c] += SIGNS[lane / 2] * (LEVEL * PER_LANE) * signal[c];
-            }
+        self.diffuser.process(set, &mut lanes);
+        let mut back = [set.all(0.0); LANES];
+        self.tank.process(set, &lanes, &mut back);
+        let mut heard = [set.all(0.0); 2];
+        for (lane, signal) in back.iter().enumerate() {
+            heard[lane % 2] = heard[lane % 2] + *signal * (SIGNS[lane / 2] * (LEVEL * PER_LANE));
         }
         heard
     }
 }
 
-impl<const C: usize> Module for Reverb<C> {
+impl<const C: usize> Kernel<C> for Reverb<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -145,16 +149,16 @@ impl<const C: usize> Module for Reverb<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
         let [predelay_ms, size, decay] = [PREDELAY, SIZE, DECAY].map(|param| io.param::<C>(param));
         let [damping, low_cut] = [DAMPING, LOW_CUT].map(|param| io.param::<C>(param));
         let [modulation, width, mix] = [MODULATION, WIDTH, MIX].map(|param| io.param::<C>(param));
+        let (low_cut, width, mix) = (low_cut.on(lanes), width.on(lanes), mix.on(lanes));
         let (frames, is_stereo) = (io.frames.clone(), io.is_connected(1));
         let ([left, right], [out_left, out_right]) = io.ports::<C, 2, 2>();
         let right = if is_stereo { right } else { left };
         let per_hz = 1.0 / self.rate_hz as f32;
-        let pole = |corner_hz: f32| Pole::<C>::coefficient(corner_hz * per_hz);
-        let mut cut = low_cut.at(0).map(pole);
+        let mut cut = pole(low_cut.at(0) * per_hz);
         for piece in pieces(frames) {
             if piece.begins || self.tank.is_fresh() {
                 let n = piece.frames.start;
@@ -166,27 +170,25 @@ impl<const C: usize> Module for Reverb<C> {
                     decay_s: decay.at(n),
                     damping_hz: damping.at(n),
                 };
-                self.tank.begin_cell(design, modulation.at(n));
+                self.tank.begin_cell(lanes, design, &modulation.at(n));
             }
             for n in piece.frames {
                 if low_cut.is_moving() {
-                    cut = low_cut.at(n).map(pole);
+                    cut = pole(low_cut.at(n) * per_hz);
                 }
-                let dry = [left[n], right[n]];
-                self.head.step();
-                let late = self.waiting.each_ref().map(|line| self.head.read(line));
-                for (line, side) in self.waiting.iter_mut().zip(dry) {
-                    line.push(side.map(silent_below));
+                let dry = [lanes.load(&left[n]), lanes.load(&right[n])];
+                self.head.step(lanes);
+                let mut late = dry;
+                for side in 0..2 {
+                    late[side] = self.head.read(lanes, &self.waiting[side]);
+                    self.waiting[side].push(lanes, silent_below(dry[side]));
                 }
-                let [mut wet_left, mut wet_right] = self.answer(late, cut);
-                let (width, mix) = (width.at(n), mix.at(n));
-                for c in 0..C {
-                    let middle = 0.5 * (wet_left[c] + wet_right[c]);
-                    let beside = 0.5 * width[c] * (wet_left[c] - wet_right[c]);
-                    (wet_left[c], wet_right[c]) = (middle + beside, middle - beside);
-                }
-                out_left[n] = blend(dry[0], wet_left, mix);
-                out_right[n] = blend(dry[1], wet_right, mix);
+                let [left, right] = self.answer(lanes, late, cut);
+                let middle = (left + right) * 0.5;
+                let beside = width.at(n) * 0.5 * (left - right);
+                let mix = mix.at(n);
+                lanes.store(blend(dry[0], middle + beside, mix), &mut out_left[n]);
+                lanes.store(blend(dry[1], middle - beside, mix), &mut out_right[n]);
             }
         }
     }

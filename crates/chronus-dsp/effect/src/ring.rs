@@ -3,8 +3,10 @@
 
 use super::blend;
 use crate::io::Io;
+use crate::lanes::{Ints, Lanes};
 use crate::math::{PhaseSteps, sine_of_phase};
-use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{ModuleSpec, ParamSpec, PortSpec};
+use crate::simd::Kernel;
 
 /// The kind `ring`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -49,7 +51,7 @@ impl<const C: usize> Ring<C> {
     }
 }
 
-impl<const C: usize> Module for Ring<C> {
+impl<const C: usize> Kernel<C> for Ring<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -59,28 +61,25 @@ impl<const C: usize> Module for Ring<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
-        let (freq_hz, mix) = (io.param::<C>(FREQ), io.param::<C>(MIX));
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
+        let (freq_hz, mix) = (io.param::<C>(FREQ).on(lanes), io.param::<C>(MIX).on(lanes));
         let (is_stereo, has_carrier) = (io.is_connected(1), io.is_connected(CARRIER));
         let ([left, right, carrier], [out_left, out_right]) = io.ports::<C, 3, 2>();
         let right = if is_stereo { right } else { left };
-        let mut step = freq_hz.at(0).map(|freq_hz| self.steps.of(freq_hz));
+        let (mut phase, mut step) = (lanes.load_ints(&self.phase), self.steps.of(freq_hz.at(0)));
         for n in 0..left.len() {
             if freq_hz.is_moving() {
-                step = freq_hz.at(n).map(|freq_hz| self.steps.of(freq_hz));
+                step = self.steps.of(freq_hz.at(n));
             }
-            let (l, r, mut tone) = (left[n], right[n], carrier[n]);
-            let [mut wet_left, mut wet_right] = [[0.0; C]; 2];
-            for c in 0..C {
-                let sine = sine_of_phase(self.phase[c]);
-                tone[c] = if has_carrier { tone[c] } else { sine };
-                self.phase[c] = self.phase[c].wrapping_add(step[c]);
-                wet_left[c] = l[c] * tone[c];
-                wet_right[c] = r[c] * tone[c];
+            let mut tone = lanes.load(&carrier[n]);
+            if !has_carrier {
+                tone = sine_of_phase(phase);
             }
-            let mix = mix.at(n);
-            out_left[n] = blend(l, wet_left, mix);
-            out_right[n] = blend(r, wet_right, mix);
+            phase = phase.plus(step);
+            let (left, right, mix) = (lanes.load(&left[n]), lanes.load(&right[n]), mix.at(n));
+            lanes.store(blend(left, left * tone, mix), &mut out_left[n]);
+            lanes.store(blend(right, right * tone, mix), &mut out_right[n]);
         }
+        lanes.store_ints(phase, &mut self.phase);
     }
 }

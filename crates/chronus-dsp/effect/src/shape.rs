@@ -1,5 +1,6 @@
 //! The lines of a distortion: what they make of a signal, and how much louder or softer it becomes.
 
+use crate::lanes::Floats;
 use crate::math::{sine_of_phase, tanh};
 
 /// How many shapes there are.
@@ -16,28 +17,23 @@ const BIAS: f32 = 0.6;
 
 /// What a shape makes of a signal.
 #[inline(always)]
-pub(super) fn bend<const C: usize>(shape: usize, signal: [f32; C]) -> [f32; C] {
-    let mut bent = signal;
-    for c in 0..C {
-        let x = signal[c];
-        bent[c] = match shape {
-            SOFT => tanh(x),
-            HARD => x.clamp(-1.0, 1.0),
-            FOLD => fold(x),
-            _ => tanh(x + BIAS) - tanh(BIAS),
-        };
+pub(super) fn bend<F: Floats>(shape: usize, x: F) -> F {
+    match shape {
+        SOFT => tanh(x),
+        HARD => x.between(-1.0, 1.0),
+        FOLD => fold(x),
+        _ => tanh(x + BIAS) - tanh(x.like(BIAS)),
     }
-    bent
 }
 
 /// A sine of the signal: 1 for 1, and back again for more.
 #[inline(always)]
-fn fold(x: f32) -> f32 {
+fn fold<F: Floats>(x: F) -> F {
     // Adding and taking away 1.5 * 2^23 rounds to whole turns.
     const ROUND: f32 = 12_582_912.0;
-    let turns = 0.25 * x.clamp(-1e6, 1e6);
+    let turns = x.between(-1e6, 1e6) * 0.25;
     let rest = turns - ((turns + ROUND) - ROUND);
-    sine_of_phase((rest * 4_294_967_296.0) as i32 as u32)
+    sine_of_phase((rest * 4_294_967_296.0).to_ints())
 }
 
 /// By what a bent sine is to be multiplied so that it is as loud as it was.
@@ -54,7 +50,7 @@ pub(super) fn compensation(shape: usize, drive: f32) -> f32 {
         // Half a turn, from the lowest point to the highest.
         let phase = (2 * step + 1) * (0x8000_0000 / (2 * STEPS));
         let sine = sine_of_phase(phase.wrapping_sub(0x4000_0000));
-        let [bent] = bend(shape, [drive * REFERENCE * sine]);
+        let bent = bend(shape, drive * REFERENCE * sine);
         sum += bent;
         squares += bent * bent;
     }

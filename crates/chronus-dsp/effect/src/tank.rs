@@ -5,10 +5,11 @@
 //! Antoine Chaigne, "Digital Delay Networks for Designing Artificial Reverberators", AES 90th
 //! Convention, 1991.
 
-use super::diffuser::{LANES, Lanes, mix};
+use super::diffuser::{Frames, LANES, mix};
 use super::line::Line;
 use super::{CELL_FRAMES, silent_below};
-use crate::math::{exp2, sine_of_phase, tan_of_turns};
+use crate::lanes::{Floats, Ints, Lanes};
+use crate::math::{exp2, sine_of_phase, tan_of_turns, to_unsigned};
 
 /// The lines at size 1, in ms; no two have a simple ratio.
 const LENGTHS_MS: [f32; LANES] = [
@@ -55,10 +56,10 @@ pub(super) struct Tank<const C: usize> {
     place: [[u32; C]; LANES],
     slope: [[u32; C]; LANES],
     /// What passes of the highs, what of the lows beyond that, and the coefficient that parts them.
-    highs: Lanes<C>,
-    lows: Lanes<C>,
-    parting: Lanes<C>,
-    low: Lanes<C>,
+    highs: Frames<C>,
+    lows: Frames<C>,
+    parting: Frames<C>,
+    low: Frames<C>,
 }
 
 impl<const C: usize> Tank<C> {
@@ -98,89 +99,87 @@ impl<const C: usize> Tank<C> {
 
     /// What is heard from the frame at which a cell begins; the lines sway by a share of the most.
     #[inline(always)]
-    pub fn begin_cell(&mut self, design: Design<C>, sway: [f32; C]) {
+    pub fn begin_cell<L: Lanes<C>>(&mut self, set: L, design: Design<C>, sway: &[f32; C]) {
         let is_fresh = self.is_fresh();
-        let mut now = design;
-        for c in 0..C {
-            // The longest line sets the pace.
-            let most =
-                SLOPE_MAX * CELL_FRAMES as f32 / (LENGTHS_MS[LANES - 1] * 1e-3 * self.rate_hz);
-            let way = design.size[c] - self.size[c];
-            let arrives = is_fresh || way.abs() <= most;
-            self.size[c] =
-                if arrives { design.size[c] } else { self.size[c] + way.clamp(-most, most) };
-            now.size[c] = self.size[c];
-        }
+        let now = Design { size: self.follow(design.size), ..design };
         if self.designed != Some(now) {
             self.designed = Some(now);
-            self.absorb(now);
+            self.absorb(set, &now);
         }
         let frames_per_ms = self.rate_hz * 1e-3;
+        let (size, sway) = (set.load(&now.size), set.load(sway) * SWAY_MS);
         for lane in 0..LANES {
             let sway_hz = SWAY_HZ * (1.0 + SWAY_STEP * lane as f32);
             let turns = sway_hz * CELL_FRAMES as f32 / self.rate_hz;
             self.sways[lane] = self.sways[lane].wrapping_add((turns * 4_294_967_296.0) as u32);
-            let sine = sine_of_phase(self.sways[lane]);
-            for c in 0..C {
-                let length_ms = LENGTHS_MS[lane] * now.size[c] + SWAY_MS * sway[c] * sine;
-                let end = ((length_ms * frames_per_ms).clamp(2.0, 65_490.0) * FRAME) as u32;
-                if is_fresh {
-                    self.place[lane][c] = end;
-                }
-                let way = end.wrapping_sub(self.place[lane][c]) as i32;
-                self.slope[lane][c] = (way / CELL_FRAMES as i32) as u32;
+            let length_ms = size * LENGTHS_MS[lane] + sway * sine_of_phase(self.sways[lane]);
+            let end = to_unsigned((length_ms * frames_per_ms).between(2.0, 65_490.0) * FRAME);
+            if is_fresh {
+                set.store_ints(end, &mut self.place[lane]);
             }
+            let way = end.minus(set.load_ints(&self.place[lane]));
+            // Divided by the frames of a cell, towards 0.
+            const { assert!(CELL_FRAMES == 16) };
+            let slope = way.plus(way.down_signed(31) & 15).down_signed(4);
+            set.store_ints(slope, &mut self.slope[lane]);
         }
+    }
+
+    /// The size, as far as the lines follow it within a cell.
+    fn follow(&mut self, size: [f32; C]) -> [f32; C] {
+        // The longest line sets the pace.
+        let most = SLOPE_MAX * CELL_FRAMES as f32 / (LENGTHS_MS[LANES - 1] * 1e-3 * self.rate_hz);
+        for c in 0..C {
+            let way = size[c] - self.size[c];
+            let arrives = self.is_fresh() || way.abs() <= most;
+            self.size[c] = if arrives { size[c] } else { self.size[c] + way.clamp(-most, most) };
+        }
+        self.size
     }
 
     /// Computes what each line absorbs: a shelf whose decibels, low and high, go by its length.
     #[inline(always)]
-    fn absorb(&mut self, design: Design<C>) {
+    fn absorb<L: Lanes<C>>(&mut self, set: L, design: &Design<C>) {
+        let (size, decay_s) = (set.load(&design.size), set.load(&design.decay_s));
+        let corner = tan_of_turns(set.load(&design.damping_hz) * 0.5 / self.rate_hz);
         for lane in 0..LANES {
-            for c in 0..C {
-                let length_s = LENGTHS_MS[lane] * 1e-3 * design.size[c];
-                // 60 dB are a factor of 1000, which is 9.97 octaves.
-                let octaves = -9.965_784 * length_s / design.decay_s[c];
-                let more = (octaves * (FASTER - 1.0)).max(-SHELF_OCTAVES);
-                let (low, high) = (exp2(octaves), exp2(octaves + more));
-                // At the corner the shelf has half its decibels: the pole lies below it.
-                let g = exp2(0.5 * more) * tan_of_turns(0.5 * design.damping_hz[c] / self.rate_hz);
-                self.highs[lane][c] = high;
-                self.lows[lane][c] = low - high;
-                self.parting[lane][c] = g / (1.0 + g);
-            }
+            let length_s = size * (LENGTHS_MS[lane] * 1e-3);
+            // 60 dB are a factor of 1000, which is 9.97 octaves.
+            let octaves = length_s * -9.965_784 / decay_s;
+            let more = (octaves * (FASTER - 1.0)).at_least(set.all(-SHELF_OCTAVES));
+            let (low, high) = (exp2(octaves), exp2(octaves + more));
+            // At the corner the shelf has half its decibels: the pole lies below it.
+            let g = exp2(more * 0.5) * corner;
+            set.store(high, &mut self.highs[lane]);
+            set.store(low - high, &mut self.lows[lane]);
+            set.store(g / (g + 1.0), &mut self.parting[lane]);
         }
     }
 
-    /// What comes back from the room, and lets this into it.
+    /// What comes back from the room, in which this is let.
     #[inline(always)]
-    pub fn process(&mut self, into: Lanes<C>) -> Lanes<C> {
-        let mut out = [[0.0; C]; LANES];
+    pub fn process<L: Lanes<C>>(
+        &mut self,
+        set: L,
+        into: &[L::Floats; LANES],
+        out: &mut [L::Floats; LANES],
+    ) {
+        let mut back = [set.all(0.0); LANES];
         for lane in 0..LANES {
-            for c in 0..C {
-                let place = self.place[lane][c].wrapping_add(self.slope[lane][c]);
-                self.place[lane][c] = place;
-                let share = (place & 0xffff) as f32 * (1.0 / FRAME);
-                out[lane][c] = self.lines[lane].between(c, (place >> 16) as usize, share);
-            }
+            let place = set.load_ints(&self.place[lane]).plus(set.load_ints(&self.slope[lane]));
+            set.store_ints(place, &mut self.place[lane]);
+            let share = (place & 0xffff).to_floats() * (1.0 / FRAME);
+            let heard = self.lines[lane].between(set, place.down(16), share);
+            let low = set.load(&self.low[lane]);
+            let step = (heard - low) * set.load(&self.parting[lane]);
+            set.store(silent_below(low + step * 2.0), &mut self.low[lane]);
+            let (highs, lows) = (set.load(&self.highs[lane]), set.load(&self.lows[lane]));
+            let heard = highs * heard + lows * (low + step);
+            (out[lane], back[lane]) = (heard, heard);
         }
-        for lane in 0..LANES {
-            for c in 0..C {
-                let low = self.low[lane][c];
-                let step = (out[lane][c] - low) * self.parting[lane][c];
-                self.low[lane][c] = silent_below(low + 2.0 * step);
-                out[lane][c] =
-                    self.highs[lane][c] * out[lane][c] + self.lows[lane][c] * (low + step);
-            }
-        }
-        let mut back = out;
         mix(&mut back);
         for lane in 0..LANES {
-            for c in 0..C {
-                back[lane][c] = silent_below(back[lane][c] + into[lane][c]);
-            }
-            self.lines[lane].push(back[lane]);
+            self.lines[lane].push(set, silent_below(back[lane] + into[lane]));
         }
-        out
     }
 }

@@ -3,8 +3,11 @@
 
 use super::HALF_TURN;
 use crate::io::Io;
-use crate::math::{PhaseSteps, sine_of_phase};
-use crate::module::{Module, ModuleSpec, ParamSpec};
+use crate::lanes::{Floats, Ints, Lanes};
+use crate::math::{PhaseSteps, sine_of_phase, to_unsigned};
+use crate::module::{ModuleSpec, ParamSpec};
+use crate::simd::Kernel;
+use crate::transport::Transport;
 use chronus_dsp_control::timing::{beat_in, fixed};
 
 /// The kind `tremolo`.
@@ -54,12 +57,26 @@ impl<const C: usize> Tremolo<C> {
     pub fn new(rate_hz: u32) -> Self {
         Self { steps: PhaseSteps::new(rate_hz), phase: [QUARTER_TURN; C] }
     }
+
+    /// Goes to where the beat is in frame `n`, in the channels that are in step with it.
+    #[inline(always)]
+    fn keep_in_step(&mut self, transport: &Transport, n: usize, sync: [f32; C], beats: [f32; C]) {
+        if sync.iter().any(|sync| *sync > 0.5) {
+            let beat = beat_in(transport, n);
+            for c in 0..C {
+                if sync[c] > 0.5 {
+                    let turns = fixed(beat / f64::from(beats[c])) as u32;
+                    self.phase[c] = QUARTER_TURN.wrapping_add(turns);
+                }
+            }
+        }
+    }
 }
 
 /// Where a sine is at its peak.
 const QUARTER_TURN: u32 = 1 << 30;
 
-impl<const C: usize> Module for Tremolo<C> {
+impl<const C: usize> Kernel<C> for Tremolo<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -69,42 +86,34 @@ impl<const C: usize> Module for Tremolo<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
         let [rate_hz, depth] = [RATE, DEPTH].map(|param| io.param::<C>(param));
         let [shape, width] = [SHAPE, WIDTH].map(|param| io.param::<C>(param));
         let [sync, beats] = [SYNC, BEATS].map(|param| io.param::<C>(param));
+        let (rate_hz, depth) = (rate_hz.on(lanes), depth.on(lanes));
+        let (shape, width) = (shape.on(lanes), width.on(lanes));
         let (transport, is_stereo) = (io.transport, io.is_connected(1));
         let ([left, right], [out_left, out_right]) = io.ports::<C, 2, 2>();
         let right = if is_stereo { right } else { left };
+        let (half, one) = (lanes.all(0.5), lanes.all(1.0));
         for n in 0..left.len() {
-            let (rate_hz, depth) = (rate_hz.at(n), depth.at(n));
-            let (shape, width) = (shape.at(n), width.at(n));
-            let (sync, beats) = (sync.at(n), beats.at(n));
-            if sync.iter().any(|sync| *sync > 0.5) {
-                let beat = beat_in(transport, n);
-                for c in 0..C {
-                    if sync[c] > 0.5 {
-                        let turns = fixed(beat / f64::from(beats[c])) as u32;
-                        self.phase[c] = QUARTER_TURN.wrapping_add(turns);
-                    }
-                }
+            self.keep_in_step(transport, n, sync.at(n), beats.at(n));
+            let (depth, shape) = (depth.at(n), shape.at(n));
+            let phase = lanes.load_ints(&self.phase);
+            let behind = to_unsigned(width.at(n) * HALF_TURN);
+            let sides = [
+                (&left[n], &mut out_left[n], phase),
+                (&right[n], &mut out_right[n], phase.minus(behind)),
+            ];
+            for (signal, out, phase) in sides {
+                let sine = sine_of_phase(phase);
+                let hard = (sine * STEEPEST).between(-1.0, 1.0);
+                // A clipped line has corners, a cubic through its ends has none.
+                let hard = hard * (lanes.all(1.5) - hard * 0.5 * hard);
+                let sway = sine + shape * (hard - sine);
+                lanes.store(lanes.load(signal) * (one - depth * (half - sway * 0.5)), out);
             }
-            let mut sides = [left[n], right[n]];
-            for (side, signal) in sides.iter_mut().enumerate() {
-                for c in 0..C {
-                    let behind = (width[c] * HALF_TURN) as u32 * side as u32;
-                    let sine = sine_of_phase(self.phase[c].wrapping_sub(behind));
-                    let hard = (STEEPEST * sine).clamp(-1.0, 1.0);
-                    // A clipped line has corners, a cubic through its ends has none.
-                    let hard = hard * (1.5 - 0.5 * hard * hard);
-                    let sway = sine + shape[c] * (hard - sine);
-                    signal[c] *= 1.0 - depth[c] * (0.5 - 0.5 * sway);
-                }
-            }
-            for c in 0..C {
-                self.phase[c] = self.phase[c].wrapping_add(self.steps.of(rate_hz[c]));
-            }
-            [out_left[n], out_right[n]] = sides;
+            lanes.store_ints(phase.plus(self.steps.of(rate_hz.at(n))), &mut self.phase);
         }
     }
 }

@@ -111,6 +111,7 @@ impl<const C: usize> Ad<C> {
         self.ways.go_to(c, level, frames, self.frames(LEAST_MS));
     }
 
+    #[inline(never)]
     fn see_times(&mut self, times: [[f32; C]; 2]) {
         if times == self.seen {
             return;
@@ -122,6 +123,7 @@ impl<const C: usize> Ad<C> {
         }
     }
 
+    #[inline(never)]
     fn see_gates(&mut self, cables: &[f32; C]) {
         let mut gates = self.gates;
         gates.answer(cables, |c, is_open| {
@@ -134,6 +136,7 @@ impl<const C: usize> Ad<C> {
     }
 
     /// Leaves the peak where nothing holds the level there.
+    #[inline(never)]
     fn leave_peaks(&mut self, mode: [f32; C]) {
         for c in 0..C {
             let is_held = self.is_open[c] && mode[c] == GATE_MODE;
@@ -145,6 +148,7 @@ impl<const C: usize> Ad<C> {
     }
 
     /// Goes on where a segment has ended; returns where a decay has.
+    #[inline(never)]
     fn arrive(&mut self, mode: [f32; C]) -> [f32; C] {
         let mut ended = [0.0; C];
         for c in 0..C {

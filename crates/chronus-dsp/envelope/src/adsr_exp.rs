@@ -111,6 +111,7 @@ impl<const C: usize> AdsrExp<C> {
         }
     }
 
+    #[inline(never)]
     fn see_times(&mut self, times: [[f32; C]; 3]) {
         for (i, constants) in [ATTACK_CONSTANTS, FALL_CONSTANTS, FALL_CONSTANTS].iter().enumerate()
         {
@@ -131,6 +132,7 @@ impl<const C: usize> AdsrExp<C> {
         (0..C).for_each(|c| self.head(c));
     }
 
+    #[inline(never)]
     fn see_sustain(&mut self, sustain: [f32; C]) {
         if sustain != self.sustain {
             self.sustain = sustain;
@@ -148,6 +150,7 @@ impl<const C: usize> AdsrExp<C> {
         };
     }
 
+    #[inline(never)]
     fn see_gates(&mut self, cables: &[f32; C], velocity: &[f32; C], sensitivity: [f32; C]) {
         let mut gates = self.gates;
         gates.answer(cables, |c, is_open| {
@@ -185,6 +188,7 @@ impl<const C: usize> AdsrExp<C> {
         level.to_floats()
     }
 
+    #[inline(never)]
     fn turn_at_peaks(&mut self) {
         for c in 0..C {
             if self.segments[c] == Segment::Attack && self.level[c] >= self.peak[c] * CLOSE {

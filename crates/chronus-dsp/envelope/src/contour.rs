@@ -118,6 +118,7 @@ impl<const C: usize> Contour<C> {
         }
     }
 
+    #[inline(never)]
     fn see_gates(&mut self, cables: &[f32; C]) {
         let mut gates = self.gates;
         gates.answer(cables, |c, is_open| {
@@ -137,6 +138,7 @@ impl<const C: usize> Contour<C> {
         self.gates = gates;
     }
 
+    #[inline(never)]
     fn see_stretch(&mut self, stretch: [f32; C]) {
         if stretch != self.stretch {
             self.stretch = stretch;
@@ -147,6 +149,7 @@ impl<const C: usize> Contour<C> {
     }
 
     /// Goes on where a stage has ended; returns where it was the last.
+    #[inline(never)]
     fn arrive(&mut self) -> [f32; C] {
         let mut ended = [0.0; C];
         for c in 0..C {

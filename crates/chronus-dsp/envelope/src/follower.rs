@@ -82,6 +82,7 @@ impl<const C: usize> Follower<C> {
         }
     }
 
+    #[inline(never)]
     fn see_times(&mut self, times: [[f32; C]; 2]) {
         for i in 0..2 {
             for c in 0..C {

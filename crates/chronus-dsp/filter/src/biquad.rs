@@ -183,13 +183,13 @@ impl<F: Floats> Shape<F> {
         let k = one / lanes.load(&design.q) * ((one / a - 1.0) * peak + 1.0);
         // Rounding made the damping a little different: a notch would not be deep.
         let Rates { first, keeps, .. } = Rates::of(g, k);
-        let k = (one - keeps) / first - first / (one + keeps);
+        let rounded_k = (one - keeps) / first - first / (one + keeps);
         let square = a * a - 1.0;
         let through = (square + 1.0) * high_shelf + (high + notch + all + peak + low_shelf);
         let middle = square * peak + (band - high - notch - 2.0 * all);
         let middle = middle + (a - 1.0) * (lanes.all(low_shelf) - a * high_shelf);
         let deep = square * (low_shelf - high_shelf) + (low - high);
-        Self { g, k, mix: [through, k * middle, deep] }
+        Self { g, k, mix: [through, rounded_k * middle, deep] }
     }
 
     /// So far (0 to 1) on the way to another.

@@ -8,8 +8,10 @@
 use super::glide::Glide;
 use super::silent_below;
 use crate::io::Io;
+use crate::lanes::{Floats, Ints, Lanes, Mask};
 use crate::math::tan_of_turns;
-use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{ModuleSpec, ParamSpec, PortSpec};
+use crate::simd::Kernel;
 
 const FREQ_MIN_HZ: f32 = 20.0;
 
@@ -114,19 +116,52 @@ impl<const C: usize> Comb<C> {
 
     /// What went in so many frames ago.
     #[inline(always)]
-    fn delayed(&self, delay: f32, c: usize) -> f32 {
-        let whole = delay as usize;
-        let x = delay - whole as f32;
-        let mask = self.line.len() - 1;
-        let [a, b, d, e] = [whole - 1, whole, whole + 1, whole + 2]
-            .map(|ago| self.line[self.at.wrapping_sub(ago) & mask][c]);
+    fn delayed<L: Lanes<C>>(&self, lanes: L, delay: L::Floats) -> L::Floats {
+        let whole = delay.to_ints();
+        let x = delay - whole.to_floats();
+        let wholes = lanes.array_of_ints(whole);
+        let [mut a, mut b, mut d, mut e] = [x; 4];
+        if whole.eq(lanes.all_ints(wholes[0])).all() {
+            for (frame, ago) in [&mut a, &mut b, &mut d, &mut e].into_iter().zip(wholes[0] - 1..) {
+                *frame = lanes.load(&self.line[self.index(ago)]);
+            }
+        } else {
+            let frames = self.around(&wholes);
+            for (frame, from) in [&mut a, &mut b, &mut d, &mut e].into_iter().zip(&frames) {
+                *frame = lanes.load(from);
+            }
+        }
         let (before, after, further) = (x + 1.0, x - 1.0, x - 2.0);
-        (before * further) * (0.5 * after * b - 0.5 * x * d)
+        (before * further) * (after * 0.5 * b - x * 0.5 * d)
             + (x * after) * (before * e - further * a) * (1.0 / 6.0)
+    }
+
+    #[inline(always)]
+    fn index(&self, ago: u32) -> usize {
+        self.at.wrapping_sub(ago as usize) & (self.line.len() - 1)
+    }
+
+    /// The four frames around the places of all channels, the youngest first.
+    fn around(&self, wholes: &[u32; C]) -> [[f32; C]; 4] {
+        let mut frames = [[0.0; C]; 4];
+        for c in 0..C {
+            for (frame, ago) in frames.iter_mut().zip(wholes[c] - 1..) {
+                frame[c] = self.line[self.index(ago)][c];
+            }
+        }
+        frames
     }
 }
 
-impl<const C: usize> Module for Comb<C> {
+/// How loud the input is, so that noise keeps its level with this feedback and feedforward, as far as nothing is
+/// damped.
+#[inline(always)]
+fn level<F: Floats>(round: F, along: F) -> F {
+    let one = round.like(1.0);
+    ((one - round * round) / (along * along + 1.0 + along * 2.0 * round)).root()
+}
+
+impl<const C: usize> Kernel<C> for Comb<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -137,34 +172,34 @@ impl<const C: usize> Module for Comb<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
         let [freq_hz, feedback, feedforward, damp_hz, mix] =
             [FREQ, FEEDBACK, FEEDFORWARD, DAMP, MIX].map(|param| io.param::<C>(param));
+        let (feedback, feedforward) = (feedback.on(lanes), feedforward.on(lanes));
+        let mix = mix.on(lanes);
         let first = io.frames.start;
         let ([input], [out]) = io.ports::<C, 1, 1>();
-        for n in 0..out.len() {
+        let mut loudness = level(feedback.at(0), feedforward.at(0));
+        let mut damped = lanes.load(&self.damped);
+        for (n, (out, input)) in out.iter_mut().zip(input).enumerate() {
             if self.glide.is_due(first + n) {
                 self.begin_cell(freq_hz.at(n), damp_hz.at(n));
             }
-            let [delay, share] = self.glide.step();
-            let (feedback, feedforward) = (feedback.at(n), feedforward.at(n));
-            let (mix, input) = (mix.at(n), input[n]);
-            let [mut heard, mut written] = [[0.0; C]; 2];
-            for c in 0..C {
-                let half_way = share[c] * (self.delayed(delay[c], c) - self.damped[c]);
-                let back = self.damped[c] + half_way;
-                self.damped[c] = silent_below(back + half_way);
-                let (round, along) = (feedback[c], feedforward[c]);
-                // With it noise keeps its level, as far as nothing is damped.
-                let level =
-                    ((1.0 - round * round) / (1.0 + along * along + 2.0 * along * round)).sqrt();
-                written[c] = silent_below(level * input[c] + round * back);
-                let comb = written[c] + along * back;
-                heard[c] = input[c] + mix[c] * (comb - input[c]);
+            self.glide.step(lanes);
+            let (delay, share) = (self.glide.value(lanes, 0), self.glide.value(lanes, 1));
+            let (round, along, input) = (feedback.at(n), feedforward.at(n), lanes.load(input));
+            if feedback.is_moving() || feedforward.is_moving() {
+                loudness = level(round, along);
             }
-            self.line[self.at] = written;
+            let half_way = share * (self.delayed(lanes, delay) - damped);
+            let back = damped + half_way;
+            damped = silent_below(back + half_way);
+            let written = silent_below(loudness * input + round * back);
+            let comb = written + along * back;
+            lanes.store(written, &mut self.line[self.at]);
             self.at = (self.at + 1) & (self.line.len() - 1);
-            out[n] = heard;
+            lanes.store(input + mix.at(n) * (comb - input), out);
         }
+        lanes.store(damped, &mut self.damped);
     }
 }

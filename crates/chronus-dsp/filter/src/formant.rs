@@ -9,8 +9,10 @@ use super::glide::Glide;
 use super::silent_below;
 use super::vowels::{FORMANTS, VOICES, between};
 use crate::io::Io;
+use crate::lanes::Lanes;
 use crate::math::{exp2, tan_of_turns};
-use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{ModuleSpec, ParamSpec, PortSpec};
+use crate::simd::Kernel;
 
 /// The kind `formant`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -105,20 +107,19 @@ impl<const C: usize> Formants<C> {
     }
 
     #[inline(always)]
-    fn solve(&mut self, values: &[[f32; C]; VALUES]) {
-        for i in 0..FORMANTS {
-            let [g, damping, level] = [0, 1, 2].map(|value| values[3 * i + value]);
-            for c in 0..C {
-                let first = 1.0 / (1.0 + g[c] * (g[c] + damping[c]));
-                self.solved[i][0][c] = first;
-                self.solved[i][1][c] = g[c] * first;
-                self.solved[i][2][c] = level[c] * damping[c];
-            }
+    fn solve<L: Lanes<C>>(&mut self, lanes: L) {
+        for (i, [first, second, level]) in self.solved.iter_mut().enumerate() {
+            let g = self.glide.value(lanes, 3 * i);
+            let damping = self.glide.value(lanes, 3 * i + 1);
+            let share = lanes.all(1.0) / (g * (g + damping) + 1.0);
+            lanes.store(share, first);
+            lanes.store(g * share, second);
+            lanes.store(self.glide.value(lanes, 3 * i + 2) * damping, level);
         }
     }
 }
 
-impl<const C: usize> Module for Formants<C> {
+impl<const C: usize> Kernel<C> for Formants<C> {
     fn spec(&self) -> &'static ModuleSpec {
         &SPEC
     }
@@ -129,39 +130,32 @@ impl<const C: usize> Module for Formants<C> {
     }
 
     #[inline(always)]
-    fn process(&mut self, io: &mut Io<'_>) {
+    fn process<L: Lanes<C>>(&mut self, lanes: L, io: &mut Io<'_>) {
         let [vowel, voice, shift, width, mix] =
             [VOWEL, VOICE, SHIFT, WIDTH, MIX].map(|param| io.param::<C>(param));
-        let first = io.frames.start;
+        let (first, mix) = (io.frames.start, mix.on(lanes));
         let ([input], [out]) = io.ports::<C, 1, 1>();
-        for n in 0..out.len() {
+        for (n, (out, input)) in out.iter_mut().zip(input).enumerate() {
             let is_due = self.glide.is_due(first + n);
             if is_due {
                 self.begin_cell([vowel.at(n), voice.at(n), shift.at(n), width.at(n)]);
             }
-            let values = self.glide.step();
+            self.glide.step(lanes);
             if is_due || self.glide.is_moving() {
-                self.solve(&values);
+                self.solve(lanes);
             }
-            let (mix, input) = (mix.at(n), input[n]);
-            let mut sung = [0.0; C];
-            for i in 0..FORMANTS {
-                let g = &values[3 * i];
-                let [first, second, level] = &self.solved[i];
-                let [s1, s2] = &mut self.state[i];
-                for c in 0..C {
-                    let band = first[c] * s1[c] + second[c] * (input[c] - s2[c]);
-                    let low = s2[c] + g[c] * band;
-                    s1[c] = silent_below(2.0 * band - s1[c]);
-                    s2[c] = silent_below(2.0 * low - s2[c]);
-                    sung[c] += level[c] * band;
-                }
+            let (input, mut sung) = (lanes.load(input), lanes.all(0.0));
+            for (i, ([first, second, level], [s1, s2])) in
+                self.solved.iter().zip(&mut self.state).enumerate()
+            {
+                let (held, below) = (lanes.load(s1), lanes.load(s2));
+                let band = lanes.load(first) * held + lanes.load(second) * (input - below);
+                let low = below + self.glide.value(lanes, 3 * i) * band;
+                lanes.store(silent_below(band * 2.0 - held), s1);
+                lanes.store(silent_below(low * 2.0 - below), s2);
+                sung = sung + lanes.load(level) * band;
             }
-            let mut heard = [0.0; C];
-            for c in 0..C {
-                heard[c] = input[c] + mix[c] * (sung[c] - input[c]);
-            }
-            out[n] = heard;
+            lanes.store(input + mix.at(n) * (sung - input), out);
         }
     }
 }

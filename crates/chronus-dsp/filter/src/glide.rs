@@ -1,6 +1,7 @@
 //! What is too dear to compute frame by frame: values computed once per cell of 16 frames, which
 //! move in straight lines between.
 
+use crate::lanes::Lanes;
 use crate::module::BLOCK_FRAMES;
 
 /// Cells begin at multiples of this in the block, wherever commands split it.
@@ -33,7 +34,6 @@ impl<D: PartialEq, const C: usize, const N: usize> Glide<D, C, N> {
     }
 
     /// Begins a cell, at whose end the values are those of `design`, which `make` makes.
-    #[inline(always)]
     pub fn begin_cell(&mut self, design: D, make: impl FnOnce(&D) -> [[f32; C]; N]) {
         self.now = self.end;
         let is_first = self.design.is_none();
@@ -60,15 +60,18 @@ impl<D: PartialEq, const C: usize, const N: usize> Glide<D, C, N> {
 
     /// Goes one frame on.
     #[inline(always)]
-    pub fn step(&mut self) -> [[f32; C]; N] {
+    pub fn step<L: Lanes<C>>(&mut self, lanes: L) {
         if self.is_moving {
-            for i in 0..N {
-                for c in 0..C {
-                    self.now[i][c] += self.per_frame[i][c];
-                }
+            for (now, per_frame) in self.now.iter_mut().zip(&self.per_frame) {
+                lanes.store(lanes.load(now) + lanes.load(per_frame), now);
             }
         }
-        self.now
+    }
+
+    /// One of the values.
+    #[inline(always)]
+    pub fn value<L: Lanes<C>>(&self, lanes: L, which: usize) -> L::Floats {
+        lanes.load(&self.now[which])
     }
 }
 

@@ -7,8 +7,8 @@
 )]
 
 use chronus_dsp_core::entry::CatalogEntry;
+use chronus_dsp_core::kernel;
 use chronus_dsp_core::{io, lanes, math, module, simd, smooth};
-use chronus_dsp_core::{kernel, kind, plain};
 
 pub mod biquad;
 pub mod comb;
@@ -27,7 +27,7 @@ const SILENCE: f32 = 1e-20;
 /// The state of a filter, or 0 once it has died away.
 #[inline(always)]
 fn silent_below<F: Floats>(state: F) -> F {
-    F::choose(state.magnitude().lt(state.like(SILENCE)), state.like(0.0), state)
+    state.without(state.magnitude().lt(state.like(SILENCE)))
 }
 
 /// The kinds of this family, in the order of the reference.
@@ -36,6 +36,6 @@ pub const KINDS: &[CatalogEntry] = &[
     kernel!(crate::svf, Svf, narrow),
     kernel!(crate::ladder, Ladder, narrow),
     kernel!(crate::onepole, Onepole),
-    plain!(crate::comb, Comb),
-    kind!(crate::formant, Formants),
+    kernel!(crate::comb, Comb, narrow),
+    kernel!(crate::formant, Formants, narrow),
 ];

@@ -165,9 +165,10 @@ impl<'a> Cycles<'a> {
         self.samples[at..at + 4].first_chunk().expect("they are four")
     }
 
-    /// What is heard there.
-    pub fn read(&self, place: Place) -> f32 {
-        let Place { phase, level, between: Between { starts: [this, next], share } } = place;
+    /// What is heard at this phase, where 2^32 is one turn, and this position, from 0 for the first
+    /// cycle to 1 for the last.
+    pub fn read(&self, phase: u32, level: Level, position: f32) -> f32 {
+        let Between { starts: [this, next], share } = self.between(position);
         let places = level.places(phase);
         let read = |half: usize| {
             let weights = spline((phase << level.bits[half]) >> 8);

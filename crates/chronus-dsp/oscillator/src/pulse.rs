@@ -4,7 +4,7 @@
 use super::edge::{Edges, Restart, Sync, Trail, jumped, ramp};
 use crate::io::Io;
 use crate::lanes::{Floats, Ints, Lanes, Mask};
-use crate::math::PhaseSteps;
+use crate::math::{PhaseSteps, to_unsigned};
 use crate::module::{Curve, ModuleSpec, ParamSpec, PortSpec};
 use crate::simd::Kernel;
 
@@ -96,14 +96,7 @@ impl<const C: usize> Pulse<C> {
 /// The width as a phase. Multiplied in `f32`, which is exact, because a power of two moves no digit.
 #[inline(always)]
 fn phase_of<F: Floats>(width: F) -> F::Ints {
-    const HALF_TURN: f32 = 2_147_483_648.0;
-    let (half, zero) = (width.like(HALF_TURN), width.like(0.0));
-    let phase = (width * (2.0 * HALF_TURN)).at_least(zero);
-    // Vectors convert only signed numbers.
-    let is_less = phase.lt(half);
-    let rest = F::choose(is_less, phase, phase - half).to_ints();
-    let none = rest.like(0);
-    rest.plus(F::Ints::choose(is_less, none, rest.like(START)))
+    to_unsigned(width * 4_294_967_296.0)
 }
 
 impl<const C: usize> Kernel<C> for Pulse<C> {

@@ -187,12 +187,14 @@ impl<const C: usize> Sine<C> {
         let ([fm], [out]) = io.ports::<C, 1, 1>();
         let mut phase = lanes.load_ints(&self.phase);
         let mut step = self.steps.of(freq.at(0));
+        let mut turns = turns_of(step);
         for (n, (out, fm)) in out.iter_mut().zip(fm).enumerate() {
             if freq.is_moving() {
                 step = self.steps.of(freq.at(n));
+                turns = turns_of(step);
             }
             lanes.store(sine_of_phase(phase) * gain.at(n), out);
-            let more = deviation(step, index.at(n) * lanes.load(fm));
+            let more = deviation(turns, index.at(n) * lanes.load(fm));
             phase = phase.plus(step).plus(more);
         }
         lanes.store_ints(phase, &mut self.phase);
@@ -338,16 +340,23 @@ impl<const C: usize> Sine<C> {
     }
 }
 
-/// So many times a step, less whole turns: those change nothing, because the phase of a sine is all
+const TURN: f32 = 4_294_967_296.0;
+
+/// A step as turns.
+#[inline(always)]
+fn turns_of<I: Ints>(step: I) -> I::Floats {
+    // A step is below half a turn, and vectors convert only signed numbers.
+    step.to_floats() * (1.0 / TURN)
+}
+
+/// So many times the turns of a step, less whole ones: those change nothing, because the phase of a sine is all
 /// that is heard of it. So its frequency may go as far as it likes, also beyond half the rate for a
 /// moment.
 #[inline(always)]
-fn deviation<F: Floats>(step: F::Ints, times: F) -> F::Ints {
-    const TURN: f32 = 4_294_967_296.0;
+fn deviation<F: Floats>(turns: F, times: F) -> F::Ints {
     // Adding and taking away 1.5 * 2^23 rounds to the nearest whole number.
     const ROUND: f32 = 12_582_912.0;
-    // A step is below half a turn, and vectors convert only signed numbers.
-    let turns = step.to_floats() * (1.0 / TURN) * times;
+    let turns = turns * times;
     let rest = turns - ((turns + ROUND) - ROUND);
     (rest * TURN).to_ints()
 }

@@ -104,10 +104,7 @@ impl<const C: usize> Wavetable<C> {
         }
         let (cycles, before) =
             (self.cycles(own, self.tables[c].unwrap_or(table)), self.cycles(own, self.before[c]));
-        let (phase, level, position) = (way.phase, way.level, way.position);
-        let read = |cycles: Cycles<'_>| {
-            cycles.read(Place { phase, level, between: cycles.between(position) })
-        };
+        let read = |cycles: Cycles<'_>| cycles.read(way.phase, way.level, way.position);
         let now = read(cycles);
         if self.fading[c] == 0 {
             return now;

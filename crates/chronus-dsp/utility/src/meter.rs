@@ -70,6 +70,7 @@ impl<const C: usize> Meter<C> {
         }
     }
 
+    #[inline(never)]
     fn see(&mut self, params: [[f32; C]; 2]) {
         if params == self.seen {
             return;

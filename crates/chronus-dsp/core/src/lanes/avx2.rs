@@ -113,6 +113,11 @@ impl Floats for F {
     fn choose(mask: M, yes: Self, no: Self) -> Self {
         F(mask.0, mask.0.avx._mm256_blendv_ps(no.1, yes.1, mask.1))
     }
+
+    #[inline(always)]
+    fn without(self, mask: M) -> Self {
+        F(self.0, self.0.avx._mm256_andnot_ps(mask.1, self.1))
+    }
 }
 
 impl Ints for I {

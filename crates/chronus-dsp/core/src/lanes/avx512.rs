@@ -107,6 +107,12 @@ impl Floats for F {
     fn choose(mask: M, yes: Self, no: Self) -> Self {
         F(mask.0, mask.0.avx512f._mm512_mask_blend_ps(mask.1, no.1, yes.1))
     }
+
+    #[inline(always)]
+    fn without(self, mask: M) -> Self {
+        let v = self.0;
+        F(v, v.avx512f._mm512_maskz_mov_ps(!mask.1, self.1))
+    }
 }
 
 impl Ints for I {

@@ -7,6 +7,12 @@
 //!
 //! All sets give the same bits, but for which NaN it is: there is no operation here whose result may differ.
 
+#![allow(
+    clippy::return_self_not_must_use,
+    clippy::wildcard_imports,
+    reason = "all operations return what they compute; the names of intrinsics are long enough"
+)]
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -205,6 +211,8 @@ pub trait Floats:
     fn eq(self, other: Self) -> Self::Mask;
     /// `yes` where the mask says so, else `no`.
     fn choose(mask: Self::Mask, yes: Self, no: Self) -> Self;
+    /// 0 where the mask says so, else itself.
+    fn without(self, mask: Self::Mask) -> Self;
     /// The bits, as [`f32::to_bits`].
     fn bits(self) -> Self::Ints;
     /// Without what is behind the point, as signed numbers: as `as i32`, so it saturates and NaN becomes 0.

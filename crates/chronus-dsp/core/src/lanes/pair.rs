@@ -80,6 +80,11 @@ impl<T: Floats> Floats for Pair<T> {
     type Mask = Pair<T::Mask>;
     type Doubles = Pair<T::Doubles>;
 
+    #[inline(always)]
+    fn without(self, mask: Self::Mask) -> Self {
+        Pair(self.0.without(mask.0), self.1.without(mask.1))
+    }
+
     halves!(of f32);
     halves! {
         fn at_least(self, other: Self) -> Self;

@@ -78,6 +78,11 @@ impl Floats for f32 {
     }
 
     #[inline(always)]
+    fn without(self, mask: bool) -> Self {
+        if mask { 0.0 } else { self }
+    }
+
+    #[inline(always)]
     fn bits(self) -> u32 {
         self.to_bits()
     }

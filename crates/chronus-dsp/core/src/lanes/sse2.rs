@@ -113,6 +113,12 @@ impl Floats for F {
         let (yes, no) = (v.sse2._mm_castps_si128(yes.1), v.sse2._mm_castps_si128(no.1));
         F(v, v.sse2._mm_castsi128_ps(blend(v, mask.1, yes, no)))
     }
+
+    #[inline(always)]
+    fn without(self, mask: M) -> Self {
+        let v = self.0;
+        F(v, v.sse._mm_andnot_ps(v.sse2._mm_castsi128_ps(mask.1), self.1))
+    }
 }
 
 impl Ints for I {

@@ -68,6 +68,7 @@ fn results<const C: usize, L: Lanes<C>>(
         ("le", Floats::choose(x.le(y), y, z)),
         ("gt", Floats::choose(x.gt(y), y, z)),
         ("eq", Floats::choose(x.eq(y), y, z)),
+        ("without", x.without(y.lt(z))),
         ("eq itself", Floats::choose(x.eq(x), y, z)),
         ("and, or, not", Floats::choose((x.lt(y) | y.lt(z)) & !x.le(z), y, z)),
         ("to_doubles", (x.to_doubles() * y.to_doubles() / 3.0 + z.to_doubles()).to_floats()),
