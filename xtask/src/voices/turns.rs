@@ -1,6 +1,6 @@
 //! The turns of the wavetable that all play: those of Chronus, read from its own tables.
 
-use chronus_dsp::oscillator::cycles::{Level, Place};
+use chronus_dsp::oscillator::cycles::Level;
 use chronus_dsp::oscillator::shapes;
 
 use super::voice::wavetable::{TABLE, TURNS};
@@ -11,9 +11,8 @@ pub fn at(step: i32, samples: usize) -> Vec<Vec<f32>> {
     let cycles = shapes::tables()[table];
     let level = Level::of(step);
     let sample = |turn: usize, i: usize| {
-        let phase = (((i as u64) << 32) / samples as u64) as u32;
-        let between = cycles.between(turn as f32 / (TURNS - 1) as f32);
-        cycles.read(Place { phase, level, between })
+        let phase = ((i as u64) << 32) / samples as u64;
+        cycles.read(phase as u32, level, turn as f32 / (TURNS - 1) as f32)
     };
     (0..TURNS).map(|turn| (0..samples).map(|i| sample(turn, i)).collect()).collect()
 }
