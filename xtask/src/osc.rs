@@ -219,8 +219,8 @@ fn send(socket: &UdpSocket, osc: &Osc) -> Result<Vec<Sent>, String> {
     }
     let packets =
         ["on", "off"].map(|word| message("/gate/adsr", vec![OscType::String(word.into())]));
-    let packets: Vec<Vec<u8>> =
-        packets.into_iter().collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+    let packets = packets.into_iter().collect::<Result<Vec<_>, _>>();
+    let packets = packets.map_err(|error| format!("the gates can't be written: {error}"))?;
     let mut random = fastrand::Rng::with_seed(osc.seed);
     let mut due_ns = clock::monotonic_ns();
     let mut sent = Vec::with_capacity(osc.gates as usize);

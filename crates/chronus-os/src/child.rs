@@ -259,6 +259,12 @@ pub fn leave_to_parent(signals: &[i32]) {
     }
 }
 
+/// Has this process end quietly when it writes to a pipe that nobody reads any more, as shells expect it.
+pub fn end_with_a_broken_pipe() {
+    // SAFETY: the default action is to end the process; no handler is installed.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
 fn ignore(signal: i32) {
     // SAFETY: ignoring a signal installs no handler and can't break any code that runs.
     unsafe { libc::signal(signal, libc::SIG_IGN) };

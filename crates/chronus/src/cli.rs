@@ -111,6 +111,9 @@ pub struct RunArgs {
     /// End by itself after so many seconds of sound
     #[arg(long, value_parser = seconds, allow_negative_numbers = true)]
     pub seconds: Option<f64>,
+    /// End when this process does, which must have started it
+    #[arg(long, hide = true, value_name = "PID")]
+    pub end_with: Option<u32>,
     /// Obey /chaos/… messages, which kill workers, and play patches with the module `fault`, which crashes them
     #[arg(long)]
     pub allow_chaos: bool,

@@ -42,6 +42,9 @@ const STUCK_LOOKS: u32 = 4;
 /// Whatever keeps it from starting, as a sentence.
 pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
     process_title::name_thread("chronus-keeper");
+    if let Some(parent) = args.end_with {
+        child::die_with_parent(parent);
+    }
     let estate = find_estate(args)?;
     child::mind_no_meaningless_signals();
     // What was ignored when it was started stays so: `nohup` means that a hang-up does not end it. But who may end it

@@ -61,6 +61,10 @@ static ALLOCATOR: chronus_os::alloc_guard::GuardedAllocator =
 /// Does what the command line says.
 pub fn main() -> ExitCode {
     let cli = Cli::parse_from(cli::readable(std::env::args_os()));
+    if !matches!(cli.command, Action::Run(_) | Action::Supervisor(_) | Action::Worker(_)) {
+        // Who prints for a reader that has gone has nothing more to do.
+        chronus_os::child::end_with_a_broken_pipe();
+    }
     let _log = (!matches!(cli.command, Action::Worker(_))).then(log::start);
     if let (false, Err(refusal)) =
         (matches!(cli.command, Action::Worker(_)), Vectors::of_environment())

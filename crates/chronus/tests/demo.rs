@@ -5,7 +5,8 @@ mod support;
 
 use std::process::{Command, Stdio};
 
-use support::samples;
+use chronus_os::child::children_of;
+use support::{is_alive, samples, wait_until};
 
 /// What is told in a row of the table: running free, and in real time.
 fn row(told: &str, name: &str) -> Vec<String> {
@@ -39,4 +40,42 @@ fn not_a_frame_differs_while_workers_are_killed() {
     let picture = std::fs::read_to_string(folder.path().join("demo/demo.svg")).expect("a picture");
     assert!(picture.contains("primary killed") && picture.ends_with("</svg>\n"));
     assert!(folder.path().join("demo/demo.journal").exists());
+}
+
+#[test]
+fn whoever_kills_the_demonstration_leaves_no_engine_behind() {
+    let _turn = support::turn();
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_chronus"))
+        .current_dir(folder.path())
+        .args(["demo", "--seconds", "600", "--output", "null", "--lead", "64ms"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let mut engine = None;
+    wait_until("an engine", || {
+        engine = children_of(demo.id()).ok().and_then(|children| children.first().copied());
+        engine.is_some()
+    });
+    let engine = engine.expect("found");
+    demo.kill().and_then(|()| demo.wait()).expect("it was running");
+    wait_until("the end of its engine", || !is_alive(engine));
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_what_prints_for_it_quietly() {
+    for words in [&["doctor", "--seconds", "0.1"][..], &["modules", "--markdown"]] {
+        let mut printer = Command::new(env!("CARGO_BIN_EXE_chronus"))
+            .args(words)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        drop(printer.stdout.take());
+        let said = printer.wait_with_output().expect("it ends").stderr;
+        assert!(said.is_empty(), "{words:?}: {}", String::from_utf8_lossy(&said));
+    }
 }

@@ -47,6 +47,7 @@ impl Engine {
         // Any port that is free: one that was looked for before might be taken by now.
         let mut process = Command::new("/proc/self/exe")
             .args(["run", "--allow-chaos", "--osc", "127.0.0.1:0"])
+            .args(["--end-with", &std::process::id().to_string()])
             .args(options)
             .stdin(Stdio::null())
             .stderr(File::create(log)?)

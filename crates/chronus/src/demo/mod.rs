@@ -127,6 +127,8 @@ struct Outcome {
     is_free: bool,
     faults: Vec<Fault>,
     stalls: Vec<Stall>,
+    /// For how long the device asked for nothing that it should have, in milliseconds.
+    unplayed_ms: f64,
     /// The status before the end.
     status: Value,
     verdict: Verdict,
@@ -138,6 +140,11 @@ impl Outcome {
         let stalled = self.status["stalls"]["gap_blocks"].as_u64().unwrap_or(0);
         let block_frames = chronus_replication::BLOCK_FRAMES as u64;
         self.verdict.lost.saturating_sub(stalled * block_frames)
+    }
+
+    /// Whether the device stood still for longer than asking for the time can be off.
+    fn is_standing(&self) -> bool {
+        self.unplayed_ms > 60.0
     }
 
     fn is_well(&self) -> bool {
@@ -209,6 +216,7 @@ fn part(part: &Part<'_>, files: &Files) -> Result<Outcome, Box<dyn Error>> {
         options.extend(["--output", &output, "--capture", &wav]);
     }
     let mut engine = Engine::start(&options, &own.log)?;
+    let clock = Clock::read(&engine)?;
     let (faults, mut stalls) = perform(&engine, part)?;
     if faults.is_empty() {
         return Err(no_faults(part, &own.log).into());
@@ -216,10 +224,11 @@ fn part(part: &Part<'_>, files: &Files) -> Result<Outcome, Box<dyn Error>> {
     // The end of the last stall is told, and its gap with its cause.
     thread::sleep(Duration::from_millis(400));
     let status = engine.status()?;
+    let unplayed_ms = if part.is_free { 0.0 } else { clock.unplayed_ms(&Clock::read(&engine)?) };
     stalls.extend(engine.stalls());
     engine.end()?;
     let verdict = verdict::compare(&own.wav, &own.journal)?;
-    Ok(Outcome { is_free: part.is_free, faults, stalls, status, verdict })
+    Ok(Outcome { is_free: part.is_free, faults, stalls, unplayed_ms, status, verdict })
 }
 
 /// Without a fault nothing is proved.
@@ -229,6 +238,27 @@ fn no_faults(part: &Part<'_>, log: &Path) -> String {
         part.seconds + MORE_S,
         log.display()
     )
+}
+
+/// How far the sound had come at which time.
+struct Clock {
+    at: Instant,
+    seconds: f64,
+}
+
+impl Clock {
+    fn read(engine: &Engine) -> Result<Self, Box<dyn Error>> {
+        let status = engine.status()?;
+        let rate_hz = status["rate_hz"].as_f64().unwrap_or(1.0);
+        let seconds = status["frames"].as_f64().unwrap_or(0.0) / rate_hz;
+        Ok(Self { at: Instant::now(), seconds })
+    }
+
+    /// How much less was played until `later` than time has passed.
+    fn unplayed_ms(&self, later: &Self) -> f64 {
+        let passed = later.at.duration_since(self.at).as_secs_f64();
+        ((passed - (later.seconds - self.seconds)) * 1e3).max(0.0)
+    }
 }
 
 /// Plays the score and causes faults, one after another, for so long.

@@ -67,6 +67,9 @@ pub fn table(free: &Outcome, real: &Outcome) -> Table {
         let ms = it.status["stalls"]["longest_ms"].as_f64().unwrap_or(0.0);
         if ms > 0.0 { format!("{ms:.1} ms") } else { String::new() }
     });
+    row("the device stood still for", &|it| {
+        if it.is_standing() { format!("{:.0} ms", it.unplayed_ms) } else { String::new() }
+    });
     row("lead", &|it| format!("{:.1} ms", it.status["lead_ms"].as_f64().unwrap_or(0.0)));
     row("from a message to its sound", &|it| {
         let rate_hz = it.status["rate_hz"].as_f64().unwrap_or(1.0);
@@ -110,6 +113,13 @@ pub fn conclusion(free: &Outcome, real: &Outcome, logs: [&Path; 2]) -> String {
             "{faults}, and not one frame differs from a run in which nothing happened; {frames} were lost in real \
              time, because the machine stood still for up to {ms:.1} ms. `--lead {:.0}ms` would bear that.",
             (ms * 1.5).ceil().min(64.0)
+        );
+    }
+    if real.is_standing() {
+        return format!(
+            "{faults}, and not one frame differs from a run in which nothing happened. But the machine stood still for \
+             so long that the device itself asked for nothing, {:.0} ms in all; a sound card would have been silent.",
+            real.unplayed_ms
         );
     }
     format!("{faults}, and not one frame differs from a run in which nothing happened.")

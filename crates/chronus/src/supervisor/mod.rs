@@ -16,7 +16,7 @@ pub mod status;
 mod takeover;
 mod watch;
 
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -376,7 +376,11 @@ impl Supervisor {
             let due_ns = seen_ns + longest.as_nanos() as u64;
             self.stall_watch.was_run(seen_ns, due_ns, clock::monotonic_ns());
         }
-        self.end_asked |= ready[1];
+        if ready[1] {
+            self.end_asked = true;
+            // Left unread it would be ready for ever, and sleep would be none.
+            let _ = (&self.ears.end).read(&mut [0; 16]);
+        }
         if ready[0] {
             self.ears.kick.clear();
         }
