@@ -25,6 +25,11 @@ impl Stall {
     pub fn length_ns(&self) -> u64 {
         self.until_ns.saturating_sub(self.due_ns)
     }
+
+    /// How long it may have been at most, in nanoseconds.
+    pub fn longest_ns(&self) -> u64 {
+        self.until_ns.saturating_sub(self.seen_ns)
+    }
 }
 
 /// What shorter lateness is called: ordinary.
@@ -79,7 +84,7 @@ impl Stalls {
         Told { is_threat, is_alarm }
     }
 
-    /// The longest stall, in nanoseconds, of those that may explain why a block was not there at `deadline_ns`:
+    /// How long the longest stall may have been, in nanoseconds, of those that may explain why a block was not there at `deadline_ns`:
     /// within the lead before it, half of the time or more nobody was run on one core or another. `None` if
     /// stalls do not explain it.
     pub fn explain(&self, deadline_ns: u64, lead_ns: u64) -> Option<u64> {
@@ -97,7 +102,7 @@ impl Stalls {
             stood_ns += end_ns.saturating_sub(begin_ns.max(covered_ns));
             covered_ns = covered_ns.max(end_ns);
         }
-        let longest_ns = self.recent.iter().filter(within).map(Stall::length_ns).max();
+        let longest_ns = self.recent.iter().filter(within).map(Stall::longest_ns).max();
         longest_ns.filter(|_| stood_ns >= lead_ns / 2)
     }
 }
@@ -118,7 +123,7 @@ mod tests {
         let mut stalls = Stalls::default();
         assert_eq!(stalls.explain(1000 * MS, LEAD), None);
         stalls.note(stall(0, 100, 102, 109), LEAD);
-        assert_eq!(stalls.explain(110 * MS, LEAD), Some(7 * MS));
+        assert_eq!(stalls.explain(110 * MS, LEAD), Some(9 * MS));
         assert_eq!(stalls.explain(118 * MS, LEAD), None, "it had nine of ten milliseconds");
         assert_eq!(stalls.explain(101 * MS, LEAD), None, "it came after the stall");
         assert_eq!(stalls.explain(1000 * MS, LEAD), None);
@@ -131,7 +136,7 @@ mod tests {
         stalls.note(stall(1, 100, 101, 104), LEAD);
         assert_eq!(stalls.explain(110 * MS, LEAD), None, "both together are four of ten");
         stalls.note(stall(1, 104, 105, 107), LEAD);
-        assert_eq!(stalls.explain(110 * MS, LEAD), Some(3 * MS));
+        assert_eq!(stalls.explain(110 * MS, LEAD), Some(4 * MS));
     }
 
     #[test]

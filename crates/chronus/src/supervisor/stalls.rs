@@ -173,7 +173,7 @@ impl Supervisor {
         if told.stalled > 0 {
             let blocks = counted(told.stalled, "block");
             tracing::warn!(
-                "gap: {blocks} came too late, because the machine stood still for {ms:.1} ms; {in_all} so far"
+                "gap: {blocks} came too late, because the machine stood still for up to {ms:.1} ms; {in_all} so far"
             );
         }
         if told.unexplained > 0 {
