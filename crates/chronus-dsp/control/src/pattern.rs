@@ -135,7 +135,7 @@ impl Pattern {
         if pattern.count == 0 { Err(Fault::new(text.len(), NOTHING)) } else { Ok(pattern) }
     }
 
-    /// As the check of a [`TextSpec`](crate::TextSpec) does it.
+    /// As the check of a [`TextSpec`](crate::module::TextSpec) does it.
     pub(super) fn check(text: &str) -> Result<(), String> {
         Self::read(text).map(drop).map_err(|fault| fault.sentence(text))
     }

@@ -72,7 +72,7 @@ impl Row<Tone> {
         if before.is_none() { Err(Fault::new(text.len(), NO_NOTE_AT_ALL)) } else { Ok(row) }
     }
 
-    /// As the check of a [`TextSpec`](crate::TextSpec) does it.
+    /// As the check of a [`TextSpec`](crate::module::TextSpec) does it.
     pub(super) fn check_notes(text: &str) -> Result<(), String> {
         Self::notes(text).map(drop).map_err(|fault| fault.sentence(text))
     }
@@ -95,12 +95,12 @@ impl Row<f32> {
         Self::read(text, (NO_NUMBER, NO_CHANCE), |word| number(word, 0.0, 100.0))
     }
 
-    /// As the check of a [`TextSpec`](crate::TextSpec) does it.
+    /// As the check of a [`TextSpec`](crate::module::TextSpec) does it.
     pub(super) fn check_lengths(text: &str) -> Result<(), String> {
         Self::lengths(text).map(drop).map_err(|fault| fault.sentence(text))
     }
 
-    /// As the check of a [`TextSpec`](crate::TextSpec) does it.
+    /// As the check of a [`TextSpec`](crate::module::TextSpec) does it.
     pub(super) fn check_chances(text: &str) -> Result<(), String> {
         Self::chances(text).map(drop).map_err(|fault| fault.sentence(text))
     }

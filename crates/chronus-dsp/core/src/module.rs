@@ -18,7 +18,7 @@ pub const CHANNELS_MAX: usize = 16;
 
 /// A sound unit: it turns the signals at its inputs into signals at its outputs.
 ///
-/// Its life: built by the [catalog](crate::entry) for one rate and one number of channels, then
+/// Its life: built by the [catalog](mod@crate::entry) for one rate and one number of channels, then
 /// `set_gate` and `process` in any order, and `reset` whenever the sound starts afresh. Only
 /// construction may allocate. Smoothing and modulation of parameters are not its business: it gets
 /// their values frame by frame ([`Instance`](crate::Instance)).

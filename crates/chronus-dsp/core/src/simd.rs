@@ -1,7 +1,7 @@
 //! Modules compiled for one set of vectors or several, in an ordinary build.
 //!
 //! What a module does block by block is a [`Kernel`], written once for any [`Lanes`]. The
-//! [catalog](crate::entry) says for which sets each kind is compiled; of those, the widest that the machine has and
+//! [catalog](mod@crate::entry) says for which sets each kind is compiled; of those, the widest that the machine has and
 //! [`Vectors`](crate::Vectors) allow is taken when a module is made. All give the same bits.
 
 use pulp::{Arch, NullaryFnOnce};

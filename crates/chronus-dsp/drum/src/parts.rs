@@ -25,7 +25,7 @@ impl<const C: usize> Strokes<C> {
     /// None yet.
     pub const NONE: Self = Self { asked: false, open: [false; C] };
 
-    /// As [`Module::set_gate`](crate::Module::set_gate).
+    /// As [`Module::set_gate`](crate::module::Module::set_gate).
     pub fn set_gate(&mut self, open: bool) {
         self.asked |= open;
     }
@@ -60,7 +60,7 @@ impl<const C: usize> Gates<C> {
     pub const CLOSED: Self =
         Self { strokes: Strokes::NONE, closes: false, input: [false; C], open: [false; C] };
 
-    /// As [`Module::set_gate`](crate::Module::set_gate).
+    /// As [`Module::set_gate`](crate::module::Module::set_gate).
     pub fn set_gate(&mut self, open: bool) {
         self.strokes.set_gate(open);
         self.closes = !open;

@@ -19,7 +19,7 @@ impl<const C: usize> Gates<C> {
     pub const CLOSED: Self = Self { opened: false, closed: false, cables: [0.0; C] };
 
     /// Opens or closes all channels in the next frame: see
-    /// [`Module::set_gate`](crate::Module::set_gate).
+    /// [`Module::set_gate`](crate::module::Module::set_gate).
     pub fn set(&mut self, open: bool) {
         self.opened |= open;
         self.closed = !open;
