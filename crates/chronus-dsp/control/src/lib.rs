@@ -31,7 +31,7 @@ pub mod transpose;
 pub mod voices;
 
 /// The kinds of this family, in the order of the reference.
-pub const KINDS: &[CatalogEntry] = &[
+pub static KINDS: &[CatalogEntry] = &[
     plain!(crate::voices, Voices),
     plain!(crate::transpose, Transpose),
     plain!(crate::quantizer, Quantizer),

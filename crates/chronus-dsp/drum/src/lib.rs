@@ -55,7 +55,7 @@ const fn freq(name: &'static str, range: [f32; 2], default: f32, doc: &'static s
 }
 
 /// The kinds of this family, in the order of the reference.
-pub const KINDS: &[CatalogEntry] = &[
+pub static KINDS: &[CatalogEntry] = &[
     kind!(crate::kick, Kick),
     kind!(crate::snare, Snare),
     kind!(crate::hat, Hat),

@@ -164,7 +164,7 @@ impl<const C: usize> Pole<C> {
 }
 
 /// The kinds of this family, in the order of the reference.
-pub const KINDS: &[CatalogEntry] = &[
+pub static KINDS: &[CatalogEntry] = &[
     kernel!(crate::delay, Delay),
     kernel!(crate::chorus, Chorus),
     kernel!(crate::flanger, Flanger),

@@ -29,7 +29,7 @@ const GATE: PortSpec =
     PortSpec::gate("gate", "opens each channel while above 0.5, as the gate does for all");
 
 /// The kinds of this family, in the order of the reference.
-pub const KINDS: &[CatalogEntry] = &[
+pub static KINDS: &[CatalogEntry] = &[
     kernel!(crate::adsr, Adsr),
     kernel!(crate::adsr_exp, AdsrExp),
     kernel!(crate::ad, Ad),

@@ -31,7 +31,7 @@ fn silent_below<F: Floats>(state: F) -> F {
 }
 
 /// The kinds of this family, in the order of the reference.
-pub const KINDS: &[CatalogEntry] = &[
+pub static KINDS: &[CatalogEntry] = &[
     kernel!(crate::biquad, Biquad, fused),
     kernel!(crate::svf, Svf, narrow),
     kernel!(crate::ladder, Ladder, narrow),

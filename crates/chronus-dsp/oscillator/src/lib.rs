@@ -75,7 +75,7 @@ const INDEX: ParamSpec = ParamSpec::number(
 .smoothed(10.0);
 
 /// The kinds of this family, in the order of the reference.
-pub const KINDS: &[CatalogEntry] = &[
+pub static KINDS: &[CatalogEntry] = &[
     kernel!(crate::sine, Sine, fused),
     kernel!(crate::saw, Saw, narrow),
     kernel!(crate::pulse, Pulse, narrow),

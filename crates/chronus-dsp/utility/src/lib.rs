@@ -38,7 +38,7 @@ fn equal_power<F: Floats>(place: F) -> [F; 2] {
 }
 
 /// The kinds of this family, in the order of the reference.
-pub const KINDS: &[CatalogEntry] = &[
+pub static KINDS: &[CatalogEntry] = &[
     kernel!(crate::vca, Vca),
     kernel!(crate::mix, Mix),
     kernel!(crate::mixer, Mixer),
@@ -53,4 +53,4 @@ pub const KINDS: &[CatalogEntry] = &[
 ];
 
 /// Kinds that are not for music: they do harm, to try what becomes of it.
-pub const TRIALS: &[CatalogEntry] = &[plain!(crate::fault, Fault)];
+pub static TRIALS: &[CatalogEntry] = &[plain!(crate::fault, Fault)];
