@@ -16,7 +16,7 @@ use chronus_shm::playback_board::PlaybackBoard;
 /// What is played while the machine is measured: as heavy as a performance is, and free of anybody's mistakes.
 const LOAD: &str = include_str!("../../../patches/groove.toml");
 /// How long the machine is measured before the first block.
-pub const MEASURED_FOR: Duration = Duration::from_millis(900);
+const MEASURED_FOR: Duration = Duration::from_millis(900);
 /// How often each core is looked at meanwhile.
 const LOOK_EVERY: Duration = Duration::from_micros(500);
 
@@ -158,14 +158,20 @@ pub fn settle(spec: LeadSpec, board: &PlaybackBoard, played: &Played) -> u64 {
         LeadSpec::Nanoseconds(ns) => lead::blocks_in(ns, played.rate_hz).clamp(1, MOST_BLOCKS),
         LeadSpec::Auto if played.free_run => lead::LEAST_BLOCKS,
         LeadSpec::Auto => {
-            let lateness = measure(MEASURED_FOR, played.replicas, played.rate_hz);
-            let blocks = lead::for_lateness(lateness.worst_ns, played.rate_hz);
-            tracing::info!("{}", sentence(blocks, &lateness, played.rate_hz));
+            let (blocks, said) = choose(played.replicas, played.rate_hz);
+            tracing::info!("{said}");
             blocks
         }
     };
     board.lead_blocks.store(blocks, Ordering::Release);
     blocks
+}
+
+/// Measures the machine; returns the lead in blocks that it needs, and what the player is told of it.
+pub fn choose(replicas: usize, rate_hz: u32) -> (u64, String) {
+    let lateness = measure(MEASURED_FOR, replicas, rate_hz);
+    let blocks = lead::for_lateness(lateness.worst_ns, rate_hz);
+    (blocks, sentence(blocks, &lateness, rate_hz))
 }
 
 /// For what a lead is chosen.
@@ -182,7 +188,7 @@ pub struct Played {
 }
 
 /// What the player is told of a lead that was chosen.
-pub fn sentence(blocks: u64, lateness: &Lateness, rate_hz: u32) -> String {
+fn sentence(blocks: u64, lateness: &Lateness, rate_hz: u32) -> String {
     let lead_ms = lead::length_ns(blocks, rate_hz) as f64 / 1e6;
     let heard_ms = lead::length_ns(blocks + 2, rate_hz) as f64 / 1e6;
     let late_ms = lateness.worst_ns as f64 / 1e6;

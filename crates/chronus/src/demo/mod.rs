@@ -18,12 +18,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use chronus_osc::OscType;
-use chronus_replication::lead;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use crate::cli::DemoArgs;
-use crate::lead::{Lateness, LeadSpec, MEASURED_FOR, measure, sentence};
+use crate::lead::{self, LeadSpec};
 use crate::log::counted;
 use engine::{Engine, Stall};
 use score::Score;
@@ -77,9 +76,8 @@ fn choose_lead(asked: LeadSpec) -> LeadSpec {
         println!("lead {asked}, as asked for");
         return asked;
     }
-    let lateness: Lateness = measure(MEASURED_FOR, REPLICAS, USUAL_RATE_HZ);
-    let blocks = lead::for_lateness(lateness.worst_ns, USUAL_RATE_HZ);
-    println!("{}\n", sentence(blocks, &lateness, USUAL_RATE_HZ));
+    let (blocks, said) = lead::choose(REPLICAS, USUAL_RATE_HZ);
+    println!("{said}\n");
     LeadSpec::Blocks(blocks)
 }
 

@@ -6,6 +6,7 @@ use chronus_os::sched::{self, priority};
 use comfy_table::{Table, presets};
 
 use super::{Fault, KINDS, Outcome};
+use crate::doctor::machine::is_virtual;
 use crate::log::counted;
 use crate::picture::{self, Lane, Mark, Picture};
 
@@ -18,8 +19,7 @@ pub fn machine() -> String {
     };
     let model = field("model name").unwrap_or_else(|| "a processor that tells no name".into());
     let cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
-    let is_virtual =
-        field("flags").is_some_and(|flags| flags.split(' ').any(|it| it == "hypervisor"));
+    let is_virtual = is_virtual(&info);
     let realtime = sched::set_fifo(priority::WORKER).is_ok();
     let _ = sched::set_ordinary();
     format!(

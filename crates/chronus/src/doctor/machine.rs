@@ -117,8 +117,7 @@ fn governor(cpus: &Path) -> Finding {
 
 fn virtual_machine(cpuinfo: &str) -> Finding {
     const NAME: &str = "virtual machine";
-    let flags = cpuinfo.lines().find(|line| line.starts_with("flags"));
-    if !flags.is_some_and(|flags| flags.split_whitespace().any(|flag| flag == "hypervisor")) {
+    if !is_virtual(cpuinfo) {
         return Finding::ok(NAME, "no: the cores are this system's own, as far as it can tell");
     }
     let maker = fs::read_to_string("/sys/class/dmi/id/sys_vendor").unwrap_or_default();
@@ -129,6 +128,12 @@ fn virtual_machine(cpuinfo: &str) -> Finding {
         format!("yes{maker}: the host may stop a core at any time"),
         "`--lead auto` measures that before it plays; whoever owns the host can dedicate cores to the machine",
     )
+}
+
+/// Whether a processor says, in the words of `/proc/cpuinfo`, that it is a virtual one.
+pub fn is_virtual(cpuinfo: &str) -> bool {
+    let flags = cpuinfo.lines().find(|line| line.starts_with("flags"));
+    flags.is_some_and(|flags| flags.split_whitespace().any(|flag| flag == "hypervisor"))
 }
 
 /// The kernel's brake on real-time threads.

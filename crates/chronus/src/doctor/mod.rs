@@ -3,7 +3,7 @@
 
 mod audio;
 mod engine;
-mod machine;
+pub mod machine;
 mod timing;
 
 use std::net::SocketAddr;
