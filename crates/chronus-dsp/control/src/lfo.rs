@@ -6,7 +6,7 @@ use super::timing::{Openings, PHASE_START, RESET, TURN, beat_in, fixed};
 use crate::io::Io;
 use crate::lanes::{Floats, Ints, Lanes};
 use crate::math::{Die, sine_of_phase, unit_of};
-use crate::module::{ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{BLOCK_FRAMES, ModuleSpec, ParamSpec, PortSpec};
 use crate::simd::Kernel;
 
 /// The kind `lfo`.
@@ -136,17 +136,20 @@ impl<const C: usize> Lfo<C> {
             self.reset = Openings::new();
         }
         let mut phases = Phases::load(lanes, &self.phase);
-        let (step, mut turns) = (Phases::load(lanes, step), lanes.load_ints(&self.turns));
+        let step = Phases::load(lanes, step);
         let half = lanes.all(0.5);
         for (n, out) in out.iter_mut().enumerate() {
             let wave = wave_at(wave, phases.upper.plus(ahead));
             let is_unipolar = polarity.at(n).gt(half);
             let wave = L::Floats::choose(is_unipolar, half + wave * 0.5, wave);
             lanes.store(offset.at(n) + depth.at(n) * wave, out);
-            turns = turns.plus(phases.advance(&step));
+            phases.advance(&step);
         }
-        lanes.store_ints(turns, &mut self.turns);
-        phases.store(lanes, &mut self.phase);
+        let before = core::mem::replace(&mut self.phase, phases.array(lanes));
+        for c in 0..C {
+            // No more than one can be over.
+            self.turns[c] = self.turns[c].wrapping_add(u32::from(self.phase[c] < before[c]));
+        }
     }
 }
 
@@ -210,16 +213,14 @@ struct Phases<I> {
 }
 
 impl<I: Ints> Phases<I> {
-    /// Goes on by a step of less than half a turn. Returns 1 where a turn is over, else 0.
+    /// Goes on by a step.
     #[inline(always)]
-    fn advance(&mut self, by: &Self) -> I {
+    fn advance(&mut self, by: &Self) {
         let (none, one, top) = (self.upper.like(0), self.upper.like(1), self.upper.like(1 << 31));
         let lower = self.lower.plus(by.lower);
         let carries = (lower ^ top).lt_signed(self.lower ^ top);
         let upper = self.upper.plus(by.upper).plus(I::choose(carries, one, none));
-        let is_over = (upper ^ top).lt_signed(self.upper ^ top);
         (self.upper, self.lower) = (upper, lower);
-        I::choose(is_over, one, none)
     }
 
     #[inline(always)]
@@ -232,11 +233,9 @@ impl<I: Ints> Phases<I> {
     }
 
     #[inline(always)]
-    fn store<const C: usize>(self, lanes: impl Lanes<C, Ints = I>, phases: &mut [u64; C]) {
+    fn array<const C: usize>(self, lanes: impl Lanes<C, Ints = I>) -> [u64; C] {
         let [upper, lower] = [lanes.array_of_ints(self.upper), lanes.array_of_ints(self.lower)];
-        for c in 0..C {
-            phases[c] = u64::from(upper[c]) << 32 | u64::from(lower[c]);
-        }
+        core::array::from_fn(|c| u64::from(upper[c]) << 32 | u64::from(lower[c]))
     }
 }
 
@@ -256,7 +255,8 @@ impl<const C: usize> Kernel<C> for Lfo<C> {
         let shape = io.steady(SHAPE).map(|shape| shape as u32).filter(|shape| *shape < WAVES);
         let is_free = io.steady(SYNC).is_some_and(|sync| sync <= 0.5);
         let step = steps(self.step_per_hz, io.param::<C>(FREQ).at(0));
-        let is_slow = step.iter().all(|step| step >> 63 == 0);
+        // Less than a turn in a block.
+        let is_slow = step.iter().all(|step| *step < u64::MAX / BLOCK_FRAMES as u64);
         match shape {
             Some(wave) if rests && is_free && is_slow && io.is_silent(RESETS) => {
                 self.all(lanes, io, wave, &step);

@@ -347,17 +347,34 @@ impl NullaryFnOnce for MoveParams<'_> {
                 Mode::Held => (start..start + 1, 0..1),
                 Mode::Smoothed | Mode::Driven => (start..end, start..end),
             };
-            param.begin(channels, frames.clone());
-            if param.mode != Mode::Smoothed {
-                for drive in drives() {
-                    let signal = wires.at(drive.wire).frames(&from);
-                    let is_single = wires.at(drive.wire).channels() == 1;
-                    param.drive(drive.depth, signal, is_single, channels, frames.clone());
+            let signal_of = |drive: &Drive| {
+                let wire = wires.at(drive.wire);
+                Signal { depth: drive.depth, frames: wire.frames(&from), channels: wire.channels() }
+            };
+            let mut signals = drives().map(signal_of);
+            match (signals.next(), signals.next()) {
+                (Some(only), None) if !param.ramp.is_moving() => {
+                    param.follow(&only, channels, frames);
                 }
-                param.finish(channels, frames);
+                _ => {
+                    param.begin(channels, frames.clone());
+                    if param.mode != Mode::Smoothed {
+                        for signal in drives().map(signal_of) {
+                            param.drive(&signal, channels, frames.clone());
+                        }
+                        param.finish(channels, frames);
+                    }
+                }
             }
         }
     }
+}
+
+/// What a cable brings to a parameter in the frames to be rendered.
+struct Signal<'a> {
+    depth: f32,
+    frames: &'a [f32],
+    channels: usize,
 }
 
 impl Drive {
@@ -382,19 +399,23 @@ fn is_held_in(wire: &Wire, span: &Span<'_>) -> bool {
     })
 }
 
-/// Does something to each frame of a signal, given the value of a signal of one channel there.
+/// Does something to each value of a parameter, given what a cable of as many channels, or of one, brings there.
 #[inline(always)]
-fn spread(
+fn each_with(
     values: &mut [f32],
     channels: usize,
-    signal: &[f32],
+    signal: &Signal<'_>,
     mut change: impl FnMut(&mut f32, f32),
 ) {
-    match channels {
-        16 => spread_to::<16>(values, signal, change),
-        8 => spread_to::<8>(values, signal, change),
-        4 => spread_to::<4>(values, signal, change),
-        _ => values.iter_mut().zip(signal).for_each(|(value, signal)| change(value, *signal)),
+    match (signal.channels, channels) {
+        (1, 16) => spread_to::<16>(values, signal.frames, change),
+        (1, 8) => spread_to::<8>(values, signal.frames, change),
+        (1, 4) => spread_to::<4>(values, signal.frames, change),
+        _ => {
+            for (value, signal) in values.iter_mut().zip(signal.frames) {
+                change(value, *signal);
+            }
+        }
     }
 }
 
@@ -433,20 +454,31 @@ impl Moving {
     }
 
     #[inline(always)]
-    fn drive(
-        &mut self,
-        depth: f32,
-        signal: &[f32],
-        is_single: bool,
-        channels: usize,
-        frames: Range<usize>,
-    ) {
+    fn drive(&mut self, signal: &Signal<'_>, channels: usize, frames: Range<usize>) {
         let values = &mut self.values[frames.start * channels..frames.end * channels];
-        if is_single {
-            spread(values, channels, signal, |value, signal| *value += depth * signal);
+        let depth = signal.depth;
+        each_with(values, channels, signal, |value, signal| *value += depth * signal);
+    }
+
+    /// As all of these together, while nothing else moves it than one cable.
+    #[inline(always)]
+    fn follow(&mut self, signal: &Signal<'_>, channels: usize, frames: Range<usize>) {
+        let (spec, in_octaves) = (self.spec, self.is_in_octaves());
+        let (base, depth) = (self.ramp.value(), signal.depth);
+        let values = &mut self.values[frames.start * channels..frames.end * channels];
+        let hold = |value: f32| value.max(spec.min).min(spec.max);
+        if in_octaves {
+            each_with(values, channels, signal, |value, signal| {
+                *value = hold(base * exp2(depth * signal));
+            });
         } else {
-            for (value, signal) in values.iter_mut().zip(signal) {
-                *value += depth * signal;
+            each_with(values, channels, signal, |value, signal| {
+                *value = hold(base + depth * signal);
+            });
+        }
+        if spec.is_enumeration() {
+            for value in values {
+                *value = value.round_ties_even();
             }
         }
     }

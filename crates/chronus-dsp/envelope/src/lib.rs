@@ -30,7 +30,7 @@ const GATE: PortSpec =
 
 /// The kinds of this family, in the order of the reference.
 pub static KINDS: &[CatalogEntry] = &[
-    kernel!(crate::adsr, Adsr),
+    kernel!(crate::adsr, Adsr, narrow),
     kernel!(crate::adsr_exp, AdsrExp),
     kernel!(crate::ad, Ad),
     kernel!(crate::contour, Contour),

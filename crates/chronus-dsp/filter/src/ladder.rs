@@ -8,8 +8,8 @@
 //! tuning alone, and it bounds what the stages get.
 //!
 //! What a stage holds depends on what all of them held a frame ago, and a processor waits longer for that than
-//! the arithmetic takes. So what the stages give by themselves is computed beside the saturation, and the way through
-//! it is as short as can be.
+//! the arithmetic takes. So what the stages give by themselves is computed beside the saturation, and so is what they
+//! feed back: it is a share of what was saturated a frame ago, and a rest. A frame waits for that share alone.
 
 use super::silent_below;
 use crate::io::Io;
@@ -78,13 +78,22 @@ const LOUDEST: f32 = 1e6;
 /// See [`SPEC`].
 pub struct Ladder<const C: usize> {
     per_hz: f32,
-    state: [[f32; C]; 4],
+    /// What was saturated in the frame before.
+    saturated: [f32; C],
+    /// What each stage took of it, twice, and what it holds besides.
+    taken: [[f32; C]; 4],
+    held: [[f32; C]; 4],
 }
 
 impl<const C: usize> Ladder<C> {
     /// A filter at rest.
     pub fn new(rate_hz: u32) -> Self {
-        Self { per_hz: 1.0 / rate_hz as f32, state: [[0.0; C]; 4] }
+        Self {
+            per_hz: 1.0 / rate_hz as f32,
+            saturated: [0.0; C],
+            taken: [[0.0; C]; 4],
+            held: [[0.0; C]; 4],
+        }
     }
 }
 
@@ -158,7 +167,8 @@ impl<const C: usize> Kernel<C> for Ladder<C> {
     }
 
     fn reset(&mut self) {
-        self.state = [[0.0; C]; 4];
+        self.saturated = [0.0; C];
+        (self.taken, self.held) = ([[0.0; C]; 4], [[0.0; C]; 4]);
     }
 
     #[inline(always)]
@@ -171,9 +181,11 @@ impl<const C: usize> Kernel<C> for Ladder<C> {
             cutoff_hz.is_moving() || resonance.is_moving() || drive.is_moving() || bass.is_moving();
         let ([input], [out]) = io.ports::<C, 1, 1>();
         let per_hz = self.per_hz;
-        let [s1, s2, s3, s4] = &self.state;
-        let [mut s1, mut s2] = [lanes.load(s1), lanes.load(s2)];
-        let [mut s3, mut s4] = [lanes.load(s3), lanes.load(s4)];
+        let mut u = lanes.load(&self.saturated);
+        let (mut taken, mut held) = ([u; 4], [u; 4]);
+        for i in 0..4 {
+            (taken[i], held[i]) = (lanes.load(&self.taken[i]), lanes.load(&self.held[i]));
+        }
         let mut shape =
             Shape::of(per_hz, cutoff_hz.at(0), resonance.at(0), drive.at(0), bass.at(0));
         for (n, (out, input)) in out.iter_mut().zip(input).enumerate() {
@@ -182,24 +194,29 @@ impl<const C: usize> Kernel<C> for Ladder<C> {
                 shape = Shape::of(per_hz, cutoff_hz, resonance, drive.at(n), bass.at(n));
             }
             let Shape { g, rest, through: [t1, t2, t3, t4], back: [b1, b2, b3, b4], .. } = shape;
+            let ([k1, k2, k3, k4], [h1, h2, h3, h4]) = (taken, held);
             let fed = (shape.level * lanes.load(input) + shape.spark).between(-LOUDEST, LOUDEST);
-            let asked = fed - ((b4 * s4 + b3 * s3) + (b2 * s2 + b1 * s1));
+            let back = (b4 * k4 + b3 * k3) + (b2 * k2 + b1 * k1);
+            let asked = (fed - ((b4 * h4 + b3 * h3) + (b2 * h2 + b1 * h1))) - back * u;
+            let s1 = silent_below(k1 * u + h1);
+            let s2 = silent_below(k2 * u + h2);
+            let s3 = silent_below(k3 * u + h3);
+            let s4 = silent_below(k4 * u + h4);
             // What each stage would give if the first got nothing.
             let q1 = rest * s1;
             let q2 = g * q1 + rest * s2;
             let q3 = g * q2 + rest * s3;
             let q4 = g * q3 + rest * s4;
-            let u = saturated_within_loop(asked, shape.loop_gain, shape.linear);
+            u = saturated_within_loop(asked, shape.loop_gain, shape.linear);
             let (second, fourth) = (t2 * u + q2, t4 * u + q4);
             lanes.store(fourth + slope.at(n) * (second - fourth), out);
-            let twice = u * 2.0;
-            s1 = silent_below(t1 * twice + (q1 + q1 - s1));
-            s2 = silent_below(t2 * twice + (q2 + q2 - s2));
-            s3 = silent_below(t3 * twice + (q3 + q3 - s3));
-            s4 = silent_below(t4 * twice + (q4 + q4 - s4));
+            taken = [t1 + t1, t2 + t2, t3 + t3, t4 + t4];
+            held = [q1 + q1 - s1, q2 + q2 - s2, q3 + q3 - s3, q4 + q4 - s4];
         }
-        for (state, to) in [s1, s2, s3, s4].into_iter().zip(&mut self.state) {
-            lanes.store(state, to);
+        lanes.store(u, &mut self.saturated);
+        for i in 0..4 {
+            lanes.store(taken[i], &mut self.taken[i]);
+            lanes.store(held[i], &mut self.held[i]);
         }
     }
 }

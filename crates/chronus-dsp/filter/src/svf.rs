@@ -4,7 +4,7 @@
 //! The state-variable filter with trapezoidal integrators after Andrew Simper, "Linear Trapezoidal
 //! Integrated State Variable Filter with Low Noise Optimisation" (Cytomic, 2013).
 
-use super::silent_below;
+use super::SILENCE;
 use crate::io::Io;
 use crate::lanes::{Floats, Lanes};
 use crate::math::tan_of_turns;
@@ -66,13 +66,15 @@ impl<const C: usize> Svf<C> {
     }
 }
 
-/// What the parameters come to: the gain of an integrator, the damping, and what those two make of the input.
+/// What the parameters come to: the damping, and what the states take of themselves and of the input in a frame.
 #[derive(Clone, Copy)]
 struct Shape<F> {
     k: F,
-    a1: F,
-    a2: F,
-    a3: F,
+    /// What is left of the first state.
+    kept: F,
+    /// What goes from one state, or from the input, to the next.
+    a: F,
+    b: F,
 }
 
 impl<F: Floats> Shape<F> {
@@ -80,9 +82,9 @@ impl<F: Floats> Shape<F> {
     fn of(per_hz: f32, cutoff_hz: F, q: F) -> Self {
         let (g, one) = (tan_of_turns(cutoff_hz * per_hz * 0.5), q.like(1.0));
         let k = one / q;
-        let a1 = one / (g * (g + k) + 1.0);
-        let a2 = g * a1;
-        Self { k, a1, a2, a3: g * a2 }
+        let twice = q.like(2.0) / (g * (g + k) + 1.0);
+        let a = g * twice;
+        Self { k, kept: twice - 1.0, a, b: g * a }
     }
 }
 
@@ -105,22 +107,27 @@ impl<const C: usize> Kernel<C> for Svf<C> {
         let (notch, input) = (&mut notch[..frames], &input[..frames]);
         let (mut s1, mut s2) = (lanes.load(&self.state[0]), lanes.load(&self.state[1]));
         let mut shape = Shape::of(self.per_hz, cutoff_hz.at(0), q.at(0));
+        let rest = lanes.all(SILENCE);
         for n in 0..frames {
             if is_moving {
                 shape = Shape::of(self.per_hz, cutoff_hz.at(n), q.at(n));
             }
-            let Shape { k, a1, a2, a3 } = shape;
+            let Shape { k, kept, a, b } = shape;
             let v0 = lanes.load(&input[n]);
+            // Found out beside the states that come, which the next frame waits for.
+            let is_silent =
+                s1.magnitude().lt(rest) & s2.magnitude().lt(rest) & v0.magnitude().lt(rest);
             let v3 = v0 - s2;
-            let v1 = a1 * s1 + a2 * v3;
-            let v2 = s2 + a2 * s1 + a3 * v3;
-            s1 = silent_below(v1 * 2.0 - s1);
-            s2 = silent_below(v2 * 2.0 - s2);
-            let (middle, rest) = (k * v1, v0 - k * v1);
+            let (next1, next2) = (kept * s1 + a * v3, (s2 + a * s1) + b * v3);
+            // The integrators are trapezoidal: what is heard lies halfway between the states.
+            let (v1, v2) = ((s1 + next1) * 0.5, (s2 + next2) * 0.5);
+            (s1, s2) = (next1.without(is_silent), next2.without(is_silent));
+            let middle = k * v1;
+            let outer = v0 - middle;
             lanes.store(v2, &mut low[n]);
-            lanes.store(rest - v2, &mut high[n]);
+            lanes.store(outer - v2, &mut high[n]);
             lanes.store(middle, &mut band[n]);
-            lanes.store(rest, &mut notch[n]);
+            lanes.store(outer, &mut notch[n]);
         }
         lanes.store(s1, &mut self.state[0]);
         lanes.store(s2, &mut self.state[1]);

@@ -148,14 +148,9 @@ impl<const C: usize> Trail<C> {
             let (here, next) = (lanes.load(here), lanes.load(next));
             lanes.store((here + (next - here) * rest) * size, added);
         }
-        let (added, first) = (added.as_flattened(), frame % TAPS);
-        let (added_at_end, added_at_start) = added.split_at(TAPS - first);
-        let (start, end) = self.frames.split_at_mut(first);
-        for (heard, added) in end.iter_mut().zip(added_at_end) {
-            heard[c] += added;
-        }
-        for (heard, added) in start.iter_mut().zip(added_at_start) {
-            heard[c] += added;
+        // As often whatever the frame, so that no processor guesses wrong.
+        for (tap, added) in added.as_flattened().iter().enumerate() {
+            self.frames[(frame + tap) % TAPS][c] += added;
         }
     }
 

@@ -4,7 +4,7 @@
 use super::edge::{Edges, Restart, Sync, Trail, jumped, ramp};
 use crate::io::Io;
 use crate::lanes::{Floats, Ints, Lanes, Mask};
-use crate::math::{PhaseSteps, to_unsigned};
+use crate::math::PhaseSteps;
 use crate::module::{Curve, ModuleSpec, ParamSpec, PortSpec};
 use crate::simd::Kernel;
 
@@ -93,10 +93,10 @@ impl<const C: usize> Pulse<C> {
     }
 }
 
-/// The width as a phase. Multiplied in `f32`, which is exact, because a power of two moves no digit.
+/// The width, which is below 1, as a phase; in steps of two, since vectors convert signed numbers.
 #[inline(always)]
 fn phase_of<F: Floats>(width: F) -> F::Ints {
-    to_unsigned(width * 4_294_967_296.0)
+    (width * 2_147_483_648.0).to_ints_within().up(1)
 }
 
 impl<const C: usize> Kernel<C> for Pulse<C> {
