@@ -1,8 +1,11 @@
 //! Children seen from both sides: how a parent watches, signals and reaps one by pidfd, and how a
 //! child ties its life to its parent and dies when it must.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
 
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions, getppid, pidfd_open,
@@ -10,6 +13,7 @@ use rustix::process::{
 };
 
 use crate::crash;
+use crate::wake::poll_readable;
 
 /// A child process, held by pidfd: it can't be mistaken for another that got its number later.
 #[derive(Debug)]
@@ -35,6 +39,13 @@ impl Child {
     pub fn open(pid: u32) -> io::Result<Self> {
         let pidfd = pidfd_open(to_pid(pid)?, PidfdFlags::empty())?;
         Ok(Self { pid, pidfd })
+    }
+
+    /// Whether it has ended, reaped or not; a process of one thread does nothing from then on.
+    pub fn has_ended(&self) -> bool {
+        let mut ready = [false];
+        poll_readable(&[self.as_fd()], &mut ready, Some(Duration::ZERO));
+        ready[0]
     }
 
     /// Its process id.
@@ -161,6 +172,54 @@ pub fn reap_any() -> Option<(u32, Exit)> {
     let (pid, status) = wait(WaitOptions::NOHANG).ok()??;
     let exit = Exit::of(status.exit_status(), status.terminating_signal());
     Some((pid.as_raw_nonzero().get() as u32, exit))
+}
+
+/// The children of a process, asked for again and again through one descriptor that stays open. So they can be told of by
+/// who has no descriptor left, or may not look at other processes in `/proc` (`hidepid`, programs with capabilities).
+#[derive(Debug)]
+pub struct Children(File);
+
+impl Children {
+    /// Those of this process, whose main thread alone starts any.
+    ///
+    /// # Errors
+    /// If `/proc` can't be read.
+    pub fn of_this_process() -> io::Result<Self> {
+        let this = std::process::id();
+        Ok(Self(File::open(format!("/proc/{this}/task/{this}/children"))?))
+    }
+
+    /// Those that a descriptor tells of, as another process has opened it.
+    pub fn adopt(fd: OwnedFd) -> Self {
+        Self(File::from(fd))
+    }
+
+    /// Their pids; dead ones that are not reaped yet included.
+    ///
+    /// # Errors
+    /// As the kernel says.
+    pub fn list(&self) -> io::Result<Vec<u32>> {
+        let mut text = Vec::new();
+        loop {
+            let read = text.len();
+            text.resize(read + 4096, 0);
+            let more = self.0.read_at(&mut text[read..], read as u64)?;
+            text.truncate(read + more);
+            if more == 0 {
+                let text = String::from_utf8_lossy(&text);
+                return Ok(text
+                    .split_ascii_whitespace()
+                    .filter_map(|pid| pid.parse().ok())
+                    .collect());
+            }
+        }
+    }
+}
+
+impl AsFd for Children {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
 }
 
 /// All children of the process `parent`, which has one thread; dead ones that are not reaped yet
@@ -340,6 +399,27 @@ mod tests {
         assert_eq!(child.reap().expect("wait"), Exit::Signal(libc::SIGKILL));
         assert!(child.try_reap().is_err(), "a child is reaped once");
         assert_ne!(parent_of(1).expect("there is always one"), std::process::id());
+    }
+
+    #[test]
+    #[expect(clippy::zombie_processes, reason = "it is reaped by its pidfd")]
+    fn children_are_told_of_again_and_again() {
+        // Of the thread of this test; the others start processes of their own.
+        let this = rustix::thread::gettid().as_raw_nonzero();
+        let path = format!("/proc/{}/task/{this}/children", std::process::id());
+        let children = Children(File::open(path).expect("it can be read"));
+        assert_eq!(children.list().expect("none"), []);
+        let started = std::process::Command::new("sleep").arg("60").spawn().expect("sleep");
+        let child = Child::open(started.id()).expect("pidfd");
+        assert_eq!(children.list().expect("one"), [child.pid()]);
+        assert!(!child.has_ended());
+        child.kill();
+        while !child.has_ended() {
+            std::thread::yield_now();
+        }
+        assert_eq!(children.list().expect("it is dead"), [child.pid()]);
+        child.reap().expect("it is reaped");
+        assert_eq!(children.list().expect("none"), []);
     }
 
     #[test]

@@ -17,5 +17,6 @@ pub mod memfd;
 pub mod process_title;
 pub mod sched;
 pub mod socket;
+pub mod spare;
 pub mod spawn;
 pub mod wake;

@@ -35,8 +35,12 @@ pub fn spawn_child(arguments: &[OsString], hand_over: &[BorrowedFd<'_>]) -> io::
         command.pre_exec(move || place_descriptors(&from, &mut copies));
     }
     // The handle may be dropped: dropping neither kills nor reaps, which the pidfd is for.
-    let started = command.stdout(io::stderr()).spawn()?;
-    Child::open(started.id())
+    let mut started = command.stdout(io::stderr()).spawn()?;
+    Child::open(started.id()).inspect_err(|_| {
+        // Nobody could watch it.
+        let _ = started.kill();
+        let _ = started.wait();
+    })
 }
 
 /// Runs this program again, as a child of this process's parent, who alone may reap it.
@@ -57,7 +61,8 @@ pub fn spawn_sibling(arguments: &[OsString], hand_over: &[BorrowedFd<'_>]) -> io
     let mut copies = vec![0; from.len()];
     match fork_sibling()? {
         Side::Survivor { child_pid } => {
-            drop(tell);
+            // They make room for the descriptor of the child, which nobody could watch without it.
+            drop((tell, nowhere));
             // Opened before it can have been reaped, as long as its parent has other things to do.
             let child = Child::open(child_pid);
             let mut errno = [0; 4];

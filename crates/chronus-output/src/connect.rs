@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    Device, Options, OutputError, OutputSpec, deck::Recorded, fallback::Fallback, jack::Jack,
-    paced::Paced, pulse::Pulse, wav,
+    Device, Options, OutputError, OutputSpec, connector::Connector, deck::Recorded,
+    fallback::Fallback, paced::Paced, wav,
 };
 
 /// Finds the device that `spec` names and learns its rate; nothing sounds before [`Device::start`].
@@ -69,49 +69,12 @@ fn file_of(path: &Path, options: &Options) -> PathBuf {
 
 /// Takes care of a device that can be heard, whether it is there or not.
 fn reach_or_await(spec: &OutputSpec, options: &Options) -> Result<Fallback, OutputError> {
-    match reach(spec, options) {
-        Ok((device, spec)) => Fallback::new(device, &spec, options),
-        Err(why) if why.may_pass() => Fallback::awaiting(spec, options, &why),
+    let mut connector = Connector::default();
+    match connector.reach(spec, options) {
+        Ok((device, spec)) => Fallback::new(device, &spec, options, connector),
+        Err(why) if why.may_pass() => Fallback::awaiting(spec, options, &why, connector),
         Err(error) => Err(error),
     }
-}
-
-/// A device, and how it was reached.
-pub(crate) type Reached = (Box<dyn Device>, OutputSpec);
-
-/// Finds a device that can be heard.
-pub(crate) fn reach(spec: &OutputSpec, options: &Options) -> Result<Reached, OutputError> {
-    let device: Box<dyn Device> = match spec {
-        OutputSpec::Auto => return reach_any(options),
-        OutputSpec::Jack => Box::new(Jack::connect(options)?),
-        OutputSpec::Pulse => Box::new(Pulse::connect(options)?),
-        OutputSpec::Alsa(name) => alsa(name.as_deref(), options)?,
-        silent => {
-            return Err(OutputError::BadOption(format!("the output {silent} can't be heard")));
-        }
-    };
-    Ok((device, spec.clone()))
-}
-
-/// The first device that answers. If none does, but one is there and refuses, that is the reason.
-fn reach_any(options: &Options) -> Result<Reached, OutputError> {
-    let mut candidates = vec![OutputSpec::Jack, OutputSpec::Pulse];
-    if cfg!(feature = "cpal") {
-        candidates.push(OutputSpec::Alsa(None));
-    }
-    let mut reason = OutputError::Nobody;
-    for spec in candidates {
-        match reach(&spec, options) {
-            Ok(reached) => return Ok(reached),
-            Err(error) => {
-                tracing::debug!("{error}");
-                if matches!(error, OutputError::Refused { .. }) {
-                    reason = error;
-                }
-            }
-        }
-    }
-    Err(reason)
 }
 
 /// Whether a device can be asked for in this way, whatever there is at the moment.

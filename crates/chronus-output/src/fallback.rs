@@ -18,6 +18,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::{
     Device, DeviceStats, News, Options, OutputError, OutputSpec, Sentence, Source, StopReport,
+    connector::Connector,
     minder::{Charge, Minder},
     relay::Relay,
 };
@@ -74,10 +75,11 @@ impl Fallback {
         device: Box<dyn Device>,
         spec: &OutputSpec,
         options: &Options,
+        connector: Connector,
     ) -> Result<Self, OutputError> {
         // What plays in its place, and the device when it comes back, must keep the rate.
         let options = Options { rate_hz: Some(device.rate_hz()), ..options.clone() };
-        let mut fallback = Self::start_minder(spec, options, None)?;
+        let mut fallback = Self::start_minder(spec, options, None, connector)?;
         fallback.shared.self_paced.store(device.self_paced(), Release);
         fallback.take_description(&*device);
         fallback.device = Some(device);
@@ -90,12 +92,13 @@ impl Fallback {
         spec: &OutputSpec,
         options: &Options,
         why: &OutputError,
+        connector: Connector,
     ) -> Result<Self, OutputError> {
         let why = Sentence::new(&why.to_string());
         let rate_hz = options.rate_hz.unwrap_or(DEFAULT_RATE_HZ);
         let options = Options { rate_hz: Some(rate_hz), ..options.clone() };
         let is_lost = options.goes_on;
-        let mut fallback = Self::start_minder(spec, options, Some(&why))?;
+        let mut fallback = Self::start_minder(spec, options, Some(&why), connector)?;
         (fallback.presence, fallback.first_news) = if is_lost {
             (Presence::Away, Some(News::Lost(why)))
         } else {
@@ -114,12 +117,14 @@ impl Fallback {
         spec: &OutputSpec,
         options: Options,
         said: Option<&Sentence>,
+        connector: Connector,
     ) -> Result<Self, OutputError> {
         let shared = Arc::<Shared>::default();
         let (charges, charges_out) = RingBuffer::new(1);
         let (news_in, news) = RingBuffer::new(NEWS);
         let rate_hz = options.rate_hz.unwrap_or(DEFAULT_RATE_HZ);
-        let minder = Minder::new(spec.clone(), options, shared.clone(), charges_out, news_in, said);
+        let rings = (charges_out, news_in);
+        let minder = Minder::new(spec.clone(), options, shared.clone(), rings, said, connector);
         // Started here and not with the device: the owner may have a real-time priority by then, which a
         // thread inherits.
         let spawned =

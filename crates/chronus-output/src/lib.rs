@@ -10,6 +10,7 @@
 #[cfg(feature = "cpal")]
 mod alsa;
 mod connect;
+mod connector;
 mod deck;
 mod error;
 mod fallback;

@@ -13,7 +13,7 @@ use std::{
 use rtrb::{Consumer, Producer};
 
 use crate::{
-    BLOCK_FRAMES, Device, News, Options, OutputError, OutputSpec, Sentence, connect::reach,
+    BLOCK_FRAMES, Device, News, Options, OutputError, OutputSpec, Sentence, connector::Connector,
     fallback::Shared, paced::Paced, relay::Relay,
 };
 
@@ -40,6 +40,7 @@ pub(crate) struct Charge {
 pub(crate) struct Minder {
     spec: OutputSpec,
     options: Options,
+    connector: Connector,
     shared: Arc<Shared>,
     charges: Consumer<Charge>,
     news: Producer<News>,
@@ -66,13 +67,14 @@ impl Minder {
         spec: OutputSpec,
         options: Options,
         shared: Arc<Shared>,
-        charges: Consumer<Charge>,
-        news: Producer<News>,
+        (charges, news): (Consumer<Charge>, Producer<News>),
         said: Option<&Sentence>,
+        connector: Connector,
     ) -> Self {
         Self {
             spec,
             options,
+            connector,
             shared,
             charges,
             news,
@@ -186,10 +188,16 @@ impl Minder {
     fn reopen(&mut self, relay: &Arc<Relay>) {
         self.hands += 1;
         let hand = self.hands;
-        let opened = reach(&self.spec, &self.options).and_then(|(mut device, spec)| {
-            device.start(Box::new(relay.hand(hand)))?;
-            Ok((device, spec))
-        });
+        let rate_hz = self.options.rate_hz;
+        let opened =
+            self.connector.reach(&self.spec, &self.options).and_then(|(mut device, spec)| {
+                if rate_hz.is_some_and(|rate_hz| rate_hz != device.rate_hz()) {
+                    // It was asked before the rate was known, and is asked again.
+                    return Err(OutputError::Nobody);
+                }
+                device.start(Box::new(relay.hand(hand)))?;
+                Ok((device, spec))
+            });
         match opened {
             Ok((device, spec)) => {
                 // Of several that may play, the one that has begun to is looked for when it is lost.

@@ -1,6 +1,6 @@
 //! Which outputs this machine has, for `chronus doctor`.
 
-use crate::{Device, Options, OutputError, connect::alsa, jack::Jack, pulse::Pulse};
+use crate::{Options, OutputError, OutputSpec, connector::Connector};
 
 /// One output and whether it can be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,11 +17,15 @@ pub struct Probe {
 
 /// Tries every output for a moment, in the order of `auto`. Nothing sounds.
 pub fn probe() -> Vec<Probe> {
-    let options = Options::default();
+    let mut connector = Connector::default();
+    let mut one = |name, spec| {
+        let found = connector.reach(&spec, &Options::default());
+        result(name, found.map(|(device, _)| device.describe()))
+    };
     vec![
-        result("jack", Jack::connect(&options).map(|device| device.describe())),
-        result("pulse", Pulse::connect(&options).map(|device| device.describe())),
-        result("alsa", alsa(None, &options).map(|device| device.describe())),
+        one("jack", OutputSpec::Jack),
+        one("pulse", OutputSpec::Pulse),
+        one("alsa", OutputSpec::Alsa(None)),
         result("null", Ok("always there; no sound".into())),
     ]
 }

@@ -308,7 +308,16 @@ impl World {
         self.object("checkpoints", verdict);
     }
 
-    fn find_child(&mut self, number: u32, into: Slot) {
+    /// Whether the supervisor can't look at processes.
+    pub(crate) fn is_blind(&self) -> bool {
+        self.now < self.armed.blind_until_ns
+    }
+
+    pub(crate) fn find_child(&mut self, number: u32, into: Slot) {
+        if self.is_blind() {
+            self.sought = Some((number, into));
+            return;
+        }
         self.pending = None;
         let children = self.children;
         let mut pids = self.processes.iter().map(|process| process.pid);

@@ -36,6 +36,7 @@ faults! {
     Untold "block published, not told",
     ForkFails "fork fails",
     ForkSlow "fork slow",
+    CantLook "what becomes of forks can't be seen",
     ForkerDies "forker dies",
     ChildDies "child dies",
     ChildHangs "child hangs before it joins",

@@ -21,6 +21,8 @@ pub(crate) struct Armed {
     pub(crate) forks_fail_until_ns: u64,
     pub(crate) failing_spawns: u64,
     pub(crate) fork_slow_ns: u64,
+    /// The supervisor can't see what becomes of forks until then.
+    pub(crate) blind_until_ns: u64,
     pub(crate) forker_dies: bool,
     pub(crate) child_dies: bool,
     pub(crate) child_hangs: bool,
@@ -123,6 +125,11 @@ impl World {
             }
             ForkSlow => {
                 self.arm(false, |armed, amount| armed.fork_slow_ns = 2_000_000 + amount * 10_000)
+            }
+            CantLook => {
+                let until = self.now + self.rng.between(1_000_000, 300_000_000);
+                self.oracles.liveness.excuse_until(until);
+                self.arm(false, |armed, _| armed.blind_until_ns = until)
             }
             ForkerDies => self.arm(false, |armed, _| armed.forker_dies = true),
             ChildDies => self.arm(false, |armed, _| armed.child_dies = true),

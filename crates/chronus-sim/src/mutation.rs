@@ -55,6 +55,8 @@ mutations! {
     ObeysTwice,
     /// Two forks are under way at once.
     ForksTwice,
+    /// Who was asked to fork is given up while nobody can see whether it has.
+    BlindnessPunished,
     /// A child that never claims its slot is waited for.
     JoinForEver,
     /// A worker forks before anybody has compared what it renders.

@@ -154,7 +154,15 @@ impl World {
 
     /// Answers come before deaths: a forker may have answered and died.
     fn collect_events(&mut self, events: &mut Vec<Event>) {
+        if let Some((number, into)) = self.sought
+            && !self.is_blind()
+        {
+            self.sought = None;
+            self.find_child(number, into);
+            events.append(&mut self.events);
+        }
         if let Some((forker, into, number)) = self.pending
+            && !self.is_blind()
             && let Some((answered, answer)) = self.boards.slots[forker].answer
             && answered == number
         {
@@ -292,6 +300,7 @@ impl World {
             cpu_now_ns: &cpu,
             asleep: &|_| false,
             crumb: &|slot| crumbs[slot],
+            blind: now < self.armed.blind_until_ns && !self.is_mutant(Mutation::BlindnessPunished),
         };
         for event in events {
             self.supervision.handle(event, &view, actions);
@@ -357,7 +366,9 @@ impl World {
             let process = &self.processes[index];
             let (slot, pid) = (process.position.slot, process.pid);
             if !self.children.contains(&Some(pid)) {
-                let unknown_ns = self.now - process.born_ns;
+                // As long as it can't be looked, nobody can know it.
+                let since_ns = process.born_ns.max(self.armed.blind_until_ns);
+                let unknown_ns = self.now.saturating_sub(since_ns);
                 self.object("one process", one_process::known(slot, unknown_ns));
             }
         }
@@ -383,11 +394,14 @@ impl World {
         let can_tell = now >= self.clock.stands_until_ns;
         let shows_standbys = can_tell && leader.is_some_and(|it| is_right(it) && !it.is_stuck(now));
         let shows_primary = can_tell && self.is_outvoted(is_right);
-        let mut unnoticed = None;
+        let (mut unnoticed, children) = (None, self.children);
         for process in self.processes.iter_mut().filter(|it| it.alive) {
             let slot = process.position.slot;
             let shows = if Some(slot) == primary { shows_primary } else { shows_standbys };
-            let is_compared = shows && !process.is_stuck(now) && !process.position.is_checkpoint();
+            // Nothing is played of one that nobody knows yet.
+            let is_known = children.contains(&Some(process.pid));
+            let is_compared =
+                shows && is_known && !process.is_stuck(now) && !process.position.is_checkpoint();
             match &mut process.tainted_since_ns {
                 Some(since) if is_compared => {
                     unnoticed = unnoticed.max(Some((now.saturating_sub(*since), slot)));

@@ -22,6 +22,9 @@ impl World {
         }
         let until_ns = self.now + self.rng.between(2_000_000, 30_000_000);
         self.is_orphaned = true;
+        // Another looks anew; it does not begin before it can.
+        self.armed.blind_until_ns = 0;
+        self.sought = None;
         self.device_ns = u64::MAX;
         self.supervisor_ns = until_ns;
         self.supervisor_not_before_ns = until_ns;

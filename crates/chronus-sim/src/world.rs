@@ -42,6 +42,8 @@ pub(crate) struct World {
     /// The supervisor's own memory.
     pub(crate) children: [Option<u64>; PLACES],
     pub(crate) pending: Option<(Slot, Slot, u32)>,
+    /// A fork whose forker died, and whose child could not be looked for yet.
+    pub(crate) sought: Option<(u32, Slot)>,
     pub(crate) floors: [(u64, u64); PLACES],
     pub(crate) events: Vec<Event>,
     /// What those were at who died of their own doing and were reaped in this turn.
@@ -127,6 +129,7 @@ impl World {
             wrong_bits_until_ns: 0,
             children: [None; PLACES],
             pending: None,
+            sought: None,
             floors: [(0, 0); PLACES],
             events: Vec::new(),
             told: Vec::new(),

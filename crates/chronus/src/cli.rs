@@ -133,7 +133,7 @@ pub struct SupervisorArgs {
 #[derive(Clone, Debug, clap::Args)]
 pub struct DemoArgs {
     /// How long to play
-    #[arg(long, default_value_t = 15.0, value_parser = seconds, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 15.0, value_parser = up_to_an_hour, allow_negative_numbers = true)]
     pub seconds: f64,
     /// The folder for demo.wav, demo.journal and demo.svg
     #[arg(long, value_name = "DIR", default_value = "demo")]
@@ -281,6 +281,16 @@ fn seconds(text: &str) -> Result<f64, String> {
         Ok(seconds) if seconds.is_finite() && seconds > 0.0 => Ok(seconds),
         _ => Err("give a number of seconds greater than 0, such as 10 or 0.5".into()),
     }
+}
+
+/// What is compared afterwards is held in memory.
+fn up_to_an_hour(text: &str) -> Result<f64, String> {
+    const HOUR_S: f64 = 3600.0;
+    seconds(text).ok().filter(|seconds| *seconds <= HOUR_S).ok_or_else(|| {
+        format!(
+            "give a number of seconds greater than 0 and at most {HOUR_S:.0}, such as 10 or 0.5"
+        )
+    })
 }
 
 #[cfg(test)]

@@ -154,11 +154,12 @@ pub fn events(args: &StatusArgs) -> Result<ExitCode, Box<dyn Error>> {
         // An engine that is away for a while may come back.
         let Ok(Some(event)) = client.answer(LISTEN_AGAIN) else { continue };
         let Some(name) = event.address.strip_prefix("/event/") else { continue };
-        let values: Vec<_> = event.args.iter().map(word).collect();
         if args.json {
+            let values: Vec<_> = event.args.iter().map(value).collect();
             println!("{}", serde_json::json!({ "event": name, "values": values }));
         } else {
-            println!("{name}  {}", values.join("  "));
+            let words: Vec<_> = event.args.iter().map(word).collect();
+            println!("{name}  {}", words.join("  "));
         }
     }
 }
@@ -200,6 +201,19 @@ fn deliver(to: SocketAddr, address: &str, args: Vec<OscType>) -> Result<ExitCode
     if any || !has_reply { Ok(ExitCode::SUCCESS) } else { Err(client.nobody().into()) }
 }
 
+/// An argument as JSON: numbers are numbers.
+fn value(arg: &OscType) -> serde_json::Value {
+    match arg {
+        OscType::Int(value) => (*value).into(),
+        OscType::Long(value) => (*value).into(),
+        // As short as they are written for people, not with the digits of a wider number.
+        OscType::Float(value) => value.to_string().parse::<f64>().unwrap_or(f64::NAN).into(),
+        OscType::Double(value) => (*value).into(),
+        OscType::Bool(value) => (*value).into(),
+        other => word(other).into(),
+    }
+}
+
 fn word(arg: &OscType) -> String {
     match arg {
         OscType::Int(value) => value.to_string(),
@@ -214,7 +228,8 @@ fn word(arg: &OscType) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::plain;
+    use super::{plain, value};
+    use chronus_osc::OscType;
 
     #[test]
     fn figures_have_no_digits_that_say_nothing() {
@@ -222,5 +237,18 @@ mod tests {
             assert_eq!(plain(&serde_json::json!(value)), expected);
         }
         assert_eq!(plain(&serde_json::json!(48_000)), "48000");
+    }
+
+    #[test]
+    fn numbers_of_events_are_numbers_in_json() {
+        let args = [
+            OscType::Int(-3),
+            OscType::Long(1 << 40),
+            OscType::Float(11.2),
+            OscType::Bool(true),
+            OscType::String("7".into()),
+        ];
+        let values: Vec<_> = args.iter().map(value).collect();
+        assert_eq!(serde_json::json!(values).to_string(), r#"[-3,1099511627776,11.2,true,"7"]"#);
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 
+use chronus_os::child::Children;
 use chronus_os::memfd::Memfd;
 use chronus_os::spawn;
 use chronus_os::wake::Kick;
@@ -27,6 +28,8 @@ pub struct Estate {
     pub kick: Kick,
     /// Where messages arrive; while nobody receives them, they wait.
     pub port: UdpSocket,
+    /// The keeper's children, who are the workers and the supervisor.
+    pub children: Children,
 }
 
 impl Estate {
@@ -44,15 +47,18 @@ impl Estate {
                 ledger: LedgerRegion::create()?,
                 kick: Kick::new()?,
                 port,
+                children: Children::of_this_process()?,
             })
         };
-        memory().map_err(|error| format!("no shared memory: {error}"))
+        memory().map_err(|error| format!("no shared memory, or no /proc: {error}"))
     }
 
     /// The descriptors for a supervisor.
-    pub fn hand_over(&self) -> [BorrowedFd<'_>; 6] {
-        let Self { log, slots, shelf, ledger, kick, port } = self;
-        [log.as_fd(), slots.as_fd(), shelf.as_fd(), ledger.as_fd(), kick.as_fd(), port.as_fd()]
+    pub fn hand_over(&self) -> [BorrowedFd<'_>; 7] {
+        let Self { log, slots, shelf, ledger, kick, port, children } = self;
+        let memory = [log.as_fd(), slots.as_fd(), shelf.as_fd(), ledger.as_fd()];
+        let [log, slots, shelf, ledger] = memory;
+        [log, slots, shelf, ledger, kick.as_fd(), port.as_fd(), children.as_fd()]
     }
 
     /// In a supervisor: what the keeper has handed over.
@@ -69,6 +75,7 @@ impl Estate {
             ledger: Memfd::adopt(take(3)?)?,
             kick: Kick::adopt(take(4)?),
             port: UdpSocket::from(take(5)?),
+            children: Children::adopt(take(6)?),
         })
     }
 }

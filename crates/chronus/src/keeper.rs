@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chronus_os::child::{self, Child, Exit, signal_number};
+use chronus_os::spare::Spare;
 use chronus_os::wake::poll_readable;
 use chronus_os::{clock, process_title, sched, spawn};
 use chronus_replication::blame::Cause;
@@ -35,6 +36,10 @@ const CHILDHOOD_NS: u64 = 2_000_000_000;
 const LOOK_NS: u64 = 500_000_000;
 /// A supervisor that was found at the same turn so many times in a row is stuck.
 const STUCK_LOOKS: u32 = 4;
+
+/// So many descriptors are open at once while a supervisor is started, but for those that it is given: nothing, both ends
+/// of a pipe, standard output and error, and the supervisor itself.
+const SPAWN_DESCRIPTORS: usize = 6;
 
 /// Plays until it is told to end.
 ///
@@ -61,6 +66,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
         estate,
         ends,
         deaths,
+        spare: Spare::new(SPAWN_DESCRIPTORS),
         back_off: BackOff::default(),
         supervisor: None,
         end_asked: false,
@@ -155,6 +161,8 @@ struct Keeper {
     ends: Signals,
     /// Signals that tell of deaths.
     deaths: Signals,
+    /// For starting a supervisor when nothing else is left.
+    spare: Spare,
     back_off: BackOff,
     supervisor: Option<Supervisor>,
     end_asked: bool,
@@ -193,7 +201,7 @@ impl Keeper {
             let now_ns = clock::monotonic_ns();
             self.look_for_progress(now_ns);
             if self.supervisor.is_none() && self.over.is_none() && self.back_off.permits(now_ns) {
-                self.start_supervisor()?;
+                self.start_another(now_ns);
             }
         }
     }
@@ -223,10 +231,23 @@ impl Keeper {
         }
     }
 
+    /// Whatever is short now may not be in a moment: it is tried again and again, and the workers wait.
+    fn start_another(&mut self, now_ns: u64) {
+        if let Err(error) = self.start_supervisor() {
+            let retry_ns = self.back_off.fork_failed(now_ns);
+            tracing::error!(
+                "no supervisor can be started ({error}): there is no sound until one can; the next attempt is in {} ms",
+                retry_ns / 1_000_000
+            );
+        }
+    }
+
     fn start_supervisor(&mut self) -> std::io::Result<()> {
         let line = command_line(std::env::args_os().skip(1));
+        let Self { estate, spare, .. } = self;
+        let process =
+            spare.open(SPAWN_DESCRIPTORS, || spawn::spawn_child(&line, &estate.hand_over()))?;
         self.ledger.keeper.lives.fetch_add(1, Ordering::Release);
-        let process = spawn::spawn_child(&line, &self.estate.hand_over())?;
         let since_ns = clock::monotonic_ns();
         let looked_ns = since_ns;
         self.supervisor = Some(Supervisor { process, since_ns, looked_ns, turn_ns: 0, stuck: 0 });

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use chronus_engine::patch::Document;
 use chronus_engine::{Command, Controls, Patch};
-use chronus_os::child::{self, Child};
+use chronus_os::child::{Child, Children};
 use chronus_os::memfd::Memfd;
 use chronus_replication::amendment::{Amendment, Change};
 use chronus_replication::command_sequencer::Begun;
@@ -135,20 +135,19 @@ impl Found {
 /// # Errors
 /// As the kernel says.
 pub fn clear(
-    keeper: u32,
+    children: &Children,
     memory: [&Memfd; 2],
     ledger: &Memfd,
     regions: &Regions,
 ) -> io::Result<()> {
     let this = std::process::id();
     let give_up = Instant::now() + Duration::from_secs(2);
-    let workers = || {
-        let children = child::children_of(keeper).unwrap_or_default();
-        children.into_iter().filter(|pid| *pid != this).collect::<Vec<_>>()
-    };
-    while let workers = workers()
-        && !workers.is_empty()
-    {
+    loop {
+        let mut workers = children.list()?;
+        workers.retain(|pid| *pid != this);
+        if workers.is_empty() {
+            break;
+        }
         if Instant::now() > give_up {
             return Err(io::Error::other("workers of before do not end"));
         }

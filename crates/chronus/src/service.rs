@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chronus_os::child::Children;
 use chronus_os::memfd::Memfd;
 use chronus_os::spawn;
 use chronus_os::wake::Kick;
@@ -59,6 +60,7 @@ pub fn kept() -> io::Result<Option<Estate>> {
         ledger: Memfd::adopt(take(ledger)?)?,
         kick: Kick::new()?,
         port: UdpSocket::from(take(port)?),
+        children: Children::of_this_process()?,
     }))
 }
 

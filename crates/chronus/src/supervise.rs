@@ -43,7 +43,7 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     let estate = Estate::take_over()?;
     let (end, end_writer) = UnixStream::pair()?;
     signal_hook::low_level::pipe::register(SIGTERM, end_writer)?;
-    let Estate { log, slots, ledger, kick, port, .. } = estate;
+    let Estate { log, slots, ledger, kick, port, children, .. } = estate;
     let shelf = Arc::new(estate.shelf);
     let regions = Regions::map(&log, &slots, &ledger)?;
     let found = legacy::find(&regions, &ledger, &shelf);
@@ -65,7 +65,7 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
         Found::Nothing => begin(args, start, None, &kick)?,
         Found::Legacy(legacy) => take_over(*legacy, start, &regions, &kick)?,
         Found::Ruin(ruin) => {
-            legacy::clear(keeper, [&log, &slots], &ledger, &regions)?;
+            legacy::clear(&children, [&log, &slots], &ledger, &regions)?;
             begin(args, start, ruin.remains, &kick)?
         }
     };
@@ -105,6 +105,7 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
         ledger,
         regions,
         keeper,
+        children,
         line,
         unfinished,
         recordings,

@@ -162,6 +162,50 @@ fn auto_finds_a_server_that_comes_after_the_start() {
     waits_for(&mut server, "auto", &nobody);
 }
 
+/// A server that is stopped takes connections and never answers: whoever takes over must not wait for it.
+fn is_taken_over_beside_a_stopped_server(
+    server: &servers::Process,
+    output: &str,
+    environment: &[(&str, &str)],
+) {
+    let engine = Engine::launch(&["--output", output, "--lead", "48"], environment, None);
+    engine.send("/gate/adsr", &["on"]);
+    engine.wait_for("it is heard", |status| status["device"]["state"] == "playing");
+    let supervisor = engine.wait_level()["supervisor_pid"].as_u64().expect("a process") as u32;
+    server.halt(true);
+    Engine::signal(supervisor, "KILL");
+    engine.wait_for("another supervisor", |status| {
+        status["supervisor_pid"] != supervisor && status["device"]["state"] == "away"
+    });
+    engine.send("/mod/sine/freq", &["300"]);
+    // For longer than a supervisor may stand still.
+    engine.play_on(3 * u64::from(RATE_HZ) / 64);
+    server.halt(false);
+    let status = engine.wait_for("it is heard", |status| status["device"]["state"] == "playing");
+    assert_eq!(status["supervisor_deaths"], 1, "log:\n{}", engine.log());
+    engine.play_on(200);
+    let (_engine, rendered) = engine.end_and_render();
+    assert!(rendered.iter().any(|sample| sample.abs() > 0.05), "silence proves nothing");
+}
+
+#[test]
+fn a_supervisor_takes_over_while_the_jack_server_is_stopped() {
+    let Some(server) = JackServer::start("stopped", RATE_HZ, 128) else { return };
+    let name = server.name.clone();
+    is_taken_over_beside_a_stopped_server(
+        &server.process,
+        "jack",
+        &[("JACK_DEFAULT_SERVER", &name)],
+    );
+}
+
+#[test]
+fn a_supervisor_takes_over_while_the_pulseaudio_server_is_stopped() {
+    let Some(server) = PulseServer::start(RATE_HZ) else { return };
+    let socket = format!("unix:{}", server.socket().display());
+    is_taken_over_beside_a_stopped_server(&server.process, "pulse", &[("PULSE_SERVER", &socket)]);
+}
+
 #[test]
 fn what_is_asked_for_without_being_heard_is_not_called_playing() {
     for (arguments, name) in

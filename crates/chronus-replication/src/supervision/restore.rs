@@ -14,7 +14,7 @@ impl Supervision {
             _ => None,
         }) {
             let waited_ns = self.detector.patience_ns() - since_ns;
-            if waited_ns >= self.settings.join_ns && self.is_live(forker) {
+            if waited_ns >= self.settings.join_ns && self.is_live(forker) && !view.blind {
                 self.give_up(forker, Reason::NeverJoined, view, actions);
             }
             return;

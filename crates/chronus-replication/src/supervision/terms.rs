@@ -106,6 +106,8 @@ pub struct View<'a> {
     pub asleep: &'a dyn Fn(Slot) -> bool,
     /// What the worker of a slot is at; asked only about suspects.
     pub crumb: &'a dyn Fn(Slot) -> Crumb,
+    /// Whether it can't be seen at the moment what has become of the fork under way: nobody is given up for it.
+    pub blind: bool,
 }
 
 /// What happened to a process.

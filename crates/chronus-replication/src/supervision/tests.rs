@@ -24,6 +24,7 @@ struct World {
     cpu_ns: [u64; SLOTS],
     stuck: [bool; SLOTS],
     asleep: [bool; SLOTS],
+    blind: bool,
     useless_before: BlockIndex,
     proven: [bool; SLOTS],
     actions: Vec<Action>,
@@ -54,6 +55,7 @@ impl World {
             cpu_ns: [0; SLOTS],
             stuck: [false; SLOTS],
             asleep: [false; SLOTS],
+            blind: false,
             useless_before: 0,
             proven: [true; SLOTS],
             actions: Vec::new(),
@@ -103,6 +105,7 @@ impl World {
             cpu_now_ns: &|slot| Some(cpu[slot]),
             asleep: &|slot| asleep[slot],
             crumb: &|slot| crumbs[slot],
+            blind: self.blind,
         };
         use_it(&mut self.supervision, self.now_ns, &view);
     }

@@ -11,7 +11,7 @@ mod score;
 mod verdict;
 
 use std::error::Error;
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
@@ -44,6 +44,7 @@ const REPLICAS: usize = 2;
 pub fn run(args: &DemoArgs) -> Result<ExitCode, Box<dyn Error>> {
     fs::create_dir_all(&args.out)
         .map_err(|error| format!("can't create the folder {}: {error}", args.out.display()))?;
+    let _alone = take_alone(&args.out)?;
     let files = Files::in_folder(&args.out);
     fs::write(&files.patch, score::PATCH)
         .map_err(|error| format!("can't write {}: {error}", files.patch.display()))?;
@@ -53,7 +54,7 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode, Box<dyn Error>> {
         "Running free for {free_s:.1} s: nothing but Chronus can be to blame for a difference"
     );
     let free = part(&Part { args, lead, seconds: free_s, is_free: true }, &files)?;
-    println!("In real time for {:.0} s, to {}", args.seconds, args.output);
+    println!("In real time for {:.1} s, to {}", args.seconds, args.output);
     let real = part(&Part { args, lead, seconds: args.seconds, is_free: false }, &files)?;
     fs::write(&files.picture, report::picture(&real))?;
     println!("{}", report::table(&free, &real));
@@ -67,6 +68,20 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode, Box<dyn Error>> {
     let logs = [files.free.log.as_path(), &files.real.log];
     println!("\n{}", report::conclusion(&free, &real, logs));
     Ok(if free.is_well() && real.is_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Takes the folder, so that no other demonstration writes over what this one compares, until the file is dropped.
+fn take_alone(folder: &Path) -> Result<File, String> {
+    let opened = File::open(folder)
+        .map_err(|error| format!("can't open the folder {}: {error}", folder.display()))?;
+    match opened.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(format!(
+            "another demonstration writes into {}; wait for its end, or give another folder: --out FOLDER",
+            folder.display()
+        )),
+        // A file system without locks is no reason not to play.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(opened),
+    }
 }
 
 /// Says what was found of the machine and which lead is taken.

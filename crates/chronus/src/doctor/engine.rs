@@ -24,9 +24,9 @@ fn judge(status: &Value) -> Finding {
     let (blocks, stalled) = (count(&status["gap_blocks"]), count(&status["stalls"]["gap_blocks"]));
     let (lead_ms, longest_ms) =
         (figure(&status["lead_ms"]), figure(&status["stalls"]["longest_ms"]));
-    let hours = figure(&status["uptime_s"]) / 3600.0;
+    let running = duration(figure(&status["uptime_s"]));
     let detail = format!(
-        "it plays {} with a lead of {lead_ms:.1} ms for {hours:.1} h; {blocks} blocks came too late, {stalled} of \
+        "it plays {} with a lead of {lead_ms:.1} ms for {running}; {blocks} blocks came too late, {stalled} of \
          them while the machine stood still; the longest stall was {longest_ms:.1} ms",
         status["patch"].as_str().unwrap_or("a patch"),
     );
@@ -45,11 +45,33 @@ fn judge(status: &Value) -> Finding {
     Finding::note(NAME, detail, mend)
 }
 
+/// A duration for people, in the largest unit of which there are two at least.
+fn duration(seconds: f64) -> String {
+    let units = [(86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes")];
+    let unit = units.into_iter().find(|(length, _)| seconds >= 2.0 * length);
+    let (length, name) = unit.unwrap_or((1.0, "seconds"));
+    format!("{:.0} {name}", (seconds / length).floor())
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Mark;
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_duration_is_never_nothing_of_a_large_unit() {
+        for (seconds, said) in [
+            (0.4, "0 seconds"),
+            (119.0, "119 seconds"),
+            (150.0, "2 minutes"),
+            (7199.0, "119 minutes"),
+            (10_800.0, "3 hours"),
+            (1e6, "11 days"),
+        ] {
+            assert_eq!(duration(seconds), said);
+        }
+    }
 
     #[test]
     fn an_engine_that_has_lost_blocks_gets_advice() {
@@ -64,6 +86,6 @@ mod tests {
         let lossy = judge(&status(true, 3));
         assert_eq!(lossy.mark, Mark::Note);
         assert!(lossy.mend.contains("--lead 21ms"), "{lossy:?}");
-        assert!(lossy.detail.contains("for 2.0 h; 3 blocks"), "{lossy:?}");
+        assert!(lossy.detail.contains("for 2 hours; 3 blocks"), "{lossy:?}");
     }
 }

@@ -7,6 +7,7 @@ mod clocks;
 mod device;
 mod edits;
 mod events;
+mod family;
 mod hindsight;
 mod orders;
 mod processes;
@@ -25,6 +26,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chronus_engine::{Command, Controls};
+use chronus_os::child::Children;
 use chronus_os::memfd::Memfd;
 use chronus_os::wake::{Kick, Ticker, poll_readable, wake_all};
 use chronus_os::{clock, confine, sched};
@@ -58,6 +60,7 @@ use clocks::ClockWatch;
 use device::DeviceWatch;
 use edits::{Edits, Sealed};
 use events::Listeners;
+use family::FamilyWatch;
 use hindsight::Hindsight;
 pub use hindsight::Settled;
 use orders::Timing;
@@ -88,6 +91,8 @@ pub struct Setup {
     pub regions: Regions,
     /// The keeper's process id.
     pub keeper: u32,
+    /// Whom it has for children: this process and the workers.
+    pub children: Children,
     /// Where edits of the patch come from.
     pub line: Line,
     /// How many blocks the workers are ahead of the device.
@@ -179,6 +184,7 @@ pub struct Supervisor {
     journal_mark_ns: u64,
     device_watch: DeviceWatch,
     clock_watch: ClockWatch,
+    family_watch: FamilyWatch,
     stall_watch: StallWatch,
     /// SIGTERM has come.
     end_asked: bool,
@@ -215,6 +221,7 @@ impl Supervisor {
         let recorder = Recorder::new(device.deck(), folder, setup.record_format);
         device.bear((setup.lead_blocks * BLOCK_FRAMES as u64) as u32);
         let (shelf, ledger) = (setup.shelf.read_only()?, regions.ledger.clone());
+        let family = (setup.keeper, setup.children);
         let mut supervisor = Self {
             controls: begins.controls,
             hindsight: begins.hindsight,
@@ -227,7 +234,7 @@ impl Supervisor {
             snapshot_failed: false,
             goes_on_at: (is_taken_over && has_played).then_some(goes_on_at),
             divergence: DivergenceDetector::default(),
-            processes: Processes::new(setup.memory, ledger, setup.keeper, shelf),
+            processes: Processes::new(setup.memory, ledger, family, shelf),
             testimony: Testimony::default(),
             device_clock: DeviceClock::new(rate_hz),
             slips_seen: 0,
@@ -238,6 +245,7 @@ impl Supervisor {
             journal_mark_ns: 0,
             device_watch: DeviceWatch::new(&*device, setup.told),
             clock_watch: ClockWatch::default(),
+            family_watch: FamilyWatch::default(),
             stall_watch: StallWatch::new(monitor),
             end_asked: false,
             source: Some(source),
@@ -263,7 +271,7 @@ impl Supervisor {
                 let replies = supervisor.ears.replies.clone();
                 supervisor.recorder.go_on(unfinished, goes_on_at, replies, rate_hz);
             }
-            supervisor.take_in_workers();
+            supervisor.take_in_workers()?;
         }
         Ok(supervisor)
     }
@@ -297,6 +305,7 @@ impl Supervisor {
         self.keep_ledger();
         self.watch_device();
         self.watch_clocks(now_ns);
+        self.watch_family(now_ns);
         self.ears.replies.counts.complaints.tell_rest(now_ns);
     }
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use chronus_engine::Controls;
-use chronus_os::child::{self, Child, Exit, parent_of};
+use chronus_os::child::{self, Child, Children, Exit};
+use chronus_os::spare::Spare;
 use chronus_os::wake::Kick;
 use chronus_os::{clock, crash, sched, spawn};
 use chronus_replication::blame::{Cause, Crumb};
@@ -31,8 +32,15 @@ use crate::worker::{Genesis, WorkerArgs, status};
 pub struct Processes {
     memory: Memory,
     pub(super) ledger: Arc<region::View<LedgerRegion>>,
-    /// Their parent, who alone can reap them.
-    pub(super) keeper: u32,
+    /// Their parent, who alone can reap them, and whom it has.
+    keeper: u32,
+    pub(super) family: Children,
+    /// For the descriptors of children, should others use up all that there are.
+    spare: Spare,
+    /// Why it can't be seen what has become of an order, while it can't.
+    blind: Option<String>,
+    /// A fork whose forker died, and whose child could not be looked for yet.
+    sought: Option<(u32, Slot)>,
     /// Obituaries of processes that are not known yet.
     strangers: Vec<Obituary>,
     /// Through this descriptor it can only be read.
@@ -65,6 +73,7 @@ impl Seen {
         [cpu_ns, cpu_now_ns]: [&'a dyn Fn(Slot) -> Option<u64>; 2],
         asleep: &'a dyn Fn(Slot) -> bool,
         crumb: &'a dyn Fn(Slot) -> Crumb,
+        blind: bool,
     ) -> View<'a> {
         View {
             sealed: self.sealed,
@@ -78,6 +87,7 @@ impl Seen {
             cpu_now_ns,
             asleep,
             crumb,
+            blind,
         }
     }
 
@@ -95,18 +105,26 @@ impl Seen {
     }
 }
 
+/// So many descriptors are open at once while a worker is started: what it begins with, nothing, both ends of a pipe, and
+/// the worker itself.
+const SPAWN_DESCRIPTORS: usize = 5;
+
 impl Processes {
     /// No process yet.
     pub fn new(
         memory: Memory,
         ledger: Arc<region::View<LedgerRegion>>,
-        keeper: u32,
+        (keeper, family): (u32, Children),
         shelf: OwnedFd,
     ) -> Self {
         Self {
             memory,
             ledger,
             keeper,
+            family,
+            spare: Spare::new(PLACES + SPAWN_DESCRIPTORS),
+            blind: None,
+            sought: None,
             strangers: Vec::new(),
             shelf,
             children: Default::default(),
@@ -156,6 +174,10 @@ impl Processes {
     /// and died.
     pub fn events(&mut self, regions: &Regions) -> Vec<Event> {
         let mut events: Vec<Event> = self.events.drain(..).collect();
+        self.spare.refill();
+        if let Some((number, into)) = self.sought.take() {
+            events.extend(self.seek_child(number, into));
+        }
         if let Some((forker, into, number)) = self.pending
             && let Some(answer) = regions.slots.slots[forker].board.fork_answer(number)
         {
@@ -197,28 +219,33 @@ impl Processes {
         regions: &Regions,
         events: &mut Vec<Event>,
     ) -> bool {
-        match answer {
-            ForkAnswer::Failed(errno) if self.unknown_children().is_empty() => {
-                events.push(Event::ForkFailed { number, errno });
-                return true;
-            }
+        let found = match answer {
+            ForkAnswer::Failed(_) => self
+                .unknown_children()
+                .map(|unknown| if unknown.is_empty() { Found::Nothing } else { Found::Another }),
             ForkAnswer::Child(pid) => {
                 if let Some(died) = self.strangers.iter().find(|stranger| stranger.pid == pid) {
                     events.extend([Event::Forked { number }, exited(into, *died, regions)]);
                     return true;
                 }
-                if let Some(child) = self.new_child(pid) {
-                    self.settle(into, Some(child), number);
-                    events.push(Event::Forked { number });
-                    return true;
-                }
-                if parent_of(pid).is_err() {
-                    // If it died a moment ago, its obituary is under way. If it never was, the forker is fenced
-                    // for want of a child.
-                    return false;
-                }
+                self.new_child(pid)
             }
-            ForkAnswer::Failed(_) => {}
+        };
+        self.note_sight(found.as_ref().err());
+        match (answer, found) {
+            (ForkAnswer::Failed(errno), Ok(Found::Nothing)) => {
+                events.push(Event::ForkFailed { number, errno });
+                return true;
+            }
+            (_, Ok(Found::Child(child))) => {
+                self.settle(into, Some(child), number);
+                events.push(Event::Forked { number });
+                return true;
+            }
+            // If it died a moment ago, its obituary is under way. If it never was, the forker is fenced for want of a
+            // child. And of what can't be seen nothing is believed, neither good nor bad.
+            (ForkAnswer::Child(_), Ok(Found::Nothing)) | (_, Err(_)) => return false,
+            (_, Ok(Found::Another)) => {}
         }
         tracing::error!(
             "the worker in slot {forker} says of its fork what can't be ({})",
@@ -228,23 +255,83 @@ impl Processes {
         true
     }
 
-    /// The child with this pid, if it is one and nobody knows it yet.
-    fn new_child(&self, pid: u32) -> Option<Child> {
-        let child = Child::open(pid).ok()?;
-        // Asked once it is open, so that its pid can't be that of another.
-        let is_child = parent_of(pid).is_ok_and(|parent| parent == self.keeper);
-        let is_known = pid == std::process::id() || self.running().any(|it| it.pid() == pid);
-        (is_child && !is_known).then_some(child)
+    /// The process with this pid, if there is one; `None` if there is none.
+    pub(super) fn open(&mut self, pid: u32) -> io::Result<Option<Child>> {
+        match self.spare.open(1, || Child::open(pid)) {
+            Ok(child) => Ok(Some(child)),
+            Err(error) if is_of_nobody(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
-    /// The forker died before it could answer: takes in the child that nobody knows, if there is one.
+    /// The child with this pid, if it is one and nobody knows it yet.
+    fn new_child(&mut self, pid: u32) -> io::Result<Found> {
+        let Some(child) = self.open(pid)? else { return Ok(Found::Nothing) };
+        // Asked once it is open, so that its pid can't be that of another.
+        let is_child = self.family.list()?.contains(&pid);
+        let is_known = pid == std::process::id() || self.running().any(|it| it.pid() == pid);
+        Ok(match (is_child, is_known) {
+            (true, false) => Found::Child(child),
+            // It may have been one, and reaped meanwhile.
+            (false, false) if child.has_ended() => Found::Nothing,
+            _ => Found::Another,
+        })
+    }
+
+    /// The forker died before it could answer: takes in the child that nobody knows, if there is one, as soon as that
+    /// can be seen.
     pub fn find_child(&mut self, number: u32, into: Slot) {
-        let unknown = self.unknown_children().into_iter().find_map(|pid| Child::open(pid).ok());
+        let event = self.seek_child(number, into);
+        self.events.extend(event);
+    }
+
+    fn seek_child(&mut self, number: u32, into: Slot) -> Option<Event> {
+        let unknown = self.unknown_children().and_then(|unknown| {
+            unknown.into_iter().find_map(|pid| self.open(pid).transpose()).transpose()
+        });
+        self.note_sight(unknown.as_ref().err());
+        let Ok(unknown) = unknown else {
+            self.sought = Some((number, into));
+            return None;
+        };
         let event =
             if unknown.is_some() { Event::Forked { number } } else { Event::NoChild { number } };
         self.settle(into, unknown, number);
         self.settle_fork();
-        self.events.push_back(event);
+        Some(event)
+    }
+
+    /// Tells once that it can't be seen what has become of an order, and once that it can again.
+    fn note_sight(&mut self, error: Option<&io::Error>) {
+        match (error, &self.blind) {
+            (Some(error), None) => {
+                tracing::error!(
+                    "it can't be seen whether a worker was forked: {error}; nobody is blamed for that, it is tried \
+                     again, and until then there is no other standby"
+                );
+                self.blind = Some(error.to_string());
+            }
+            (None, Some(_)) => {
+                tracing::info!("it can be seen again what becomes of workers");
+                self.blind = None;
+            }
+            _ => {}
+        }
+    }
+
+    /// Why it can't be seen what has become of an order, if it can't.
+    pub fn blind(&self) -> Option<&str> {
+        self.blind.as_deref()
+    }
+
+    /// The process that buries the dead.
+    pub fn keeper(&self) -> u32 {
+        self.keeper
+    }
+
+    /// How many processes have ended and are not buried by the keeper yet.
+    pub fn unburied(&self) -> usize {
+        self.running().filter(|child| child.has_ended()).count()
     }
 
     /// A process is in a slot, or none any more.
@@ -262,11 +349,11 @@ impl Processes {
     }
 
     /// The keeper's children that are in no slot and not this process.
-    pub(super) fn unknown_children(&self) -> Vec<u32> {
-        let mut children = child::children_of(self.keeper).unwrap_or_default();
+    pub(super) fn unknown_children(&self) -> io::Result<Vec<u32>> {
+        let mut children = self.family.list()?;
         let this = std::process::id();
         children.retain(|pid| *pid != this && self.running().all(|child| child.pid() != *pid));
-        children
+        Ok(children)
     }
 
     /// A checkpoint becomes the worker of a slot. `order` has it do so: until it was given, a successor shall find it in both places.
@@ -289,13 +376,15 @@ impl Processes {
     ) {
         self.ledger.roster.enrol(slot, Some(Member { pid: 0, number }));
         let line = WorkerArgs::command_line(self.keeper, (slot, number), start, rate);
-        let started = Genesis::to_file(genesis.0, genesis.1, genesis.2).and_then(|genesis| {
+        let (memory, shelf) = (&self.memory, &self.shelf);
+        let started = self.spare.open(SPAWN_DESCRIPTORS, || {
+            let genesis = Genesis::to_file(genesis.0, genesis.1, genesis.2)?;
             let hand_over = [
-                self.memory.log.as_fd(),
-                self.memory.slots.as_fd(),
+                memory.log.as_fd(),
+                memory.slots.as_fd(),
                 kick.as_fd(),
                 genesis.as_fd(),
-                self.shelf.as_fd(),
+                shelf.as_fd(),
             ];
             spawn::spawn_sibling(&line, &hand_over)
         });
@@ -333,6 +422,24 @@ impl Processes {
         }
     }
 }
+
+/// What a forker's answer turns out to be.
+enum Found {
+    /// There is nobody of whom it could speak.
+    Nothing,
+    /// A child that was not known yet.
+    Child(Child),
+    /// Somebody else than it says.
+    Another,
+}
+
+/// Whether an error says that there is no such process, and could be none.
+fn is_of_nobody(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(NO_SUCH_PROCESS) || error.kind() == io::ErrorKind::InvalidInput
+}
+
+/// `ESRCH`.
+const NO_SUCH_PROCESS: i32 = 3;
 
 fn exited(slot: Slot, obituary: Obituary, regions: &Regions) -> Event {
     let board = &regions.slots.slots[slot].board;
@@ -382,6 +489,13 @@ mod tests {
 
     use super::*;
 
+    /// Which starts the children of this test.
+    fn children_of_this_thread() -> Children {
+        let path = std::fs::read_link("/proc/thread-self").expect("it is there");
+        let path = std::path::Path::new("/proc").join(path).join("children");
+        Children::adopt(std::fs::File::open(path).expect("it can be read").into())
+    }
+
     fn child() -> u32 {
         std::process::Command::new("sleep").arg("60").spawn().expect("sleep").id()
     }
@@ -396,7 +510,8 @@ mod tests {
         // This process is its own keeper, who alone is the parent of workers.
         let this = std::process::id();
         let memory = Memory { log, slots };
-        let mut processes = Processes::new(memory, regions.ledger.clone(), this, shelf);
+        let family = children_of_this_thread();
+        let mut processes = Processes::new(memory, regions.ledger.clone(), (this, family), shelf);
         let (known, new) = (child(), child());
         processes.children[0] = Some(Child::open(known).expect("it runs"));
         let mut answer = |number: u32, answer| {
@@ -406,7 +521,7 @@ mod tests {
             (events, processes.child(1).map(Child::pid), processes.any_pending())
         };
         let discredited = vec![Event::Discredited { slot: 0 }];
-        let its_parent = parent_of(this).expect("it has one");
+        let its_parent = child::parent_pid();
         for (number, pid) in (1..).zip([1, this, its_parent, known]) {
             let found = answer(number, ForkAnswer::Child(pid));
             assert_eq!(found, (discredited.clone(), None, false), "{pid}");

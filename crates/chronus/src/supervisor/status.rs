@@ -265,6 +265,8 @@ pub struct Status {
     pub resumed_after_ms: f64,
     /// The process of this supervisor.
     pub supervisor_pid: u32,
+    /// What is the matter with the processes, in sentences.
+    pub alarms: Vec<String>,
     pub forks_failed: u64,
     pub fresh_starts: u64,
     pub overtaken: u64,
@@ -400,6 +402,7 @@ impl Supervisor {
             supervisor_deaths: u64::from(lives.load(Ordering::Relaxed).saturating_sub(1)),
             resumed_after_ms: figures.resumed_after_ms,
             supervisor_pid: std::process::id(),
+            alarms: self.alarms(),
             forks_failed: tally.forks_failed.get(),
             fresh_starts: tally.fresh_starts.get(),
             overtaken: tally.overtaken.get(),

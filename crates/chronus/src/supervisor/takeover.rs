@@ -1,9 +1,10 @@
 //! Taking over from a supervisor that died, and leaving word for the one that may come.
 
+use std::io;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use chronus_os::child::{self, Child};
+use chronus_os::child::Child;
 use chronus_os::clock;
 use chronus_os::wake::wake_all;
 use chronus_replication::blame::Culprit;
@@ -23,8 +24,11 @@ use crate::playback::Regions;
 impl Supervisor {
     /// Takes in the workers that another supervisor has left, and gives again the orders whose outcome it did
     /// not live to see.
-    pub(super) fn take_in_workers(&mut self) {
-        let left = self.processes.take_over(&self.regions, &mut self.testimony);
+    ///
+    /// # Errors
+    /// If it can't be seen who is there. Nobody is harmed then; the next supervisor tries again.
+    pub(super) fn take_in_workers(&mut self) -> io::Result<()> {
+        let left = self.processes.take_over(&self.regions, &mut self.testimony)?;
         self.supervision.take_over(&left);
         let board = &self.regions.log.board;
         if let Some((forker, into, number)) = left.fork {
@@ -38,6 +42,7 @@ impl Supervisor {
             board.make_offer(edition.number, edition.plan.offset, edition.plan.bytes);
         }
         self.turn();
+        Ok(())
     }
 
     /// Tells once how long nothing was played, when the sound is back.
@@ -79,15 +84,18 @@ impl Supervisor {
 
 impl Processes {
     /// Takes in who is there, as the supervisor before has noted it.
-    pub fn take_over(&mut self, regions: &Regions, testimony: &mut Testimony) -> Left {
+    ///
+    /// # Errors
+    /// If it can't be seen who is there.
+    pub fn take_over(&mut self, regions: &Regions, testimony: &mut Testimony) -> io::Result<Left> {
         let (ledger, board) = (self.ledger.clone(), &regions.log.board);
         let roster = &ledger.roster;
-        let alive = child::children_of(self.keeper).unwrap_or_default();
+        let alive = self.family.list()?;
         // How far those are that have begun.
         let mut begun: [Option<BlockIndex>; PLACES] = [None; PLACES];
         for (place, begun) in begun.iter_mut().enumerate() {
             let Some(Member { pid, number }) = roster.member(place) else { continue };
-            let child = alive.contains(&pid).then(|| Child::open(pid).ok()).flatten();
+            let child = if alive.contains(&pid) { self.open(pid)? } else { None };
             let Some(child) = child else {
                 // Dead and reaped already, or never born.
                 roster.enrol(place, None);
@@ -136,7 +144,7 @@ impl Processes {
         if let Some((forker, into, number)) = left.fork {
             testimony.expect(into, number, testimony.rendered()[forker]);
         }
-        left
+        Ok(left)
     }
 
     /// The place of a process that is known already.
@@ -160,14 +168,17 @@ impl Processes {
     }
 
     /// Ends children that are in no slot: they were being started when the supervisor died.
-    fn end_strangers(&self) {
+    fn end_strangers(&mut self) {
         for _ in 0..100 {
-            let strangers = self.unknown_children();
-            if strangers.is_empty() {
-                return;
-            }
-            for stranger in strangers.into_iter().filter_map(|pid| Child::open(pid).ok()) {
-                stranger.kill();
+            if let Ok(strangers) = self.unknown_children() {
+                if strangers.is_empty() {
+                    return;
+                }
+                for stranger in strangers {
+                    if let Ok(Some(stranger)) = self.open(stranger) {
+                        stranger.kill();
+                    }
+                }
             }
             std::thread::sleep(Duration::from_millis(1));
         }

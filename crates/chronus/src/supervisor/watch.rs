@@ -29,7 +29,8 @@ impl Supervisor {
         let cpu_now = |slot: Slot| self.processes.cpu_now_ns(slot);
         let asleep = |slot: Slot| self.processes.is_asleep(slot);
         let crumb = |slot: Slot| self.regions.slots.slots[slot].board.breadcrumb.read();
-        let view = seen.with([&cpu, &cpu_now], &asleep, &crumb);
+        let blind = self.processes.blind().is_some();
+        let view = seen.with([&cpu, &cpu_now], &asleep, &crumb, blind);
         for event in events {
             Figures::note_event(&event, &self.regions.ledger.tally);
             self.supervision.handle(event, &view, &mut actions);
