@@ -12,7 +12,7 @@ use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chronus_engine::{Command, Patch};
+use chronus_engine::{Command, ContentDigest, Patch, PatchModule};
 use chronus_replication::Entry;
 use chronus_replication::amendment::{Amendment, Change};
 use chronus_shm::command_log::{from_words, to_words};
@@ -20,7 +20,9 @@ use serde::{Deserialize, Serialize};
 
 const MAGIC: &[u8; 8] = b"CHRONUSJ";
 /// What is played is, bit for bit, what a journal of this version gives.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
+/// From this version on, recordings are named by what they hold; before, by their names and a weaker digest.
+const VERSION_OF_CONTENTS: u32 = 6;
 /// Those from this version on sound alike. In those before, some parameters were in other units.
 const VERSION_ALIKE: u32 = 4;
 /// Magic, version, rate and the length of the first score.
@@ -87,19 +89,74 @@ pub struct Score {
     pub text: String,
     /// Where the names of its recordings count from.
     pub folder: PathBuf,
-    /// The recordings that it names, each with the digest of its samples.
-    pub recordings: Vec<(String, u64)>,
+    /// The recordings that its modules play.
+    pub recordings: Vec<Played>,
+}
+
+/// What a module plays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Played {
+    /// The id of the module.
+    pub module: String,
+    /// The file that it was read from, as the patch names it.
+    pub file: String,
+    /// What it held.
+    pub content: ContentDigest,
+}
+
+impl Score {
+    /// What a plan's patch plays, whose text is this; names of recordings count from `folder`.
+    pub fn of(patch: &Patch, text: &str, folder: &Path) -> Self {
+        let played = |module: &PatchModule| {
+            let (module, file, content) = (module.id(), module.file()?, module.content()?);
+            Some(Played { module: module.to_owned(), file: file.to_owned(), content })
+        };
+        Self {
+            text: text.to_owned(),
+            folder: std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()),
+            recordings: patch.modules().iter().filter_map(played).collect(),
+        }
+    }
+
+    /// What a module plays.
+    fn content_of(&self, module: &PatchModule) -> Option<ContentDigest> {
+        let played = self.recordings.iter().find(|played| played.module == module.id())?;
+        Some(played.content)
+    }
+}
+
+/// A score as journals before [`VERSION_OF_CONTENTS`] have it.
+#[derive(Deserialize)]
+struct OldScore {
+    text: String,
+    folder: PathBuf,
+    recordings: Vec<(String, u64)>,
+}
+
+/// A score as it was read, and of an old one the files of its recordings with their digests of then.
+fn decode_score(version: u32, bytes: &[u8]) -> Option<(Score, Vec<(PathBuf, u64)>)> {
+    if version >= VERSION_OF_CONTENTS {
+        return Some((postcard::from_bytes(bytes).ok()?, Vec::new()));
+    }
+    let OldScore { text, folder, recordings } = postcard::from_bytes(bytes).ok()?;
+    let named = recordings.into_iter().map(|(name, digest)| (folder.join(name), digest));
+    let named = named.collect();
+    Some((Score { text, folder, recordings: Vec::new() }, named))
 }
 
 /// A journal that has been read.
 #[derive(Clone, Debug)]
 pub struct Journal {
+    /// The file.
+    pub path: PathBuf,
     /// The patch that was played first.
     pub patch: Patch,
     /// Whether this program renders bit for bit what was played. Modules of the one that wrote it may round otherwise.
     pub is_exact: bool,
     /// Its score, and those of the edits, in order.
     pub scores: Vec<Score>,
+    /// The recordings that an old journal names, with the digests that journals had then ([`old_digest`]).
+    pub named: Vec<(PathBuf, u64)>,
     /// The patches of the edits by their numbers, and where the names of their recordings count from.
     pub edits: BTreeMap<u32, (Patch, PathBuf)>,
     /// The sample rate, in Hz.
@@ -145,12 +202,14 @@ impl Journal {
     /// # Errors
     /// [`JournalError`].
     pub fn read_from(mut file: impl Read, path: &Path) -> Result<Self, JournalError> {
-        let (version, rate_hz, score) = read_head(&mut file, path)?;
+        let (version, rate_hz, (score, named)) = read_head(&mut file, path)?;
         let name = path.display().to_string();
         let mut journal = Self {
-            patch: Patch::parse(&score.text, &name)?,
+            path: path.to_owned(),
+            patch: Patch::parse(&score.text, &name)?.with_contents(|it| score.content_of(it)),
             is_exact: version == VERSION,
             scores: vec![score],
+            named,
             edits: BTreeMap::new(),
             rate_hz,
             entries: Vec::new(),
@@ -163,7 +222,7 @@ impl Journal {
             unread_bytes: 0,
         };
         let io_error = |source| JournalError::Io { path: path.to_owned(), source };
-        let ended = journal.read_records(&mut file, &name).map_err(io_error)?;
+        let ended = journal.read_records(&mut file, version, &name).map_err(io_error)?;
         let rest = io::copy(&mut file, &mut io::sink()).map_err(io_error)?;
         match ended {
             Ended::InOrder => journal.unread_bytes = rest,
@@ -177,7 +236,12 @@ impl Journal {
     }
 
     /// Reads up to the end, or to the first record that can't be played.
-    fn read_records(&mut self, file: &mut impl Read, name: &str) -> io::Result<Ended> {
+    fn read_records(
+        &mut self,
+        file: &mut impl Read,
+        version: u32,
+        name: &str,
+    ) -> io::Result<Ended> {
         // The edits that were played, in order, and the score of the one whose command comes next.
         let mut played: Vec<(u64, u32)> = Vec::new();
         let mut next_score = None;
@@ -195,9 +259,10 @@ impl Journal {
                 if (text.len() as u64) < entry.payload[1] && entry.payload[1] <= SCORE_BYTES_MAX {
                     return Ok(Ended::Short);
                 }
-                let Ok(score) = postcard::from_bytes::<Score>(&text) else {
+                let Some((score, named)) = decode_score(version, &text) else {
                     return damaged("the patch of an edit is damaged", RECORD_BYTES + text.len());
                 };
+                self.named.extend(named);
                 self.scores.push(score.clone());
                 next_score = Some(score);
                 continue;
@@ -210,6 +275,7 @@ impl Journal {
                 let Ok(patch) = Patch::parse(&score.text, name) else {
                     return damaged("the patch of an edit is damaged", RECORD_BYTES);
                 };
+                let patch = patch.with_contents(|module| score.content_of(module));
                 let last = played.last().and_then(|(_, number)| self.edits.get(number));
                 let patch = patch.succeeding(last.map_or(&self.patch, |(patch, _)| patch));
                 self.edits.insert(number, (patch, score.folder));
@@ -252,6 +318,13 @@ impl Journal {
     }
 }
 
+/// How journals before version 6 told one recording from another: FNV-1a over the bits of its samples.
+pub fn old_digest(samples: &[f32]) -> u64 {
+    samples.iter().fold(0xcbf2_9ce4_8422_2325, |hash, sample| {
+        (hash ^ u64::from(sample.to_bits())).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
 /// How the records of a journal come to an end.
 enum Ended {
     /// With the mark of the end.
@@ -263,7 +336,10 @@ enum Ended {
 }
 
 /// Reads what a journal begins with: the rate and the first score.
-fn read_head(file: &mut impl Read, path: &Path) -> Result<(u32, u32, Score), JournalError> {
+fn read_head(
+    file: &mut impl Read,
+    path: &Path,
+) -> Result<(u32, u32, (Score, Vec<(PathBuf, u64)>)), JournalError> {
     let io_error = |source| JournalError::Io { path: path.to_owned(), source };
     let damaged = |what| JournalError::Damaged { path: path.to_owned(), what };
     let mut head = [0_u8; HEAD_BYTES];
@@ -284,8 +360,8 @@ fn read_head(file: &mut impl Read, path: &Path) -> Result<(u32, u32, Score), Jou
     if (text.len() as u64) < score_bytes && score_bytes <= SCORE_BYTES_MAX {
         return Err(damaged("it ends within its patch"));
     }
-    match postcard::from_bytes(&text) {
-        Ok(score) if rate_hz > 0 => Ok((version, rate_hz, score)),
+    match decode_score(version, &text) {
+        Some(score) if rate_hz > 0 => Ok((version, rate_hz, score)),
         _ => Err(damaged("its header or its patch can't be read")),
     }
 }
@@ -487,7 +563,9 @@ mod tests {
 
     fn score_of(patch: &Patch) -> Score {
         let text = patch.text().to_owned();
-        Score { text, folder: PathBuf::from("songs"), recordings: vec![("a.wav".into(), 7)] }
+        let content = ContentDigest([7; 32]);
+        let played = Played { module: "a".into(), file: "a.wav".into(), content };
+        Score { text, folder: PathBuf::from("songs"), recordings: vec![played] }
     }
 
     #[test]
@@ -540,13 +618,44 @@ mod tests {
         }
         let mut other = whole;
         assert!(read(&other).expect("it is whole").is_exact);
-        other[8] = 4;
-        assert!(!read(&other).expect("it sounds alike").is_exact);
         for version in [3, 9] {
             other[8] = version;
             let error = read(&other).expect_err("another version").to_string();
-            let expected = format!("of version {version}, and this program reads those of 4 to 5");
+            let expected = format!("of version {version}, and this program reads those of 4 to 6");
             assert!(error.contains(&expected), "{error}");
+        }
+    }
+
+    /// A journal of version 4 or 5, which named recordings otherwise.
+    fn old_journal(version: u32, text: &str) -> Vec<u8> {
+        let recordings = vec![("a.wav".to_owned(), 7_u64)];
+        let score = (text.to_owned(), PathBuf::from("songs"), recordings);
+        let score = postcard::to_allocvec(&score).expect("encoded");
+        let mut bytes = MAGIC.to_vec();
+        for number in [version, 48_000, score.len() as u32] {
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes.extend(&score);
+        // The score of an edit, and its command.
+        let payload = [MARK_SCORE, score.len() as u64, 0, 0, 0];
+        let mark = Entry { sequence: MARK, frame: 0, payload };
+        bytes.extend(to_words(&mark).iter().flat_map(|word| word.to_le_bytes()));
+        bytes.extend(&score);
+        let payload = Command::Edit { number: 1 }.encode();
+        Record::Command(Entry { sequence: 0, frame: 9, payload }).encode(&mut bytes);
+        Record::End(640).encode(&mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn journals_of_before_are_read_and_keep_to_the_files_that_they_name() {
+        for version in [4, 5] {
+            let bytes = old_journal(version, Patch::first().text());
+            let journal = Journal::read_from(&bytes[..], Path::new("old.journal")).expect("read");
+            assert!(journal.complete && !journal.is_exact);
+            let named = (PathBuf::from("songs/a.wav"), 7);
+            assert_eq!(journal.named, [named.clone(), named]);
+            assert_eq!((journal.edits.len(), journal.scores[1].recordings.len()), (1, 0));
         }
     }
 
