@@ -9,8 +9,8 @@ use std::sync::Arc;
 use chronus_dsp::catalog::CATALOG;
 use chronus_engine::patch::{Cable, Document, OutputPort, TargetPort};
 use chronus_engine::{
-    BLOCK_FRAMES, CHANNELS, Command, Controls, Directory, Engine, Note, Patch, Recording,
-    PatchModule, Recordings,
+    BLOCK_FRAMES, CHANNELS, Command, Controls, Directory, Engine, Note, Patch, PatchModule,
+    Recording, Recordings,
 };
 use common::{RATE_HZ, play};
 

@@ -199,12 +199,7 @@ pub fn find(regions: &Regions, ledger: &Memfd, shelf: &Arc<Memfd>) -> Found {
 }
 
 /// The shelf that goes with a legacy, written on from the last edition; nothing that one names is written over.
-pub fn shelf_of(
-    regions: &Regions,
-    memory: &Arc<Memfd>,
-    stock: Stock,
-    playing: &Plan,
-) -> Shelf {
+pub fn shelf_of(regions: &Regions, memory: &Arc<Memfd>, stock: Stock, playing: &Plan) -> Shelf {
     let reading = Reading { regions, shelf: memory };
     let editions: Vec<Edition> = regions.ledger.editions().collect();
     let plans = editions.iter().filter_map(|edition| reading.plan(edition).ok());

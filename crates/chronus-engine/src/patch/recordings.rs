@@ -10,9 +10,7 @@ use super::{Patch, PatchModule};
 
 /// What a recording is, wherever it lies and whatever its file is called: a digest of its rate, its channels and
 /// its samples. Two recordings with the same digest sound alike, to the bit.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ContentDigest(pub [u8; 32]);
 
 impl fmt::Display for ContentDigest {

@@ -21,10 +21,10 @@ const UNKNOWN_FROM: u64 = 0x7fff_f000;
 const FORM_BYTES: u64 = 64;
 /// The chunks that there are, to find the next where a size is a little wrong.
 const KNOWN: [&[u8; 4]; 36] = [
-    b"fmt ", b"data", b"fact", b"LIST", b"JUNK", b"junk", b"PAD ", b"FLLR", b"bext", b"cue ", b"smpl",
-    b"inst", b"iXML", b"id3 ", b"ID3 ", b"ds64", b"PEAK", b"_PMX", b"acid", b"cart", b"axml", b"chna",
-    b"DISP", b"afsp", b"COMM", b"SSND", b"MARK", b"INST", b"NAME", b"AUTH", b"ANNO", b"FVER", b"COMT",
-    b"APPL", b"CHAN", b"(c) ",
+    b"fmt ", b"data", b"fact", b"LIST", b"JUNK", b"junk", b"PAD ", b"FLLR", b"bext", b"cue ",
+    b"smpl", b"inst", b"iXML", b"id3 ", b"ID3 ", b"ds64", b"PEAK", b"_PMX", b"acid", b"cart",
+    b"axml", b"chna", b"DISP", b"afsp", b"COMM", b"SSND", b"MARK", b"INST", b"NAME", b"AUTH",
+    b"ANNO", b"FVER", b"COMT", b"APPL", b"CHAN", b"(c) ",
 ];
 
 /// The kinds of files that are a row of chunks.
@@ -72,13 +72,13 @@ struct Data {
     ends_early: bool,
 }
 
-/// Reads a file of this family, `bytes` long; `None` if its samples are coded in a way that is not read here.
+/// Reads a file of this family, `bytes` long.
 pub fn read(
     file: &mut File,
     bytes: u64,
     family: Family,
     most_bytes: u64,
-) -> Result<Option<Found>, Unreadable> {
+) -> Result<Found, Unreadable> {
     let mut walk = Walk { file, end: bytes, order: family.order(), next: 12 };
     let (mut head, mut data, mut long_bytes) = (None, None, None);
     for _ in 0..CHUNKS_MAX {
@@ -88,7 +88,8 @@ pub fn read(
             // Of the sizes that have 64 bits, that of the sound is the second.
             b"ds64" => {
                 let head = walk.begin_of(chunk)?;
-                long_bytes = head.get(8..16).and_then(|size| size.try_into().ok()).map(u64::from_le_bytes);
+                long_bytes =
+                    head.get(8..16).and_then(|size| size.try_into().ok()).map(u64::from_le_bytes);
             }
             b"data" | b"SSND" => {
                 let found = match family {
@@ -110,9 +111,8 @@ pub fn read(
         Family::Wave(order) => form_of_wave(&head, order)?,
         Family::Aiff => form_of_aiff(&head)?,
     };
-    let Some(form) = form else { return Ok(None) };
     let data = data.ok_or_else(|| missing("there is no chunk of samples"))?;
-    decode(walk.file, &form, data, most_bytes).map(Some)
+    decode(walk.file, &form, data, most_bytes)
 }
 
 fn decode(file: &mut File, form: &Form, data: Data, most_bytes: u64) -> Result<Found, Unreadable> {
@@ -266,7 +266,7 @@ fn is_name(id: [u8; 4]) -> bool {
 }
 
 /// What the chunk `fmt ` says.
-fn form_of_wave(head: &[u8], order: Order) -> Result<Option<Form>, Unreadable> {
+fn form_of_wave(head: &[u8], order: Order) -> Result<Form, Unreadable> {
     const EXTENSIBLE: u16 = 0xfffe;
     let short = |at: usize| {
         let bytes = *head.get(at..)?.first_chunk()?;
@@ -288,9 +288,14 @@ fn form_of_wave(head: &[u8], order: Order) -> Result<Option<Form>, Unreadable> {
     let bits = usize::from(short(14).unwrap_or(8));
     // In the extension, the kind of coding is the beginning of a longer name.
     let tag = if tag == EXTENSIBLE { short(24).unwrap_or(1) } else { tag };
-    let said = bits.div_ceil(8);
-    // Samples may have fewer bits than the bytes that they lie in, at whose top they are.
-    let bytes = if frame % channels == 0 && frame / channels >= said { frame / channels } else { said };
+    // Samples may have fewer bits than the bytes that they lie in, at whose top they are. What heads say of the bytes
+    // of a frame is often wrong; but 24 bits in 4 bytes are common.
+    let bytes = match bits {
+        17..=24 if frame == 4 * channels => 4,
+        // Some leave it to the bytes.
+        0 => frame / channels,
+        bits => bits.div_ceil(8),
+    };
     let coding = match (tag, bytes) {
         (1, 1) => Coding::Unsigned(1),
         (1, 2..=4) => Coding::Integer(bytes),
@@ -299,13 +304,17 @@ fn form_of_wave(head: &[u8], order: Order) -> Result<Option<Form>, Unreadable> {
         (6, _) => Coding::ALaw,
         (7, _) => Coding::MuLaw,
         (1 | 3, _) => return Err(format!("its samples have {bits} bits").into()),
-        _ => return Ok(None),
+        _ => {
+            return Err(
+                format!("its samples are compressed in a way ({tag}) that is not read").into()
+            );
+        }
     };
-    Ok(Some(Form { coding, order, channels, rate_hz }))
+    Ok(Form { coding, order, channels, rate_hz })
 }
 
 /// What the chunk `COMM` says.
-fn form_of_aiff(head: &[u8]) -> Result<Option<Form>, Unreadable> {
+fn form_of_aiff(head: &[u8]) -> Result<Form, Unreadable> {
     let short = |at: usize| head.get(at..)?.first_chunk().copied().map(u16::from_be_bytes);
     let rate = head.get(8..).and_then(|rate| rate.first_chunk());
     let (Some(channels), Some(bits), Some(rate)) = (short(0), short(6), rate) else {
@@ -325,15 +334,20 @@ fn form_of_aiff(head: &[u8]) -> Result<Option<Form>, Unreadable> {
         Some(b"raw ") => (Coding::Unsigned(1), Order::Big),
         Some(b"in24") => (Coding::Integer(3), Order::Big),
         Some(b"in32") => (Coding::Integer(4), Order::Big),
-        Some(b"42ni") => (Coding::Integer(3), Order::Little),
-        Some(b"23ni") => (Coding::Integer(4), Order::Little),
+        Some(b"42n1" | b"42ni") => (Coding::Integer(3), Order::Little),
+        Some(b"23n1" | b"23ni") => (Coding::Integer(4), Order::Little),
         Some(b"fl32" | b"FL32") => (Coding::Float, Order::Big),
         Some(b"fl64" | b"FL64") => (Coding::Double, Order::Big),
         Some(b"alaw" | b"ALAW") => (Coding::ALaw, Order::Big),
         Some(b"ulaw" | b"ULAW") => (Coding::MuLaw, Order::Big),
-        Some(_) => return Ok(None),
+        Some(other) => {
+            let other = other.escape_ascii();
+            return Err(
+                format!("its samples are compressed in a way ({other}) that is not read").into()
+            );
+        }
     };
-    Ok(Some(Form { coding, order, channels, rate_hz }))
+    Ok(Form { coding, order, channels, rate_hz })
 }
 
 fn check_form(channels: usize, rate_hz: u32) -> Result<(), Unreadable> {

@@ -1,14 +1,14 @@
-//! Files that a library decodes: FLAC, Ogg Vorbis, MP3, and WAV of the rarer codings.
+//! Files that a library decodes: FLAC, Ogg Vorbis and MP3.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use symphonia::core::codecs::audio::AudioDecoderOptions;
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, TrackType};
-use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
+use symphonia::core::io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 
 use super::{CHANNELS_MAX, Content, Found, Unreadable};
@@ -18,10 +18,12 @@ const DAMAGED_MAX: u32 = 64;
 
 /// Reads a file of which at most so many bytes may be in memory when it is decoded.
 pub fn read(file: File, most_bytes: u64) -> Result<Found, Unreadable> {
-    let stream = MediaSourceStream::new(Box::new(file), MediaSourceStreamOptions::default());
+    let source = Box::new(WithoutTag::new(file)?);
+    let stream = MediaSourceStream::new(source, MediaSourceStreamOptions::default());
     let probe = symphonia::default::get_probe();
     let (format, metadata) = (FormatOptions::default(), MetadataOptions::default());
-    let mut format = probe.probe(&Hint::new(), stream, format, metadata).map_err(|error| why(&error))?;
+    let mut format =
+        probe.probe(&Hint::new(), stream, format, metadata).map_err(|error| why(&error))?;
     let track = format.default_track(TrackType::Audio).ok_or_else(no_sound)?;
     let params = track.codec_params.as_ref().and_then(|params| params.audio());
     let params = params.ok_or_else(no_sound)?;
@@ -80,6 +82,60 @@ pub fn read(file: File, most_bytes: u64) -> Result<Found, Unreadable> {
     let found_frames = (samples.len() / channels) as u64;
     ends_early |= frames.is_some_and(|frames| found_frames < frames);
     Ok(Found { content: Content { samples: Arc::new(samples), channels, rate_hz }, ends_early })
+}
+
+/// Bytes of a tag that other programs write behind the sound, which begins with `TAG` (ID3v1).
+const TAG_BYTES: u64 = 128;
+
+/// A file without a tag behind it, which would be taken for a part of the last piece of sound.
+struct WithoutTag {
+    file: File,
+    at: u64,
+    end: u64,
+}
+
+impl WithoutTag {
+    fn new(mut file: File) -> io::Result<Self> {
+        let mut end = file.metadata()?.len();
+        let mut head = [0; 3];
+        if end > TAG_BYTES {
+            file.seek(SeekFrom::Start(end - TAG_BYTES))?;
+            file.read_exact(&mut head)?;
+            end -= if head == *b"TAG" { TAG_BYTES } else { 0 };
+            file.seek(SeekFrom::Start(0))?;
+        }
+        Ok(Self { file, at: 0, end })
+    }
+}
+
+impl Read for WithoutTag {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let left = self.end.saturating_sub(self.at).min(bytes.len() as u64) as usize;
+        let read = self.file.read(&mut bytes[..left])?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for WithoutTag {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let to = match to {
+            SeekFrom::End(back) => SeekFrom::Start(self.end.saturating_add_signed(back)),
+            other => other,
+        };
+        self.at = self.file.seek(to)?;
+        Ok(self.at)
+    }
+}
+
+impl MediaSource for WithoutTag {
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn byte_len(&self) -> Option<u64> {
+        Some(self.end)
+    }
 }
 
 /// Refuses more samples than there may be.

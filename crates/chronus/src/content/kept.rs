@@ -111,7 +111,8 @@ impl Keeping {
         let shared = Arc::new(Shared { waiting: Mutex::default(), more: Condvar::new() });
         let of_thread = shared.clone();
         let thread = std::thread::Builder::new().name("recordings".into());
-        thread.spawn(move || Scribe { shared: of_thread, folder, shelf, lock: None }.write_all())?;
+        thread
+            .spawn(move || Scribe { shared: of_thread, folder, shelf, lock: None }.write_all())?;
         Ok(Self(shared))
     }
 
@@ -257,7 +258,8 @@ impl Scribe {
 /// The head of a WAV file of floats.
 fn head(channels: usize, rate_hz: u32, samples: usize) -> io::Result<Vec<u8>> {
     const FLOAT: u16 = 3;
-    let too_large = |_| io::Error::new(io::ErrorKind::InvalidData, "it is too large for a WAV file");
+    let too_large =
+        |_| io::Error::new(io::ErrorKind::InvalidData, "it is too large for a WAV file");
     let frame = u16::try_from(channels * size_of::<f32>()).map_err(too_large)?;
     let data = u32::try_from(samples * size_of::<f32>()).map_err(too_large)?;
     let riff = data.checked_add(50).ok_or(io::ErrorKind::InvalidData)?;
@@ -300,7 +302,8 @@ mod tests {
         keeping.finish();
         let path = folder.path().join("night.recordings").join(file_name(digest));
         let found = read(&path, digest).expect("it was kept");
-        let bits = |content: &Content| content.samples.iter().map(|it| it.to_bits()).collect::<Vec<_>>();
+        let bits =
+            |content: &Content| content.samples.iter().map(|it| it.to_bits()).collect::<Vec<_>>();
         assert_eq!((bits(&found), found.channels, found.rate_hz), (bits(&content), 3, 44_100));
         assert_eq!(digest_of(&path), Some(digest));
         assert_eq!(fs::read_dir(folder_of(&night)).expect("a folder").count(), 1);

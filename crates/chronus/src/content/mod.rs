@@ -17,7 +17,8 @@ use chronus_engine::{ContentDigest, Recording};
 use open::Opened;
 
 /// What recordings may be, to go on after what is wrong with one.
-const READABLE: &str = "read are WAV, AIFF, FLAC, Ogg Vorbis and MP3 files; save or convert it as one of them";
+const READABLE: &str =
+    "read are WAV, AIFF, FLAC, Ogg Vorbis and MP3 files; save or convert it as one of them";
 /// Digests of this kind begin with these bytes, so that no other has the same by chance.
 const DIGESTED: &[u8] = b"chronus recording 1";
 /// No recording of more channels is read.
@@ -137,7 +138,10 @@ impl Limit {
 
 /// What is told of a recording whose file was cut.
 pub fn ends_early(path: &Path) -> String {
-    format!("the recording {} ends before its head says so; what is there is played", path.display())
+    format!(
+        "the recording {} ends before its head says so; what is there is played",
+        path.display()
+    )
 }
 
 /// As much memory as recordings take if nobody says otherwise, in MiB.
@@ -187,13 +191,8 @@ fn read_any(opened: Opened, most_bytes: u64) -> Result<Found, Unreadable> {
     let mut magic = Vec::with_capacity(12);
     (&file).take(12).read_to_end(&mut magic)?;
     file.seek(SeekFrom::Start(0))?;
-    let of_chunks = match chunks::Family::of(&magic) {
+    let mut found = match chunks::Family::of(&magic) {
         Some(family) => chunks::read(&mut file, bytes, family, most_bytes)?,
-        None => None,
-    };
-    let mut found = match of_chunks {
-        Some(found) => found,
-        // Another kind of file, or a kind of coding inside that is not worth while to be read here.
         None => compressed::read(file, most_bytes)?,
     };
     // Nobody has heard more of a recording than whole frames, nor what is no number.

@@ -41,7 +41,9 @@ impl NotOpened {
                 format!("the recording {shown} is {what}; give the name of an audio file")
             }
             Self::Io(error) if error.kind() == io::ErrorKind::NotFound => {
-                format!("there is no recording {shown}; `file` counts from the folder of the patch file")
+                format!(
+                    "there is no recording {shown}; `file` counts from the folder of the patch file"
+                )
             }
             Self::Io(error) => format!("can't read the recording {shown}: {error}"),
         }

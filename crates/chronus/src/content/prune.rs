@@ -76,13 +76,16 @@ fn named_beside(folder: &Path) -> Result<BTreeSet<ContentDigest>, Box<dyn Error>
             continue;
         }
         let unsure = |why: &dyn std::fmt::Display| {
-            format!("{why}; what it names can't be told, so nothing is removed: move it elsewhere first")
+            format!(
+                "{why}; what it names can't be told, so nothing is removed: move it elsewhere first"
+            )
         };
         let journal = Journal::read(&path).map_err(|error| unsure(&error))?;
         if let Some(what) = journal.damage {
             return Err(unsure(&format!("{}: {what}", path.display())).into());
         }
-        named.extend(journal.scores.iter().flat_map(|score| &score.recordings).map(|it| it.content));
+        named
+            .extend(journal.scores.iter().flat_map(|score| &score.recordings).map(|it| it.content));
     }
     Ok(named)
 }

@@ -96,11 +96,17 @@ fn heads_are_read_as_generously_as_others_do() {
     let rf64 = [rf64, sized_chunk(b"data", u32::MAX, &data)].concat();
     for (what, content) in [
         ("a plain file", riff(&[fmt.clone(), sound.clone()])),
-        ("an odd chunk with its pad", riff(&[fmt.clone(), odd.clone(), pad.clone(), sound.clone()])),
+        (
+            "an odd chunk with its pad",
+            riff(&[fmt.clone(), odd.clone(), pad.clone(), sound.clone()]),
+        ),
         ("an odd chunk first", riff(&[odd.clone(), pad.clone(), fmt.clone(), sound.clone()])),
         ("an odd chunk without its pad", riff(&[fmt.clone(), list.clone(), sound.clone()])),
         ("an odd chunk at the end", riff(&[fmt.clone(), sound.clone(), odd])),
-        ("a chunk that is longer than it says", riff(&[fmt.clone(), list, vec![0; 3], sound.clone()])),
+        (
+            "a chunk that is longer than it says",
+            riff(&[fmt.clone(), list, vec![0; 3], sound.clone()]),
+        ),
         ("a form with an extension", riff(&[chunk(b"fmt ", &longer), sound.clone()])),
         ("a longer extension", riff(&[chunk(b"fmt ", &oversize), sound.clone()])),
         ("no byte rate", riff(&[chunk(b"fmt ", &form((1, 1, 0, 2, 16))), sound.clone()])),
@@ -157,7 +163,10 @@ fn integers_and_floats_of_all_widths_have_full_scale_at_one() {
     assert_eq!(samples_of(&form((1, 1, 0, 4, 24)), &[0, 0, 0, 0x40]), [0.5]);
     assert_eq!(samples_of(&form((1, 1, 0, 2, 12)), &[0x10, 0x40]), [0.5 + 1.0 / 2048.0]);
     // ITU-T G.711: the loudest and the quietest codes.
-    assert_eq!(samples_of(&plain(6, 8), &[0xaa, 0xd5, 0x2a]), [0.984_375, 0.000_244_140_63, -0.984_375]);
+    assert_eq!(
+        samples_of(&plain(6, 8), &[0xaa, 0xd5, 0x2a]),
+        [0.984_375, 0.000_244_140_63, -0.984_375]
+    );
     assert_eq!(samples_of(&plain(7, 8), &[0x80, 0xff, 0x00]), [0.980_346_7, 0.0, -0.980_346_7]);
 }
 
@@ -217,8 +226,14 @@ fn what_is_no_audio_file_is_told_with_what_is() {
         ("no channels", riff(&[chunk(b"fmt ", &form((1, 0, 0, 2, 16))), chunk(b"data", &[0; 4])])),
         ("a form without sound", riff(&[chunk(b"fmt ", &form(PLAIN))])),
         ("sound without a form", riff(&[chunk(b"data", &[0; 4])])),
-        ("integers of 64 bits", riff(&[chunk(b"fmt ", &form((1, 1, 0, 8, 64))), chunk(b"data", &[0; 8])])),
-        ("an unknown coding", riff(&[chunk(b"fmt ", &form((0x1234, 1, 0, 8, 64))), chunk(b"data", &[0; 8])])),
+        (
+            "integers of 64 bits",
+            riff(&[chunk(b"fmt ", &form((1, 1, 0, 8, 64))), chunk(b"data", &[0; 8])]),
+        ),
+        (
+            "an unknown coding",
+            riff(&[chunk(b"fmt ", &form((0x1234, 1, 0, 8, 64))), chunk(b"data", &[0; 8])]),
+        ),
     ] {
         let error = found(&content).expect_err(what);
         assert!(error.contains("read are WAV, AIFF, FLAC, Ogg Vorbis and MP3"), "{what}: {error}");

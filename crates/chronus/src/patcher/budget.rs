@@ -118,7 +118,8 @@ mod tests {
         let _ = writeln!(text, "[output]\nleft = \"m0.left\"\nright = \"m0.left\"");
         let patch = Patch::parse(&text, "heavy.toml").expect("a patch");
         let memory = Arc::new(chronus_shm::region::create_shelf().expect("memory"));
-        let plan = Shelf::new(memory.clone(), Stock::default()).plan(patch, std::path::Path::new(""))?;
+        let plan =
+            Shelf::new(memory.clone(), Stock::default()).plan(patch, std::path::Path::new(""))?;
         Budget { in_real_time, rate_hz: 48_000 }.check(&plan, &memory)
     }
 

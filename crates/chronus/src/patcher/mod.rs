@@ -468,7 +468,8 @@ impl Patcher {
         if waiting.only_if_other && self.plays_already(&plan) {
             return Ok("its recordings hold what they held".into());
         }
-        let (patch, time, remarks) = (plan.patch.clone(), waiting.time_wall_ns, plan.remarks.clone());
+        let (patch, time, remarks) =
+            (plan.patch.clone(), waiting.time_wall_ns, plan.remarks.clone());
         let load = self.budget.check(&plan, &self.memory)?;
         self.take_answers();
         // Not even an edit that is refused later shares its number with another.

@@ -190,7 +190,8 @@ mod tests {
     fn who_reads_the_port_waits_for_no_lock_and_frees_no_directory() {
         let mut bulletin = Bulletin::new(directory());
         let (_desk, entrance) = desk();
-        let (mut port, _watch) = entrance.open(&std::thread::current(), bulletin.reader(), Watched::default());
+        let (mut port, _watch) =
+            entrance.open(&std::thread::current(), bulletin.reader(), Watched::default());
         let first: *const Directory = port.directory();
         bulletin.put(directory());
         assert_eq!(bulletin.before.len(), 1, "it is still held");
@@ -207,7 +208,8 @@ mod tests {
     fn what_was_asked_comes_back_to_be_freed_and_too_much_is_refused() {
         let (mut desk, entrance) = desk();
         let bulletin = Bulletin::new(directory());
-        let (mut port, watch) = entrance.open(&std::thread::current(), bulletin.reader(), Watched::default());
+        let (mut port, watch) =
+            entrance.open(&std::thread::current(), bulletin.reader(), Watched::default());
         let task = Task {
             request: PatchRequest::Abort,
             address: "/patch/abort".into(),

@@ -201,7 +201,8 @@ impl Shelf {
     /// Has what a plan plays kept beside the journal.
     fn keep(&self, plan: &Plan) {
         let Some((keeping, _)) = &self.stock.kept else { return };
-        for Recorded { content, place, .. } in plan.recordings.iter().filter(|it| it.what == AS_IT_IS)
+        for Recorded { content, place, .. } in
+            plan.recordings.iter().filter(|it| it.what == AS_IT_IS)
         {
             keeping.want(Wanted {
                 digest: *content,
