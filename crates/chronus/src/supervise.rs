@@ -187,6 +187,7 @@ fn take_over(
             let (plan, score) = &revision.before;
             (revision.edition.number, with_text(plan, score))
         }),
+        base_before: last.map_or(&legacy.score, |revision| &revision.before.1).folder.clone(),
     };
     let (patcher, line) = Patcher::taking_over(start, left, kick.try_clone()?);
     Ok((patcher, Beginning::TakenOver(Box::new(legacy)), line))

@@ -235,6 +235,29 @@ fn a_recording_that_was_changed_is_read_again_when_it_is_asked_for() {
 }
 
 #[test]
+fn recordings_that_are_exchanged_while_workers_die_replay_bit_for_bit() {
+    let folder = songs("sample", LOOPED);
+    let engine = play(&folder, &[]);
+    for (round, hz) in [600.0, 900.0, HELD_HZ, 600.0, 1_200.0].into_iter().enumerate() {
+        write_tone(&path_in(&folder, "s.wav"), hz);
+        done(&engine, "/patch/set", &["s", "file", "s.wav"]);
+        let role = if round % 2 == 0 { "primary" } else { "standby" };
+        let worker = engine.worker(role);
+        engine.send("/patch/commit", &[]);
+        Engine::signal(worker.pid, "KILL");
+        engine.wait_replaced(worker);
+        let edits = Some(2 * round as u64 + 1);
+        engine.wait_for("the edit", |status| status["edits"].as_u64() >= edits);
+        edit_others(&engine, 0..1);
+    }
+    engine.play_on(200);
+    assert_eq!(kept(&engine).len(), 4, "as many tones were played");
+    let comparison = engine.end_and_compare();
+    comparison.assert_identical();
+    assert_ends_with(&comparison.played, 1_200.0);
+}
+
+#[test]
 fn recordings_are_watched_and_waited_for_until_they_are_whole() {
     let folder = songs("sample", LOOPED);
     let engine = play(&folder, &["--watch"]);

@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::coding::{Coding, Order};
@@ -72,14 +73,15 @@ struct Data {
     ends_early: bool,
 }
 
-/// Reads a file of this family, `bytes` long.
+/// Reads a file of this family, which lies at these bytes.
 pub fn read(
     file: &mut File,
-    bytes: u64,
+    bytes: Range<u64>,
     family: Family,
     most_bytes: u64,
 ) -> Result<Found, Unreadable> {
-    let mut walk = Walk { file, end: bytes, order: family.order(), next: 12 };
+    let next = bytes.start + 12;
+    let mut walk = Walk { file, end: bytes.end, order: family.order(), next };
     let (mut head, mut data, mut long_bytes) = (None, None, None);
     for _ in 0..CHUNKS_MAX {
         let Some(chunk) = walk.next()? else { break };

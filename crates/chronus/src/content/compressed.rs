@@ -84,7 +84,7 @@ pub fn read(file: File, most_bytes: u64) -> Result<Found, Unreadable> {
     Ok(Found { content: Content { samples: Arc::new(samples), channels, rate_hz }, ends_early })
 }
 
-/// Bytes of a tag that other programs write behind the sound, which begins with `TAG` (ID3v1).
+/// Bytes of a tag that other programs write behind the sound, which begins with `TAG` (`ID3v1`).
 const TAG_BYTES: u64 = 128;
 
 /// A file without a tag behind it, which would be taken for a part of the last piece of sound.

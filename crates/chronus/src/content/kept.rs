@@ -18,8 +18,9 @@ use super::{Content, Limit, open};
 
 /// A disk that did not take something is asked again after this time.
 const RETRY: Duration = Duration::from_millis(500);
-/// How long a disk may take at the end.
+/// How long a disk may take at the end; and one that takes nothing.
 const END_WITHIN: Duration = Duration::from_secs(10);
+const END_FAILING_WITHIN: Duration = Duration::from_secs(1);
 /// So many samples are copied at once.
 const PIECE_SAMPLES: usize = 1 << 16;
 
@@ -100,6 +101,8 @@ struct Waiting {
     queue: VecDeque<Wanted>,
     /// What is there for certain.
     done: Vec<ContentDigest>,
+    /// Whether the disk took nothing when it was last tried.
+    is_failing: bool,
 }
 
 impl Keeping {
@@ -134,10 +137,11 @@ impl Keeping {
 
     /// Waits until everything is written, but not for ever.
     pub fn finish(&self) {
-        let give_up = Instant::now() + END_WITHIN;
+        let began = Instant::now();
         let mut waiting = self.0.lock();
         while !waiting.queue.is_empty() {
-            let left = give_up.saturating_duration_since(Instant::now());
+            let within = if waiting.is_failing { END_FAILING_WITHIN } else { END_WITHIN };
+            let left = within.saturating_sub(began.elapsed());
             if left.is_zero() {
                 tracing::error!(
                     "{} recordings that were played could not be kept in time; the journal can be rendered as long as \
@@ -168,9 +172,16 @@ impl Shared {
         }
     }
 
+    /// The disk takes nothing.
+    fn failing(&self) {
+        self.lock().is_failing = true;
+        self.more.notify_all();
+    }
+
     /// The first is written, or never will be.
     fn over(&self, is_done: bool) {
         let mut waiting = self.lock();
+        waiting.is_failing = false;
         if let Some(first) = waiting.queue.pop_front()
             && is_done
         {
@@ -206,6 +217,7 @@ impl Scribe {
                     self.shared.over(false);
                 }
                 Err(error) => {
+                    self.shared.failing();
                     if !std::mem::replace(&mut is_told, true) {
                         tracing::error!(
                             "{}: {error}; the sound goes on, and what is played is kept as soon as that is possible",

@@ -8,7 +8,9 @@ pub mod kept;
 pub mod open;
 pub mod prune;
 
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -188,12 +190,18 @@ fn read_any(opened: Opened, most_bytes: u64) -> Result<Found, Unreadable> {
     if bytes == 0 {
         return Err("it is empty".to_owned().into());
     }
+    let start = tag_bytes(&mut file)?;
     let mut magic = Vec::with_capacity(12);
+    file.seek(SeekFrom::Start(start))?;
     (&file).take(12).read_to_end(&mut magic)?;
     file.seek(SeekFrom::Start(0))?;
-    let mut found = match chunks::Family::of(&magic) {
-        Some(family) => chunks::read(&mut file, bytes, family, most_bytes)?,
-        None => compressed::read(file, most_bytes)?,
+    let mut found = if let Some(family) = chunks::Family::of(&magic) {
+        chunks::read(&mut file, start..bytes, family, most_bytes)?
+    } else {
+        // Whatever a file of others brings about there must not end who reads it.
+        let decode = AssertUnwindSafe(|| compressed::read(file, most_bytes));
+        let broken = |_| Unreadable::Wrong("it is broken".into());
+        catch_unwind(decode).map_err(broken)??
     };
     // Nobody has heard more of a recording than whole frames, nor what is no number.
     let Content { samples, channels, .. } = &mut found.content;
@@ -203,6 +211,19 @@ fn read_any(opened: Opened, most_bytes: u64) -> Result<Found, Unreadable> {
         *sample = 0.0;
     }
     Ok(found)
+}
+
+/// How long the tag is with which a file begins, as some programs write it before anything: `ID3v2`, whose length has 7
+/// bits in each byte.
+fn tag_bytes(file: &mut File) -> io::Result<u64> {
+    let mut head = Vec::with_capacity(10);
+    file.take(10).read_to_end(&mut head)?;
+    Ok(match head[..] {
+        [b'I', b'D', b'3', _, _, _, a, b, c, d] => {
+            10 + [a, b, c, d].iter().fold(0, |size, byte| size << 7 | u64::from(byte & 127))
+        }
+        _ => 0,
+    })
 }
 
 #[cfg(test)]

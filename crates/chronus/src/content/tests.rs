@@ -20,12 +20,12 @@ fn bytes_of(samples: &[i16]) -> Vec<u8> {
     samples.iter().flat_map(|sample| sample.to_le_bytes()).collect()
 }
 
-fn chunk(id: &[u8; 4], content: &[u8]) -> Vec<u8> {
+fn chunk(id: &[u8], content: &[u8]) -> Vec<u8> {
     sized_chunk(id, content.len() as u32, content)
 }
 
-fn sized_chunk(id: &[u8; 4], size: u32, content: &[u8]) -> Vec<u8> {
-    [&id[..], &size.to_le_bytes(), content].concat()
+fn sized_chunk(id: &[u8], size: u32, content: &[u8]) -> Vec<u8> {
+    [id, &size.to_le_bytes(), content].concat()
 }
 
 /// The fields of a chunk `fmt `: coding, channels, byte rate, bytes of a frame, bits.
@@ -121,6 +121,10 @@ fn heads_are_read_as_generously_as_others_do() {
         ("written into a pipe, size large", open(0x7fff_f000)),
         ("a head that was never completed", open(0)),
         ("a file of 64 bits", rf64),
+        ("a tag before it", {
+            let tag = [&b"ID3\x03\0\0\0\0\x01\x02"[..], &[0; 130]].concat();
+            [tag, riff(&[fmt.clone(), sound.clone()])].concat()
+        }),
     ] {
         assert_is(what, &content, &expected, false);
     }
@@ -132,7 +136,7 @@ fn what_is_there_of_a_cut_file_is_read_and_told() {
     let expected: Vec<f32> = tone.iter().map(|sample| f32::from(*sample) / 32_768.0).collect();
     let whole = riff(&[chunk(b"fmt ", &form(PLAIN)), chunk(b"data", &bytes_of(&tone))]);
     assert_is("half", &whole[..44 + FRAMES], &expected[..FRAMES / 2], true);
-    assert_is("within a frame", &whole[..44 + FRAMES + 1], &expected[..FRAMES / 2], true);
+    assert_is("within a frame", &whole[..=44 + FRAMES], &expected[..FRAMES / 2], true);
     let longer = [&whole[..], b"and more"].concat();
     assert_is("more than it says", &longer, &expected, false);
     for (what, cut) in [("nothing", 0), ("within its head", 30), ("no sound", 44)] {
@@ -195,6 +199,38 @@ fn aiff_is_read_like_wav_with_its_numbers_the_other_way_round() {
     assert_is("floats", &file(Some(b"fl32"), 32, &floats), &[0.1, -2.0], false);
     let cut = file(None, 16, &[0x40, 0, 0x80, 0]);
     assert_is("cut", &cut[..cut.len() - 2], &[0.5], true);
+}
+
+/// A file that was made of the tone by libsndfile.
+fn compressed(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name);
+    fs::read(path).expect("a file that is there")
+}
+
+#[test]
+fn compressed_files_are_read_like_others() {
+    let expected: Vec<f32> = tone().iter().map(|sample| f32::from(*sample) / 32_768.0).collect();
+    let tag = [&b"TAG"[..], &[0; 125]].concat();
+    let flac = compressed("tone.flac");
+    assert_is("FLAC", &flac, &expected, false);
+    assert_is("FLAC with a tag behind it", &[&flac[..], &tag].concat(), &expected, false);
+    let id3 = [&b"ID3\x03\0\0\0\0\0\x08"[..], &[0; 8], &flac].concat();
+    assert_is("FLAC with a tag before it", &id3, &expected, false);
+    for name in ["tone.ogg", "tone.mp3"] {
+        let Found { content, ends_early } = found(&compressed(name)).expect(name);
+        let form = (content.samples.len(), content.channels, content.rate_hz, ends_early);
+        assert_eq!(form, (FRAMES, 1, RATE_HZ, false), "{name}");
+        let off = content.samples.iter().zip(&expected).map(|(a, b)| (a - b).abs());
+        let off = off.fold(0.0, f32::max);
+        assert!(off < 0.1, "{name}: {off}");
+        let again = found(&compressed(name)).expect(name);
+        assert_eq!(again.content.digest(), content.digest(), "{name}");
+        let error = read_as(name, &compressed(name), 4_096).expect_err("it is too large");
+        assert!(error.contains("--sample-memory"), "{error}");
+    }
+    let cut = compressed("tone.mp3");
+    let Found { content, ends_early } = found(&cut[..cut.len() * 2 / 3]).expect("what is there");
+    assert!(ends_early && (1..FRAMES).contains(&content.samples.len()));
 }
 
 #[test]

@@ -127,6 +127,8 @@ pub struct Left {
     pub base: PathBuf,
     /// What played before the last edit, as long as that may be taken back, and its number.
     pub before: Option<(u32, Patch)>,
+    /// Where its names of recordings counted from.
+    pub base_before: PathBuf,
 }
 
 /// A patch that is being made.
@@ -207,7 +209,8 @@ impl Patcher {
         let score = Score::of(&plan.patch, plan.patch.text(), &base);
         let edition = shelf.put_edition(0, &plan, &score, None)?;
         shelf.needs(&edition, &plan);
-        let left = Left { patch: plan.patch.clone(), shelf, number: 0, base, before: None };
+        let (patch, base_before) = (plan.patch.clone(), base.clone());
+        let left = Left { patch, shelf, number: 0, base, before: None, base_before };
         let (mut patcher, line) = Self::taking_over(start, left, kick);
         patcher.watched = watched;
         Ok((patcher, First { plan, score, edition }, line))
@@ -231,7 +234,7 @@ impl Patcher {
             base: left.patch,
             before: left.before,
             file_before: file,
-            base_before: left.base,
+            base_before: left.base_before,
             watched,
             draft: None,
             waiting: Queue::default(),

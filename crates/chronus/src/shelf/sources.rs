@@ -56,6 +56,7 @@ impl Sources {
     }
 
     /// The same, with names that count from another folder.
+    #[must_use]
     pub fn counted_from(&self, folder: &Path) -> Self {
         Self { folder: folder.to_owned(), ..self.clone() }
     }
@@ -73,16 +74,15 @@ impl Sources {
 
 impl Recordings for Sources {
     fn get(&self, module: &PatchModule) -> Option<Recording> {
-        let recording = match module.content() {
-            Some(content) => match self.read.get(&content) {
-                Some(read) => read.recording(),
-                None => kept::read(self.files.get(&content)?, content).ok()?.recording(),
-            },
+        let content = match module.content().map(|content| (content, self.read.get(&content))) {
+            Some((_, Some(read))) => read.clone(),
+            Some((content, None)) => kept::read(self.files.get(&content)?, content).ok()?,
             None => {
                 let path = self.folder.join(module.file()?);
-                content::read(&path, Limit::of(u64::MAX)).ok()?.content.recording()
+                content::read(&path, Limit::of(u64::MAX)).ok()?.content
             }
         };
+        let recording = content.recording();
         Some((module.spec().recording?.prepare)(recording))
     }
 }
