@@ -33,7 +33,7 @@ pub use controls::{Controls, ControlsError, Effect};
 pub use directory::{Directory, LookupError, ModuleEntry};
 pub use edit::Preparation;
 pub use engine::{Engine, EngineError};
-pub use patch::{NoRecordings, Patch, PatchError, Recordings};
+pub use patch::{ContentDigest, NoRecordings, Patch, PatchError, PatchModule, Recordings};
 
 /// Channels of the output: left and right.
 pub const CHANNELS: usize = 2;

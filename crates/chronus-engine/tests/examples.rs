@@ -9,8 +9,8 @@ use std::sync::Arc;
 use chronus_dsp::catalog::CATALOG;
 use chronus_engine::patch::{Cable, Document, OutputPort, TargetPort};
 use chronus_engine::{
-    BLOCK_FRAMES, CHANNELS, Command, Controls, Directory, Engine, Note, Patch, Recording,
-    RecordingSpec, Recordings,
+    BLOCK_FRAMES, CHANNELS, Command, Controls, Directory, Engine, Note, Patch, PatchModule,
+    Recording, Recordings,
 };
 use common::{RATE_HZ, play};
 
@@ -35,7 +35,8 @@ fn parse(kind: &str, text: &str) -> Patch {
 struct OneChannel;
 
 impl Recordings for OneChannel {
-    fn get(&self, file: &str, module: &RecordingSpec) -> Option<Recording> {
+    fn get(&self, module: &PatchModule) -> Option<Recording> {
+        let file = module.file()?;
         let bytes = std::fs::read(folder().join(file)).expect("a recording that an example names");
         let word = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
         let long = |at: usize| u32::from(word(at)) | u32::from(word(at + 2)) << 16;
@@ -46,7 +47,7 @@ impl Recordings for OneChannel {
         let samples =
             whole.map(|pair| f32::from(i16::from_le_bytes([pair[0], pair[1]])) / 32_768.0);
         let recording = Recording::new(Arc::new(samples.collect::<Vec<f32>>()), 1, long(24));
-        Some((module.prepare)(recording))
+        Some((module.spec().recording?.prepare)(recording))
     }
 }
 

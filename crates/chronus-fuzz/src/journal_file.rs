@@ -28,6 +28,7 @@ pub fn run(bytes: &[u8]) {
     let names_files = |patch: &Patch| patch.modules().iter().any(|it| it.file().is_some());
     let is_unfit = |patch: &Patch| !is_small(patch) || names_files(patch);
     if patches.into_iter().any(is_unfit)
+        || !journal.named.is_empty()
         || journal.scores.iter().any(|score| !score.recordings.is_empty())
     {
         return;

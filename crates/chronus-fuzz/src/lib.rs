@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod audio_file;
 mod command;
 mod controls;
 mod instruments;
@@ -28,10 +29,11 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     Target { name: "osc_packet", run: osc_packet::run, seeds: osc_packet::seeds },
     Target { name: "patch_file", run: patch_file::run, seeds: patch_file::seeds },
     Target { name: "journal_file", run: journal_file::run, seeds: journal_file::seeds },
+    Target { name: "audio_file", run: audio_file::run, seeds: audio_file::seeds },
     Target { name: "command", run: command::run, seeds: command::seeds },
     Target { name: "controls", run: controls::run, seeds: controls::seeds },
     Target { name: "plan", run: plan::run, seeds: plan::seeds },

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use chronus::shelf::{Plan, Shelf};
+use chronus::shelf::{Plan, Shelf, Stock};
 use chronus_engine::Patch;
 use chronus_os::memfd::Memfd;
 
@@ -23,7 +23,10 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let plan = |text: &str| {
         let memory = Arc::new(Memfd::create("fuzz-shelf", 1 << 30).expect("sparse memory"));
         let patch = Patch::parse(text, "a patch").expect("a good patch");
-        Shelf::new(memory).plan(patch, Path::new("")).expect("no recordings").to_bytes()
+        Shelf::new(memory, Stock::default())
+            .plan(patch, Path::new(""))
+            .expect("no recordings")
+            .to_bytes()
     };
     TEXTS.iter().filter(|text| !text.contains("file =")).map(|text| plan(text)).collect()
 }

@@ -6,25 +6,27 @@ use std::process::ExitCode;
 use chronus_engine::Patch;
 
 use crate::cli::CheckArgs;
+use crate::content::open::Allowed;
 use crate::log::counted;
 use crate::run::read_patch_file;
-use crate::shelf::find_recordings;
+use crate::shelf::Sources;
 
 /// Prints a line for each file: what is in it, or its first mistake and where that is. Fails if any
 /// has one.
 pub fn run(args: &CheckArgs) -> ExitCode {
+    let allowed = Allowed::new(args.patches.clone());
     let mut all_fine = true;
     for path in &args.files {
         let folder = path.parent().unwrap_or(Path::new(""));
+        let mut remarks = Vec::new();
         let patch = read_patch_file(path).and_then(|patch| {
-            find_recordings(&patch, folder)
-                .map_err(|reason| format!("{}: {reason}", path.display()))?;
-            Ok(patch)
+            let read = Sources::of_patch(patch, folder, &allowed, &mut remarks);
+            Ok(read.map_err(|reason| format!("{}: {reason}", path.display()))?.0)
         });
         match patch {
             Ok(patch) => {
                 println!("{}: fine, {}", path.display(), contents(&patch));
-                for warning in warnings(&patch) {
+                for warning in warnings(&patch).into_iter().chain(remarks) {
                     println!("{}: {warning}", path.display());
                 }
             }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use chronus_output::{OutputSpec, WavFormat};
 use clap::{Parser, Subcommand};
 
+use crate::content::MEMORY_MIB;
 use crate::lead::LeadSpec;
 use crate::osc_address;
 use crate::worker::WorkerArgs;
@@ -37,6 +38,9 @@ pub enum Action {
     Demo(DemoArgs),
     /// Render a journal or a patch to a WAV file, offline, bit for bit what was heard
     Render(RenderArgs),
+    /// Look after journals
+    #[command(subcommand)]
+    Journal(JournalAction),
     /// Read patch files and tell where they are wrong, without playing them
     Check(CheckArgs),
     /// Draw a patch as an SVG picture
@@ -70,7 +74,8 @@ pub struct RunArgs {
     /// Play what the patch file says each time that it is saved
     #[arg(long)]
     pub watch: bool,
-    /// Where /patch/load and /patch/save find patches; without it the folder of the patch file
+    /// Where /patch/load and /patch/save find patches, and patches their recordings; without it the folder of the
+    /// patch file
     #[arg(long, value_name = "DIR")]
     pub patches: Option<PathBuf>,
     /// auto, jack, pulse (`PipeWire` too), null, wav:FILE (replaces a file of that name), or alsa where built in
@@ -102,6 +107,9 @@ pub struct RunArgs {
     /// The folder for what /record/start records; created when it is needed
     #[arg(long, value_name = "DIR", default_value = "recordings")]
     pub recordings: PathBuf,
+    /// How much memory the recordings that patches play may take in all, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = MEMORY_MIB, value_parser = clap::value_parser!(u64).range(1..=65_536))]
+    pub sample_memory: u64,
     /// How recordings are written: f32 (32-bit float) or 24 (24-bit integer)
     #[arg(long, value_name = "FORMAT", default_value_t)]
     pub record_format: WavFormat,
@@ -172,6 +180,9 @@ pub struct RenderArgs {
     /// Write a WAV file for each bus of the patch into this folder
     #[arg(long, value_name = "DIR")]
     pub stems: Option<PathBuf>,
+    /// Where files of recordings may lie that a patch names, beside its own folder, as with `run`
+    #[arg(long, value_name = "DIR")]
+    pub patches: Option<PathBuf>,
     /// How much to render; a journal has its own length, a patch without it 10 seconds
     #[arg(long, value_parser = seconds, allow_negative_numbers = true)]
     pub seconds: Option<f64>,
@@ -180,12 +191,26 @@ pub struct RenderArgs {
     pub rate: Option<u32>,
 }
 
+/// What to do with journals.
+#[derive(Clone, Debug, Subcommand)]
+pub enum JournalAction {
+    /// Remove kept recordings that no journal beside them names any more, and say which
+    Prune {
+        /// A journal, such as night.journal; what is kept for it lies in night.recordings
+        #[arg(value_name = "NAME")]
+        name: PathBuf,
+    },
+}
+
 /// What to check.
 #[derive(Clone, Debug, clap::Args)]
 pub struct CheckArgs {
     /// The patch files
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// Where files of recordings may lie that a patch names, beside its own folder, as with `run`
+    #[arg(long, value_name = "DIR")]
+    pub patches: Option<PathBuf>,
 }
 
 /// What to draw.

@@ -12,7 +12,7 @@ use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chronus_engine::{Command, Patch};
+use chronus_engine::{Command, ContentDigest, Patch, PatchModule};
 use chronus_replication::Entry;
 use chronus_replication::amendment::{Amendment, Change};
 use chronus_shm::command_log::{from_words, to_words};
@@ -20,7 +20,9 @@ use serde::{Deserialize, Serialize};
 
 const MAGIC: &[u8; 8] = b"CHRONUSJ";
 /// What is played is, bit for bit, what a journal of this version gives.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
+/// From this version on, recordings are named by what they hold; before, by their names and a weaker digest.
+const VERSION_OF_CONTENTS: u32 = 6;
 /// Those from this version on sound alike. In those before, some parameters were in other units.
 const VERSION_ALIKE: u32 = 4;
 /// Magic, version, rate and the length of the first score.
@@ -87,19 +89,76 @@ pub struct Score {
     pub text: String,
     /// Where the names of its recordings count from.
     pub folder: PathBuf,
-    /// The recordings that it names, each with the digest of its samples.
-    pub recordings: Vec<(String, u64)>,
+    /// The recordings that its modules play.
+    pub recordings: Vec<Played>,
+}
+
+/// What a module plays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Played {
+    /// The id of the module.
+    pub module: String,
+    /// The file that it was read from, as the patch names it.
+    pub file: String,
+    /// What it held.
+    pub content: ContentDigest,
+}
+
+impl Score {
+    /// What a plan's patch plays, whose text is this; names of recordings count from `folder`.
+    pub fn of(patch: &Patch, text: &str, folder: &Path) -> Self {
+        let played = |module: &PatchModule| {
+            let (module, file, content) = (module.id(), module.file()?, module.content()?);
+            Some(Played { module: module.to_owned(), file: file.to_owned(), content })
+        };
+        Self {
+            text: text.to_owned(),
+            folder: std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()),
+            recordings: patch.modules().iter().filter_map(played).collect(),
+        }
+    }
+
+    /// What a module plays.
+    fn content_of(&self, module: &PatchModule) -> Option<ContentDigest> {
+        let played = self.recordings.iter().find(|played| played.module == module.id())?;
+        Some(played.content)
+    }
+}
+
+/// A score as journals before [`VERSION_OF_CONTENTS`] have it.
+#[derive(Deserialize)]
+struct OldScore {
+    text: String,
+    folder: PathBuf,
+    recordings: Vec<(String, u64)>,
+}
+
+/// A score as it was read, and of an old one the files of its recordings with their digests of then.
+type ReadScore = (Score, Vec<(PathBuf, u64)>);
+
+fn decode_score(version: u32, bytes: &[u8]) -> Option<ReadScore> {
+    if version >= VERSION_OF_CONTENTS {
+        return Some((postcard::from_bytes(bytes).ok()?, Vec::new()));
+    }
+    let OldScore { text, folder, recordings } = postcard::from_bytes(bytes).ok()?;
+    let named = recordings.into_iter().map(|(name, digest)| (folder.join(name), digest));
+    let named = named.collect();
+    Some((Score { text, folder, recordings: Vec::new() }, named))
 }
 
 /// A journal that has been read.
 #[derive(Clone, Debug)]
 pub struct Journal {
+    /// The file.
+    pub path: PathBuf,
     /// The patch that was played first.
     pub patch: Patch,
     /// Whether this program renders bit for bit what was played. Modules of the one that wrote it may round otherwise.
     pub is_exact: bool,
     /// Its score, and those of the edits, in order.
     pub scores: Vec<Score>,
+    /// The recordings that an old journal names, with the digests that journals had then ([`old_digest`]).
+    pub named: Vec<(PathBuf, u64)>,
     /// The patches of the edits by their numbers, and where the names of their recordings count from.
     pub edits: BTreeMap<u32, (Patch, PathBuf)>,
     /// The sample rate, in Hz.
@@ -145,12 +204,14 @@ impl Journal {
     /// # Errors
     /// [`JournalError`].
     pub fn read_from(mut file: impl Read, path: &Path) -> Result<Self, JournalError> {
-        let (version, rate_hz, score) = read_head(&mut file, path)?;
+        let (version, rate_hz, (score, named)) = read_head(&mut file, path)?;
         let name = path.display().to_string();
         let mut journal = Self {
-            patch: Patch::parse(&score.text, &name)?,
+            path: path.to_owned(),
+            patch: Patch::parse(&score.text, &name)?.with_contents(|it| score.content_of(it)),
             is_exact: version == VERSION,
             scores: vec![score],
+            named,
             edits: BTreeMap::new(),
             rate_hz,
             entries: Vec::new(),
@@ -163,7 +224,7 @@ impl Journal {
             unread_bytes: 0,
         };
         let io_error = |source| JournalError::Io { path: path.to_owned(), source };
-        let ended = journal.read_records(&mut file, &name).map_err(io_error)?;
+        let ended = journal.read_records(&mut file, version, &name).map_err(io_error)?;
         let rest = io::copy(&mut file, &mut io::sink()).map_err(io_error)?;
         match ended {
             Ended::InOrder => journal.unread_bytes = rest,
@@ -177,7 +238,12 @@ impl Journal {
     }
 
     /// Reads up to the end, or to the first record that can't be played.
-    fn read_records(&mut self, file: &mut impl Read, name: &str) -> io::Result<Ended> {
+    fn read_records(
+        &mut self,
+        file: &mut impl Read,
+        version: u32,
+        name: &str,
+    ) -> io::Result<Ended> {
         // The edits that were played, in order, and the score of the one whose command comes next.
         let mut played: Vec<(u64, u32)> = Vec::new();
         let mut next_score = None;
@@ -195,9 +261,10 @@ impl Journal {
                 if (text.len() as u64) < entry.payload[1] && entry.payload[1] <= SCORE_BYTES_MAX {
                     return Ok(Ended::Short);
                 }
-                let Ok(score) = postcard::from_bytes::<Score>(&text) else {
+                let Some((score, named)) = decode_score(version, &text) else {
                     return damaged("the patch of an edit is damaged", RECORD_BYTES + text.len());
                 };
+                self.named.extend(named);
                 self.scores.push(score.clone());
                 next_score = Some(score);
                 continue;
@@ -210,6 +277,7 @@ impl Journal {
                 let Ok(patch) = Patch::parse(&score.text, name) else {
                     return damaged("the patch of an edit is damaged", RECORD_BYTES);
                 };
+                let patch = patch.with_contents(|module| score.content_of(module));
                 let last = played.last().and_then(|(_, number)| self.edits.get(number));
                 let patch = patch.succeeding(last.map_or(&self.patch, |(patch, _)| patch));
                 self.edits.insert(number, (patch, score.folder));
@@ -252,6 +320,13 @@ impl Journal {
     }
 }
 
+/// How journals before version 6 told one recording from another: FNV-1a over the bits of its samples.
+pub fn old_digest(samples: &[f32]) -> u64 {
+    samples.iter().fold(0xcbf2_9ce4_8422_2325, |hash, sample| {
+        (hash ^ u64::from(sample.to_bits())).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
 /// How the records of a journal come to an end.
 enum Ended {
     /// With the mark of the end.
@@ -263,7 +338,7 @@ enum Ended {
 }
 
 /// Reads what a journal begins with: the rate and the first score.
-fn read_head(file: &mut impl Read, path: &Path) -> Result<(u32, u32, Score), JournalError> {
+fn read_head(file: &mut impl Read, path: &Path) -> Result<(u32, u32, ReadScore), JournalError> {
     let io_error = |source| JournalError::Io { path: path.to_owned(), source };
     let damaged = |what| JournalError::Damaged { path: path.to_owned(), what };
     let mut head = [0_u8; HEAD_BYTES];
@@ -284,8 +359,8 @@ fn read_head(file: &mut impl Read, path: &Path) -> Result<(u32, u32, Score), Jou
     if (text.len() as u64) < score_bytes && score_bytes <= SCORE_BYTES_MAX {
         return Err(damaged("it ends within its patch"));
     }
-    match postcard::from_bytes(&text) {
-        Ok(score) if rate_hz > 0 => Ok((version, rate_hz, score)),
+    match decode_score(version, &text) {
+        Some(score) if rate_hz > 0 => Ok((version, rate_hz, score)),
         _ => Err(damaged("its header or its patch can't be read")),
     }
 }
@@ -444,129 +519,5 @@ fn from_bytes(bytes: &[u8; RECORD_BYTES]) -> Option<Entry> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::journal_writer::JournalWriter;
-
-    #[test]
-    fn a_journal_is_read_as_written_and_up_to_where_it_was_cut() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let path = folder.path().join("a.journal");
-        let score = score_of(&Patch::first());
-        let mut writer = JournalWriter::create(&path, &score, 44_100).expect("create");
-        let mut entries: Vec<Entry> =
-            (0..3).map(|n| Entry { sequence: n, frame: n * 7, payload: [n, 1, 2, 3, 4] }).collect();
-        for entry in &entries {
-            writer.command(entry);
-        }
-        let quiet = Patch::first().text().replace("gain = 0.5", "gain = 0.25");
-        let edited = Arc::new(Score { text: quiet, ..score.clone() });
-        writer.score(&edited);
-        let edit = Command::Edit { number: 1 }.encode();
-        entries.push(Entry { sequence: 3, frame: 99, payload: edit });
-        writer.command(&entries[3]);
-        let change = Change::Withhold { sequence: 1 };
-        let amendment = Amendment { number: 0, block: 5, change };
-        writer.amendment(&amendment);
-        writer.reached(640);
-        writer.gap(9);
-        writer.finish(1280);
-        let journal = Journal::read(&path).expect("read");
-        assert_eq!((journal.rate_hz, journal.frames, journal.complete), (44_100, 1280, true));
-        assert_eq!(journal.amendments, [amendment]);
-        assert_eq!((journal.entries, journal.gaps), (entries.clone(), vec![9]));
-        assert_eq!((journal.edits.len(), journal.edits[&1].0.modules()[0].params()[1]), (1, 0.25));
-        assert_eq!(journal.scores, [score, (*edited).clone()]);
-
-        let bytes = std::fs::read(&path).expect("bytes");
-        std::fs::write(&path, &bytes[..bytes.len() - 65]).expect("cut");
-        let journal = Journal::read(&path).expect("read");
-        assert_eq!((journal.frames, journal.complete, journal.entries.len()), (640, false, 4));
-        assert!(Journal::is_one(&path));
-    }
-
-    fn score_of(patch: &Patch) -> Score {
-        let text = patch.text().to_owned();
-        Score { text, folder: PathBuf::from("songs"), recordings: vec![("a.wav".into(), 7)] }
-    }
-
-    #[test]
-    fn an_edit_without_its_score_ends_a_journal() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let path = folder.path().join("c.journal");
-        let score = score_of(&Patch::first());
-        let mut writer = JournalWriter::create(&path, &score, 48_000).expect("create");
-        let edit = Command::Edit { number: 1 }.encode();
-        for (sequence, payload) in [[4, 0, 0, 0, 0], edit, [4, 0, 0, 0, 0]].into_iter().enumerate()
-        {
-            writer.command(&Entry { sequence: sequence as u64, frame: 0, payload });
-        }
-        writer.finish(64);
-        let journal = Journal::read(&path).expect("read");
-        assert_eq!((journal.entries.len(), journal.complete), (1, false));
-        assert_eq!(journal.damage, Some("the patch of an edit is missing"));
-    }
-
-    #[test]
-    fn what_is_damaged_is_told_apart_from_what_is_cut_short() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let path = folder.path().join("d.journal");
-        let score = score_of(&Patch::first());
-        let mut writer = JournalWriter::create(&path, &score, 48_000).expect("create");
-        let payload = [4, 0, 0, 0, 0];
-        writer.command(&Entry { sequence: 0, frame: 7, payload });
-        writer.reached(640);
-        writer.command(&Entry { sequence: 1, frame: 900, payload });
-        writer.finish(1280);
-        let whole = std::fs::read(&path).expect("bytes");
-        let records = whole.len() - 4 * RECORD_BYTES;
-        let read = |bytes: &[u8]| Journal::read_from(bytes, &path);
-        let found = |bytes: &[u8]| {
-            let journal = read(bytes).expect("a journal");
-            (journal.damage, journal.unread_bytes, journal.frames, journal.last_frame())
-        };
-        assert_eq!(found(&whole), (None, 0, 1280, 1280));
-        let rubbish = [&whole[..], b"rubbish"].concat();
-        assert_eq!(found(&rubbish), (None, 7, 1280, 1280));
-        assert_eq!(found(&whole[..whole.len() - 10]), (None, 0, 640, 900));
-        let mut flipped = whole.clone();
-        flipped[records + 2 * RECORD_BYTES + 9] ^= 1;
-        assert_eq!(found(&flipped), (Some("a record is damaged"), 128, 640, 640));
-        for cut in [3, 8, 19, 20, records - 1] {
-            let error = read(&whole[..cut]).expect_err("cut").to_string();
-            assert!(error.contains("is damaged: it ends within its"), "{cut}: {error}");
-            std::fs::write(&path, &whole[..cut]).expect("cut");
-            assert!(Journal::is_one(&path), "{cut}");
-        }
-        let mut other = whole;
-        assert!(read(&other).expect("it is whole").is_exact);
-        other[8] = 4;
-        assert!(!read(&other).expect("it sounds alike").is_exact);
-        for version in [3, 9] {
-            other[8] = version;
-            let error = read(&other).expect_err("another version").to_string();
-            let expected = format!("of version {version}, and this program reads those of 4 to 5");
-            assert!(error.contains(&expected), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_journal_that_a_supervisor_left_is_as_long_as_was_played() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let path = folder.path().join("e.journal");
-        let mut bytes = header(&score_of(&Patch::first()), 48_000).expect("a header");
-        Record::Reached(640).encode(&mut bytes);
-        Record::Resumed(1000, 1024).encode(&mut bytes);
-        let journal = Journal::read_from(&bytes[..], &path).expect("read");
-        assert_eq!((journal.frames, journal.complete), (1000, false));
-    }
-
-    #[test]
-    fn anything_else_is_refused_with_a_sentence() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let path = folder.path().join("b.journal");
-        std::fs::write(&path, b"RIFF....WAVE").expect("write");
-        let error = Journal::read(&path).expect_err("not a journal").to_string();
-        assert!(error.contains("give a file written by `chronus run --journal`"), "{error}");
-    }
-}
+#[path = "journal_tests.rs"]
+mod tests;

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use chronus_engine::patch::Document;
-use chronus_engine::{Command, Controls, Patch};
+use chronus_engine::{Command, Controls, Patch, PatchModule};
 use chronus_os::child::{Child, Children};
 use chronus_os::memfd::Memfd;
 use chronus_replication::amendment::{Amendment, Change};
@@ -24,7 +24,7 @@ use chronus_shm::settlement::AMENDMENTS;
 use crate::journal::{Score, edit_number};
 use crate::journal_writer::Left;
 use crate::playback::Regions;
-use crate::shelf::{Plan, Shelf};
+use crate::shelf::{Plan, Shelf, Stock};
 use crate::snapshot::{self, Snapshot};
 use crate::supervisor::Settled;
 
@@ -100,6 +100,8 @@ pub struct Remains {
     pub patch: Patch,
     /// Where the names of its recordings count from.
     pub base: PathBuf,
+    /// Where those recordings lie.
+    pub plan: Plan,
     /// What has to be commanded: gates, notes, musical time.
     pub gestures: Vec<Command>,
 }
@@ -196,14 +198,14 @@ pub fn find(regions: &Regions, ledger: &Memfd, shelf: &Arc<Memfd>) -> Found {
 }
 
 /// The shelf that goes with a legacy, written on from the last edition; nothing that one names is written over.
-pub fn shelf_of(regions: &Regions, memory: &Arc<Memfd>, playing: &Plan) -> Shelf {
+pub fn shelf_of(regions: &Regions, memory: &Arc<Memfd>, stock: Stock, playing: &Plan) -> Shelf {
     let reading = Reading { regions, shelf: memory };
     let editions: Vec<Edition> = regions.ledger.editions().collect();
     let plans = editions.iter().filter_map(|edition| reading.plan(edition).ok());
     let plans: Vec<Plan> = plans.collect();
     let last = editions.iter().max_by_key(|edition| edition.number);
     let end = last.map_or(0, |last| last.score.offset + last.score.bytes);
-    Shelf::taken_over(memory.clone(), end as usize, &plans, playing)
+    Shelf::taken_over(memory.clone(), stock, end as usize, &plans, playing)
 }
 
 /// What is read.
@@ -342,10 +344,14 @@ impl Reading<'_> {
         let mut document = Document::parse(&score.text)?;
         document.write_controls(&plan.patch, &controls);
         let patch = Patch::parse(&document.to_string(), "the patch that was played");
-        let patch = patch.map_err(|error| error.to_string())?;
+        // What played plays on, whatever its files hold by now.
+        let content_of = |module: &PatchModule| {
+            plan.patch.modules().iter().find(|it| it.id() == module.id())?.content()
+        };
+        let patch = patch.map_err(|error| error.to_string())?.with_contents(content_of);
         let frame = self.regions.log.settlement.standing().next_block * BLOCK_FRAMES as u64;
         let gestures = controls.gestures(&patch, frame, snapshot.rate_hz);
-        Ok(Remains { patch, base: score.folder, gestures })
+        Ok(Remains { patch, base: score.folder, plan, gestures })
     }
 
     fn apply(&self, playing: &mut Playing, entry: &Entry, rate_hz: u32) -> Result<(), String> {

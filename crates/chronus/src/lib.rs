@@ -10,6 +10,7 @@ mod check;
 mod cli;
 mod client;
 mod complaints;
+pub mod content;
 mod deeds;
 mod demo;
 mod doctor;
@@ -52,7 +53,7 @@ use std::process::ExitCode;
 use chronus_engine::Vectors;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
-use cli::{Action, Cli};
+use cli::{Action, Cli, JournalAction};
 
 #[global_allocator]
 static ALLOCATOR: chronus_os::alloc_guard::GuardedAllocator =
@@ -76,6 +77,7 @@ pub fn main() -> ExitCode {
         Action::Supervisor(args) => supervise::run(&args),
         Action::Demo(args) => demo::run(&args),
         Action::Render(args) => run::render(&args),
+        Action::Journal(JournalAction::Prune { name }) => content::prune::run(&name),
         Action::Check(args) => Ok(check::run(&args)),
         Action::Graph(args) => graph::run(&args),
         Action::Modules(args) => modules::run(&args),

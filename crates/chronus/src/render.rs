@@ -13,9 +13,11 @@ use chronus_replication::amendment::{Amendment, Change};
 use chronus_replication::machine::Machine;
 use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, CHANNELS, Entry};
 
-use crate::journal::{Journal, Score};
+use crate::content::open::Allowed;
+use crate::content::{self, Limit, kept};
+use crate::journal::{self, Journal, Played};
 use crate::machine::{Instrument, Plans};
-use crate::shelf::{FromFiles, digest, find_recordings, read_wav};
+use crate::shelf::Sources;
 
 /// Everything that was played: patches and commands.
 #[derive(Clone, Debug)]
@@ -25,8 +27,10 @@ pub struct Performance {
     /// How many frames.
     pub frames: u64,
     patch: Patch,
-    folder: PathBuf,
-    /// The patches of the edits by their numbers, and where their recordings are.
+    sources: Sources,
+    /// The recordings that it names, which are not to be written over even where they are not read.
+    originals: Vec<PathBuf>,
+    /// The patches of the edits by their numbers, and where the names of their recordings count from.
     edits: BTreeMap<u32, (Patch, PathBuf)>,
     entries: Vec<Entry>,
     amendments: Vec<Amendment>,
@@ -116,42 +120,60 @@ impl Performance {
     /// That of a journal.
     ///
     /// # Errors
-    /// If a recording that was played is not there any more, or is another.
+    /// If a recording that was played can't be had any more.
     pub fn of_journal(journal: Journal) -> Result<Self, RenderError> {
-        journal.scores.iter().try_for_each(check_recordings)?;
-        let folder =
-            journal.scores.into_iter().next().map(|score| score.folder).unwrap_or_default();
+        journal.named.iter().try_for_each(check_named)?;
+        let mut sources = Sources::default();
+        let folders = kept::folders_beside(&journal.path);
+        let mut originals: Vec<_> = journal.named.into_iter().map(|(path, _)| path).collect();
+        for score in &journal.scores {
+            for played in &score.recordings {
+                let original = score.folder.join(&played.file);
+                if !sources.knows(played.content) {
+                    sources.add(played.content, find_played(played, &folders, &original)?);
+                }
+                originals.push(original);
+            }
+        }
+        if let Some(first) = journal.scores.into_iter().next() {
+            sources.folder = first.folder;
+        }
         Ok(Self {
             rate_hz: journal.rate_hz,
             frames: journal.frames,
             patch: journal.patch,
-            folder,
+            sources,
+            originals,
             edits: journal.edits,
             entries: journal.entries,
             amendments: journal.amendments,
         })
     }
 
-    /// Ten seconds of a patch that nobody plays; the names of its recordings count from `folder`.
+    /// Ten seconds of a patch that nobody plays; the names of its recordings count from `folder`, and they lie there or
+    /// in a folder that is `allowed`. What is to be told of them is put into `remarks`.
     ///
     /// # Errors
-    /// If a recording is not there.
-    pub fn of_patch(patch: Patch, folder: PathBuf, rate_hz: u32) -> Result<Self, RenderError> {
-        find_recordings(&patch, &folder).map_err(RenderError::Recording)?;
+    /// If a recording can't be had.
+    pub fn of_patch(
+        patch: Patch,
+        folder: &Path,
+        allowed: &Allowed,
+        rate_hz: u32,
+        remarks: &mut Vec<String>,
+    ) -> Result<Self, RenderError> {
+        let read = Sources::of_patch(patch, folder, allowed, remarks);
+        let (patch, sources) = read.map_err(RenderError::Recording)?;
         let frames = u64::from(rate_hz) * 10;
         let (edits, entries, amendments) = Default::default();
-        Ok(Self { rate_hz, frames, patch, folder, edits, entries, amendments })
+        let originals = Vec::new();
+        Ok(Self { rate_hz, frames, patch, sources, originals, edits, entries, amendments })
     }
 
     /// The recordings that it plays.
     pub fn recordings(&self) -> Vec<PathBuf> {
-        let edits = self.edits.values().map(|(patch, folder)| (patch, folder));
-        let patches = edits.chain([(&self.patch, &self.folder)]);
-        let files = |(patch, folder): (&Patch, &PathBuf)| {
-            let names = patch.modules().iter().filter_map(|module| module.file());
-            names.map(|name| folder.join(name)).collect::<Vec<_>>()
-        };
-        patches.flat_map(files).collect()
+        let read = self.sources.files().map(Path::to_owned);
+        read.chain(self.originals.iter().cloned()).collect()
     }
 
     /// The names of its buses, and the files for them in this folder.
@@ -185,13 +207,12 @@ impl Performance {
     ) -> Result<Option<FoundUnsound>, E> {
         // Flushed denormals are part of the sound; this thread keeps flushing them, which harms nothing.
         float::flush_denormals();
-        let recordings = FromFiles { folder: self.folder };
         let controls = Controls::of(&self.patch);
-        let mut engine = Engine::new(self.patch, self.rate_hz, controls, 0, &recordings)?;
+        let mut engine = Engine::new(self.patch, self.rate_hz, controls, 0, &self.sources)?;
         if with_buses {
             engine.listen_to_buses();
         }
-        let mut instrument = Instrument::new(engine, Kept(self.edits), 0);
+        let mut instrument = Instrument::new(engine, Kept(self.edits, self.sources), 0);
         let is_withheld = |sequence: u64| {
             let withheld = Change::Withhold { sequence };
             self.amendments.iter().any(|amendment| amendment.change == withheld)
@@ -230,28 +251,53 @@ fn find_unsound(engine: &Engine, seconds: f64) -> Option<FoundUnsound> {
     Some(FoundUnsound { module: module.id().to_owned(), unsound, seconds })
 }
 
-/// The patches that a journal has kept.
-struct Kept(BTreeMap<u32, (Patch, PathBuf)>);
+/// The patches that a journal has kept, and where their recordings are.
+struct Kept(BTreeMap<u32, (Patch, PathBuf)>, Sources);
 
 impl Plans for Kept {
     fn plan(&self, number: u32) -> Option<(Patch, Box<dyn Recordings>)> {
         let (patch, folder) = self.0.get(&number)?;
-        Some((patch.clone(), Box::new(FromFiles { folder: folder.clone() })))
+        let sources = self.1.counted_from(folder);
+        Some((patch.clone(), Box::new(sources)))
     }
 }
 
-fn check_recordings(score: &Score) -> Result<(), RenderError> {
-    for (name, was) in &score.recordings {
-        let path = score.folder.join(name);
-        let (samples, _, _) = read_wav(&path).map_err(RenderError::Recording)?;
-        if digest(&samples) != *was {
-            let path = path.display();
-            return Err(RenderError::Recording(format!(
-                "{path} is not the recording that was played; put the one of then there"
-            )));
+/// Makes sure that a recording is there which an old journal names, and that it is the one of then.
+fn check_named((path, was): &(PathBuf, u64)) -> Result<(), RenderError> {
+    let found = content::read(path, Limit::of(u64::MAX)).map_err(RenderError::Recording)?;
+    if journal::old_digest(&found.content.samples) == *was {
+        return Ok(());
+    }
+    Err(RenderError::Recording(format!(
+        "{} is not the recording that was played; put the one of then there",
+        path.display()
+    )))
+}
+
+/// The file that holds what was played: what was kept, or the original if it is still the same.
+fn find_played(
+    played: &Played,
+    folders: &[PathBuf],
+    original: &Path,
+) -> Result<PathBuf, RenderError> {
+    let name = kept::file_name(played.content);
+    let kept = folders.iter().map(|folder| folder.join(&name));
+    let mut damaged = Vec::new();
+    for path in kept.chain([original.to_owned()]).filter(|path| path.exists()) {
+        match kept::read(&path, played.content) {
+            Ok(_) => return Ok(path),
+            Err(why) if path != original => damaged.push(format!(" ({why})")),
+            Err(_) => {}
         }
     }
-    Ok(())
+    Err(RenderError::Recording(format!(
+        "the recording `{}` that was played is not kept as {name} in {}{}, and {} is not what it was; put back one of \
+         the two",
+        played.file,
+        folders[0].display(),
+        damaged.concat(),
+        original.display()
+    )))
 }
 
 /// Renders a whole journal into memory: interleaved samples.

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use chronus_engine::Patch;
 
 use crate::cli::RenderArgs;
+use crate::content::open::Allowed;
 use crate::files::{self, Refusal, Use};
 use crate::journal::Journal;
 use crate::render::{self, Performance};
@@ -82,8 +83,15 @@ fn read_performance(
         return Ok((Performance::of_journal(journal)?, is_whole));
     }
     let rate_hz = args.rate.unwrap_or(48_000);
-    let folder = args.input.parent().map(Path::to_owned).unwrap_or_default();
-    Ok((Performance::of_patch(read_patch_file(&args.input)?, folder, rate_hz)?, true))
+    let folder = args.input.parent().unwrap_or(Path::new(""));
+    let allowed = Allowed::new(args.patches.clone());
+    let patch = read_patch_file(&args.input)?;
+    let mut remarks = Vec::new();
+    let performance = Performance::of_patch(patch, folder, &allowed, rate_hz, &mut remarks)?;
+    for remark in remarks {
+        eprintln!("chronus: {remark}");
+    }
+    Ok((performance, true))
 }
 
 fn tell_what_is_missing(journal: &Journal) {

@@ -14,6 +14,8 @@ use chronus_output::Options;
 use signal_hook::consts::SIGTERM;
 
 use crate::cli::{RunArgs, SupervisorArgs};
+use crate::content::kept::{self, Keeping};
+use crate::content::open::Allowed;
 use crate::estate::Estate;
 use crate::journal::Score;
 use crate::lead;
@@ -23,7 +25,7 @@ use crate::patcher::{self, Line, Patcher};
 use crate::playback::Regions;
 use crate::run::read_patch;
 use crate::service;
-use crate::shelf::Plan;
+use crate::shelf::{Plan, Stock};
 use crate::supervisor::{Beginning, Ears, Memory, Setup, Supervisor, Unfinished};
 
 /// Runs an engine until it is told to end, as the supervisor that a keeper has started.
@@ -60,7 +62,9 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
         allow_chaos: args.allow_chaos,
         rate_hz: device.rate_hz(),
         shelf: shelf.clone(),
+        stock: stock(args, &shelf)?,
     };
+    let keeping = start.stock.kept.clone();
     let (patcher, beginning, line) = match found {
         Found::Nothing => begin(args, start, None, &kick)?,
         Found::Legacy(legacy) => take_over(*legacy, start, &regions, &kick)?,
@@ -73,8 +77,8 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     let address = port.address()?;
     let replies = port.replies()?;
     let (patches, file_watch) = patcher.serve(replies.clone())?;
-    if let Some(path) = args.patch.as_ref().filter(|_| args.watch) {
-        patcher::watch::watch(path.clone(), file_watch)?;
+    if args.watch {
+        patcher::watch::watch(file_watch)?;
     }
     let inbox = port.serve(patches, kick.try_clone()?, !args.free_run)?;
     tracing::info!("listening for OSC on udp://{address}");
@@ -116,7 +120,24 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     let mut supervisor = Supervisor::new(setup, ears, device)
         .map_err(|error| format!("can't set the engine up: {error}"))?;
     supervisor.run()?;
+    if let Some((keeping, _)) = keeping {
+        keeping.finish();
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where recordings come from, and where they are kept if there is a journal.
+fn stock(args: &RunArgs, shelf: &Arc<Memfd>) -> std::io::Result<Stock> {
+    let own = args.patch.as_deref().and_then(Path::parent).map(Path::to_owned);
+    let keep = |journal: &PathBuf| {
+        let folder = std::path::absolute(kept::folder_of(journal))?;
+        Ok::<_, std::io::Error>((Keeping::start(folder.clone(), shelf.clone())?, folder))
+    };
+    Ok(Stock {
+        allowed: Allowed::new([patches_folder(args)].into_iter().chain(own)),
+        memory_bytes: args.sample_memory << 20,
+        kept: args.journal.as_ref().map(keep).transpose()?,
+    })
 }
 
 /// The patcher, with the patch of the command line or with what remains of another performance.
@@ -127,11 +148,11 @@ fn begin(
     kick: &Kick,
 ) -> Result<(Patcher, Beginning, Line), Box<dyn Error>> {
     let kick = kick.try_clone()?;
-    let (patch, base, gestures) = match remains {
-        Some(Remains { patch, base, gestures }) => (patch, Some(base), gestures),
+    let (patch, left, gestures) = match remains {
+        Some(Remains { patch, base, plan, gestures }) => (patch, Some((base, plan)), gestures),
         None => (read_patch(args.patch.as_deref())?, None, Vec::new()),
     };
-    let (patcher, first, line) = Patcher::new(start, patch, base, kick)?;
+    let (patcher, first, line) = Patcher::new(start, patch, left, kick)?;
     Ok((patcher, Beginning::Anew(Box::new(first), gestures), line))
 }
 
@@ -153,7 +174,7 @@ fn take_over(
     let under_way = legacy.under_way.as_ref().map(|(revision, _)| revision);
     let last = under_way.or(legacy.pending_edit.as_ref());
     let plan = under_way.map_or(&legacy.plan, |revision| &revision.plan);
-    let mut shelf = legacy::shelf_of(regions, &start.shelf, &legacy.plan);
+    let mut shelf = legacy::shelf_of(regions, &start.shelf, start.stock.clone(), &legacy.plan);
     shelf.needs(&legacy.settled.edition, &legacy.plan);
     if let Some(revision) = last {
         shelf.needs(&revision.edition, &revision.plan);
@@ -167,6 +188,7 @@ fn take_over(
             let (plan, score) = &revision.before;
             (revision.edition.number, with_text(plan, score))
         }),
+        base_before: last.map_or(&legacy.score, |revision| &revision.before.1).folder.clone(),
     };
     let (patcher, line) = Patcher::taking_over(start, left, kick.try_clone()?);
     Ok((patcher, Beginning::TakenOver(Box::new(legacy)), line))

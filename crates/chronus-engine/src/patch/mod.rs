@@ -6,17 +6,19 @@ mod error;
 mod joining;
 pub(crate) mod order;
 mod read;
+mod recordings;
 mod succession;
 
 use chronus_dsp::catalog::{self, CatalogEntry};
 use chronus_dsp::tables::Table;
-use chronus_dsp::{Instance, ModuleSpec, Recording, RecordingSpec};
+use chronus_dsp::{Instance, ModuleSpec};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::command::Handle;
 
 pub use document::{Document, Setting};
 pub use error::PatchError;
+pub use recordings::{ContentDigest, NoDigest, NoRecordings, Recordings};
 
 /// The version of the patch file format that is read.
 pub const FORMAT: i64 = 1;
@@ -103,6 +105,8 @@ pub struct PatchModule {
     params: Vec<f32>,
     texts: Vec<String>,
     file: Option<String>,
+    /// What the file held when it was read for this module.
+    content: Option<ContentDigest>,
     channels: usize,
 }
 
@@ -279,28 +283,12 @@ impl PatchModule {
         for (text, value) in self.texts.iter().enumerate() {
             instance.set_text(text, value);
         }
-        if let (Some(file), Some(spec)) = (self.file(), &self.spec().recording)
-            && let Some(recording) = recordings.get(file, spec)
+        if self.plays_a_file()
+            && let Some(recording) = recordings.get(self)
         {
             instance.set_recording(recording);
         }
         instance
-    }
-}
-
-/// Where the recordings are that patches name.
-pub trait Recordings {
-    /// The recording of a file, as the patch names it, prepared for a module; `None` if it can't be had, and
-    /// then the module that plays it is silent.
-    fn get(&self, file: &str, module: &RecordingSpec) -> Option<Recording>;
-}
-
-/// No recordings at all.
-pub struct NoRecordings;
-
-impl Recordings for NoRecordings {
-    fn get(&self, _: &str, _: &RecordingSpec) -> Option<Recording> {
-        None
     }
 }
 

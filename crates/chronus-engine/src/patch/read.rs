@@ -292,6 +292,7 @@ impl<'a> Section<'a> {
             params: spec.params.iter().map(param).collect::<Result<_>>()?,
             texts: spec.texts.iter().map(text).collect::<Result<_>>()?,
             file: file.transpose()?,
+            content: None,
             channels: 1,
         })
     }

@@ -62,8 +62,15 @@ impl Patch {
 }
 
 impl PatchModule {
+    /// A recording is what it holds, whatever it is called: one that was changed makes another module, one that was
+    /// only renamed does not. Where that was never found out, as in old journals, its name has to do.
     fn plays_on_as(&self, new: &Self) -> bool {
-        (self.handle, self.channels, &self.file) == (new.handle, new.channels, &new.file)
+        let has_same_recording = match (self.content, new.content) {
+            (None, None) => self.file == new.file,
+            (before, now) => before == now,
+        };
+        (self.handle, self.channels) == (new.handle, new.channels)
             && std::ptr::eq(self.entry, new.entry)
+            && has_same_recording
     }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use chronus_replication::selector::fade_in;
 use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, CHANNELS};
 
+use crate::content::{self, Limit};
 use crate::journal::Journal;
 use crate::render;
 
@@ -30,7 +31,7 @@ pub struct Verdict {
 /// # Errors
 /// If one can't be read, or if there is nothing but silence, which would prove nothing.
 pub fn compare(wav: &Path, journal: &Path) -> Result<Verdict, Box<dyn Error>> {
-    let played: Vec<f32> = hound::WavReader::open(wav)?.into_samples().collect::<Result<_, _>>()?;
+    let played = content::read(wav, Limit::of(u64::MAX))?.content.samples.to_vec();
     let journal = Journal::read(journal)?;
     let gaps: BTreeSet<u64> = journal.gaps.iter().copied().collect();
     let is_whole = journal.complete;

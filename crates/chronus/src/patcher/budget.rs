@@ -107,7 +107,7 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shelf::Shelf;
+    use crate::shelf::{Shelf, Stock};
     use std::fmt::Write as _;
 
     fn check(count: usize, kind: &str, more: &str, in_real_time: bool) -> Result<f64, String> {
@@ -118,7 +118,8 @@ mod tests {
         let _ = writeln!(text, "[output]\nleft = \"m0.left\"\nright = \"m0.left\"");
         let patch = Patch::parse(&text, "heavy.toml").expect("a patch");
         let memory = Arc::new(chronus_shm::region::create_shelf().expect("memory"));
-        let plan = Shelf::new(memory.clone()).plan(patch, std::path::Path::new(""))?;
+        let plan =
+            Shelf::new(memory.clone(), Stock::default()).plan(patch, std::path::Path::new(""))?;
         Budget { in_real_time, rate_hz: 48_000 }.check(&plan, &memory)
     }
 

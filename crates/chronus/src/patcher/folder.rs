@@ -1,10 +1,12 @@
 //! Where patches are loaded from and saved to, and where the names of their recordings count from.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Component, Path, PathBuf};
 
-use crate::journal::Score;
-use crate::shelf::Plan;
+use crate::content::open;
+
+/// The text of no patch is longer.
+const PATCH_BYTES_MAX: u64 = 4 << 20;
 
 /// The folder of patches, and the file that plays.
 #[derive(Debug)]
@@ -41,6 +43,11 @@ impl Folder {
         self.file = Some(file);
     }
 
+    /// What plays is again what played before.
+    pub fn back_to(&mut self, file: Option<PathBuf>, base: PathBuf) {
+        (self.file, self.base) = (file, base);
+    }
+
     /// The file of this name, which must lie in the folder of patches. `.toml` is added if it is missing.
     ///
     /// # Errors
@@ -60,16 +67,6 @@ impl Folder {
         }
         Ok(self.patches.join(path))
     }
-
-    /// What a journal keeps of a plan, whose names of recordings count from `base`.
-    pub fn score(base: &Path, plan: &Plan, text: &str) -> Score {
-        let recorded = plan.recordings.iter();
-        Score {
-            text: text.to_owned(),
-            folder: std::path::absolute(base).unwrap_or_else(|_| base.to_owned()),
-            recordings: recorded.map(|it| (it.file.clone(), it.digest)).collect(),
-        }
-    }
 }
 
 /// The folder of a file.
@@ -82,8 +79,18 @@ pub fn parent(path: &Path) -> PathBuf {
 /// # Errors
 /// A sentence.
 pub fn read(path: &Path) -> Result<String, String> {
-    std::fs::read_to_string(path)
-        .map_err(|error| format!("can't read the patch {}: {error}", path.display()))
+    let opened = open::regular(path).map_err(|error| error.about_patch(path))?;
+    if opened.bytes > PATCH_BYTES_MAX {
+        return Err(format!(
+            "the patch {} is too large; a patch has at most {} MiB",
+            path.display(),
+            PATCH_BYTES_MAX >> 20
+        ));
+    }
+    let mut text = String::new();
+    let read = opened.file.take(PATCH_BYTES_MAX).read_to_string(&mut text);
+    read.map_err(|error| format!("can't read the patch {}: {error}", path.display()))?;
+    Ok(text)
 }
 
 /// Writes a patch file whole or not at all.

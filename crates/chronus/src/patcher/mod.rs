@@ -7,13 +7,14 @@ mod port;
 mod waiting;
 pub mod watch;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chronus_engine::patch::Document;
-use chronus_engine::{Controls, Directory, Patch};
+use chronus_engine::{Controls, Directory, Patch, PatchModule};
 use chronus_os::memfd::Memfd;
 use chronus_os::wake::Kick;
 use chronus_osc::PatchRequest;
@@ -24,12 +25,13 @@ use crate::check::contents;
 use crate::files;
 use crate::journal::Score;
 use crate::osc_server::Replies;
-use crate::shelf::{Plan, Shelf};
+use crate::shelf::{Plan, Shelf, Stock};
 use budget::Budget;
 use folder::Folder;
 use port::{Bulletin, Desk, Entrance};
 pub use port::{FileWatch, PatchPort, Task};
-use waiting::{Queue, Waiting};
+use waiting::{Fresh, Queue, Waiting};
+use watch::Watched;
 
 /// The supervisor's answer is looked for this often.
 const LOOK: Duration = Duration::from_millis(1);
@@ -99,6 +101,8 @@ pub struct Start {
     pub rate_hz: u32,
     /// Where plans and recordings go.
     pub shelf: Arc<Memfd>,
+    /// Where recordings come from.
+    pub stock: Stock,
 }
 
 /// The patch that is played first.
@@ -123,6 +127,8 @@ pub struct Left {
     pub base: PathBuf,
     /// What played before the last edit, as long as that may be taken back, and its number.
     pub before: Option<(u32, Patch)>,
+    /// Where its names of recordings counted from.
+    pub base_before: PathBuf,
 }
 
 /// A patch that is being made.
@@ -132,11 +138,14 @@ pub struct Draft {
     pub document: Document,
     /// The text that it was made of.
     pub of: String,
+    /// The modules that were made or set, by their ids.
+    pub touched: BTreeSet<String>,
 }
 
 impl Draft {
     fn of(text: &str) -> Result<Self, String> {
-        Ok(Self { document: Document::parse(text)?, of: text.to_owned() })
+        let (document, touched) = (Document::parse(text)?, BTreeSet::new());
+        Ok(Self { document, of: text.to_owned(), touched })
     }
 }
 
@@ -145,8 +154,9 @@ pub struct Patcher {
     base: Patch,
     /// What played before the last edit, as long as that may be taken back, and its number.
     before: Option<(u32, Patch)>,
-    /// The file that played then.
+    /// The file that played then, and where names of recordings counted from.
     file_before: Option<PathBuf>,
+    base_before: PathBuf,
     /// The patch that is being made.
     draft: Option<Draft>,
     /// Those that are made and wait for their turn.
@@ -159,6 +169,8 @@ pub struct Patcher {
     /// The number of the last edit.
     number: u32,
     bulletin: Bulletin,
+    /// The files that are watched.
+    watched: Watched,
     desk: Desk,
     /// Until it is started.
     entrance: Option<Entrance>,
@@ -168,27 +180,39 @@ pub struct Patcher {
 }
 
 impl Patcher {
-    /// A patcher, `patch` as it is played first, and the supervisor's side. Names of recordings count from
-    /// `base`, or from where the patch lies.
+    /// A patcher, `patch` as it is played first, and the supervisor's side. Names of recordings count from the folder of
+    /// `remains`, or from where the patch lies. Modules that know their recordings find them in what `remains`.
     ///
     /// # Errors
     /// A sentence, if a recording of the patch can't be had.
     pub fn new(
         start: Start,
         patch: Patch,
-        base: Option<PathBuf>,
+        remains: Option<(PathBuf, Plan)>,
         kick: Kick,
     ) -> Result<(Self, First, Line), String> {
         permit_trials(&patch, start.allow_chaos)?;
-        let mut shelf = Shelf::new(start.shelf.clone());
         let folder = Folder::new(start.folder.clone(), start.file.clone());
-        let base = base.unwrap_or_else(|| folder.base().to_owned());
-        let plan = shelf.plan(patch.clone(), &base)?;
-        let score = Folder::score(&base, &plan, patch.text());
+        let (memory, stock) = (start.shelf.clone(), start.stock.clone());
+        let (base, mut shelf) = match remains {
+            Some((base, plan)) => {
+                (base, Shelf::taken_over(memory, stock, 0, std::slice::from_ref(&plan), &plan))
+            }
+            None => (folder.base().to_owned(), Shelf::new(memory, stock)),
+        };
+        let watched = Watched::default();
+        watched.note(start.file.as_deref(), &patch, &base, &Fresh::All);
+        let plan = shelf.plan(patch, &base)?;
+        for remark in &plan.remarks {
+            tracing::warn!("{remark}");
+        }
+        let score = Score::of(&plan.patch, plan.patch.text(), &base);
         let edition = shelf.put_edition(0, &plan, &score, None)?;
         shelf.needs(&edition, &plan);
-        let (patcher, line) =
-            Self::taking_over(start, Left { patch, shelf, number: 0, base, before: None }, kick);
+        let (patch, base_before) = (plan.patch.clone(), base.clone());
+        let left = Left { patch, shelf, number: 0, base, before: None, base_before };
+        let (mut patcher, line) = Self::taking_over(start, left, kick);
+        patcher.watched = watched;
         Ok((patcher, First { plan, score, edition }, line))
     }
 
@@ -199,7 +223,10 @@ impl Patcher {
         let (desk, entrance) = port::desk();
         let file = start.file.clone();
         let mut folder = Folder::new(start.folder, start.file);
-        folder.set_base(left.base);
+        folder.set_base(left.base.clone());
+        let watched = Watched::default();
+        // What has changed meanwhile is found by comparing.
+        watched.note_unseen(folder.file().map(PathBuf::as_path), &left.patch, &left.base);
         let patcher = Self {
             bulletin: Bulletin::new(Directory::of(&left.patch)),
             desk,
@@ -207,6 +234,8 @@ impl Patcher {
             base: left.patch,
             before: left.before,
             file_before: file,
+            base_before: left.base_before,
+            watched,
             draft: None,
             waiting: Queue::default(),
             folder,
@@ -229,10 +258,10 @@ impl Patcher {
     pub fn serve(mut self, answers: Replies) -> std::io::Result<(PatchPort, FileWatch)> {
         let taken = || std::io::Error::other("the patcher was started before");
         let entrance = self.entrance.take().ok_or_else(taken)?;
-        let newest = self.bulletin.reader();
+        let (newest, watched) = (self.bulletin.reader(), self.watched.clone());
         let thread = std::thread::Builder::new().name("patcher".into());
         let thread = thread.spawn(move || self.work(&answers))?;
-        Ok(entrance.open(thread.thread(), newest))
+        Ok(entrance.open(thread.thread(), newest, watched))
     }
 
     fn work(&mut self, answers: &Replies) {
@@ -277,43 +306,45 @@ impl Patcher {
             PatchRequest::Abort => self.draft = None,
             PatchRequest::Load { file } => return self.load(&file, asker, time).map(|()| None),
             PatchRequest::Save { file, overwrite } => return self.save(&file, overwrite).map(Some),
-            PatchRequest::Create { id, kind, settings } => self.change(|draft| {
+            PatchRequest::Create { id, kind, settings } => self.change(Some(&id), |draft| {
                 draft.create(&id, &kind)?;
                 settings.iter().try_for_each(|(key, setting)| draft.set(&id, key, setting))
             })?,
-            PatchRequest::Delete { id } => self.change(|draft| draft.delete(&id))?,
+            PatchRequest::Delete { id } => self.change(None, |draft| draft.delete(&id))?,
             PatchRequest::Connect { from, to, depth } => {
-                self.change(|draft| draft.connect(&from, &to, depth))?;
+                self.change(None, |draft| draft.connect(&from, &to, depth))?;
             }
             PatchRequest::Disconnect { from, to } => {
-                self.change(|draft| draft.disconnect(&from, &to))?;
+                self.change(None, |draft| draft.disconnect(&from, &to))?;
             }
             PatchRequest::Set { id, key, setting } => {
-                self.change(|draft| draft.set(&id, &key, &setting))?;
+                self.change(Some(&id), |draft| draft.set(&id, &key, &setting))?;
             }
             PatchRequest::Output { left, right } => {
-                self.change(|draft| draft.set_output(&left, &right))?;
+                self.change(None, |draft| draft.set_output(&left, &right))?;
             }
         }
         Ok(Some(String::new()))
     }
 
-    /// The text of the patch that plays, or will when all that wait have had their turn; and where names of its
-    /// recordings count from.
-    fn latest(&self) -> (&str, &Path) {
-        self.waiting.last().unwrap_or((self.base.text(), self.folder.base()))
+    /// The patch that plays, or will when all that wait have had their turn; and where names of its recordings count
+    /// from.
+    fn latest(&self) -> (&Patch, &Path) {
+        self.waiting.last().unwrap_or((&self.base, self.folder.base()))
     }
 
-    /// Changes the patch that is being made, or leaves it as it was if something is wrong.
+    /// Changes the patch that is being made, and there this module; or leaves it as it was if something is wrong.
     fn change(
         &mut self,
+        module: Option<&str>,
         change: impl FnOnce(&mut Document) -> Result<(), String>,
     ) -> Result<(), String> {
         let mut draft = match &self.draft {
             Some(draft) => draft.clone(),
-            None => Draft::of(self.latest().0)?,
+            None => Draft::of(self.latest().0.text())?,
         };
         change(&mut draft.document)?;
+        draft.touched.extend(module.map(str::to_owned));
         self.draft = Some(draft);
         Ok(())
     }
@@ -324,7 +355,7 @@ impl Patcher {
                 "nothing to commit; begin with /patch/create, /patch/connect or the like".into()
             );
         };
-        if draft.of != self.latest().0 {
+        if draft.of != self.latest().0.text() {
             return Err("another patch plays than the one that this was made of: its file was saved, or one \
                  was loaded; send /patch/abort, and then the changes again"
                 .into());
@@ -335,8 +366,9 @@ impl Patcher {
             let line = lines.get(error.line - 1).unwrap_or(&"").trim();
             format!("{}; {} (where it says: {line})", error.found, error.right)
         })?;
-        let base = self.latest().1.to_owned();
-        self.wait(Waiting { time_wall_ns: time, asker: Some(asker), ..Waiting::new(patch, base) });
+        let (base, fresh) = (self.latest().1.to_owned(), Fresh::Modules(draft.touched.clone()));
+        let waiting = Waiting::new(patch, base);
+        self.wait(Waiting { fresh, time_wall_ns: time, asker: Some(asker), ..waiting });
         Ok(())
     }
 
@@ -355,16 +387,16 @@ impl Patcher {
         Ok(())
     }
 
-    /// The file of the patch was written: what it says now is to be played, unless that is so already.
+    /// The file of the patch was written, or that of a recording: what they hold now is to be played, unless that is so
+    /// already.
     fn reload(&mut self) -> Result<(), String> {
         let Some(path) = self.folder.file().cloned() else { return Ok(()) };
         let text = folder::read(&path)?;
-        if text != self.latest().0 {
-            let name = path.display().to_string();
-            let patch = Patch::parse(&text, &name).map_err(|error| error.to_string())?;
-            let waiting = Waiting::new(patch, folder::parent(&path));
-            self.waiting.push(Waiting { file: Some(path), ..waiting });
-        }
+        let only_if_other = text == self.latest().0.text();
+        let name = path.display().to_string();
+        let patch = Patch::parse(&text, &name).map_err(|error| error.to_string())?;
+        let waiting = Waiting::new(patch, folder::parent(&path));
+        self.waiting.push(Waiting { only_if_other, file: Some(path), ..waiting });
         Ok(())
     }
 
@@ -396,24 +428,59 @@ impl Patcher {
             ));
         }
         folder::write(&path, &document?.to_string())?;
+        self.read_recordings_anew();
         Ok(format!("saved as {}", path.display()))
+    }
+
+    /// What is saved names files, and means what they hold now.
+    fn read_recordings_anew(&mut self) {
+        let (latest, base) = self.latest();
+        if latest.modules().iter().any(PatchModule::plays_a_file) {
+            let waiting = Waiting::new(latest.clone(), base.to_owned());
+            self.waiting.push(Waiting { only_if_other: true, ..waiting });
+        }
+    }
+
+    /// A patch as the successor of the one that plays: modules that are not read anew go on with their recordings.
+    fn succeeding(&self, waiting: &Waiting) -> Patch {
+        let patch = waiting.patch.clone().succeeding(&self.base);
+        let is_moved = waiting.base != self.folder.base();
+        patch.with_contents(|module| {
+            let plays = self.base.modules().iter().find(|it| it.handle() == module.handle())?;
+            let is_pinned = !is_moved && plays.file() == module.file();
+            plays.content().filter(|_| is_pinned && !waiting.fresh.has(module.id()))
+        })
+    }
+
+    /// Whether this is, to the last sample, what plays.
+    fn plays_already(&self, plan: &Plan) -> bool {
+        let contents = |patch: &Patch| -> Vec<_> {
+            patch.modules().iter().map(PatchModule::content).collect()
+        };
+        plan.patch.text() == self.base.text() && contents(&plan.patch) == contents(&self.base)
     }
 
     /// Has a patch take the place of the one that plays.
     fn play(&mut self, waiting: &Waiting) -> Result<String, String> {
         permit_trials(&waiting.patch, self.allow_chaos)?;
         let (text, base) = (waiting.patch.text().to_owned(), waiting.base.clone());
-        let (patch, time) = (waiting.patch.clone().succeeding(&self.base), waiting.time_wall_ns);
-        let plan = self.shelf.plan(patch.clone(), &base)?;
+        let patch = self.succeeding(waiting);
+        let file = waiting.file.as_deref().or(self.folder.file().map(PathBuf::as_path));
+        self.watched.note(file, &patch, &base, &waiting.fresh);
+        let plan = self.shelf.plan(patch, &base)?;
+        if waiting.only_if_other && self.plays_already(&plan) {
+            return Ok("its recordings hold what they held".into());
+        }
+        let (patch, time, remarks) =
+            (plan.patch.clone(), waiting.time_wall_ns, plan.remarks.clone());
         let load = self.budget.check(&plan, &self.memory)?;
         self.take_answers();
         // Not even an edit that is refused later shares its number with another.
         self.number += 1;
         let number = self.number;
-        let score = Arc::new(Folder::score(&base, &plan, &text));
+        let score = Arc::new(Score::of(&patch, &text, &base));
         let edition = self.shelf.put_edition(number, &plan, &score, time)?;
         let needed = plan.clone();
-        self.folder.set_base(base);
         let controls = Controls::of(&patch);
         let twin = controls.clone();
         let edit = Edit { edition, plan, controls, twin, score };
@@ -429,11 +496,16 @@ impl Patcher {
         let before = self.now_playing(patch);
         self.before = Some((number, before));
         self.file_before = self.folder.file().cloned();
+        self.base_before = self.folder.base().to_owned();
+        self.folder.set_base(base);
         if let Some(file) = &waiting.file {
             self.folder.now_playing(file.clone());
         }
-        let load = load * 100.0;
-        Ok(format!("plays with {contents}, {load:.1} % of a core"))
+        for remark in &remarks {
+            tracing::warn!("{remark}");
+        }
+        let told = format!("plays with {contents}, {:.1} % of a core", load * 100.0);
+        Ok([&[told], &remarks[..]].concat().join("; "))
     }
 
     /// Has everybody find the modules of this patch from now on; returns the one before it.
@@ -461,6 +533,9 @@ impl Patcher {
         };
         if let Some(reason) = refused {
             self.now_playing(before);
+            self.shelf.withdraw(edit.edition.number);
+            let base = std::mem::take(&mut self.base_before);
+            self.folder.back_to(self.file_before.clone(), base);
             tracing::error!("{reason}; what played before plays on");
         }
     }

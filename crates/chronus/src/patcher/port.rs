@@ -9,6 +9,8 @@ use chronus_engine::Directory;
 use chronus_osc::PatchRequest;
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
 
+use super::watch::Watched;
+
 /// Requests that may wait.
 const QUEUE: usize = 256;
 
@@ -68,10 +70,16 @@ impl PatchPort {
 pub struct FileWatch {
     has_changed: Arc<AtomicBool>,
     patcher: Thread,
+    watched: Watched,
 }
 
 impl FileWatch {
-    /// The patch file was saved.
+    /// The files that are watched.
+    pub fn watched(&self) -> &Watched {
+        &self.watched
+    }
+
+    /// The patch file was saved, or that of a recording.
     pub fn changed(&self) {
         self.has_changed.store(true, Ordering::Release);
         self.patcher.unpark();
@@ -96,7 +104,7 @@ impl Desk {
         Some(own)
     }
 
-    /// Whether the patch file was saved since this was last asked.
+    /// Whether the patch file or a recording was saved since this was last asked.
     pub fn has_file_changed(&self) -> bool {
         self.has_changed.swap(false, Ordering::AcqRel)
     }
@@ -126,10 +134,15 @@ pub fn desk() -> (Desk, Entrance) {
 
 impl Entrance {
     /// The sides of those who reach `patcher`, and find the modules that it makes known.
-    pub fn open(self, patcher: &Thread, newest: Newest) -> (PatchPort, FileWatch) {
+    pub fn open(
+        self,
+        patcher: &Thread,
+        newest: Newest,
+        watched: Watched,
+    ) -> (PatchPort, FileWatch) {
         let Self { tasks, spent, has_changed } = self;
         let directory = newest.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let watch = FileWatch { has_changed, patcher: patcher.clone() };
+        let watch = FileWatch { has_changed, patcher: patcher.clone(), watched };
         (PatchPort { tasks, spent, newest, directory, patcher: patcher.clone() }, watch)
     }
 }
@@ -177,7 +190,8 @@ mod tests {
     fn who_reads_the_port_waits_for_no_lock_and_frees_no_directory() {
         let mut bulletin = Bulletin::new(directory());
         let (_desk, entrance) = desk();
-        let (mut port, _watch) = entrance.open(&std::thread::current(), bulletin.reader());
+        let (mut port, _watch) =
+            entrance.open(&std::thread::current(), bulletin.reader(), Watched::default());
         let first: *const Directory = port.directory();
         bulletin.put(directory());
         assert_eq!(bulletin.before.len(), 1, "it is still held");
@@ -194,7 +208,8 @@ mod tests {
     fn what_was_asked_comes_back_to_be_freed_and_too_much_is_refused() {
         let (mut desk, entrance) = desk();
         let bulletin = Bulletin::new(directory());
-        let (mut port, watch) = entrance.open(&std::thread::current(), bulletin.reader());
+        let (mut port, watch) =
+            entrance.open(&std::thread::current(), bulletin.reader(), Watched::default());
         let task = Task {
             request: PatchRequest::Abort,
             address: "/patch/abort".into(),

@@ -1,7 +1,7 @@
 //! Patches that wait for their turn: one takes effect after the other, and the one before may be due in an hour.
 //! Meanwhile further ones are made, and what sounds is saved.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -14,6 +14,26 @@ use crate::osc_server::Replies;
 /// Who waits for longer is told so.
 const TELL_AFTER: Duration = Duration::from_secs(1);
 
+/// The modules whose recordings are read anew. All others go on with what they have, whatever their files hold by now:
+/// an edit changes nothing but what it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fresh {
+    /// All: the patch was loaded or saved.
+    All,
+    /// Those that were edited, by their ids.
+    Modules(BTreeSet<String>),
+}
+
+impl Fresh {
+    /// Whether the recording of this module is read anew.
+    pub fn has(&self, id: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Modules(ids) => ids.contains(id),
+        }
+    }
+}
+
 /// A patch that was read, to be played when those before it have taken effect.
 #[derive(Debug)]
 pub struct Waiting {
@@ -21,6 +41,10 @@ pub struct Waiting {
     pub patch: Patch,
     /// Where names of its recordings count from.
     pub base: PathBuf,
+    /// The modules whose recordings are read anew.
+    pub fresh: Fresh,
+    /// Whether it is only played if some recording holds something else than the one that plays.
+    pub only_if_other: bool,
     /// Its file, if it was loaded.
     pub file: Option<PathBuf>,
     /// When it shall take effect.
@@ -41,6 +65,8 @@ impl Waiting {
         Self {
             patch,
             base,
+            fresh: Fresh::All,
+            only_if_other: false,
             file: None,
             time_wall_ns: None,
             draft: None,
@@ -57,7 +83,7 @@ impl Waiting {
             (Some((address, from)), Err(reason)) => answers.fail(address, reason, *from),
             (None, told) => {
                 let name = self.file.as_ref().map(|file| file.display().to_string());
-                let name = name.unwrap_or_default();
+                let name = name.unwrap_or_else(|| "what was saved".into());
                 match told {
                     Ok(told) => tracing::info!("{name}: {told}"),
                     Err(reason) => tracing::error!("{reason}; the patch before it plays on"),
@@ -87,9 +113,9 @@ impl Queue {
         self.0.is_empty()
     }
 
-    /// The text of the last, and where its names of recordings count from.
-    pub fn last(&self) -> Option<(&str, &Path)> {
-        self.0.back().map(|last| (last.patch.text(), last.base.as_path()))
+    /// The last, and where its names of recordings count from.
+    pub fn last(&self) -> Option<(&Patch, &Path)> {
+        self.0.back().map(|last| (&last.patch, last.base.as_path()))
     }
 
     /// Tells those who have waited for long why.

@@ -2,7 +2,7 @@
 //! told of it.
 
 mod room;
-mod wav;
+mod sources;
 
 use std::io;
 use std::ops::Range;
@@ -10,15 +10,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chronus_engine::tables::{self, Table};
-use chronus_engine::{Patch, Recording, RecordingSpec, Recordings};
+use chronus_engine::{ContentDigest, Patch, PatchModule, Recording, RecordingSpec, Recordings};
 use chronus_os::memfd::Memfd;
 use chronus_shm::ledger::{self, Edition, Piece};
 use chronus_shm::region::ShelfSamples;
 use serde::{Deserialize, Serialize};
 
 use room::Room;
-pub use wav::read_wav;
+pub use sources::Sources;
 
+use crate::content::kept::{self, Keeping, Wanted};
+use crate::content::open::Allowed;
+use crate::content::{self, Content, Found, Limit};
 use crate::journal::Score;
 
 /// Plans lie here, one after the other, and again from the start: no more than a few are ever in use.
@@ -30,27 +33,33 @@ const LEAST_BYTES: usize = 1 << 20;
 /// No plan and no text of a patch is larger.
 const PIECE_BYTES_MAX: usize = 4 << 20;
 const PAGE_BYTES: usize = 4096;
+/// The number of what a supervisor before has left, which is no edition's.
+const LEFT: u32 = u32::MAX;
 const NOTHING: Piece = Piece { offset: 0, bytes: 0, digest: 0 };
+
+/// What a recording is called that was not prepared for any kind of module.
+const AS_IT_IS: &str = "";
 
 /// Everything that a worker needs to play a patch.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
-    /// The patch.
+    /// The patch. Its modules know what their recordings are.
     pub patch: Patch,
-    /// Where the recordings are that it names.
+    /// Where the recordings lie that it plays.
     pub recordings: Vec<Recorded>,
     /// Where the tables are that it reads, by their names.
     tables: Vec<(String, Place)>,
+    /// What is to be told of its recordings: sentences.
+    #[serde(skip)]
+    pub remarks: Vec<String>,
 }
 
-/// A recording, prepared for a kind of module.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A recording: as it is, or prepared for a kind of module.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recorded {
-    /// The file, as the patch names it.
-    pub file: String,
-    /// Tells what file it was: see [`digest`].
-    pub digest: u64,
-    /// The kind of module, by what it says of recordings.
+    /// What it holds.
+    pub content: ContentDigest,
+    /// The kind of module, by what it says of recordings; nothing if it is as it was read.
     what: String,
     place: Place,
 }
@@ -62,13 +71,6 @@ pub struct Place {
     samples: usize,
     channels: usize,
     rate_hz: u32,
-}
-
-/// Tells one recording from another: FNV-1a over the bits of its samples.
-pub fn digest(samples: &[f32]) -> u64 {
-    samples.iter().fold(0xcbf2_9ce4_8422_2325, |hash, sample| {
-        (hash ^ u64::from(sample.to_bits())).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }
 
 impl Plan {
@@ -120,11 +122,27 @@ struct OnShelf {
 }
 
 impl Recordings for OnShelf {
-    fn get(&self, file: &str, module: &RecordingSpec) -> Option<Recording> {
-        let is_it = |recorded: &&Recorded| {
-            (recorded.file.as_str(), recorded.what.as_str()) == (file, module.doc)
-        };
+    fn get(&self, module: &PatchModule) -> Option<Recording> {
+        let sought = (module.content()?, module.spec().recording?.doc);
+        let is_it = |recorded: &&Recorded| (recorded.content, recorded.what.as_str()) == sought;
         self.places.iter().find(is_it)?.place.open(&self.shelf)
+    }
+}
+
+/// Where recordings come from, how much memory they may take, and where they are kept.
+#[derive(Clone, Debug)]
+pub struct Stock {
+    /// The folders whose files may be played.
+    pub allowed: Allowed,
+    /// As much memory may all recordings take, in bytes.
+    pub memory_bytes: u64,
+    /// Who keeps what is played, and where, if that is wanted.
+    pub kept: Option<(Keeping, PathBuf)>,
+}
+
+impl Default for Stock {
+    fn default() -> Self {
+        Self { allowed: Allowed::default(), memory_bytes: content::MEMORY_MIB << 20, kept: None }
     }
 }
 
@@ -132,23 +150,23 @@ impl Recordings for OnShelf {
 #[derive(Debug)]
 pub struct Shelf {
     memory: Arc<Memfd>,
+    stock: Stock,
     next_plan: usize,
     /// For recordings and tables.
     room: Room,
-    /// What is there already: the file, when it was changed last, and how long it was.
-    known: Vec<(PathBuf, Stamp, Recorded)>,
+    /// The recordings that are there already. The same content has one place, whatever its file is called.
+    known: Vec<Recorded>,
     tables: Vec<(String, Place)>,
     /// Plan and score of the last two editions that were taken.
     needed: [Piece; 4],
 }
 
-type Stamp = (Option<std::time::SystemTime>, u64);
-
 impl Shelf {
     /// An empty shelf.
-    pub fn new(memory: Arc<Memfd>) -> Self {
+    pub fn new(memory: Arc<Memfd>, stock: Stock) -> Self {
         Self {
             memory,
+            stock,
             next_plan: 0,
             room: Room::new(PLANS_BYTES, PAGE_BYTES),
             known: Vec::new(),
@@ -157,23 +175,41 @@ impl Shelf {
         }
     }
 
-    /// The shelf that another has left, written on from `next_plan`. What `plans` name stays, and what
-    /// `playing` names is found again.
+    /// The shelf that another has left, written on from `next_plan`. What `plans` name stays where it is, and is found
+    /// again by what it holds, and so are the tables of `playing`.
     pub fn taken_over(
         memory: Arc<Memfd>,
+        stock: Stock,
         next_plan: usize,
         plans: &[Plan],
         playing: &Plan,
     ) -> Self {
-        let mut room = Room::new(PLANS_BYTES, PAGE_BYTES);
-        room.needs(plans.iter().chain([playing]).flat_map(Plan::places).collect());
-        Self {
-            memory,
-            next_plan: next_plan.next_multiple_of(64),
-            room,
-            known: Vec::new(),
-            tables: playing.tables.clone(),
-            needed: [NOTHING; 4],
+        let mut shelf = Self::new(memory, stock);
+        shelf.next_plan = next_plan.next_multiple_of(64);
+        shelf.tables.clone_from(&playing.tables);
+        let all = || plans.iter().chain([playing]);
+        for recorded in all().flat_map(|plan| &plan.recordings) {
+            if !shelf.known.contains(recorded) {
+                shelf.known.push(recorded.clone());
+            }
+        }
+        shelf.room.needs(LEFT, all().flat_map(Plan::places).collect());
+        all().for_each(|plan| shelf.keep(plan));
+        shelf
+    }
+
+    /// Has what a plan plays kept beside the journal.
+    fn keep(&self, plan: &Plan) {
+        let Some((keeping, _)) = &self.stock.kept else { return };
+        for Recorded { content, place, .. } in
+            plan.recordings.iter().filter(|it| it.what == AS_IT_IS)
+        {
+            keeping.want(Wanted {
+                digest: *content,
+                place: place.range(),
+                channels: place.channels,
+                rate_hz: place.rate_hz,
+            });
         }
     }
 
@@ -188,6 +224,7 @@ impl Shelf {
         score: &Score,
         time_wall_ns: Option<u64>,
     ) -> Result<Edition, String> {
+        self.keep(plan);
         let score = postcard::to_allocvec(score).unwrap_or_default();
         Ok(Edition {
             number,
@@ -233,34 +270,146 @@ impl Shelf {
     pub fn needs(&mut self, edition: &Edition, plan: &Plan) {
         self.needed.rotate_left(2);
         [self.needed[2], self.needed[3]] = [edition.plan, edition.score];
-        let mut places = plan.places();
-        places.extend(self.tables.iter().map(|(_, place)| place.range()));
-        for free in self.room.needs(places) {
-            self.known.retain(|(_, _, recorded)| recorded.place.range() != free);
+        self.room.needs(edition.number, plan.places());
+        self.sweep();
+    }
+
+    /// An edition that was to play never will: the one before it plays on.
+    pub fn withdraw(&mut self, number: u32) {
+        self.room.withdraw(number);
+    }
+
+    /// Gives back what no edition names that anybody may still read.
+    fn sweep(&mut self) {
+        let mut also: Vec<_> = self.tables.iter().map(|(_, place)| place.range()).collect();
+        if let Some((keeping, _)) = &self.stock.kept {
+            also.extend(keeping.places());
+        }
+        for free in self.room.sweep(&also) {
+            self.known.retain(|recorded| recorded.place.range() != free);
             if let Err(error) = self.memory.clear(free) {
                 tracing::warn!("memory of recordings can't be given back: {error}");
             }
         }
     }
 
-    /// A patch with the places of its recordings and tables, which are read and computed if they are not
-    /// there yet. File names of the patch count from `folder`.
+    /// A patch with the places of its recordings and tables, which are read and computed if they are not there yet.
+    /// A module that knows its recording gets that one, whatever its file holds by now; for others the file is read.
+    /// File names of the patch count from `base`.
     ///
     /// # Errors
     /// A sentence about the recording that can't be had.
-    pub fn plan(&mut self, patch: Patch, folder: &Path) -> Result<Plan, String> {
-        let mut recordings: Vec<Recorded> = Vec::new();
-        for module in patch.modules() {
+    pub fn plan(&mut self, patch: Patch, base: &Path) -> Result<Plan, String> {
+        // What was read for an edition that was refused is in nobody's way.
+        self.sweep();
+        let mut contents = Vec::new();
+        let mut read = Vec::new();
+        let mut remarks = Vec::new();
+        for module in patch.modules().iter().filter(|module| module.plays_a_file()) {
             let Some(spec) = &module.spec().recording else { continue };
-            let Some(file) = module.file().filter(|file| !file.is_empty()) else { continue };
-            if !recordings.iter().any(|it| (it.file.as_str(), it.what.as_str()) == (file, spec.doc))
-            {
-                let recorded = self.put_recording(&folder.join(file), spec)?;
-                recordings.push(Recorded { file: file.to_owned(), ..recorded });
-            }
+            let file = module.file().unwrap_or_default();
+            let content = match module.content() {
+                Some(content) if self.has(content, spec)? => content,
+                _ => self.read(base, file, spec, &mut read, &mut remarks)?,
+            };
+            contents.push((module.handle(), content));
         }
+        let content_of = |module: &PatchModule| {
+            contents.iter().find(|(of, _)| *of == module.handle()).map(|(_, content)| *content)
+        };
+        let patch = patch.with_contents(content_of);
+        let is_played = |recorded: &&Recorded| {
+            let plays_it = |module: &PatchModule| {
+                let kind = module.spec().recording.map(|spec| spec.doc);
+                module.content() == Some(recorded.content)
+                    && (recorded.what == AS_IT_IS || Some(recorded.what.as_str()) == kind)
+            };
+            patch.modules().iter().any(plays_it)
+        };
+        let recordings = self.known.iter().filter(is_played).cloned().collect();
         let tables = patch.tables().into_iter().map(|table| self.put_table(table));
-        Ok(Plan { recordings, tables: tables.collect::<Result<_, _>>()?, patch })
+        Ok(Plan { recordings, tables: tables.collect::<Result<_, _>>()?, patch, remarks })
+    }
+
+    /// The content of a file, which is read once for a plan.
+    fn read(
+        &mut self,
+        base: &Path,
+        file: &str,
+        spec: &RecordingSpec,
+        read: &mut Vec<(PathBuf, ContentDigest)>,
+        remarks: &mut Vec<String>,
+    ) -> Result<ContentDigest, String> {
+        let path = self.stock.allowed.find(base, file)?;
+        if let Some((_, content)) = read.iter().find(|(known, _)| *known == path)
+            && self.has(*content, spec)?
+        {
+            return Ok(*content);
+        }
+        let Found { content, ends_early } = content::read(&path, self.limit())?;
+        if ends_early {
+            remarks.push(content::ends_early(&path));
+        }
+        let digest = self.put_content(&content, &path)?;
+        read.push((path, digest));
+        self.has(digest, spec)?;
+        Ok(digest)
+    }
+
+    /// How much memory is free for recordings.
+    fn limit(&self) -> Limit {
+        let mut places: Vec<_> = self.known.iter().map(|it| it.place.range()).collect();
+        places.sort_by_key(|place| place.start);
+        places.dedup();
+        let taken = places.iter().map(|place| place.len() as u64).sum();
+        let all = self.stock.memory_bytes;
+        Limit { all, free: all.saturating_sub(taken) }
+    }
+
+    fn find(&self, content: ContentDigest, what: &str) -> Option<Place> {
+        let is_it = |it: &&Recorded| (it.content, it.what.as_str()) == (content, what);
+        self.known.iter().find(is_it).map(|it| it.place)
+    }
+
+    /// Whether a content can be had without its file, prepared for this kind of module: from the shelf, or from what
+    /// was kept. It is prepared if it was not yet.
+    fn has(&mut self, content: ContentDigest, spec: &RecordingSpec) -> Result<bool, String> {
+        if self.find(content, spec.doc).is_some() {
+            return Ok(true);
+        }
+        let mut as_it_is = self.find(content, AS_IT_IS);
+        if as_it_is.is_none()
+            && let Some((_, folder)) = &self.stock.kept
+            && let path = folder.join(kept::file_name(content))
+            && let Ok(kept) = kept::read(&path, content)
+        {
+            self.put_content(&kept, &path)?;
+            as_it_is = self.find(content, AS_IT_IS);
+        }
+        let Some(place) = as_it_is else { return Ok(false) };
+        let recording = place.open(&self.memory).ok_or("memory of recordings can't be mapped")?;
+        let before = recording.samples().as_ptr();
+        let prepared = (spec.prepare)(recording);
+        let place = if prepared.samples().as_ptr() == before {
+            place
+        } else {
+            let bytes = size_of_val(prepared.samples()) as u64;
+            self.limit().check(&format!("what a module makes of {content}"), bytes)?;
+            self.put(prepared.samples(), prepared.channels(), prepared.rate_hz())?
+        };
+        self.known.push(Recorded { content, what: spec.doc.to_owned(), place });
+        Ok(true)
+    }
+
+    fn put_content(&mut self, content: &Content, path: &Path) -> Result<ContentDigest, String> {
+        let digest = content.digest();
+        if self.find(digest, AS_IT_IS).is_none() {
+            let bytes = size_of_val(content.samples.as_slice()) as u64;
+            self.limit().check(&path.display().to_string(), bytes)?;
+            let place = self.put(&content.samples, content.channels, content.rate_hz)?;
+            self.known.push(Recorded { content: digest, what: AS_IT_IS.to_owned(), place });
+        }
+        Ok(digest)
     }
 
     fn put_table(&mut self, table: &'static Table) -> Result<(String, Place), String> {
@@ -272,24 +421,6 @@ impl Shelf {
         Ok((table.name.to_owned(), place))
     }
 
-    fn put_recording(&mut self, path: &Path, spec: &RecordingSpec) -> Result<Recorded, String> {
-        let stamp = stamp_of(path);
-        let is_it = |known: &&(PathBuf, Stamp, Recorded)| {
-            (&known.0, known.1, known.2.what.as_str()) == (&path.to_owned(), stamp, spec.doc)
-        };
-        if let Some((_, _, recorded)) = self.known.iter().find(is_it) {
-            return Ok(recorded.clone());
-        }
-        let (samples, channels, rate_hz) = read_wav(path)?;
-        let digest = digest(&samples);
-        let prepared = (spec.prepare)(Recording::new(Arc::new(samples), channels, rate_hz));
-        let place = self.put(prepared.samples(), prepared.channels(), prepared.rate_hz())?;
-        let file = path.display().to_string();
-        let recorded = Recorded { file, digest, what: spec.doc.to_owned(), place };
-        self.known.push((path.to_owned(), stamp, recorded.clone()));
-        Ok(recorded)
-    }
-
     fn put(&mut self, samples: &[f32], channels: usize, rate_hz: u32) -> Result<Place, String> {
         let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_ne_bytes()).collect();
         let offset = self.room.take(bytes.len()).start;
@@ -298,35 +429,7 @@ impl Shelf {
     }
 }
 
-fn stamp_of(path: &Path) -> Stamp {
-    std::fs::metadata(path).map_or((None, 0), |data| (data.modified().ok(), data.len()))
-}
-
 #[expect(clippy::needless_pass_by_value, reason = "it maps an error")]
 fn no_memory(error: io::Error) -> String {
     format!("no room for the patch in memory: {error}")
-}
-
-/// Finds out whether the recordings of a patch can be had; their names count from `folder`.
-///
-/// # Errors
-/// A sentence about the first that can't.
-pub fn find_recordings(patch: &Patch, folder: &Path) -> Result<(), String> {
-    let files = patch.modules().iter().filter_map(|module| module.file());
-    files
-        .filter(|file| !file.is_empty())
-        .try_for_each(|file| read_wav(&folder.join(file)).map(|_| ()))
-}
-
-/// Recordings read from files when they are asked for, for rendering in one process.
-pub struct FromFiles {
-    /// Where the names count from.
-    pub folder: PathBuf,
-}
-
-impl Recordings for FromFiles {
-    fn get(&self, file: &str, module: &RecordingSpec) -> Option<Recording> {
-        let (samples, channels, rate_hz) = read_wav(&self.folder.join(file)).ok()?;
-        Some((module.prepare)(Recording::new(Arc::new(samples), channels, rate_hz)))
-    }
 }

@@ -1,7 +1,7 @@
 //! Room on the shelf for recordings and tables: what no edition of the patch that may still sound names is given
 //! back, so that an installation whose patch is edited for months does not fill the memory.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 
 /// The editions whose recordings are kept. All workers and checkpoints are past the last but one before the next
@@ -14,8 +14,8 @@ pub struct Room {
     start: usize,
     align: usize,
     taken: Vec<Range<usize>>,
-    /// What each of the last editions needs, the newest last.
-    editions: VecDeque<Vec<Range<usize>>>,
+    /// What each of the last editions needs, by its number, the newest last.
+    editions: VecDeque<(u32, Vec<Range<usize>>)>,
 }
 
 impl Room {
@@ -40,22 +40,31 @@ impl Room {
         place
     }
 
-    /// An edition plays, or will, and these are the places that it needs. Returns those that nobody needs any
-    /// more; they are free. What was taken for an edition that was refused is among them.
-    pub fn needs(&mut self, places: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    /// An edition plays, or will, and these are the places that it needs.
+    pub fn needs(&mut self, number: u32, places: Vec<Range<usize>>) {
         for place in &places {
             // Places that another has taken are not known yet.
             if let Err(at) = self.taken.binary_search_by_key(&place.start, |it| it.start) {
                 self.taken.insert(at, place.clone());
             }
         }
-        self.editions.push_back(places);
+        self.editions.push_back((number, places));
         if self.editions.len() > EDITIONS_KEPT {
             self.editions.pop_front();
         }
-        let editions = &self.editions;
-        let is_free = |place: &mut Range<usize>| !editions.iter().flatten().any(|it| it == place);
-        self.taken.extract_if(.., is_free).collect()
+    }
+
+    /// An edition that was to play never will, so it does not count among the last.
+    pub fn withdraw(&mut self, number: u32) {
+        self.editions.retain(|(of, _)| *of != number);
+    }
+
+    /// Frees what none of the last editions needs, nor `also` names, and returns it. What was taken for an edition
+    /// that was refused is among it.
+    pub fn sweep(&mut self, also: &[Range<usize>]) -> Vec<Range<usize>> {
+        let needed = self.editions.iter().flat_map(|(_, places)| places);
+        let needed: BTreeSet<usize> = needed.chain(also).map(|place| place.start).collect();
+        self.taken.extract_if(.., |place| !needed.contains(&place.start)).collect()
     }
 }
 
@@ -68,26 +77,41 @@ mod tests {
         let mut room = Room::new(100, 10);
         let places = [room.take(15), room.take(5), room.take(30)];
         assert_eq!(places, [100..115, 120..125, 130..160]);
+        let mut needs = |number: u32, places: Vec<Range<usize>>| {
+            room.needs(number, places);
+            room.sweep(&[])
+        };
         for edition in 0..3 {
-            assert!(room.needs(places.to_vec()).is_empty(), "{edition}");
+            assert!(needs(edition, places.to_vec()).is_empty(), "{edition}");
         }
-        assert!(room.needs(vec![places[0].clone(), places[2].clone()]).is_empty());
-        assert!(room.needs(vec![places[2].clone()]).is_empty());
-        assert_eq!(room.needs(vec![places[2].clone()]), [places[1].clone()]);
-        assert_eq!(room.needs(vec![places[2].clone()]), [places[0].clone()]);
+        assert!(needs(3, vec![places[0].clone(), places[2].clone()]).is_empty());
+        assert!(needs(4, vec![places[2].clone()]).is_empty());
+        assert_eq!(needs(5, vec![places[2].clone()]), [places[1].clone()]);
+        assert_eq!(needs(6, vec![places[2].clone()]), [places[0].clone()]);
         assert_eq!(room.take(31), 160..191, "the gap is too small");
         assert_eq!(room.take(30), 100..130);
-        assert_eq!(
-            room.needs(vec![]),
-            [100..130, 160..191],
-            "they were for an edition that was refused"
-        );
+        let also = std::slice::from_ref(&(100..130));
+        let refused = room.sweep(also);
+        assert_eq!(refused.first(), Some(&(160..191)), "it was for an edition that was refused");
+        assert_eq!((refused.len(), room.sweep(&[])), (1, also.to_vec()));
+    }
+
+    #[test]
+    fn an_edition_that_was_taken_back_does_not_push_out_another() {
+        let mut room = Room::new(0, 4);
+        let places: Vec<_> = (0..4).map(|_| room.take(4)).collect();
+        for (number, place) in (0..).zip(&places[..3]) {
+            room.needs(number, vec![place.clone()]);
+        }
+        room.withdraw(2);
+        room.needs(3, vec![places[3].clone()]);
+        assert_eq!(room.sweep(&[]), [places[2].clone()], "the first may still fade out");
     }
 
     #[test]
     fn what_another_has_left_is_not_written_over() {
         let mut room = Room::new(0, 4);
-        room.needs(std::iter::once(8..16).collect());
+        room.needs(0, std::iter::once(8..16).collect());
         assert_eq!([room.take(8), room.take(1), room.take(4)], [0..8, 16..17, 20..24]);
     }
 }

@@ -7,6 +7,7 @@
 #![allow(dead_code, reason = "each guarantee uses its part")]
 
 pub mod gaps;
+pub mod takes;
 #[path = "../../../chronus-output/tests/support/waiting.rs"]
 pub mod waiting;
 

@@ -1,0 +1,185 @@
+//! Files of others are opened so that nothing can hang: regular files alone, and none outside of the folders that
+//! were allowed.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+/// A regular file that was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// The file, at its start.
+    pub file: File,
+    /// How many bytes it had then.
+    pub bytes: u64,
+}
+
+/// Why a file was not opened.
+#[derive(Debug)]
+pub enum NotOpened {
+    /// It is a folder, a pipe, a device or the like.
+    NoFile(&'static str),
+    /// What the system says.
+    Io(io::Error),
+}
+
+impl From<io::Error> for NotOpened {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl NotOpened {
+    /// A sentence about the recording that it should have been.
+    pub fn about_recording(&self, path: &Path) -> String {
+        let shown = path.display();
+        match self {
+            Self::NoFile(what) => {
+                format!("the recording {shown} is {what}; give the name of an audio file")
+            }
+            Self::Io(error) if error.kind() == io::ErrorKind::NotFound => {
+                format!(
+                    "there is no recording {shown}; `file` counts from the folder of the patch file"
+                )
+            }
+            Self::Io(error) => format!("can't read the recording {shown}: {error}"),
+        }
+    }
+
+    /// A sentence about the patch that it should have been.
+    pub fn about_patch(&self, path: &Path) -> String {
+        let shown = path.display();
+        match self {
+            Self::NoFile(what) => format!("the patch {shown} is {what}; give the name of a file"),
+            Self::Io(error) => format!("can't read the patch {shown}: {error}"),
+        }
+    }
+}
+
+/// Opens a regular file for reading. Anything else is refused without being opened, since opening alone can have
+/// effects or never end.
+///
+/// # Errors
+/// What it is instead, or what the system says.
+pub fn regular(path: &Path) -> Result<Opened, NotOpened> {
+    check(&fs::metadata(path)?)?;
+    // Should something else stand there by now, it is opened without waiting, and refused.
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = File::options().read(true).custom_flags(flags.bits() as i32).open(path)?;
+    let metadata = file.metadata()?;
+    check(&metadata)?;
+    Ok(Opened { file, bytes: metadata.len() })
+}
+
+fn check(metadata: &fs::Metadata) -> Result<(), NotOpened> {
+    let kind = metadata.file_type();
+    let what = if kind.is_file() {
+        return Ok(());
+    } else if kind.is_dir() {
+        "a folder"
+    } else if kind.is_fifo() {
+        "a pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    };
+    Err(NotOpened::NoFile(what))
+}
+
+/// The folders whose files may be played, with all that is below them.
+#[derive(Clone, Debug, Default)]
+pub struct Allowed(Vec<PathBuf>);
+
+impl Allowed {
+    /// These folders.
+    pub fn new(folders: impl IntoIterator<Item = PathBuf>) -> Self {
+        Self(folders.into_iter().collect())
+    }
+
+    /// The file that a patch in the folder `base` calls `name`: where it really lies, all links followed. The patch's
+    /// own folder is always allowed.
+    ///
+    /// # Errors
+    /// A sentence, if it is not there, or not in one of the folders.
+    pub fn find(&self, base: &Path, name: &str) -> Result<PathBuf, String> {
+        let path = base.join(name);
+        let found = real(&path).map_err(|error| NotOpened::Io(error).about_recording(&path))?;
+        let own = [base.to_owned()];
+        let mut folders = own.iter().chain(&self.0).filter_map(|folder| real(folder).ok());
+        if folders.any(|folder| found.starts_with(folder)) {
+            return Ok(found);
+        }
+        Err(format!(
+            "the recording {} lies neither in the folder of the patch nor in that of patches; move it there, or name \
+             a folder above both with --patches DIR",
+            path.display()
+        ))
+    }
+}
+
+fn real(path: &Path) -> io::Result<PathBuf> {
+    fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use super::*;
+
+    #[test]
+    fn only_regular_files_are_opened_and_none_is_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pipe = folder.path().join("pipe.wav");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RWXU, 0).expect("a pipe");
+        let link = folder.path().join("link.wav");
+        symlink(&pipe, &link).expect("a link");
+        for (path, what) in [
+            (pipe.as_path(), "is a pipe"),
+            (&link, "is a pipe"),
+            (folder.path(), "is a folder"),
+            (Path::new("/dev/ptmx"), "is a device"),
+            (Path::new("/dev/zero"), "is a device"),
+        ] {
+            let error = regular(path).expect_err(what).about_recording(path);
+            assert!(error.contains(what) && error.contains("give the name"), "{error}");
+        }
+        let file = folder.path().join("a");
+        fs::write(&file, "abc").expect("written");
+        assert_eq!(regular(&file).expect("a file").bytes, 3);
+    }
+
+    #[test]
+    fn files_outside_of_the_folders_are_refused_however_they_are_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        for name in ["songs/live", "elsewhere"] {
+            fs::create_dir_all(at(name)).expect("a folder");
+        }
+        for name in ["songs/a.wav", "songs/live/b.wav", "elsewhere/c.wav"] {
+            fs::write(at(name), "x").expect("written");
+        }
+        symlink(at("elsewhere"), at("songs/way")).expect("a link");
+        symlink(at("elsewhere/c.wav"), at("songs/c.wav")).expect("a link");
+        symlink(at("songs/a.wav"), at("songs/live/a.wav")).expect("a link");
+        let allowed = Allowed::new([at("songs")]);
+        let live = at("songs/live");
+        let outside = at("elsewhere/c.wav").display().to_string();
+        for name in ["b.wav", "../a.wav", "a.wav", "../live/b.wav"] {
+            allowed.find(&live, name).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+        for name in ["../../elsewhere/c.wav", "../c.wav", "../way/c.wav", &outside] {
+            let error = allowed.find(&live, name).expect_err(name);
+            assert!(error.contains("--patches DIR"), "{error}");
+        }
+        let error = allowed.find(&live, "d.wav").expect_err("there is none");
+        assert!(error.starts_with("there is no recording"), "{error}");
+        allowed.find(&at("elsewhere"), "c.wav").expect("its own folder");
+    }
+}
