@@ -8,7 +8,7 @@
 
 use chronus_dsp_core::entry::CatalogEntry;
 use chronus_dsp_core::kind;
-use chronus_dsp_core::{io, math, module};
+use chronus_dsp_core::{gate, io, math, module};
 
 pub mod acid;
 pub mod clap;

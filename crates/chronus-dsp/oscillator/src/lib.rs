@@ -7,7 +7,7 @@
 )]
 
 use chronus_dsp_core::entry::CatalogEntry;
-use chronus_dsp_core::{io, lanes, math, module, simd, smooth, tables};
+use chronus_dsp_core::{gate, io, lanes, math, module, simd, smooth, tables};
 use chronus_dsp_core::{kernel, kind, plain};
 
 pub mod cycles;
