@@ -12,6 +12,7 @@ use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chronus_engine::patch::with_former_defaults;
 use chronus_engine::{Command, Patch};
 use chronus_replication::Entry;
 use chronus_replication::amendment::{Amendment, Change};
@@ -20,9 +21,11 @@ use serde::{Deserialize, Serialize};
 
 const MAGIC: &[u8; 8] = b"CHRONUSJ";
 /// What is played is, bit for bit, what a journal of this version gives.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 /// Those from this version on sound alike. In those before, some parameters were in other units.
 const VERSION_ALIKE: u32 = 4;
+/// From this version on, what a patch leaves out is what it is now.
+const VERSION_DEFAULTS: u32 = 6;
 /// Magic, version, rate and the length of the first score.
 const HEAD_BYTES: usize = 20;
 const RECORD_BYTES: usize = 64;
@@ -145,7 +148,13 @@ impl Journal {
     /// # Errors
     /// [`JournalError`].
     pub fn read_from(mut file: impl Read, path: &Path) -> Result<Self, JournalError> {
-        let (version, rate_hz, score) = read_head(&mut file, path)?;
+        let (version, rate_hz, mut score) = read_head(&mut file, path)?;
+        let as_written: fn(String) -> String = if version < VERSION_DEFAULTS {
+            |text| with_former_defaults(&text)
+        } else {
+            |text| text
+        };
+        score.text = as_written(score.text);
         let name = path.display().to_string();
         let mut journal = Self {
             patch: Patch::parse(&score.text, &name)?,
@@ -163,7 +172,7 @@ impl Journal {
             unread_bytes: 0,
         };
         let io_error = |source| JournalError::Io { path: path.to_owned(), source };
-        let ended = journal.read_records(&mut file, &name).map_err(io_error)?;
+        let ended = journal.read_records(&mut file, &name, as_written).map_err(io_error)?;
         let rest = io::copy(&mut file, &mut io::sink()).map_err(io_error)?;
         match ended {
             Ended::InOrder => journal.unread_bytes = rest,
@@ -177,7 +186,12 @@ impl Journal {
     }
 
     /// Reads up to the end, or to the first record that can't be played.
-    fn read_records(&mut self, file: &mut impl Read, name: &str) -> io::Result<Ended> {
+    fn read_records(
+        &mut self,
+        file: &mut impl Read,
+        name: &str,
+        as_written: fn(String) -> String,
+    ) -> io::Result<Ended> {
         // The edits that were played, in order, and the score of the one whose command comes next.
         let mut played: Vec<(u64, u32)> = Vec::new();
         let mut next_score = None;
@@ -195,9 +209,10 @@ impl Journal {
                 if (text.len() as u64) < entry.payload[1] && entry.payload[1] <= SCORE_BYTES_MAX {
                     return Ok(Ended::Short);
                 }
-                let Ok(score) = postcard::from_bytes::<Score>(&text) else {
+                let Ok(mut score) = postcard::from_bytes::<Score>(&text) else {
                     return damaged("the patch of an edit is damaged", RECORD_BYTES + text.len());
                 };
+                score.text = as_written(score.text);
                 self.scores.push(score.clone());
                 next_score = Some(score);
                 continue;
@@ -540,12 +555,14 @@ mod tests {
         }
         let mut other = whole;
         assert!(read(&other).expect("it is whole").is_exact);
-        other[8] = 4;
-        assert!(!read(&other).expect("it sounds alike").is_exact);
+        for version in [4, 5] {
+            other[8] = version;
+            assert!(!read(&other).expect("it sounds alike").is_exact);
+        }
         for version in [3, 9] {
             other[8] = version;
             let error = read(&other).expect_err("another version").to_string();
-            let expected = format!("of version {version}, and this program reads those of 4 to 5");
+            let expected = format!("of version {version}, and this program reads those of 4 to 6");
             assert!(error.contains(&expected), "{error}");
         }
     }

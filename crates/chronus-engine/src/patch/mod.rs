@@ -3,6 +3,7 @@
 
 mod document;
 mod error;
+mod former;
 mod joining;
 pub(crate) mod order;
 mod read;
@@ -17,6 +18,7 @@ use crate::command::Handle;
 
 pub use document::{Document, Setting};
 pub use error::PatchError;
+pub use former::with_former_defaults;
 
 /// The version of the patch file format that is read.
 pub const FORMAT: i64 = 1;
