@@ -27,8 +27,8 @@ pub use chronus_dsp_utility as utility;
 pub use chronus_dsp_core::instance::Instance;
 pub use chronus_dsp_core::io::{Drive, Io, PortSet, Ports, Span};
 pub use chronus_dsp_core::module::{
-    ALL_NOTES, BLOCK_FRAMES, CHANNEL_COUNTS, CHANNELS_MAX, Curve, Module, ModuleSpec, Note,
-    ParamSpec, PortSpec, Recording, RecordingSpec, TEXT_MAX, TextSpec,
+    ALL_NOTES, BLOCK_FRAMES, CHANNEL_COUNTS, CHANNELS_MAX, Curve, MIDDLE_C_HZ, Module, ModuleSpec,
+    Note, ParamSpec, PortSpec, Recording, RecordingSpec, TEXT_MAX, TextSpec,
 };
 pub use chronus_dsp_core::signal::Signal;
 pub use chronus_dsp_core::transport::Transport;

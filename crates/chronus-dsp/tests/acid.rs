@@ -140,6 +140,7 @@ fn it_plays_in_tune() {
                 ("cutoff", 10_000.0),
                 ("env", 0.0),
                 ("resonance", 0.0),
+                ("gain", 0.8),
             ];
             let heard = play(rate_hz, &params, rate_hz as usize, held(pitch));
             let expected = MIDDLE_HZ * f64::from(pitch + tune / 12.0).exp2();

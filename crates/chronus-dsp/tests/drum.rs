@@ -124,7 +124,7 @@ fn no_drum_stands_out_as_it_is() {
         let mean = |of: fn(&[f32]) -> f64| heard.chunks(STROKE).map(of).sum::<f64>() / 10.0;
         let (highest, level) = (mean(|it| peak(it).into()), mean(|it| rms(&it[..STROKE / 5])));
         println!("{kind} peaks at {highest:.3}, and is {level:.3} loud");
-        assert!((0.6..1.1).contains(&highest), "{kind} peaks at {highest}");
+        assert!((0.16..0.31).contains(&highest), "{kind} peaks at {highest}");
         level
     });
     // Those of much the same pitch and length.
@@ -199,7 +199,7 @@ fn a_kick_falls_to_its_tune_and_fades_in_its_time() {
 
 #[test]
 fn a_kick_that_is_struck_again_makes_no_step() {
-    let params = [("click", 0.0), ("sweep", 0.0), ("decay", 5000.0), ("tune", 60.0)];
+    let params = [("click", 0.0), ("sweep", 0.0), ("decay", 5000.0), ("tune", 60.0), ("gain", 0.8)];
     // In the midst of a half turn.
     let again = 48_000 / 60 * 5 / 4;
     let heard = play("kick", 48_000, &params, 9600, struck("gate", &[0, again]));
@@ -369,7 +369,8 @@ fn a_cowbell_has_two_tones_and_faint_aliases() {
 fn drive_adds_harmonics_and_keeps_the_peak() {
     let at = |drive: f32| {
         let params = [("drive", drive), ("sweep", 0.0), ("click", 0.0), ("decay", 10_000.0)];
-        let heard = play("kick", 48_000, &[&params[..], &[("gain", 1.0)]].concat(), 48_000, once);
+        let params = [&params[..], &[("gain", 1.0), ("tune", 50.0)]].concat();
+        let heard = play("kick", 48_000, &params, 48_000, once);
         let third = spectrum::tone(&heard[..24_000], 0, 150.0, 48_000).0;
         let first = spectrum::tone(&heard[..24_000], 0, 50.0, 48_000).0;
         (20.0 * (third / first).log10(), peak(&heard))

@@ -23,7 +23,7 @@ fn heard(frames: usize, settings: &[(&str, f32)]) -> [Vec<f32>; 2] {
 #[test]
 fn the_saws_are_where_the_detuning_says() {
     // At 50 cent the saws of 440 Hz are at least 2 Hz apart: 10 s tell them from each other.
-    let sides = heard(480_000, &[("detune", 50.0), ("blend", 1.0), ("gain", 1.0)]);
+    let sides = heard(480_000, &[("freq", 440.0), ("detune", 50.0), ("blend", 1.0), ("gain", 1.0)]);
     let expected = [
         (-1.0, [true, false]),
         (-0.572, [false, true]),

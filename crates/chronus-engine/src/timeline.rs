@@ -15,12 +15,16 @@ pub struct Timeline {
     now: PatchTransport,
     anchor_frame: u64,
     anchor_beat: f64,
+    /// The frame in which it was started last, and the one in which it was moved last.
+    started_at: Option<u64>,
+    moved_at: Option<u64>,
 }
 
 impl Timeline {
     /// As the patch says, at beat 0 in frame 0.
     pub fn new(patch: PatchTransport) -> Self {
-        Self { written: patch, now: patch, anchor_frame: 0, anchor_beat: 0.0 }
+        let (started_at, moved_at) = (None, None);
+        Self { written: patch, now: patch, anchor_frame: 0, anchor_beat: 0.0, started_at, moved_at }
     }
 
     /// Changes musical time from `frame` on.
@@ -31,9 +35,16 @@ impl Timeline {
         self.anchor_beat = self.at(frame, rate_hz).beat_at(0);
         self.anchor_frame = frame;
         match change {
-            TransportChange::Play(playing) => self.now.playing = playing,
+            TransportChange::Play(playing) => {
+                self.now.playing = playing;
+                if playing {
+                    self.started_at = Some(frame);
+                }
+            }
             TransportChange::Tempo(bpm) => self.now.tempo_bpm = bpm,
-            TransportChange::Position(beat) => self.anchor_beat = beat,
+            TransportChange::Position(beat) => {
+                (self.anchor_beat, self.moved_at) = (beat, Some(frame));
+            }
             TransportChange::BeatsPerBar(beats) => self.now.beats_per_bar = beats,
         }
     }
@@ -43,6 +54,7 @@ impl Timeline {
         let (was, is) = (old.written, self.written);
         self.now = old.now;
         (self.anchor_frame, self.anchor_beat) = (old.anchor_frame, old.anchor_beat);
+        (self.started_at, self.moved_at) = (old.started_at, old.moved_at);
         if was.playing != is.playing {
             self.change(TransportChange::Play(is.playing), frame, rate_hz);
         }
@@ -72,6 +84,8 @@ impl Timeline {
     pub fn at(&self, frame: u64, rate_hz: u32) -> Transport {
         Transport {
             playing: self.now.playing,
+            started: self.started_at == Some(frame),
+            moved: self.moved_at == Some(frame),
             tempo_bpm: self.now.tempo_bpm,
             beats_per_bar: self.now.beats_per_bar,
             anchor_beat: self.anchor_beat,
@@ -114,6 +128,28 @@ mod tests {
         assert_eq!(beat(&timeline, 548_000), 4.0);
         timeline.change(TransportChange::Position(16.0), 548_000, RATE_HZ);
         assert_eq!(beat(&timeline, 548_000), 16.0);
+    }
+
+    #[test]
+    fn a_start_and_a_move_are_seen_in_their_frame_whatever_came_before_them_in_it() {
+        let patch = PatchTransport { playing: true, tempo_bpm: 120.0, beats_per_bar: 4 };
+        let mut timeline = Timeline::new(patch);
+        let seen = |timeline: &Timeline, frame| {
+            let now = timeline.at(frame, RATE_HZ);
+            (now.started, now.moved)
+        };
+        timeline.change(TransportChange::Play(true), 0, RATE_HZ);
+        assert_eq!(seen(&timeline, 0), (false, false), "it ran already");
+        timeline.change(TransportChange::Play(false), 100, RATE_HZ);
+        timeline.change(TransportChange::Play(true), 100, RATE_HZ);
+        assert_eq!([99, 100, 101].map(|at| seen(&timeline, at).0), [false, true, false]);
+        // Moved to where it is.
+        let beat = timeline.at(200, RATE_HZ).beat_at(0);
+        timeline.change(TransportChange::Position(beat), 200, RATE_HZ);
+        assert_eq!([199, 200, 201].map(|at| seen(&timeline, at).1), [false, true, false]);
+        let mut next = Timeline::new(PatchTransport { tempo_bpm: 60.0, ..patch });
+        next.succeed(&timeline, 200, RATE_HZ);
+        assert_eq!(seen(&next, 200), (false, true), "an edit in the same frame keeps it");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod common;
 
+use chronus_dsp::MIDDLE_C_HZ;
 use chronus_engine::{
     BLOCK_FRAMES, Block, CHANNELS, Command, Directory, Engine, NoRecordings, Patch, Preparation,
     TransportChange,
@@ -173,7 +174,7 @@ fn a_command_under_way_reaches_the_module_it_was_meant_for_or_nobody() {
     engine.apply(0, &to_a);
     engine.apply(0, &to_b);
     let directory = Directory::of(&after);
-    for (id, freq_hz) in [("a", 440.0), ("b", 222.0)] {
+    for (id, freq_hz) in [("a", MIDDLE_C_HZ), ("b", 222.0)] {
         let (module, param, _) = directory.param(id, "freq").expect("a parameter");
         assert_eq!(engine.controls().param(module, param), Some(freq_hz), "{id}");
     }

@@ -40,7 +40,7 @@ fn a_phrase_has_these_bits_on_every_machine() {
     assert!(samples.chunks(CHANNELS).all(|frame| frame[0] == frame[1]), "left is right");
     // If a change of the sound is meant, write the new hash here and say so in the changelog:
     // journals of earlier versions then render differently.
-    assert_eq!(hash(&samples), 0x90ae_b437_9107_dc91);
+    assert_eq!(hash(&samples), 0x56e5_b1e2_5252_0b75);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A patch file is read as its reference says, and a mistake in it gets a sentence with its place.
 #![allow(clippy::format_push_string)] // A test may allocate twice and read well.
 
+use chronus_dsp::MIDDLE_C_HZ;
 use chronus_dsp::catalog::CATALOG;
 use chronus_engine::{Directory, Patch};
 
@@ -19,18 +20,13 @@ fn the_first_patch_is_what_the_field_knows() {
     let modules: Vec<_> =
         patch.modules().iter().map(|m| (m.id(), m.spec().kind, m.params().to_vec())).collect();
     let expected = [
-        ("sine", "sine", vec![440.0, 0.5, 1.0]),
+        ("sine", "sine", vec![440.0, 0.25, 1.0]),
         ("adsr", "adsr", vec![10.0, 100.0, 0.7, 200.0]),
         ("filter", "biquad", vec![0.0, 2000.0, 0.707, 0.0]),
     ];
     assert_eq!(modules, expected);
     assert_eq!(patch.order(), [0, 1, 2]);
     assert_eq!(patch.cables().len(), 2);
-    // What the file says is what a module has where a patch says nothing.
-    for module in patch.modules() {
-        let defaults: Vec<f32> = module.spec().params.iter().map(|param| param.default).collect();
-        assert_eq!(module.params(), defaults, "{}", module.id());
-    }
 }
 
 #[test]
@@ -43,8 +39,8 @@ fn numbers_choices_and_defaults() {
     let patch = Patch::parse(&text, "p.toml").unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(patch.name(), "untitled");
     assert_eq!(patch.modules()[0].params(), [1000.0, 0.5, 1.0]);
-    assert_eq!(patch.modules()[1].params(), [3.0, 2000.0, 0.707, 0.0]);
-    assert_eq!(patch.modules()[2].params(), [2.0, 2000.0, 0.5, 0.0]);
+    assert_eq!(patch.modules()[1].params(), [3.0, MIDDLE_C_HZ, 0.707, 0.0]);
+    assert_eq!(patch.modules()[2].params(), [2.0, MIDDLE_C_HZ, 0.5, 0.0]);
     let mixer = &patch.modules()[3];
     let mute = |name: &str| {
         mixer.params()[mixer.spec().params.iter().position(|it| it.name == name).expect("a mute")]

@@ -79,7 +79,8 @@ pub const ADDRESSES: &[Address] = &[
         "1, 0, true, false, \"on\" or \"off\"; of other numbers, those above 0 open it",
         "",
         Kind::Gate,
-        "Opens or closes the gate of a module. A gate that is open already is triggered again.",
+        "Opens or closes the gate of a module. A gate that is open already is triggered again, and one that is \
+         closed in the same frame is open for that frame.",
     ),
     address(
         "/note/<module>/on",

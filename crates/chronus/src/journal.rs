@@ -12,6 +12,7 @@ use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chronus_engine::patch::with_former_defaults;
 use chronus_engine::{Command, ContentDigest, Patch, PatchModule};
 use chronus_replication::Entry;
 use chronus_replication::amendment::{Amendment, Change};
@@ -25,6 +26,8 @@ const VERSION: u32 = 6;
 const VERSION_OF_CONTENTS: u32 = 6;
 /// Those from this version on sound alike. In those before, some parameters were in other units.
 const VERSION_ALIKE: u32 = 4;
+/// From this version on, what a patch leaves out is what it is now.
+const VERSION_DEFAULTS: u32 = 6;
 /// Magic, version, rate and the length of the first score.
 const HEAD_BYTES: usize = 20;
 const RECORD_BYTES: usize = 64;
@@ -133,6 +136,11 @@ struct OldScore {
     recordings: Vec<(String, u64)>,
 }
 
+/// The text of a patch; what an old one leaves out was otherwise then.
+fn as_written(version: u32, text: String) -> String {
+    if version < VERSION_DEFAULTS { with_former_defaults(&text) } else { text }
+}
+
 /// A score as it was read, and of an old one the files of its recordings with their digests of then.
 type ReadScore = (Score, Vec<(PathBuf, u64)>);
 
@@ -204,7 +212,8 @@ impl Journal {
     /// # Errors
     /// [`JournalError`].
     pub fn read_from(mut file: impl Read, path: &Path) -> Result<Self, JournalError> {
-        let (version, rate_hz, (score, named)) = read_head(&mut file, path)?;
+        let (version, rate_hz, (mut score, named)) = read_head(&mut file, path)?;
+        score.text = as_written(version, score.text);
         let name = path.display().to_string();
         let mut journal = Self {
             path: path.to_owned(),
@@ -261,9 +270,10 @@ impl Journal {
                 if (text.len() as u64) < entry.payload[1] && entry.payload[1] <= SCORE_BYTES_MAX {
                     return Ok(Ended::Short);
                 }
-                let Some((score, named)) = decode_score(version, &text) else {
+                let Some((mut score, named)) = decode_score(version, &text) else {
                     return damaged("the patch of an edit is damaged", RECORD_BYTES + text.len());
                 };
+                score.text = as_written(version, score.text);
                 self.named.extend(named);
                 self.scores.push(score.clone());
                 next_score = Some(score);

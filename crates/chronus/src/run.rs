@@ -98,8 +98,9 @@ fn tell_what_is_missing(journal: &Journal) {
     let (unread, frame) = (journal.unread_bytes, journal.last_frame());
     if !journal.is_exact {
         eprintln!(
-            "chronus: this was played by an earlier version, in which some modules rounded otherwise; it sounds alike, \
-             but not bit for bit"
+            "chronus: this was played by an earlier version, in which some modules rounded otherwise, a mono `voices` did \
+             not go back to keys that were held, and what closed and opened in one frame was not struck again; but for \
+             that it sounds alike, though not bit for bit"
         );
     }
     if let Some(what) = journal.damage {

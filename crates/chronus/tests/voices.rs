@@ -49,3 +49,83 @@ fn held_notes_sound_again_when_all_have_died() {
     let last = comparison.different.last().copied().unwrap_or(0);
     assert!(last < again, "frame {last} differs, though all were level again at {again}");
 }
+
+/// A plucked note for each of four channels.
+const PLUCK: &str = r#"
+format = 1
+[[module]]
+id = "v"
+kind = "voices"
+channels = 4
+[[module]]
+id = "o"
+kind = "sine"
+gain = 0.2
+[[module]]
+id = "e"
+kind = "adsr"
+attack = 1
+decay = 20
+sustain = 0
+release = 20
+[[cable]]
+from = "v.pitch"
+to = "o.freq"
+[[cable]]
+from = "v.gate"
+to = "e.gate"
+[[cable]]
+from = "o.out"
+to = "e.in"
+[output]
+left = "e.out"
+right = "e.out"
+"#;
+
+/// Messages that take effect at once, together.
+fn at_once(messages: &[(&str, &[f32])]) -> Vec<u8> {
+    let mut bundle = b"#bundle\0\0\0\0\0\0\0\0\x01".to_vec();
+    for (address, numbers) in messages {
+        let numbers = numbers.iter().map(|number| chronus_osc::OscType::Float(*number)).collect();
+        let message = chronus_osc::message(address, numbers).expect("it encodes");
+        bundle.extend((message.len() as u32).to_be_bytes());
+        bundle.extend(message);
+    }
+    bundle
+}
+
+/// How often something is heard after a silence.
+fn strokes(played: &[f32]) -> usize {
+    let pieces: Vec<bool> =
+        played.chunks(2 * 480).map(|piece| piece.iter().any(|it| it.abs() > 0.02)).collect();
+    (0..pieces.len()).filter(|n| pieces[*n] && (*n == 0 || !pieces[n - 1])).count()
+}
+
+#[test]
+fn a_chord_that_ends_and_begins_in_one_bundle_is_struck_each_time_through_kills() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let patch = folder.path().join("pluck.toml");
+    std::fs::write(&patch, PLUCK).expect("written");
+    let engine = Engine::free_running(&["--patch", patch.to_str().expect("a path")]);
+    const KEYS: [f32; 4] = [60.0, 64.0, 67.0, 71.0];
+    let off = KEYS.each_ref().map(|key| ("/note/v/off", std::slice::from_ref(key)));
+    let held = KEYS.map(|key| [key, 0.8]);
+    let on = held.each_ref().map(|note| ("/note/v/on", &note[..]));
+    engine.send_bytes(&at_once(&on));
+    engine.play_on(100);
+    let rounds = 9;
+    for round in 0..rounds {
+        // Held notes again, a note of no length, and all at once.
+        let bundle = match round % 3 {
+            0 => [&off[..], &on].concat(),
+            1 => [&off[..], &on, &off].concat(),
+            _ => on.to_vec(),
+        };
+        engine.send_bytes(&at_once(&bundle));
+        engine.play_on(100);
+        engine.lose(["primary", "standby"][round % 2], "KILL");
+    }
+    let comparison = engine.end_and_compare();
+    comparison.assert_identical();
+    assert_eq!(strokes(&comparison.played), 1 + rounds, "each bundle strikes");
+}

@@ -1,6 +1,7 @@
 //! Ticks at a steady tempo, its own or that of the beat, straight or with swing.
 
 use super::timing::{Openings, PHASE_START, RESET, beat_in};
+use crate::gate::Onsets;
 use crate::io::Io;
 use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
 
@@ -58,15 +59,15 @@ pub struct Clock<const C: usize> {
     position: [u64; C],
     /// The beat at which the first pair begins, if it runs with the transport.
     origin: [f64; C],
-    was_open: [bool; C],
+    onsets: [Onsets; C],
 }
 
 impl<const C: usize> Clock<C> {
     /// At its first tick.
     pub fn new(rate_hz: u32) -> Self {
         let step = 9_223_372_036_854_775_808.0 / (60.0 * f64::from(rate_hz));
-        let (position, origin, was_open) = ([PHASE_START; C], [0.0; C], [false; C]);
-        Self { step, reset: Openings::new(), position, origin, was_open }
+        let (position, origin, onsets) = ([PHASE_START; C], [0.0; C], [Onsets::CLOSED; C]);
+        Self { step, reset: Openings::new(), position, origin, onsets }
     }
 }
 
@@ -89,7 +90,7 @@ impl<const C: usize> Module for Clock<C> {
     }
 
     fn reset(&mut self) {
-        (self.reset, self.was_open) = (Openings::new(), [false; C]);
+        (self.reset, self.onsets) = (Openings::new(), [Onsets::CLOSED; C]);
         (self.position, self.origin) = ([PHASE_START; C], [0.0; C]);
     }
 
@@ -125,10 +126,19 @@ impl<const C: usize> Module for Clock<C> {
                 };
                 let runs = !follows || transport.playing;
                 let passed = phase_at(share, 0.01 * swing[c]);
-                // A tick that begins within another is parted from it by a frame.
-                let is_parted = resets[c] && self.was_open[c];
-                let is_open = runs && !is_parted && f64::from(passed) < width[c];
-                self.was_open[c] = is_open;
+                // A tick that begins within another is parted from it by a frame, and so is one that goes on after
+                // a stop that took no time.
+                let begins = resets[c]
+                    || follows && n == 0 && transport.started
+                    || follows && n == 0 && transport.moved && {
+                        let pairs_per_frame = 0.5 * per_beat[c] * transport.beats_per_frame();
+                        passed < phase_at(above_whole(share - pairs_per_frame), 0.01 * swing[c])
+                    };
+                let is_open = runs && f64::from(passed) < width[c];
+                if begins && is_open {
+                    self.onsets[c].strike();
+                }
+                let is_open = self.onsets[c].next(is_open);
                 (gate[n][c], phase[n][c]) = (if is_open { 1.0 } else { 0.0 }, passed);
                 self.position[c] = self.position[c].wrapping_add(step[c]);
             }

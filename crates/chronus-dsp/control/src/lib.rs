@@ -7,12 +7,13 @@
 )]
 
 use chronus_dsp_core::entry::CatalogEntry;
-use chronus_dsp_core::{io, lanes, math, module, names, simd, smooth, transport};
+use chronus_dsp_core::{gate, io, lanes, math, module, names, simd, smooth, transport};
 use chronus_dsp_core::{kernel, plain};
 
 pub mod clock;
 pub mod constant;
 pub mod divider;
+mod keys;
 pub mod lfo;
 pub mod logic;
 pub mod maths;

@@ -4,6 +4,7 @@
 
 use super::pattern::{Mark, Pattern};
 use super::row::{Row, Tone};
+use crate::gate::Onsets;
 use crate::math::scramble;
 
 /// A position this far before a step belongs to it: what rounding may take away from a beat of
@@ -159,8 +160,17 @@ pub struct Track {
     /// Where the next note is struck, if the gate would still be open then: it closes a frame
     /// before.
     struck: f64,
-    /// The gate closed for the first frame of the note and must open for the second.
-    is_owed: bool,
+    /// The gate as it is put out: a note that meets an open one closes it for its first frame.
+    onsets: Onsets,
+}
+
+/// What the transport does in the very frame that is played.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Jump {
+    /// It is started, perhaps after it was stopped in the same frame.
+    pub started: bool,
+    /// It is moved, be it to where it was.
+    pub moved: bool,
 }
 
 impl Track {
@@ -177,15 +187,18 @@ impl Track {
         last: None,
         end: f64::NEG_INFINITY,
         struck: f64::INFINITY,
-        is_owed: false,
+        onsets: Onsets::CLOSED,
     };
 
-    /// What is put out while the transport stands.
-    pub fn stop(&mut self) -> Heard {
-        (self.last, self.is_owed) = (None, false);
-        self.close();
-        self.heard.trigger = false;
-        self.heard
+    /// What is put out while the transport stands; and whether all frames to come are the same.
+    pub fn stop(&mut self) -> (Heard, bool) {
+        (self.last, self.heard.trigger) = (None, false);
+        // A note that has begun is heard, if only for a frame.
+        if !self.onsets.is_owed() {
+            self.close();
+        }
+        self.heard.gate = self.onsets.next(false);
+        (self.heard, !self.heard.gate)
     }
 
     fn close(&mut self) {
@@ -199,18 +212,24 @@ impl Track {
         &mut self,
         score: &Score,
         settings: &Settings,
-        now: f64,
-        next: f64,
+        (now, next): (f64, f64),
+        jump: Jump,
     ) -> (Heard, usize) {
+        if jump.started {
+            // As if it had stood for a while.
+            self.last = None;
+            self.close();
+        }
         let slot = Slot::at(&score.pattern, now);
         let moves = self.last.filter(|last| (0.0..LEAP).contains(&(now - last)));
         if moves.is_none() && self.last.is_some() {
             self.end = f64::NEG_INFINITY;
         }
         // After a start or a leap only what begins in this very frame is played.
+        let begins_here = now - slot.start() < next - now;
         let arrives = match moves {
-            Some(last) => last < slot.start(),
-            None => now - slot.start() < next - now,
+            Some(last) => last < slot.start() || jump.moved && begins_here,
+            None => begins_here,
         };
         let begins = arrives && slot.mark.is_note() && score.plays(slot.step, settings);
         let was_open = self.heard.gate;
@@ -218,19 +237,19 @@ impl Track {
         if begins {
             self.begin(score, settings, slot);
         }
-        // A gate that is open still closes for this frame, so that the note is heard as a new one.
-        let is_interrupted = self.heard.trigger && was_open;
+        if self.heard.trigger {
+            self.onsets.strike();
+        }
         // Even the shortest note is open for a frame.
-        let is_due = begins || core::mem::replace(&mut self.is_owed, is_interrupted);
-        if is_due || (now < self.end && next < self.struck) {
-            self.heard.gate = !is_interrupted;
-        } else {
+        let is_open = begins || (now < self.end && next < self.struck);
+        if !is_open && !self.onsets.is_owed() {
             self.close();
         }
+        self.heard.gate = self.onsets.next(is_open);
         self.last = Some(now);
         let mut heard = self.heard;
         heard.accent &= heard.gate;
-        let changes = begins || heard.gate != was_open || is_interrupted;
+        let changes = begins || heard.gate != was_open || self.onsets.is_owed();
         let quiet = if changes { 1 } else { self.quiet(slot, now, next) };
         (heard, quiet)
     }

@@ -5,7 +5,7 @@
 
 use super::pattern::Pattern;
 use super::row::Row;
-use super::score::{Heard, Score, Settings, Track};
+use super::score::{Heard, Jump, Score, Settings, Track};
 use crate::io::{Io, Param};
 use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec, TextSpec};
 use crate::transport::Transport;
@@ -142,6 +142,12 @@ fn settings<const C: usize>(params: &Params<'_, C>, n: usize, c: usize) -> Setti
     }
 }
 
+/// What the transport does in frame `n`.
+fn jump(transport: &Transport, n: usize) -> Jump {
+    let is_first = n == 0;
+    Jump { started: is_first && transport.started, moved: is_first && transport.moved }
+}
+
 fn default_score() -> Score {
     let [pattern, notes, lengths, chances] = [0, 1, 2, 3].map(|text| SPEC.texts[text].default);
     Score {
@@ -162,7 +168,16 @@ impl<const C: usize> Steps<C> {
 
     /// Bar and step in frame `n`, if the transport runs. The first channel says it for all.
     fn place(params: &Params<'_, C>, transport: &Transport, n: usize) -> Option<(f64, f64)> {
-        let beat = transport.beat_at(n);
+        Self::place_of(transport.beat_at(n), params, transport, n)
+    }
+
+    /// The same of a beat, with the parameters of frame `n`.
+    fn place_of(
+        beat: f64,
+        params: &Params<'_, C>,
+        transport: &Transport,
+        n: usize,
+    ) -> Option<(f64, f64)> {
         let bar = (beat + ROUNDING_BEATS) / f64::from(transport.beats_per_bar);
         let step = settings(params, n, 0).position(beat);
         transport.playing.then(|| (bar.floor(), step.floor()))
@@ -180,11 +195,19 @@ impl<const C: usize> Steps<C> {
             let now = Self::place(params, transport, *n);
             let last = core::mem::replace(&mut before, now);
             let (Some(now), Some(last)) = (now, last) else { return true };
-            match params[AT].at(*n)[0] {
+            let differs_from = |other: (f64, f64)| match params[AT].at(*n)[0] {
                 AT_NOW => true,
-                AT_STEP => now.1 != last.1,
-                _ => now.0 != last.0,
-            }
+                AT_STEP => now.1 != other.1,
+                _ => now.0 != other.0,
+            };
+            let jump = jump(transport, *n);
+            // Who is moved to the beginning of a bar is at the beginning of a bar, be it the same one.
+            let just_before = transport.beat_at(*n) - transport.beats_per_frame();
+            let begins_here = || {
+                let place = Self::place_of(just_before, params, transport, *n);
+                place.is_some_and(differs_from)
+            };
+            jump.started || differs_from(last) || jump.moved && begins_here()
         })
     }
 
@@ -205,8 +228,13 @@ impl<const C: usize> Steps<C> {
         let is_moving = params.iter().any(Param::is_moving);
         let track = &mut self.tracks[c];
         if !transport.playing {
-            let heard = track.stop();
-            frames.for_each(|n| put(n, heard));
+            let (mut heard, mut lasts) = track.stop();
+            for n in frames {
+                put(n, heard);
+                if !lasts {
+                    (heard, lasts) = track.stop();
+                }
+            }
             return;
         }
         let mut settings = settings(params, frames.start, c);
@@ -217,7 +245,7 @@ impl<const C: usize> Steps<C> {
             }
             let now = settings.position(transport.beat_at(n));
             let next = settings.position(transport.beat_at(n + 1));
-            let (heard, same) = track.play(&self.score, &settings, now, next);
+            let (heard, same) = track.play(&self.score, &settings, (now, next), jump(transport, n));
             let end = if is_moving { n + 1 } else { frames.end.min(n + same) };
             if end > n + 1 {
                 track.skip_to(settings.position(transport.beat_at(end - 1)));

@@ -1,9 +1,15 @@
-//! Notes become voices: each note gets a channel, and with it everything that its cables lead to.
+//! Notes become voices: each note gets a channel, and with it everything that its cables lead to. One channel alone
+//! is a mono voice, which goes back to a key that is still held.
 
+use super::keys::{Heard, Keys};
+use crate::gate::Onsets;
 use crate::io::Io;
 use crate::math::{frames_of_ms, same};
 use crate::module::{Curve, Module, ModuleSpec, Note, ParamSpec, PortSpec};
 use crate::smooth::Ramp;
+
+/// The choices of which note goes before others.
+pub(super) const PRIORITIES: &[&str] = &["last", "lowest", "highest"];
 
 /// The kind `voices`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -11,21 +17,36 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     summary: "Gives each note a channel; with none left, the note that has sounded longest makes way.",
     inputs: &[],
     outputs: &[
-        PortSpec::pitch("pitch", "octaves above middle C; drives a frequency of 261.63 Hz"),
-        PortSpec::gate("gate", "1 while the note is held, 0 after"),
+        PortSpec::pitch(
+            "pitch",
+            "octaves above middle C; what it drives is in tune at its default, middle C",
+        ),
+        PortSpec::gate(
+            "gate",
+            "1 while the note is held, for a frame at least; 0 for a frame before the next note, if \
+             it follows at once",
+        ),
         PortSpec::control("velocity", "how hard the note was played, from 0 to 1"),
     ],
-    params: &[ParamSpec {
-        name: "glide",
-        unit: "ms",
-        min: 0.0,
-        max: 5_000.0,
-        default: 0.0,
-        smoothing_ms: 0.0,
-        curve: Curve::Linear,
-        choices: &[],
-        doc: "how long a voice takes from the pitch of its last note to the next",
-    }],
+    params: &[
+        ParamSpec {
+            name: "glide",
+            unit: "ms",
+            min: 0.0,
+            max: 5_000.0,
+            default: 0.0,
+            smoothing_ms: 0.0,
+            curve: Curve::Linear,
+            choices: &[],
+            doc: "how long a voice takes from the pitch of its last note to the next",
+        },
+        ParamSpec::choice(
+            "priority",
+            PRIORITIES,
+            "with one channel, which of the keys that are held is heard; as it is released, the \
+             next of them is heard without a new attack",
+        ),
+    ],
     notes: true,
     ..ModuleSpec::BARE
 };
@@ -34,6 +55,7 @@ const PITCH: usize = 0;
 const GATE: usize = 1;
 const VELOCITY: usize = 2;
 const GLIDE: usize = 0;
+const PRIORITY: usize = 1;
 const MIDDLE_C: f32 = 60.0;
 
 /// See [`SPEC`].
@@ -42,13 +64,15 @@ pub struct Voices<const C: usize> {
     channels: [Voice; C],
     /// Counts notes begun and ended, to tell which came first.
     clock: u64,
-    /// What all frames are, until a note begins or ends; `None` while a pitch glides.
-    held: Option<Held<C>>,
+    /// What plays the one channel, if there is but one.
+    keys: Keys,
+    /// What all frames are, until a note begins or ends; `None` while anything moves.
+    held: Option<Frame<C>>,
 }
 
-/// What the channels yield.
+/// What the channels yield in a frame.
 #[derive(Clone, Copy)]
-struct Held<const C: usize> {
+struct Frame<const C: usize> {
     pitches: [f32; C],
     gates: [f32; C],
     velocities: [f32; C],
@@ -56,30 +80,79 @@ struct Held<const C: usize> {
 
 #[derive(Clone, Copy)]
 struct Voice {
+    /// The note that is heard; it is over if it is not on.
     note: Note,
     /// When the note began or, if it is over, ended.
     since: u64,
     pitch: Ramp,
-    /// It begins in the next frame, and glides there unless this is the first note of the voice.
-    begins: bool,
-    /// The gate is closed for one frame first, so that a note that follows another is heard as a new one.
-    is_interrupted: bool,
+    /// It goes to the pitch of its note in the next frame; at once if this is the first note of the voice.
+    moves: bool,
+    gate: Onsets,
     has_sounded: bool,
+    /// The note that is heard once this one is struck.
+    then: Option<Note>,
 }
 
 const REST: Voice = Voice {
     note: Note { on: false, key: MIDDLE_C, velocity: 0.0, id: 0 },
     since: 0,
     pitch: Ramp::REST,
-    begins: false,
-    is_interrupted: false,
+    moves: false,
+    gate: Onsets::CLOSED,
     has_sounded: false,
+    then: None,
 };
+
+impl Voice {
+    fn strike(&mut self, note: Note) {
+        (self.note, self.moves, self.then) = (note, true, None);
+        self.gate.strike();
+    }
+
+    /// Goes over to a note that is held already, or to rest.
+    fn go_over(&mut self, to: Option<Note>) {
+        self.then = None;
+        match to {
+            None => self.note.on = false,
+            Some(note) if note == self.note => (),
+            Some(note) if self.gate.is_owed() => self.then = Some(note),
+            Some(note) => (self.note, self.moves) = (note, true),
+        }
+    }
+
+    /// Pitch and gate in the next frame.
+    fn next(&mut self, glide_ms: f32, rate_hz: u32) -> (f32, bool) {
+        if core::mem::take(&mut self.moves) {
+            let octaves = (self.note.key - MIDDLE_C) / 12.0;
+            if self.has_sounded && glide_ms > 0.0 {
+                self.pitch.go_to(octaves, frames_of_ms(glide_ms, rate_hz));
+            } else {
+                self.pitch.snap_to(octaves);
+            }
+            self.has_sounded = true;
+        }
+        (self.pitch.step(), self.gate.next(self.note.on))
+    }
+
+    /// After a frame: goes over to what was to come after the stroke.
+    fn end_frame(&mut self) {
+        if !self.gate.is_owed()
+            && let Some(note) = self.then.take()
+        {
+            (self.note, self.moves) = (note, true);
+        }
+    }
+
+    /// Whether gate and velocity stay as they are.
+    fn rests(&self) -> bool {
+        self.gate.rests(self.note.on) && !self.moves && self.then.is_none()
+    }
+}
 
 impl<const C: usize> Voices<C> {
     /// No note yet.
     pub fn new(rate_hz: u32) -> Self {
-        Self { rate_hz, channels: [REST; C], clock: 0, held: None }
+        Self { rate_hz, channels: [REST; C], clock: 0, keys: Keys::default(), held: None }
     }
 
     /// The channel for a new note: that of the same note, or of the note that is over for longest, or
@@ -90,33 +163,34 @@ impl<const C: usize> Voices<C> {
         same.or_else(|| (0..C).min_by_key(order)).unwrap_or(0)
     }
 
-    /// Begins the notes that are due. Returns the gates of the first frame, and those of all others.
-    fn begin_notes(&mut self, glide_ms: [f32; C]) -> ([f32; C], [f32; C]) {
-        let (mut first, mut then) = ([0.0; C], [0.0; C]);
-        for (c, voice) in self.channels.iter_mut().enumerate() {
-            if std::mem::take(&mut voice.begins) {
-                let octaves = (voice.note.key - MIDDLE_C) / 12.0;
-                if voice.has_sounded && glide_ms[c] > 0.0 {
-                    voice.pitch.go_to(octaves, frames_of_ms(glide_ms[c], self.rate_hz));
-                } else {
-                    voice.pitch.snap_to(octaves);
-                }
-                voice.has_sounded = true;
-            }
-            then[c] = if voice.note.on { 1.0 } else { 0.0 };
-            let was_interrupted = std::mem::take(&mut voice.is_interrupted);
-            first[c] = if was_interrupted { 0.0 } else { then[c] };
+    /// Has the one channel play what the keys say.
+    fn follow_keys(&mut self, priority: f32) {
+        let Some(Heard { struck, held }) = self.keys.heard(priority as usize) else { return };
+        let voice = &mut self.channels[0];
+        if let Some(note) = struck {
+            voice.strike(note);
         }
-        (first, then)
+        voice.go_over(held);
     }
 
-    fn glide(&mut self, out: &mut [[f32; C]]) {
-        for n in 0..out.len() {
-            if !self.channels.iter().any(|voice| voice.pitch.is_moving()) {
-                return out[n..].fill(self.channels.each_ref().map(|voice| voice.pitch.value()));
-            }
-            out[n] = self.channels.each_mut().map(|voice| voice.pitch.step());
+    /// The next frame.
+    fn next(&mut self, glide_ms: [f32; C]) -> Frame<C> {
+        let mut frame = Frame { pitches: [0.0; C], gates: [0.0; C], velocities: [0.0; C] };
+        for (c, voice) in self.channels.iter_mut().enumerate() {
+            let (pitch, is_open) = voice.next(glide_ms[c], self.rate_hz);
+            (frame.pitches[c], frame.velocities[c]) = (pitch, voice.note.velocity);
+            frame.gates[c] = if is_open { 1.0 } else { 0.0 };
+            voice.end_frame();
         }
+        frame
+    }
+
+    fn rests(&self) -> bool {
+        self.channels.iter().all(Voice::rests)
+    }
+
+    fn glides(&self) -> bool {
+        self.channels.iter().any(|voice| voice.pitch.is_moving())
     }
 }
 
@@ -132,10 +206,13 @@ impl<const C: usize> Module for Voices<C> {
     fn note(&mut self, note: Note) {
         self.clock += 1;
         self.held = None;
+        if C == 1 {
+            return self.keys.take(note);
+        }
         if note.on {
             let voice = &mut self.channels[self.channel_for(&note)];
-            voice.is_interrupted |= voice.note.on && !voice.begins;
-            (voice.note, voice.since, voice.begins) = (note, self.clock, true);
+            voice.strike(note);
+            voice.since = self.clock;
             return;
         }
         for voice in &mut self.channels {
@@ -151,33 +228,48 @@ impl<const C: usize> Module for Voices<C> {
         if io.frames.is_empty() {
             return;
         }
-        if let Some(Held { pitches, gates, velocities }) = &self.held {
-            hold(io, PITCH, pitches);
-            hold(io, GATE, gates);
-            return hold(io, VELOCITY, velocities);
+        if let Some(frame) = &self.held {
+            return frame.hold(io);
         }
-        let glide_ms = io.param::<C>(GLIDE).at(0);
-        let (first, gates) = self.begin_notes(glide_ms);
-        let is_interrupted = !same(&first, &gates);
-        if is_interrupted {
-            let [_, out, _] = io.ports::<C, 0, 3>().1;
-            out.fill(gates);
-            out[0] = first;
-        } else {
-            hold(io, GATE, &gates);
+        let glide_ms = io.param::<C>(GLIDE);
+        if C == 1 {
+            self.follow_keys(io.param::<C>(PRIORITY).at(0)[0]);
         }
-        let velocities = self.channels.each_ref().map(|voice| voice.note.velocity);
-        hold(io, VELOCITY, &velocities);
-        let glides = self.channels.iter().any(|voice| voice.pitch.is_moving());
-        let pitches = self.channels.each_ref().map(|voice| voice.pitch.value());
-        if glides {
-            let [out, _, _] = io.ports::<C, 0, 3>().1;
-            self.glide(out);
-        } else {
-            hold(io, PITCH, &pitches);
+        let first = self.next(glide_ms.at(0));
+        if self.rests() && !self.glides() {
+            self.held = Some(first);
+            return first.hold(io);
         }
-        let is_held = !is_interrupted && !glides;
-        self.held = is_held.then_some(Held { pitches, gates, velocities });
+        // While it only glides, gates are known to be held.
+        let only_glides = self.rests();
+        if only_glides {
+            hold(io, GATE, &first.gates);
+            hold(io, VELOCITY, &first.velocities);
+        }
+        let ([], [pitch, gate, velocity]) = io.ports::<C, 0, 3>();
+        let mut frame = first;
+        for n in 0..pitch.len() {
+            if n > 0 && self.held.is_none() {
+                frame = self.next(glide_ms.at(n));
+            }
+            pitch[n] = frame.pitches;
+            if !only_glides {
+                (gate[n], velocity[n]) = (frame.gates, frame.velocities);
+            }
+            if self.rests() && !self.glides() {
+                self.held = Some(frame);
+            }
+        }
+    }
+}
+
+impl<const C: usize> Frame<C> {
+    /// The same for all frames.
+    #[inline(always)]
+    fn hold(&self, io: &mut Io<'_>) {
+        hold(io, PITCH, &self.pitches);
+        hold(io, GATE, &self.gates);
+        hold(io, VELOCITY, &self.velocities);
     }
 }
 

@@ -10,6 +10,7 @@
 mod alone;
 pub mod entry;
 pub mod fused;
+pub mod gate;
 pub mod instance;
 pub mod io;
 pub mod lanes;
@@ -28,8 +29,8 @@ pub mod wire;
 pub use instance::Instance;
 pub use io::{Drive, Io, PortSet, Ports, Span};
 pub use module::{
-    ALL_NOTES, BLOCK_FRAMES, CHANNEL_COUNTS, CHANNELS_MAX, Curve, Module, ModuleSpec, Note,
-    ParamSpec, PortSpec, Recording, RecordingSpec, TEXT_MAX, TextSpec,
+    ALL_NOTES, BLOCK_FRAMES, CHANNEL_COUNTS, CHANNELS_MAX, Curve, MIDDLE_C_HZ, Module, ModuleSpec,
+    Note, ParamSpec, PortSpec, Recording, RecordingSpec, TEXT_MAX, TextSpec,
 };
 pub use signal::Signal;
 pub use transport::Transport;

@@ -16,6 +16,10 @@ pub const CHANNEL_COUNTS: [usize; 4] = [1, 4, 8, 16];
 /// The most channels that a cable may have.
 pub const CHANNELS_MAX: usize = 16;
 
+/// The frequency of middle C, at which a pitch is 0: the default of what a pitch may drive, so that a plain cable is in
+/// tune.
+pub const MIDDLE_C_HZ: f32 = 261.625_58;
+
 /// A sound unit: it turns the signals at its inputs into signals at its outputs.
 ///
 /// Its life: built by the [catalog](mod@crate::entry) for one rate and one number of channels, then

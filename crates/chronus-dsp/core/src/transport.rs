@@ -6,6 +6,11 @@
 pub struct Transport {
     /// Whether it runs.
     pub playing: bool,
+    /// Whether it was started in the first of the frames to be rendered. It may have been stopped in the same frame,
+    /// so that it always seems to run.
+    pub started: bool,
+    /// Whether it was moved in the first of the frames to be rendered, be it to where it was.
+    pub moved: bool,
     /// The tempo in beats (quarter notes) per minute.
     pub tempo_bpm: f64,
     /// Beats in a bar.
@@ -23,6 +28,8 @@ impl Transport {
     pub const fn stopped(rate_hz: u32) -> Self {
         Self {
             playing: false,
+            started: false,
+            moved: false,
             tempo_bpm: 120.0,
             beats_per_bar: 4,
             anchor_beat: 0.0,

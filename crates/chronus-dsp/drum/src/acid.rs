@@ -5,7 +5,7 @@ use super::ladder::{FEEDBACK_MAX, Ladder};
 use super::parts::{Gates, driven, loss_of_ms, silent_below};
 use crate::io::Io;
 use crate::math::{PhaseSteps, exp2};
-use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{MIDDLE_C_HZ, Module, ModuleSpec, ParamSpec, PortSpec};
 use chronus_dsp_oscillator::edge::{Trail, ramp};
 
 /// The kind `acid`.
@@ -50,8 +50,6 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     ..ModuleSpec::BARE
 };
 
-/// Of middle C.
-const MIDDLE_HZ: f32 = 261.625_58;
 const ATTACK_MS: f32 = 5.0;
 const RELEASE_MS: f32 = 20.0;
 /// While it is held, a note fades slowly.
@@ -214,7 +212,7 @@ impl<const C: usize> Module for Acid<C> {
             let (tune, depth, resonance) = (tune.at(n), depth.at(n), resonance.at(n));
             let mut step = [0; C];
             for c in 0..C {
-                step[c] = self.steps.of(MIDDLE_HZ * exp2(self.pitch[c] + tune[c] / 12.0));
+                step[c] = self.steps.of(MIDDLE_C_HZ * exp2(self.pitch[c] + tune[c] / 12.0));
             }
             let tone = self.oscillate(frames.start + n, step, wave.at(n));
             let octaves = self.unfold(env.at(n), depth, [decay, accented], charge);

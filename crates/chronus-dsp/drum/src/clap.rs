@@ -12,7 +12,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     inputs: &[super::GATE, super::VELOCITY],
     outputs: &[PortSpec::audio("out", "the clap")],
     params: &[
-        super::freq("tone", [300.0, 6000.0], 1100.0, "frequency that is heard best"),
+        super::freq("tone", [300.0, 6000.0], super::C6_HZ, "frequency that is heard best"),
         ParamSpec::number("q", "", [0.5, 10.0], 1.5, "how narrow it is around it").smoothed(10.0),
         ParamSpec::number("hands", "", [1.0, 8.0], 4.0, "how many bursts there are; rounded"),
         ParamSpec::number("spacing", "ms", [2.0, 50.0], 10.0, "from one burst to the next"),

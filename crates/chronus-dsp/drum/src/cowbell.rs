@@ -13,7 +13,12 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     inputs: &[super::GATE, super::VELOCITY],
     outputs: &[PortSpec::audio("out", "the bell")],
     params: &[
-        super::freq("tune", [100.0, 2000.0], 540.0, "frequency of the lower of its two tones"),
+        super::freq(
+            "tune",
+            [100.0, 2000.0],
+            super::C5_HZ,
+            "frequency of the lower of its two tones",
+        ),
         super::freq("tone", [200.0, 8000.0], 1400.0, "frequency that is heard best"),
         ParamSpec::number(
             "ping",

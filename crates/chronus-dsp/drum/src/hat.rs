@@ -4,7 +4,7 @@ use super::metal::Squares;
 use super::parts::{Filter, Hiss, Strokes, gain_of, loss_of_ms, saturate, silent_below};
 use crate::io::Io;
 use crate::math::PhaseSteps;
-use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{MIDDLE_C_HZ, Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `hat`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -18,7 +18,12 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     ],
     outputs: &[PortSpec::audio("out", "the hi-hat")],
     params: &[
-        super::freq("tune", [100.0, 1000.0], 300.0, "frequency of the lowest of its six squares"),
+        super::freq(
+            "tune",
+            [100.0, 1000.0],
+            MIDDLE_C_HZ,
+            "frequency of the lowest of its six squares",
+        ),
         ParamSpec::number("metal", "", [0.0, 1.0], 0.7, "from noise alone to metal alone")
             .smoothed(10.0),
         super::freq("tone", [1000.0, 16_000.0], 7000.0, "it is heard above it"),

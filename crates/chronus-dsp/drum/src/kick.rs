@@ -12,7 +12,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     inputs: &[super::GATE, super::VELOCITY],
     outputs: &[PortSpec::audio("out", "the drum")],
     params: &[
-        super::freq("tune", [20.0, 200.0], 50.0, "frequency at which it rings"),
+        super::freq("tune", [20.0, 200.0], super::C2_HZ, "frequency at which it rings"),
         ParamSpec::number("sweep", "octaves", [0.0, 6.0], 2.5, "how far above it is struck"),
         super::fade("sweep_time", [5.0, 1000.0], 80.0, "until the sweep is down to a thousandth"),
         super::fade("decay", [20.0, 10_000.0], 600.0, "until it is 60 dB down"),

@@ -8,7 +8,7 @@
 
 use chronus_dsp_core::entry::CatalogEntry;
 use chronus_dsp_core::kind;
-use chronus_dsp_core::{io, math, module};
+use chronus_dsp_core::{gate, io, math, module};
 
 pub mod acid;
 pub mod clap;
@@ -22,7 +22,14 @@ pub mod rim;
 pub mod snare;
 pub mod tom;
 
-use crate::module::{ParamSpec, PortSpec};
+use crate::module::{MIDDLE_C_HZ, ParamSpec, PortSpec};
+
+/// What is struck rings at a C of its own register, so that a plain pitch cable is in tune with all else.
+const C2_HZ: f32 = MIDDLE_C_HZ / 4.0;
+const C3_HZ: f32 = MIDDLE_C_HZ / 2.0;
+const C5_HZ: f32 = MIDDLE_C_HZ * 2.0;
+const C6_HZ: f32 = MIDDLE_C_HZ * 4.0;
+const C7_HZ: f32 = MIDDLE_C_HZ * 8.0;
 
 /// The input that strikes a drum.
 const GATE: PortSpec = PortSpec::trigger(
@@ -36,10 +43,10 @@ const VELOCITY: PortSpec =
         .resting_at_one();
 
 /// The level of a drum.
+/// Its default has hard strokes peak at -12 to -16 dB, so that a kit struck at once leaves the limiter alone.
 const GAIN: ParamSpec =
-    ParamSpec::number("gain", "", [0.0, 2.0], 0.8, "level of the whole").smoothed(10.0);
+    ParamSpec::number("gain", "", [0.0, 2.0], 0.22, "level of the whole").smoothed(10.0);
 
-/// How hard the drum is driven into saturation.
 const DRIVE: ParamSpec =
     ParamSpec::number("drive", "", [0.0, 1.0], 0.0, "how far it is driven into saturation")
         .smoothed(10.0);

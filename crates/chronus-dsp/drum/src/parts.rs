@@ -1,5 +1,6 @@
 //! What drums are made of: strokes, fading envelopes, a filter, saturation, and metal.
 
+use crate::gate::Orders;
 use crate::math::tan_of_turns;
 use crate::math::{scramble, unit_of};
 
@@ -48,34 +49,32 @@ impl<const C: usize> Strokes<C> {
 /// Follows gates that stay open: what [`Strokes`] finds, and how long each lasts.
 #[derive(Clone, Copy, Debug)]
 pub struct Gates<const C: usize> {
-    strokes: Strokes<C>,
-    /// All are to be closed in the next frame, after any opening.
-    closes: bool,
+    orders: Orders,
     input: [bool; C],
     open: [bool; C],
 }
 
 impl<const C: usize> Gates<C> {
     /// All closed.
-    pub const CLOSED: Self =
-        Self { strokes: Strokes::NONE, closes: false, input: [false; C], open: [false; C] };
+    pub const CLOSED: Self = Self { orders: Orders::NONE, input: [false; C], open: [false; C] };
 
     /// As [`Module::set_gate`](crate::module::Module::set_gate).
     pub fn set_gate(&mut self, open: bool) {
-        self.strokes.set_gate(open);
-        self.closes = !open;
+        self.orders.set(open);
     }
 
     /// Which channels are struck in this frame, whether any is, and which are open.
     #[inline(always)]
     pub fn next(&mut self, gate: &[f32; C]) -> ([bool; C], bool, [bool; C]) {
-        let closes = core::mem::take(&mut self.closes);
-        let (struck, any) = self.strokes.next(gate);
+        let order = self.orders.take();
+        let (mut struck, mut any) = ([false; C], false);
         for c in 0..C {
             let input = gate[c] > 0.5;
-            let falls = closes || self.input[c] && !input;
             let rises = input && !self.input[c];
-            self.open[c] = rises || (self.open[c] || struck[c]) && !falls;
+            let falls = order == Some(false) || self.input[c] && !input;
+            struck[c] = order == Some(true) || rises;
+            any |= struck[c];
+            self.open[c] = struck[c] || self.open[c] && !falls;
             self.input[c] = input;
         }
         (struck, any, self.open)

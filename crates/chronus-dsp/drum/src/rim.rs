@@ -12,7 +12,12 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     inputs: &[super::GATE, super::VELOCITY],
     outputs: &[PortSpec::audio("out", "the crack")],
     params: &[
-        super::freq("tune", [400.0, 6000.0], 1700.0, "frequency of the upper of its two tones"),
+        super::freq(
+            "tune",
+            [400.0, 6000.0],
+            super::C7_HZ,
+            "frequency of the upper of its two tones",
+        ),
         ParamSpec::number("tone", "", [0.0, 1.0], 0.6, "from the lower tone alone to the upper")
             .smoothed(10.0),
         super::fade("decay", [5.0, 1000.0], 45.0, "until it is 60 dB down"),

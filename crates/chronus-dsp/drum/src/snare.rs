@@ -3,7 +3,7 @@
 use super::parts::{Filter, Hiss, Rest, Strokes, driven, gain_of, loss_of_ms, silent_below};
 use crate::io::Io;
 use crate::math::{PhaseSteps, sine_of_phase};
-use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{MIDDLE_C_HZ, Module, ModuleSpec, ParamSpec, PortSpec};
 
 /// The kind `snare`.
 pub static SPEC: ModuleSpec = ModuleSpec {
@@ -12,7 +12,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     inputs: &[super::GATE, super::VELOCITY],
     outputs: &[PortSpec::audio("out", "the drum")],
     params: &[
-        super::freq("tune", [80.0, 500.0], 180.0, "frequency of the lower tone"),
+        super::freq("tune", [80.0, 500.0], MIDDLE_C_HZ, "frequency of the lower tone"),
         ParamSpec::number("tone", "", [0.0, 1.0], 0.35, "from the lower tone alone to the upper")
             .smoothed(10.0),
         super::fade("decay", [10.0, 2000.0], 200.0, "until the lower tone is 60 dB down"),

@@ -12,7 +12,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     inputs: &[super::GATE, super::VELOCITY],
     outputs: &[PortSpec::audio("out", "the drum")],
     params: &[
-        super::freq("tune", [40.0, 800.0], 110.0, "frequency at which it rings"),
+        super::freq("tune", [40.0, 800.0], super::C3_HZ, "frequency at which it rings"),
         ParamSpec::number("sweep", "octaves", [0.0, 3.0], 0.5, "how far above it is struck"),
         super::fade("sweep_time", [5.0, 1000.0], 150.0, "until the sweep is down to a thousandth"),
         super::fade("decay", [20.0, 10_000.0], 700.0, "until it is 60 dB down"),

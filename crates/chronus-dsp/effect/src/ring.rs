@@ -5,7 +5,7 @@ use super::blend;
 use crate::io::Io;
 use crate::lanes::{Ints, Lanes};
 use crate::math::{PhaseSteps, sine_of_phase};
-use crate::module::{ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{MIDDLE_C_HZ, ModuleSpec, ParamSpec, PortSpec};
 use crate::simd::Kernel;
 
 /// The kind `ring`.
@@ -23,7 +23,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
             "freq",
             "Hz",
             [0.1, 10_000.0],
-            440.0,
+            MIDDLE_C_HZ,
             "frequency of the sine, held below 0.49 of the rate",
         )
         .smoothed(5.0)

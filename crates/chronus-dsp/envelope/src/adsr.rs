@@ -1,6 +1,7 @@
 //! The life of a note: attack, decay, sustain and release in straight lines, and an amplifier that
 //! follows them.
 
+use crate::gate::Orders;
 use crate::io::{Io, Param, PortSet};
 use crate::lanes::{Floats, Ints, Lanes, Mask};
 use crate::math::{frames_of_ms, same};
@@ -89,7 +90,7 @@ pub struct Adsr<const C: usize> {
     seen_in_all: Option<[f32; 4]>,
     /// All ones where the input `gate` was open in the last frame, else 0.
     gates: [u32; C],
-    asked: Asked,
+    orders: Orders,
     /// Whether no level moves. Then none will until a gate or a parameter does.
     rests: bool,
     /// Whether any of `gates` is open.
@@ -97,15 +98,6 @@ pub struct Adsr<const C: usize> {
     /// Whether all channels are at rest after their release and all gates were closed: nothing will be
     /// heard until one opens.
     sleeps: bool,
-}
-
-/// What the gate was told since the last frame. It waits for that frame, because only then are the
-/// parameters known that were set at the same time.
-#[derive(Clone, Copy, Default, PartialEq)]
-struct Asked {
-    opened: bool,
-    /// Closed, after any opening.
-    closed: bool,
 }
 
 /// One channel, but for its level.
@@ -127,7 +119,7 @@ impl<const C: usize> Adsr<C> {
             seen: params.map(|value| [value; C]),
             seen_in_all: Some(params),
             gates: [0; C],
-            asked: Asked::default(),
+            orders: Orders::NONE,
             rests: true,
             is_open: false,
             sleeps: true,
@@ -172,24 +164,18 @@ impl<const C: usize> Adsr<C> {
         }
     }
 
-    fn answer(&mut self) {
-        let Asked { opened, closed } = core::mem::take(&mut self.asked);
-        for c in 0..C {
-            if opened {
-                self.change(c, Voice::open);
-            }
-            if closed {
-                self.change(c, Voice::close);
-            }
-        }
-    }
-
-    fn follow_gates(&mut self, gates: &[f32; C]) {
+    /// Answers what the gate was told and the cables say. What opens comes last: it is not for the one to undo the
+    /// onset of the other.
+    fn answer(&mut self, gates: &[f32; C]) {
+        let order = self.orders.take();
         for c in 0..C {
             let gate = open(gates[c]);
-            if gate != self.gates[c] {
-                self.gates[c] = gate;
-                self.change(c, if gate == 0 { Voice::close } else { Voice::open });
+            let before = core::mem::replace(&mut self.gates[c], gate);
+            if order == Some(false) || gate < before {
+                self.change(c, Voice::close);
+            }
+            if order == Some(true) || gate > before {
+                self.change(c, Voice::open);
             }
         }
     }
@@ -227,17 +213,14 @@ impl<const C: usize> Adsr<C> {
             }
             Params::InAll(_) | Params::Each(..) => (),
         }
-        if n == 0 && self.asked != Asked::default() {
-            self.answer();
-        }
         if gates.are_heard {
-            self.follow_gates(&gates.frames[n]);
-        } else if n == 0 && !same(&self.gates, &[0; C]) {
-            self.follow_gates(&[0.0; C]);
+            self.answer(&gates.frames[n]);
+        } else if self.orders.are_due() || n == 0 && !same(&self.gates, &[0; C]) {
+            self.answer(&[0.0; C]);
         }
         let arrival = self.levels.next_arrival();
         let mut end = frames.min(n + arrival.unwrap_or(usize::MAX - n));
-        if matches!(params, Params::Each(_, true)) {
+        if matches!(params, Params::Each(_, true)) || self.orders.are_due() {
             end = n + 1;
         } else if gates.are_heard && !gates.are_held {
             end = n + 1 + self.gates_hold(lanes, &gates.frames[n + 1..end]);
@@ -267,7 +250,7 @@ impl<const C: usize> Adsr<C> {
     /// Whether it rests throughout these frames, unless a parameter says otherwise.
     #[inline(always)]
     fn goes_on_resting<L: Lanes<C>>(&self, lanes: L, io: &mut Io<'_>, has_gate: bool) -> bool {
-        if !self.rests || self.asked != Asked::default() {
+        if !self.rests || self.orders.are_due() {
             return false;
         }
         if has_gate {
@@ -380,8 +363,7 @@ impl<const C: usize> Kernel<C> for Adsr<C> {
     }
 
     fn set_gate(&mut self, open: bool) {
-        self.asked.opened |= open;
-        self.asked.closed = !open;
+        self.orders.set(open);
     }
 
     #[inline(always)]
@@ -433,7 +415,7 @@ impl<const C: usize> Kernel<C> for Adsr<C> {
     }
 
     fn ignored_inputs(&self, silent: PortSet) -> PortSet {
-        let sleeps = self.sleeps && self.asked == Asked::default() && silent & (1 << GATE) != 0;
+        let sleeps = self.sleeps && !self.orders.are_due() && silent & (1 << GATE) != 0;
         PortSet::from(sleeps) << IN
     }
 }

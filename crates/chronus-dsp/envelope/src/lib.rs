@@ -8,7 +8,7 @@
 
 use chronus_dsp_core::entry::CatalogEntry;
 use chronus_dsp_core::kernel;
-use chronus_dsp_core::{io, lanes, math, module, simd, smooth};
+use chronus_dsp_core::{gate, io, lanes, math, module, simd, smooth};
 
 pub mod ad;
 pub mod adsr;

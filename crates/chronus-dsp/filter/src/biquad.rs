@@ -15,7 +15,7 @@ use core::ops::Range;
 use crate::io::{Io, Param};
 use crate::lanes::{Floats, Lanes};
 use crate::math::{exp2, frames_of_ms, same, tan_of_turns};
-use crate::module::{BLOCK_FRAMES, Curve, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{BLOCK_FRAMES, Curve, MIDDLE_C_HZ, ModuleSpec, ParamSpec, PortSpec};
 use crate::simd::Kernel;
 use crate::smooth::Ramp;
 
@@ -46,7 +46,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
             unit: "Hz",
             min: 20.0,
             max: 20_000.0,
-            default: 2_000.0,
+            default: MIDDLE_C_HZ,
             smoothing_ms: 10.0,
             curve: Curve::Exponential,
             choices: &[],

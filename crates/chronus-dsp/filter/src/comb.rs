@@ -10,7 +10,7 @@ use super::silent_below;
 use crate::io::Io;
 use crate::lanes::{Floats, Ints, Lanes, Mask};
 use crate::math::tan_of_turns;
-use crate::module::{ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{MIDDLE_C_HZ, ModuleSpec, ParamSpec, PortSpec};
 use crate::simd::Kernel;
 
 const FREQ_MIN_HZ: f32 = 20.0;
@@ -26,7 +26,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
             "freq",
             "Hz",
             [FREQ_MIN_HZ, 5_000.0],
-            220.0,
+            MIDDLE_C_HZ,
             "the lowest resonance: one over the delay",
         )
         .smoothed(5.0)

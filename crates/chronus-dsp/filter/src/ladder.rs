@@ -15,7 +15,7 @@ use super::silent_below;
 use crate::io::Io;
 use crate::lanes::{Floats, Lanes};
 use crate::math::tan_of_turns;
-use crate::module::{ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{MIDDLE_C_HZ, ModuleSpec, ParamSpec, PortSpec};
 use crate::simd::Kernel;
 
 /// The kind `ladder`.
@@ -29,7 +29,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
             "cutoff",
             "Hz",
             [20.0, 20_000.0],
-            1_000.0,
+            MIDDLE_C_HZ,
             "where the resonance is, held below 0.49 of the rate",
         )
         .smoothed(10.0)

@@ -5,7 +5,7 @@
 use crate::io::Io;
 use crate::lanes::{Doubles, Floats, Lanes};
 use crate::math::tan_of_turns;
-use crate::module::{ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{MIDDLE_C_HZ, ModuleSpec, ParamSpec, PortSpec};
 use crate::simd::Kernel;
 
 /// The kind `onepole`.
@@ -21,7 +21,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         "cutoff",
         "Hz",
         [1.0, 20_000.0],
-        1_000.0,
+        MIDDLE_C_HZ,
         "where both outputs are 3 dB down, held below 0.49 of the rate",
     )
     .smoothed(10.0)

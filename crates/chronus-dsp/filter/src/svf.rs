@@ -8,7 +8,7 @@ use super::SILENCE;
 use crate::io::Io;
 use crate::lanes::{Floats, Lanes};
 use crate::math::tan_of_turns;
-use crate::module::{Curve, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{Curve, MIDDLE_C_HZ, ModuleSpec, ParamSpec, PortSpec};
 use crate::simd::Kernel;
 
 /// The kind `svf`.
@@ -28,7 +28,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
             unit: "Hz",
             min: 20.0,
             max: 20_000.0,
-            default: 1_000.0,
+            default: MIDDLE_C_HZ,
             smoothing_ms: 10.0,
             curve: Curve::Exponential,
             choices: &[],

@@ -7,7 +7,7 @@
 )]
 
 use chronus_dsp_core::entry::CatalogEntry;
-use chronus_dsp_core::{io, lanes, math, module, simd, smooth, tables};
+use chronus_dsp_core::{gate, io, lanes, math, module, simd, smooth, tables};
 use chronus_dsp_core::{kernel, kind, plain};
 
 pub mod cycles;
@@ -24,7 +24,7 @@ pub mod supersaw;
 pub mod triangle;
 pub mod wavetable;
 
-use crate::module::{Curve, ParamSpec, PortSpec};
+use crate::module::{Curve, MIDDLE_C_HZ, ParamSpec, PortSpec};
 
 /// The frequency of an audible oscillator.
 const FREQ: ParamSpec = ParamSpec {
@@ -32,7 +32,7 @@ const FREQ: ParamSpec = ParamSpec {
     unit: "Hz",
     min: 20.0,
     max: 20_000.0,
-    default: 440.0,
+    default: MIDDLE_C_HZ,
     smoothing_ms: 5.0,
     curve: Curve::Exponential,
     choices: &[],

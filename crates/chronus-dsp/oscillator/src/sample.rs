@@ -2,6 +2,7 @@
 
 use super::kernel::Kernels;
 use super::playhead::{Course, Pace, Playhead, Region};
+use crate::gate::Orders;
 use crate::io::Io;
 use crate::math::frames_of_ms;
 use crate::module::{Module, ModuleSpec, ParamSpec, PortSpec, Recording, RecordingSpec};
@@ -96,16 +97,7 @@ pub struct Sample<const C: usize> {
     heads: [[Playhead; 2]; C],
     /// Whether the input was open in the last frame.
     gates: [bool; C],
-    asked: Asked,
-}
-
-/// What the gate was told since the last frame. It waits for that frame, because only then are the
-/// parameters known that were set at the same time.
-#[derive(Clone, Copy, Default)]
-struct Asked {
-    opened: bool,
-    /// Closed, after any opening.
-    closed: bool,
+    orders: Orders,
 }
 
 /// The parameters of one channel in one frame.
@@ -126,7 +118,7 @@ impl<const C: usize> Sample<C> {
             per_frame: 1.0,
             heads: [[Playhead::REST; 2]; C],
             gates: [false; C],
-            asked: Asked::default(),
+            orders: Orders::NONE,
         }
     }
 
@@ -182,13 +174,14 @@ impl<const C: usize> Sample<C> {
     }
 
     /// What the gates say in a frame.
-    fn answer(&mut self, c: usize, gate: bool, asked: Asked, now: Now, frames: usize) {
+    fn answer(&mut self, c: usize, gate: bool, order: Option<bool>, now: Now, frames: usize) {
         let was_open = core::mem::replace(&mut self.gates[c], gate);
-        if asked.opened || (gate && !was_open) {
-            self.begin(c, now, frames);
-        }
-        if asked.closed || (!gate && was_open) {
+        if order == Some(false) || (!gate && was_open) {
             self.close(c, now);
+        }
+        // What starts comes last: it is not for the one gate to undo the onset of the other.
+        if order == Some(true) || (gate && !was_open) {
+            self.begin(c, now, frames);
         }
     }
 }
@@ -209,12 +202,11 @@ impl<const C: usize> Module for Sample<C> {
     fn reset(&mut self) {
         self.heads = [[Playhead::REST; 2]; C];
         self.gates = [false; C];
-        self.asked = Asked::default();
+        self.orders = Orders::NONE;
     }
 
     fn set_gate(&mut self, open: bool) {
-        self.asked.opened |= open;
-        self.asked.closed = !open;
+        self.orders.set(open);
     }
 
     fn set_recording(&mut self, recording: Recording) {
@@ -245,14 +237,14 @@ impl<const C: usize> Module for Sample<C> {
                 let (start, end, course) = (start.at(n), end.at(n), course.at(n).map(course_of));
                 regions = from_fn(|c| Region::new(frames, start[c], end[c], course[c]));
             }
-            let asked = core::mem::take(&mut self.asked);
+            let order = self.orders.take();
             let (reverse, gain, release_ms) = (reverse.at(n), gain.at(n), release.at(n));
             let [mut l, mut r] = [[0.0; C]; 2];
             for c in 0..C {
                 let (region, reverse) = (regions[c], reverse[c] > 0.5);
                 let now = Now { region, reverse, release_ms: release_ms[c] };
                 self.follow(c, now, frames);
-                self.answer(c, gates[n][c] > 0.5, asked, now, frames);
+                self.answer(c, gates[n][c] > 0.5, order, now, frames);
                 for head in self.heads[c].iter_mut().filter(|head| head.is_playing) {
                     let heard = head.read(&recording, &paces[c], reverse);
                     l[c] += gain[c] * heard[0];

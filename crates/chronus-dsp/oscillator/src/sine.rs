@@ -12,7 +12,7 @@ use core::ops::Range;
 use crate::io::{Io, LanesParam};
 use crate::lanes::{Floats, Ints, Lanes, Mask};
 use crate::math::{PhaseSteps, same, sine_of_phase};
-use crate::module::{BLOCK_FRAMES, Curve, ModuleSpec, ParamSpec, PortSpec};
+use crate::module::{BLOCK_FRAMES, Curve, MIDDLE_C_HZ, ModuleSpec, ParamSpec, PortSpec};
 use crate::simd::Kernel;
 
 /// The kind `sine`.
@@ -27,7 +27,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
             unit: "Hz",
             min: 20.0,
             max: 20_000.0,
-            default: 440.0,
+            default: MIDDLE_C_HZ,
             smoothing_ms: 5.0,
             curve: Curve::Exponential,
             choices: &[],

@@ -146,6 +146,9 @@ impl Bench {
         let passed = frames.len() as u64;
         self.module.process(&inputs, &[], &mut self.outputs, frames, self.transport);
         self.transport.frames_since_anchor += passed;
+        if passed > 0 {
+            (self.transport.started, self.transport.moved) = (false, false);
+        }
     }
 }
 

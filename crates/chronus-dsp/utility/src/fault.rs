@@ -171,7 +171,7 @@ impl<const C: usize> Module for Fault<C> {
     }
 
     fn set_gate(&mut self, open: bool) {
-        (self.open, self.due) = (open, open);
+        (self.open, self.due) = (open, self.due || open);
     }
 
     fn set_text(&mut self, _text: usize, value: &str) {

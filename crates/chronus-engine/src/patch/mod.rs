@@ -3,6 +3,7 @@
 
 mod document;
 mod error;
+mod former;
 mod joining;
 pub(crate) mod order;
 mod read;
@@ -19,6 +20,7 @@ use crate::command::Handle;
 pub use document::{Document, Setting};
 pub use error::PatchError;
 pub use recordings::{ContentDigest, NoDigest, NoRecordings, Recordings};
+pub use former::with_former_defaults;
 
 /// The version of the patch file format that is read.
 pub const FORMAT: i64 = 1;
