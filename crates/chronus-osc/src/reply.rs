@@ -121,9 +121,6 @@ impl Reply {
 
 /// Reads an answer; `None` if it is not one message.
 pub fn parse_reply(packet: &[u8]) -> Option<Reply> {
-    crate::guard::check(packet).ok()?;
-    match rosc::decoder::decode_udp(packet).ok()?.1 {
-        OscPacket::Message(message) => Some(Reply { address: message.addr, args: message.args }),
-        OscPacket::Bundle(_) => None,
-    }
+    let (message, _) = crate::reading::read(packet).messages.pop()?;
+    Some(Reply { address: message.addr, args: message.args })
 }

@@ -80,7 +80,11 @@ impl Supervisor {
 
     /// Orders commands that belong together, for one frame: all of them, or none if too many wait.
     pub(super) fn order(&mut self, incoming: &Incoming, commands: &[Command]) {
-        let frame = self.frame_of(incoming);
+        let mut frame = self.frame_of(incoming);
+        if incoming.time_wall_ns.is_none() {
+            // What is for as soon as possible can't be too late.
+            frame = frame.max(self.sequencer.first_open_frame());
+        }
         let ordered = self.sequencer.permit(commands.len()).and_then(|()| {
             let mut commands = commands.iter();
             commands.try_for_each(|command| self.sequencer.submit(frame, command.encode()))
