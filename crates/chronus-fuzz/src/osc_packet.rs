@@ -41,13 +41,13 @@ fn apply(controls: &mut Controls, command: &Command) {
 
 fn edit(draft: &mut Document, request: &PatchRequest) {
     let _ = match request {
-        PatchRequest::Create { id, kind, settings } => draft
-            .create(id, kind)
-            .and_then(|()| settings.iter().try_for_each(|(key, to)| draft.set(id, key, to))),
+        PatchRequest::Create { id, kind, settings } => {
+            draft.create_with(id, kind, settings).map(drop)
+        }
         PatchRequest::Delete { id } => draft.delete(id),
         PatchRequest::Connect { from, to, depth } => draft.connect(from, to, *depth),
         PatchRequest::Disconnect { from, to } => draft.disconnect(from, to),
-        PatchRequest::Set { id, key, setting } => draft.set(id, key, setting),
+        PatchRequest::Set { id, key, setting } => draft.set(id, key, setting).map(drop),
         PatchRequest::Output { left, right } => draft.set_output(left, right),
         _ => Ok(()),
     };

@@ -18,6 +18,7 @@ mod folder;
 mod jack;
 mod minder;
 mod news;
+pub mod numbering;
 mod pace;
 mod paced;
 mod probe;

@@ -1,31 +1,29 @@
 //! `chronus check`: whether patch files are right, without playing them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use chronus_engine::Patch;
+use chronus_engine::hints::hints;
 
 use crate::cli::CheckArgs;
 use crate::log::counted;
 use crate::run::read_patch_file;
 use crate::shelf::find_recordings;
 
-/// Prints a line for each file: what is in it, or its first mistake and where that is. Fails if any
-/// has one.
+/// Prints a line for each file: what is in it, and what can hardly be meant; or its mistakes and where they are.
+/// Fails if any has one.
 pub fn run(args: &CheckArgs) -> ExitCode {
     let mut all_fine = true;
     for path in &args.files {
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let patch = read_patch_file(path).and_then(|patch| {
-            find_recordings(&patch, folder)
-                .map_err(|reason| format!("{}: {reason}", path.display()))?;
-            Ok(patch)
-        });
-        match patch {
+        match read_patch_file(path).map_err(|error| error.to_string()).and_then(|patch| {
+            let missing = missing_recordings(&patch, path);
+            if missing.is_empty() { Ok(patch) } else { Err(missing.join("\n")) }
+        }) {
             Ok(patch) => {
                 println!("{}: fine, {}", path.display(), contents(&patch));
-                for warning in warnings(&patch) {
-                    println!("{}: {warning}", path.display());
+                for hint in hints(&patch) {
+                    println!("{}: {hint}", path.display());
                 }
             }
             Err(error) => {
@@ -37,20 +35,36 @@ pub fn run(args: &CheckArgs) -> ExitCode {
     if all_fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// What is no mistake, and can hardly be meant.
-fn warnings(patch: &Patch) -> Vec<String> {
-    let mut warnings = Vec::new();
-    for module in patch.modules() {
-        let (id, spec) = (module.id(), module.spec());
-        let is_needed = spec.recording.is_some_and(|recording| recording.is_needed);
-        if is_needed && module.file().is_none_or(str::is_empty) {
-            let kind = spec.kind;
-            warnings.push(format!(
-                "mind that `{id}`, a `{kind}`, stays silent; give it a `file = \"NAME.wav\"`"
-            ));
+/// A sentence for each recording that is not there, and for the first that can't be read, with the place where the
+/// patch names it.
+fn missing_recordings(patch: &Patch, path: &Path) -> Vec<String> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let place = |module: usize| match patch.place_of(module, "file") {
+        Some((line, column)) => format!("{}:{line}:{column}", path.display()),
+        None => path.display().to_string(),
+    };
+    let named = patch.modules().iter().enumerate();
+    let named = named.filter_map(|(at, module)| Some((at, folder.join(module.file()?))));
+    let named: Vec<_> = named.filter(|(_, file)| file != folder).collect();
+    let is_missing = |file: &Path| matches!(file.metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound);
+    let missing = named.iter().filter(|(_, file)| is_missing(file)).map(|(at, file)| {
+        let place = place(*at);
+        let shown = file.display();
+        format!("{place}: there is no recording {shown}; `file` counts from the folder of the patch file")
+    });
+    let missing: Vec<String> = missing.collect();
+    if !missing.is_empty() {
+        return missing;
+    }
+    match find_recordings(patch, folder) {
+        Ok(()) => Vec::new(),
+        Err(reason) => {
+            let is_it =
+                |(_, file): &&(usize, PathBuf)| reason.contains(&file.display().to_string());
+            let place = named.iter().find(is_it).map(|(at, _)| place(*at));
+            vec![format!("{}: {reason}", place.unwrap_or_else(|| path.display().to_string()))]
         }
     }
-    warnings
 }
 
 /// How much a patch holds, as a phrase: "3 modules, 1 cable".
@@ -70,22 +84,29 @@ pub fn contents(patch: &Patch) -> String {
 mod tests {
     use super::*;
 
-    fn patch(modules: &str) -> Patch {
-        let text =
-            format!("format = 1\n{modules}\n[output]\nleft = \"a.OUT\"\nright = \"a.OUT\"\n");
-        let text = text.replace("OUT", if modules.contains("sample") { "left" } else { "out" });
-        Patch::parse(&text, "a.toml").unwrap_or_else(|error| panic!("{error}"))
-    }
-
     #[test]
-    fn a_player_without_a_recording_is_warned_of() {
-        let silent = patch("[[module]]\nid = \"a\"\nkind = \"sample\"");
-        let expected = "mind that `a`, a `sample`, stays silent; give it a `file = \"NAME.wav\"`";
-        assert_eq!(warnings(&silent), [expected]);
-        let file = patch("[[module]]\nid = \"a\"\nkind = \"sample\"\nfile = \"a.wav\"");
-        assert!(warnings(&file).is_empty());
-        let table = patch("[[module]]\nid = \"a\"\nkind = \"wavetable\"");
-        assert!(warnings(&table).is_empty(), "it has tables of its own");
-        assert_eq!(contents(&table), "1 module, 0 cables");
+    fn recordings_that_are_missing_are_told_with_their_lines() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.toml");
+        let module = |id: &str, file: &str| {
+            format!("[[module]]\nid = \"{id}\"\nkind = \"sample\"\nfile = \"{file}\"\n")
+        };
+        let output = "[output]\nleft = \"a.left\"\nright = \"a.right\"\n";
+        let parse = |modules: String| {
+            Patch::parse(&format!("format = 1\n{modules}{output}"), "a.toml").expect("a patch")
+        };
+        let patch = parse(module("a", "x.wav") + &module("b", "") + &module("c", "y.wav"));
+        assert_eq!(contents(&patch), "3 modules, 0 cables");
+        let found = missing_recordings(&patch, &path);
+        let at = path.display();
+        let start = |line: u32, name: &str| {
+            format!("{at}:{line}:8: there is no recording {}", folder.path().join(name).display())
+        };
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].starts_with(&start(5, "x.wav")), "{found:?}");
+        assert!(found[1].starts_with(&start(13, "y.wav")), "{found:?}");
+        std::fs::write(folder.path().join("x.wav"), "no sound").expect("written");
+        let found = missing_recordings(&parse(module("a", "x.wav")), &path);
+        assert!(found.len() == 1 && found[0].starts_with(&format!("{at}:5:8: ")), "{found:?}");
     }
 }
