@@ -205,6 +205,12 @@ pub trait Device: Send {
         let _ = ready_frames;
     }
 
+    /// Says that the performance ends before this frame: files that record the whole of it hold no
+    /// more, however much the device takes until it is stopped.
+    fn end_at(&mut self, frame: u64) {
+        let _ = frame;
+    }
+
     /// Begins to play `source`.
     ///
     /// # Errors

@@ -161,6 +161,24 @@ pub fn text_of(bytes: Vec<u8>, name: &str) -> Result<String, String> {
     })
 }
 
+/// Refuses to go on where nothing tells of processes: workers are started and watched by it.
+///
+/// # Errors
+/// A sentence.
+pub fn need_proc() -> Result<(), String> {
+    need_proc_at(Path::new("/proc"))
+}
+
+fn need_proc_at(proc: &Path) -> Result<(), String> {
+    fs::metadata(proc.join("self/exe")).map(drop).map_err(|error| {
+        let shown = proc.display();
+        format!(
+            "{shown} is not there or tells nothing of this process ({shown}/self/exe: {error}); mount it \
+             with `mount -t proc proc {shown}`, or let the container have it"
+        )
+    })
+}
+
 /// Renames a file that is to be written anew to the next name beside it that is free, and returns that. Whoever
 /// is still writing it goes on writing it. One that is empty, or no file, stays.
 ///
@@ -263,6 +281,16 @@ mod tests {
         );
         let found = read_text("the patch", Path::new("/nowhere/a.toml")).expect_err("no file");
         assert!(found.starts_with("can't read the patch /nowhere/a.toml: No such file"), "{found}");
+    }
+
+    #[test]
+    fn a_system_without_proc_is_told() {
+        need_proc().expect("tests need it, too");
+        let why = need_proc_at(Path::new("/nowhere")).expect_err("it is not there");
+        assert!(
+            why.contains("/nowhere/self/exe: No such file") && why.contains("mount -t proc"),
+            "{why}"
+        );
     }
 
     #[test]
