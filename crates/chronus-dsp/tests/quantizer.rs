@@ -154,3 +154,64 @@ fn what_is_no_scale_is_explained() {
         assert!(check(strange).is_err(), "{strange}");
     }
 }
+
+#[test]
+fn scala_files_are_read_as_they_are_published() {
+    let partch = "! partch_29.scl\n!\nPartch/Ptolemy 11-limit  \n 3\n!\n 81/80\t\n 3/2 fifth\n 2/1 ! octave\n";
+    for (text, cents) in [
+        (partch, vec![0.0, 21.506_290, 701.955_001, 1200.0]),
+        // A blank description, and cents.
+        ("! x.scl\n!\n\n2\n!\n 700.0 cents\n 1200.\n", vec![0.0, 700.0, 1200.0]),
+        ("\n 2\n 3/1\n 9/1\n", vec![0.0, 1901.955_001, 3803.910_002]),
+        // Without any comment; the end of a line as elsewhere; a mark in front.
+        (
+            "\u{feff}a meantone\r\n3\r\n193.157\r\n696.578\r\n2/1\r\n",
+            vec![0.0, 193.157, 696.578, 1200.0],
+        ),
+        // A description that is a number; none; what follows the last degree.
+        ("! 12\n12\n 1\n2\nthe end", vec![0.0, 1200.0]),
+        ("!\n2\n3/2\n2/1\n", vec![0.0, 701.955_001, 1200.0]),
+        ("two of them\n2\n3/2\n2/1\n5/1\n", vec![0.0, 701.955_001, 1200.0]),
+        // In any order, twice, below the root, beyond the period.
+        ("!\nodd\n5\n2000.\n500.\n-100.0\n500.0\n1200.", vec![0.0, 500.0, 800.0, 1100.0, 1200.0]),
+        // Numbers of more than 32 bits.
+        ("!\nlong\n2\n6442450944/4294967296\n2/1", vec![0.0, 701.955_001, 1200.0]),
+    ] {
+        assert_eq!(check(text), Ok(()), "{text:?}");
+        let scale = Scale::read(text).expect("a scale");
+        let found: Vec<f64> = scale.degrees().iter().map(|octaves| 1200.0 * octaves).collect();
+        assert_eq!(found.len(), cents.len(), "{text:?}: {found:?}");
+        for (found, cents) in found.iter().zip(&cents) {
+            assert!((found - cents).abs() < 1e-5, "{text:?}: {found} {cents}");
+        }
+    }
+    for (text, expected) in [
+        ("! x\nof three\n3\n3/2\n2/1\n", "says that it has 3 degrees, and has 2"),
+        ("! x\nof none\n", "a line with the count of its degrees"),
+        ("! x\nfalling\n2\n3/2\n1/2\n", "which `1/2` can't be"),
+        ("! x\nodd\n2\nfifth\n2/1\n", "`fifth` is no degree"),
+        ("! x\nodd\n2\n-3/2\n2/1\n", "`-3/2` is no degree"),
+        ("! x\nlarge\n1000000\n3/2\n2/1\n", "a scale has 1 to 128 degrees"),
+        ("! x\nempty\n0\n", "a scale needs a name or degrees"),
+    ] {
+        let found = check(text).expect_err("no scale");
+        assert!(found.contains(expected), "{text:?}: {found}");
+    }
+}
+
+#[test]
+fn a_long_scala_file_is_taken_without_its_comments() {
+    let spec = &chronus_dsp::catalog::find("quantizer").expect("a kind").spec.texts[0];
+    let steps: Vec<String> =
+        (1..=53).map(|n| format!(" {:.5} step {n}\n", 1200.0 / 53.0 * f64::from(n))).collect();
+    let text = format!("! {}\nfifty-three\n 53\n!\n{}", "x".repeat(1500), steps.concat());
+    let taken = spec.take(&text).expect("it fits without");
+    assert!(taken.len() <= 1000, "{}", taken.len());
+    let (long, short) =
+        (Scale::read(&text).expect("a scale"), Scale::read(&taken).expect("a scale"));
+    assert_eq!(long.degrees(), short.degrees());
+    assert_eq!(long.degrees().len(), 54);
+    let longer = format!("! x\n\n 128\n{}", " 1234.56789\n".repeat(128));
+    assert!(spec.take(&longer).expect_err("too long").contains("too long; write at most 1000"));
+    assert_eq!(spec.take("dorian").as_deref(), Ok("dorian"));
+}

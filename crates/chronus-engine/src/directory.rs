@@ -164,7 +164,9 @@ impl ModuleEntry {
             None => Err(LookupError::UnknownParam {
                 module: self.id.clone(),
                 param: name.to_owned(),
-                instead: names::instead(name, "parameters", params.iter().map(|param| param.name)),
+                instead: self.elsewhere("text", "seq", name, self.text_names()).unwrap_or_else(
+                    || names::instead(name, "parameters", params.iter().map(|param| param.name)),
+                ),
             }),
         }
     }
@@ -180,9 +182,34 @@ impl ModuleEntry {
             None => Err(LookupError::UnknownText {
                 module: self.id.clone(),
                 text: name.to_owned(),
-                instead: names::instead(name, "texts", texts.iter().map(|text| text.name)),
+                instead: self
+                    .elsewhere("parameter", "mod", name, self.param_names())
+                    .unwrap_or_else(|| {
+                        names::instead(name, "texts", texts.iter().map(|text| text.name))
+                    }),
             }),
         }
+    }
+
+    fn param_names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.spec.params.iter().map(|param| param.name)
+    }
+
+    fn text_names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.spec.texts.iter().map(|text| text.name)
+    }
+
+    /// Where a name was meant to be sent that is no parameter but a text, or the other way round.
+    fn elsewhere(
+        &self,
+        what: &str,
+        way: &str,
+        name: &str,
+        mut others: impl Iterator<Item = &'static str>,
+    ) -> Option<String> {
+        let is_there = others.any(|other| other == name);
+        is_there
+            .then(|| format!("it has a {what} of this name: send it to /{way}/{}/{name}", self.id))
     }
 
     /// The names of the values that it tells; empty for most.

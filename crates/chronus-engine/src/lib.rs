@@ -10,6 +10,7 @@ pub mod controls;
 pub mod directory;
 pub mod edit;
 pub mod engine;
+pub mod hints;
 mod master;
 mod mixing;
 mod output;

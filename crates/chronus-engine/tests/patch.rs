@@ -66,10 +66,13 @@ fn mistakes_in_modules() {
         ),
         (module("id = 7\nkind = \"sine\"\n"), "p.toml:3:6: the id is 7; write a string in quotes"),
         (sine(SINE), "p.toml:6:6: a second module with the id `s`; give each module its own id"),
-        (sine("frq = 5\n"), "p.toml:5:1: [[module]] has no `frq`; did you mean `freq`?"),
+        (
+            sine("frq = 5\n"),
+            "p.toml:5:1: module `s` of the kind `sine` has no `frq`; did you mean `freq`?",
+        ),
         (
             sine("loudness = 5\n"),
-            "p.toml:5:1: [[module]] has no `loudness`; it has: `id`, `kind`, `channels`, `freq`, `gain` and `index`",
+            "p.toml:5:1: module `s` of the kind `sine` has no `loudness`; it has: `id`, `kind`, `channels`, `freq`, `gain` and `index`",
         ),
         (sine("freq = 5\n"), "p.toml:5:8: `freq` is 5; write a number from 20 to 20000 Hz"),
         (sine("gain = 1.5\n"), "p.toml:5:8: `gain` is 1.5; write a number from 0 to 1"),
@@ -344,4 +347,103 @@ fn texts_buses_and_transport() {
     ] {
         assert!(found.starts_with(expected), "{found}\nis not\n{expected}");
     }
+}
+
+/// All mistakes of a text.
+fn mistakes(text: &str) -> Vec<String> {
+    let found = Patch::parse_all(text, "p.toml").expect_err("mistakes");
+    assert!(found.all().contains(&Patch::parse(text, "p.toml").expect_err("mistakes")));
+    found.to_string().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn each_mistake_is_told_in_the_order_of_the_text_and_what_follows_from_one_is_not() {
+    let text = "format = 1\nnane = 3\ntempo = 90\n\
+                [[module]]\nid = \"a\"\nkind = \"sine\"\nfreq = 5\ngian = 0.5\nchannels = 3\n\
+                [[module]]\nid = \"b\"\nkind = \"sien\"\n\
+                [[module]]\nid = \"a\"\nkind = \"adsr\"\nattak = 5\n\
+                [[cable]]\nfrom = \"a.ot\"\nto = \"c.in\"\ndepth = \"x\"\n\
+                [[cable]]\nfrom = \"b.out\"\nto = \"a.freq\"\n\
+                [output]\nleft = \"b.out\"\nright = 5\nmid = 1\n\
+                [transport]\ntempo = 0\n[[bus]]\nleft = \"a.out\"\n";
+    let expected = [
+        "p.toml:2:1: a patch has no `nane`; did you mean `name`?",
+        "p.toml:3:1: a patch has no `tempo`; write it under [transport]",
+        "p.toml:7:8: `freq` is 5; write a number from 20 to 20000 Hz",
+        "p.toml:8:1: module `a` of the kind `sine` has no `gian`; did you mean `gain`?",
+        "p.toml:9:12: `channels` is 3; write 1, 4, 8 or 16",
+        "p.toml:12:8: there is no kind of module `sien`; did you mean `sine`?",
+        "p.toml:14:6: a second module with the id `a`; give each module its own id",
+        "p.toml:16:1: module `?` of the kind `adsr` has no `attak`; did you mean `attack`?",
+        "p.toml:18:8: module `a` has no output `ot`; did you mean `out`?",
+        "p.toml:20:9: `depth` is \"x\"; write a number",
+        "p.toml:26:9: a port is 5; write a string in quotes",
+        "p.toml:27:1: [output] has no `mid`; it has: `left`, `right`, `limiter` and `dc_blocker`",
+        "p.toml:29:9: `tempo` is 0; write a number from 1 to 1000",
+        "p.toml:30:1: [[bus]] without `name`; add `name = \"NAME\"`",
+        "p.toml:30:1: [[bus]] without `right`; add `right = \"MODULE.OUTPUT\"`",
+    ];
+    assert_eq!(mistakes(text), expected);
+}
+
+#[test]
+fn many_mistakes_are_bounded() {
+    let wrong: String = (0..25).map(|n| format!("wrong_{n} = 1\n")).collect();
+    let found = mistakes(&format!("format = 1\n{SINE}{wrong}{OUTPUT}"));
+    assert_eq!(found.len(), 21);
+    assert_eq!(found[20], "and 5 more mistakes");
+    let found = Patch::parse_all(&format!("format = 1\n{SINE}{wrong}{OUTPUT}"), "p.toml");
+    assert_eq!(found.expect_err("mistakes").all().len(), 25);
+}
+
+#[test]
+fn mistakes_of_syntax_are_told_together_with_the_rest() {
+    let text = format!("format = 1\n{SINE}freq = 4 4\ngian = 1\n{OUTPUT}limiter = yes\n");
+    let found = mistakes(&text);
+    assert_eq!(found.len(), 3, "{found:#?}");
+    assert!(found[0].starts_with("p.toml:5:") && found[0].contains("not TOML"), "{found:#?}");
+    assert!(found[1].starts_with("p.toml:6:1: module `s` of the kind `sine` has no `gian`"));
+    assert!(found[2].starts_with("p.toml:10:") && found[2].contains("not TOML"), "{found:#?}");
+    // What a broken key would have said is not said to be missing.
+    let found = mistakes(&format!("format = 1\n[[module]]\nid = \"s\nkind = \"sine\"\n{OUTPUT}"));
+    assert_eq!(found.len(), 1, "{found:#?}");
+}
+
+#[test]
+fn what_was_meant_is_said() {
+    let single = SINE.replace("[[module]]", "[module] # one");
+    let other = single.replace("\"s\"", "\"t\"");
+    let whole = format!("format = 1\n{single}{other}{OUTPUT}");
+    let found = mistakes(&whole);
+    let expected = "p.toml:2:1: [module] in single brackets, and again in line 5; write [[module]] in \
+                    double brackets, here and wherever it stands";
+    assert_eq!(found, [expected]);
+    let found = mistakes(&format!("format = 1\n{SINE}{other}{OUTPUT}"));
+    assert_eq!(
+        found,
+        ["p.toml:5:1: [module] in single brackets; write [[module]] in double brackets"]
+    );
+
+    let mix = "[[module]]\nid = \"m\"\nkind = \"mixer\"\n";
+    let cable = |from: &str, to: &str| format!("[[cable]]\nfrom = \"{from}\"\nto = \"{to}\"\n");
+    let wired = |cable: String| mistakes(&format!("format = 1\n{SINE}{mix}{cable}{OUTPUT}"));
+    assert_eq!(
+        wired(cable("m.left_1", "s.out")),
+        [
+            "p.toml:9:8: module `m` has no output `left_1`; `left_1` is an input: swap `from` and `to`"
+        ]
+    );
+    assert_eq!(wired(cable("m.left_1", "s.freq")).len(), 1, "that is no cable either way");
+
+    let delay = |sync: &str| {
+        let module = format!("[[module]]\nid = \"d\"\nkind = \"delay\"\nsync = \"{sync}\"\n");
+        mistakes(&format!("format = 1\n{SINE}{module}{OUTPUT}")).remove(0)
+    };
+    for sync in ["1/8.", "1/8d", "1_8D", "1_8."] {
+        let found = delay(sync);
+        assert!(found.contains("did you mean `1_8d`? choices: `off`, `1_32`,"), "{found}");
+    }
+    assert!(delay("1/16T").contains("did you mean `1_16t`?"));
+    let found = mistakes(&format!("format = 1\n{SINE}tempo = 90\n{OUTPUT}"));
+    assert!(found[0].ends_with("has no `tempo`; write it under [transport]"), "{found:?}");
 }

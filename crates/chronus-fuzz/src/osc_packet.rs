@@ -41,13 +41,13 @@ fn apply(controls: &mut Controls, command: &Command) {
 
 fn edit(draft: &mut Document, request: &PatchRequest) {
     let _ = match request {
-        PatchRequest::Create { id, kind, settings } => draft
-            .create(id, kind)
-            .and_then(|()| settings.iter().try_for_each(|(key, to)| draft.set(id, key, to))),
+        PatchRequest::Create { id, kind, settings } => {
+            draft.create_with(id, kind, settings).map(drop)
+        }
         PatchRequest::Delete { id } => draft.delete(id),
         PatchRequest::Connect { from, to, depth } => draft.connect(from, to, *depth),
         PatchRequest::Disconnect { from, to } => draft.disconnect(from, to),
-        PatchRequest::Set { id, key, setting } => draft.set(id, key, setting),
+        PatchRequest::Set { id, key, setting } => draft.set(id, key, setting).map(drop),
         PatchRequest::Output { left, right } => draft.set_output(left, right),
         _ => Ok(()),
     };
@@ -93,5 +93,21 @@ pub fn seeds() -> Vec<Vec<u8>> {
         bundle.extend_from_slice(&(packet.len() as u32).to_be_bytes());
         bundle.extend_from_slice(packet);
     }
-    encoded.into_iter().chain([bundle]).collect()
+    let nested = [&bundle[..16], &(bundle.len() as u32).to_be_bytes(), &bundle, &[0; 12]].concat();
+    let sloppy: [&[u8]; 8] = [
+        b"/transport/stop\0",
+        b"/transport/tempo\0\0\0\0\x42\xf0\0\0",
+        b"/gate/adsr\0\0,S\0\0on\0\0",
+        b"/transport/play\0,I\0\0",
+        b"/transport/play\0,N\0\0\0\0\0\0",
+        b"/ping\0\0\0,hdtcrmTFNI[i]\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        b"#bundle\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x10/transport/stop\0\0\0\0\0",
+        b"#bundle\0\0\x01\x51\x80\0\0\0\0\0\0\0\x0c/ping\0\0\0,i\0\0\0\0",
+    ];
+    let scala = "! a.scl\n!\nof two\n 2\n!\n 3/2 fifth\n 2/1\n";
+    let scala = ["quantizer", "*"].map(|module| {
+        message(&format!("/seq/{module}/scale"), vec![text(scala)]).expect("it can be encoded")
+    });
+    let sloppy = sloppy.into_iter().map(<[u8]>::to_vec);
+    encoded.into_iter().chain([bundle, nested]).chain(sloppy).chain(scala).collect()
 }

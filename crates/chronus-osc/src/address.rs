@@ -369,8 +369,15 @@ const TAIL: &str = "\
 ## Arguments
 
 A NUMBER may be an OSC int (`i`), float (`f`), double (`d`), long (`h`), `T` or `F` (1 and 0), or a
-string that reads as a number. A value out of range is clamped to the range, and the sender is told.
-NaN and infinity are refused.
+string (`s`, `S` or `c`) that reads as a number. There is one rule for all numbers: one that is out of range is
+clamped to the range, and the sender is told. NaN and infinity are refused, and so is what is no number but a
+name, as the ID of a note, the size of a bar with a fraction, or a text such as a pattern that has a mistake. `/patch/set` and
+`/patch/create` clamp, too, and say so in their `/done`; in a patch file a number out of range is a mistake.
+
+What is sent is read as generously as others read it. A message without type tags has no arguments. `I` (an
+impulse) at a button is a press, `N` (nil) as good as no argument. All types of OSC 1.0 are read: `i f s b h t d S
+c r m T F N I [ ]`; what doesn't fit where it is sent is told. Bytes behind a good message, and elements of a
+bundle without any, are left out, which is told once with an empty ADDRESS; what is cut or broken costs only itself.
 
 In addresses that begin with `/mod`, `/gate`, `/note` and `/seq` the module may be an OSC 1.0 pattern
 (`*`, `?`, `[a-c]`, `{sine,adsr}`), and in `/mod/<module>/<param>` the parameter, too: the message goes
@@ -384,7 +391,8 @@ all messages of a packet take effect at the same frame. The delay grows at once 
 for more at a time, or when messages are read too late again and again because the machine is busy. It shrinks by
 no more than one frame in a hundred, so that no message overtakes another. A message in a bundle with a timetag takes
 effect at that frame. A timetag that comes too late takes effect at once and is counted (`late_commands`); one that is more
-than an hour ahead is refused. If the machine is suspended, what waits comes later by as much.
+than an hour ahead is refused. The timetag 1 (or 0) means immediately, as for a message without one, and is never
+late; seconds without the first of their 32 bits count from 2036-02-07 on, when they begin anew. If the machine is suspended, what waits comes later by as much.
 Bundles may hold bundles; the messages of a packet keep their order.
 
 ## Recording

@@ -78,6 +78,44 @@ pub(crate) fn number(arg: &OscType, wanted: &str) -> Result<f64, String> {
     if value.is_finite() { Ok(value) } else { Err(format!("{value} is not finite; give {wanted}")) }
 }
 
+/// Sentences for the sender about what is done all the same.
+pub(crate) type Told<'a> = &'a mut Vec<String>;
+
+/// A range of numbers, and how it is told.
+pub(crate) struct Range {
+    /// What the number is, before it: "a tempo of ".
+    pub what: &'static str,
+    /// The least.
+    pub least: f64,
+    /// The most.
+    pub most: f64,
+    /// The unit, behind the number.
+    pub unit: String,
+    /// The range as a phrase: "0 to 1".
+    pub says: String,
+}
+
+/// The number within the range that is nearest. The one rule for every number: one that is out of range is clamped,
+/// and that is told.
+pub(crate) fn within(wanted: f64, range: &Range, told: Told<'_>) -> f64 {
+    let Range { what, least, most, unit, says } = range;
+    let value = wanted.clamp(*least, *most);
+    if value != wanted {
+        let (wanted, value) = (shown(wanted), shown(value));
+        told.push(format!(
+            "{what}{wanted}{unit} was clamped to {value}{unit}; the range is {says}"
+        ));
+    }
+    value
+}
+
+/// A character is a text of one letter, as every address but `/ping` sees it.
+pub(crate) fn plain(arg: &mut OscType) {
+    if let OscType::Char(letter) = arg {
+        *arg = OscType::String(letter.to_string());
+    }
+}
+
 /// A whole number, exactly, if it is one.
 pub(crate) fn whole(arg: &OscType) -> Option<i64> {
     match arg {
@@ -119,6 +157,10 @@ pub(crate) fn is_on(arg: &OscType) -> Result<bool, String> {
                 _ => Err(wrong(format!("\"{text}\""))),
             },
         },
+        // What a button sends that knows nothing but to be pressed.
+        OscType::Inf => Ok(true),
+        OscType::Float(value) if !value.is_finite() => Err(wrong(value.to_string())),
+        OscType::Double(value) if !value.is_finite() => Err(wrong(value.to_string())),
         other => number(other, "").map(|value| value > 0.0).map_err(|_| wrong(kind(other).into())),
     }
 }
@@ -126,7 +168,7 @@ pub(crate) fn is_on(arg: &OscType) -> Result<bool, String> {
 /// Whether a button that may bring along its state is pressed; without one it is.
 pub(crate) fn is_pressed(args: &[OscType]) -> Result<bool, String> {
     match args {
-        [] => Ok(true),
+        [] | [OscType::Nil] => Ok(true),
         [state] => is_on(state),
         _ => Err(format!(
             "there are {} arguments, and one is wanted at most; give none, or {ON_OR_OFF}",

@@ -5,7 +5,7 @@ use chronus_engine::command::{BEAT_MAX, BEATS_PER_BAR_MAX, TEMPOS_BPM};
 use chronus_engine::patch::Setting;
 use rosc::OscType;
 
-use crate::arguments::{number, shown, single};
+use crate::arguments::{Range, Told, number, shown, single, within};
 
 /// What is asked of the patch. All but the last four gather until `Commit`.
 #[derive(Clone, Debug, PartialEq)]
@@ -161,36 +161,38 @@ pub(crate) fn save(args: Args<'_>) -> Result<PatchRequest, String> {
     }
 }
 
+/// For what takes no arguments. A button may say that it is pressed (`I`), and nil is as good as nothing.
 pub(crate) fn none<T>(args: Args<'_>, request: T) -> Result<T, String> {
-    if args.is_empty() { Ok(request) } else { Err("this takes no arguments; send it alone".into()) }
+    let is_nothing = args.iter().all(|arg| matches!(arg, OscType::Nil | OscType::Inf));
+    if is_nothing { Ok(request) } else { Err("this takes no arguments; send it alone".into()) }
 }
 
-pub(crate) fn tempo(args: Args<'_>) -> Result<TransportChange, String> {
-    let (least, most) = (TEMPOS_BPM.start(), TEMPOS_BPM.end());
+pub(crate) fn tempo(args: Args<'_>, told: Told<'_>) -> Result<TransportChange, String> {
+    let (least, most) = (*TEMPOS_BPM.start(), *TEMPOS_BPM.end());
     let wanted = format!("the tempo, from {least} to {most} beats per minute");
     let bpm = number(single(args, &wanted)?, &wanted)?;
-    if TEMPOS_BPM.contains(&bpm) {
-        return Ok(TransportChange::Tempo(bpm));
-    }
-    Err(format!("a tempo of {} is out of range; give {wanted}", shown(bpm)))
+    let says = format!("{least} to {most} beats per minute");
+    let range = Range { what: "a tempo of ", least, most, unit: String::new(), says };
+    Ok(TransportChange::Tempo(within(bpm, &range, told)))
 }
 
-pub(crate) fn meter(args: Args<'_>) -> Result<TransportChange, String> {
-    let wanted = format!("the beats in a bar, a whole number from 1 to {BEATS_PER_BAR_MAX}");
+pub(crate) fn meter(args: Args<'_>, told: Told<'_>) -> Result<TransportChange, String> {
+    let most = f64::from(BEATS_PER_BAR_MAX);
+    let wanted = format!("the beats in a bar, a whole number from 1 to {most}");
     let beats = number(single(args, &wanted)?, &wanted)?;
-    let fits = beats.fract() == 0.0 && (1.0..=f64::from(BEATS_PER_BAR_MAX)).contains(&beats);
-    if fits {
-        return Ok(TransportChange::BeatsPerBar(beats as u32));
+    if beats.fract() != 0.0 {
+        return Err(format!("a bar can't have {} beats; give {wanted}", shown(beats)));
     }
-    Err(format!("a bar can't have {} beats; give {wanted}", shown(beats)))
+    let (unit, says) = (" beats".to_owned(), format!("1 to {most} beats in a bar"));
+    let range = Range { what: "a bar of ", least: 1.0, most, unit, says };
+    Ok(TransportChange::BeatsPerBar(within(beats, &range, told) as u32))
 }
 
 /// Where to go on: a beat, counted from 0.
-pub(crate) fn position(args: Args<'_>) -> Result<TransportChange, String> {
+pub(crate) fn position(args: Args<'_>, told: Told<'_>) -> Result<TransportChange, String> {
     let wanted = format!("the beat to go on from, from 0 to {BEAT_MAX}");
     let beat = number(single(args, &wanted)?, &wanted)?;
-    if (0.0..=BEAT_MAX).contains(&beat) {
-        return Ok(TransportChange::Position(beat));
-    }
-    Err(format!("there is no beat {}; give {wanted}", shown(beat)))
+    let says = format!("0 to {BEAT_MAX}, counted from 0");
+    let range = Range { what: "beat ", least: 0.0, most: BEAT_MAX, unit: String::new(), says };
+    Ok(TransportChange::Position(within(beat, &range, told)))
 }

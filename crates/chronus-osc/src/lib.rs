@@ -5,10 +5,12 @@
 
 pub mod address;
 mod arguments;
+mod chaos;
 mod decode;
 mod edits;
-mod guard;
+mod notes;
 mod pattern;
+mod reading;
 mod record;
 mod reply;
 

@@ -87,14 +87,6 @@ fn notes_begin_and_end() {
     let mistakes = [
         (on(&[]), "give KEY, then optionally VELOCITY and ID"),
         (
-            on(&[OscType::Int(128)]),
-            "there is no key 128; keys are from 0 to 127, and 60 is middle C",
-        ),
-        (
-            on(&[key.clone(), OscType::Int(100)]),
-            "a velocity of 100 is out of range; it is from 0 to 1",
-        ),
-        (
             on(&[key, soft, OscType::Float(0.5)]),
             "0.5 is no id of a note; give a whole number from 1 to 4294967294",
         ),
@@ -168,7 +160,7 @@ fn a_value_out_of_range_is_clamped_and_said() {
 
 #[test]
 fn every_mistake_gets_a_sentence() {
-    let mistakes: [(&str, Vec<OscType>, &str); 27] = [
+    let mistakes: [(&str, Vec<OscType>, &str); 24] = [
         ("/mod/sin/freq", vec![OscType::Int(1)], "did you mean `sine`"),
         ("/mod/sine/frek", vec![OscType::Int(1)], "did you mean `freq`"),
         ("/mod/sine/freq", vec![], "an argument is missing; give 20 to 20000 Hz"),
@@ -194,14 +186,7 @@ fn every_mistake_gets_a_sentence() {
         ("/events", vec![text("perhaps")], "\"perhaps\" is neither on nor off; give 1, 0,"),
         ("/events", vec![OscType::Int(1), OscType::Int(1)], "one is wanted at most"),
         ("/transport/play", vec![text("now")], "\"now\" is neither on nor off"),
-        ("/transport/stop", vec![OscType::Nil], "nil is neither on nor off"),
         ("/transport/tempo", vec![text("fast")], "give the tempo, from 1 to 1000 beats per minute"),
-        ("/transport/tempo", vec![OscType::Int(0)], "a tempo of 0 is out of range; give the tempo"),
-        (
-            "/transport/position",
-            vec![OscType::Double(1e300)],
-            "there is no beat 1e300; give the beat",
-        ),
         ("/transport/beats_per_bar", vec![OscType::Float(3.3)], "a bar can't have 3.3 beats"),
         ("/status", vec![OscType::Int(1)], "this takes no arguments"),
         ("/engine/status", vec![OscType::Int(1)], "this takes no arguments"),

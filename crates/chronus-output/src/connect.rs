@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     Device, Options, OutputError, OutputSpec, connector::Connector, deck::Recorded,
-    fallback::Fallback, paced::Paced, wav,
+    fallback::Fallback, numbering, paced::Paced, wav,
 };
 
 /// Finds the device that `spec` names and learns its rate; nothing sounds before [`Device::start`].
@@ -44,13 +44,13 @@ fn file_of(path: &Path, options: &Options) -> PathBuf {
         return path.to_owned();
     }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let name = |count: u32| match path.extension() {
-        Some(extension) => format!("{stem}-{count}.{}", extension.to_string_lossy()),
-        None => format!("{stem}-{count}"),
-    };
     let mut last = path.to_owned();
-    for count in 2.. {
-        let next = path.with_file_name(name(count));
+    for name in numbering::following(&stem, 2) {
+        let next = match path.extension() {
+            Some(extension) => format!("{name}.{}", extension.to_string_lossy()),
+            None => name,
+        };
+        let next = path.with_file_name(next);
         if !next.exists() {
             match wav::complete(&last) {
                 Ok(()) => tracing::info!(

@@ -10,7 +10,7 @@ use std::{
         Arc,
         atomic::{
             AtomicBool,
-            Ordering::{Acquire, Release},
+            Ordering::{Acquire, Relaxed, Release},
         },
     },
     thread::{self, JoinHandle, Thread},
@@ -251,6 +251,14 @@ impl Device for Recorded {
 
     fn bear(&mut self, ready_frames: u32) {
         self.device.bear(ready_frames);
+    }
+
+    fn end_at(&mut self, frame: u64) {
+        for (shared, _) in &self.recordings {
+            // 0 would give the recording up; one that was given up stays so.
+            let frame = frame.max(1);
+            let _ = shared.until.compare_exchange(u64::MAX, frame, Release, Relaxed);
+        }
     }
 
     fn start(&mut self, source: Box<dyn Source>) -> Result<(), OutputError> {

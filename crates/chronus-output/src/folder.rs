@@ -16,6 +16,8 @@ use rustix::{
     io::Errno,
 };
 
+use crate::numbering;
+
 const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC);
 const NEW_FILE: OFlags = OFlags::WRONLY
     .union(OFlags::CREATE)
@@ -58,15 +60,16 @@ pub(crate) fn create(root: &Path, name: Option<&str>) -> Result<NewFile, String>
         path.push(part);
         folder = enter(&folder, part, &path)?;
     }
-    for count in 1..MOST_TRIES {
-        let name = numbered(stem, count);
+    let others = numbering::following(stem, 2).take(MOST_TRIES as usize);
+    for stem in [(*stem).to_owned()].into_iter().chain(others) {
+        let name = format!("{stem}.wav");
         match openat(&folder, &name, NEW_FILE, Mode::from_raw_mode(0o666)) {
             Ok(file) => {
                 path.push(&name);
                 return Ok(NewFile { path, file: file.into(), folder, name });
             }
             Err(Errno::EXIST) if may_count_on => {}
-            Err(Errno::EXIST) => return Err(taken(&folder, &path.join(name), folders, stem)),
+            Err(Errno::EXIST) => return Err(taken(&folder, &path.join(name), folders, &stem)),
             Err(error) => return Err(cannot("create", &path.join(name), error)),
         }
     }
@@ -99,10 +102,6 @@ fn parts_of(name: &str) -> Result<Vec<&str>, String> {
     Ok(parts)
 }
 
-fn numbered(stem: &str, count: u32) -> String {
-    if count == 1 { format!("{stem}.wav") } else { format!("{stem}-{count}.wav") }
-}
-
 fn open_root(root: &Path) -> Result<OwnedFd, String> {
     fs::create_dir_all(root).map_err(|error| cannot("create", root, error))?;
     // The folder itself is the player's own choice, and may well be a link to another disk.
@@ -128,7 +127,8 @@ fn taken(folder: &OwnedFd, path: &Path, folders: &[&str], stem: &str) -> String 
     let is_free = |name: &String| {
         matches!(statat(folder, name, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT))
     };
-    let free = (2..MOST_TRIES).map(|count| numbered(stem, count)).find(is_free);
+    let names = numbering::following(stem, 2).take(MOST_TRIES as usize);
+    let free = names.map(|stem| format!("{stem}.wav")).find(is_free);
     let free = free.map_or("give another name".into(), |name| {
         format!("{} is free", [folders, &[name.as_str()]].concat().join("/"))
     });
@@ -207,6 +207,7 @@ mod tests {
         }
         fs::write(root.join("take.wav"), "precious").unwrap();
         assert!(refusal(&root, "take.wav").contains("take-3.wav is free"));
+        assert!(refusal(&root, "take-2").contains("take-3.wav is free"), "no take-2-2");
         assert!(refusal(&root, "tuesday/take").contains("tuesday/take-2.wav is free"));
         assert_eq!(fs::read(root.join("take.wav")).unwrap(), b"precious");
     }

@@ -19,6 +19,7 @@ mod folder;
 mod jack;
 mod minder;
 mod news;
+pub mod numbering;
 mod pace;
 mod paced;
 mod probe;
@@ -203,6 +204,12 @@ pub trait Device: Send {
     /// their own.
     fn bear(&mut self, ready_frames: u32) {
         let _ = ready_frames;
+    }
+
+    /// Says that the performance ends before this frame: files that record the whole of it hold no
+    /// more, however much the device takes until it is stopped.
+    fn end_at(&mut self, frame: u64) {
+        let _ = frame;
     }
 
     /// Begins to play `source`.

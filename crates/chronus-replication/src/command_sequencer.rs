@@ -157,6 +157,14 @@ impl<R: WaitingRoom> CommandSequencer<R> {
         Ok(())
     }
 
+    /// Takes a command that is for as soon as possible, and `frame` at best: it can't be too late, and is not counted so.
+    ///
+    /// # Errors
+    /// [`Busy`] if too many wait: the command was not taken.
+    pub fn submit_soon(&mut self, frame: u64, payload: Payload) -> Result<(), Busy> {
+        self.submit(frame.max(self.first_open_frame()), payload)
+    }
+
     fn wait(&mut self, frame: u64, payload: Payload) {
         let arrival = self.next_arrival;
         self.next_arrival += 1;
@@ -294,6 +302,9 @@ mod tests {
         sequencer.seal_next(&mut log, |_| {});
         assert_eq!(log.entries[0].frame, 64);
         assert_eq!(sequencer.counts(), Counts { late: 1, ..Counts::default() });
+        sequencer.submit_soon(0, payload(8)).expect("room");
+        let counts = Counts { late: 1, in_time: 1, ..Counts::default() };
+        assert_eq!(sequencer.counts(), counts, "what is for as soon as possible is never late");
     }
 
     #[test]

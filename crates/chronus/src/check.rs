@@ -1,9 +1,11 @@
 //! `chronus check`: whether patch files are right, without playing them.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use chronus_engine::Patch;
+use chronus_engine::hints::hints;
 
 use crate::cli::CheckArgs;
 use crate::content::open::Allowed;
@@ -11,23 +13,21 @@ use crate::log::counted;
 use crate::run::read_patch_file;
 use crate::shelf::Sources;
 
-/// Prints a line for each file: what is in it, or its first mistake and where that is. Fails if any
-/// has one.
+/// Prints a line for each file: what is in it, and what can hardly be meant; or its mistakes and where they are.
+/// Fails if any has one.
 pub fn run(args: &CheckArgs) -> ExitCode {
     let allowed = Allowed::new(args.patches.clone());
     let mut all_fine = true;
     for path in &args.files {
-        let folder = path.parent().unwrap_or(Path::new(""));
         let mut remarks = Vec::new();
-        let patch = read_patch_file(path).and_then(|patch| {
-            let read = Sources::of_patch(patch, folder, &allowed, &mut remarks);
-            Ok(read.map_err(|reason| format!("{}: {reason}", path.display()))?.0)
-        });
+        let patch = read_patch_file(path)
+            .map_err(|error| error.to_string())
+            .and_then(|patch| with_recordings(patch, path, &allowed, &mut remarks));
         match patch {
             Ok(patch) => {
                 println!("{}: fine, {}", path.display(), contents(&patch));
-                for warning in warnings(&patch).into_iter().chain(remarks) {
-                    println!("{}: {warning}", path.display());
+                for hint in hints(&patch).iter().map(ToString::to_string).chain(remarks) {
+                    println!("{}: {hint}", path.display());
                 }
             }
             Err(error) => {
@@ -39,20 +39,51 @@ pub fn run(args: &CheckArgs) -> ExitCode {
     if all_fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// What is no mistake, and can hardly be meant.
-fn warnings(patch: &Patch) -> Vec<String> {
-    let mut warnings = Vec::new();
-    for module in patch.modules() {
-        let (id, spec) = (module.id(), module.spec());
-        let is_needed = spec.recording.is_some_and(|recording| recording.is_needed);
-        if is_needed && module.file().is_none_or(str::is_empty) {
-            let kind = spec.kind;
-            warnings.push(format!(
-                "mind that `{id}`, a `{kind}`, stays silent; give it a `file = \"NAME.wav\"`"
-            ));
-        }
+/// A patch whose recordings can be had. What else is to be said of them is added to `remarks`.
+///
+/// # Errors
+/// A sentence for each recording that is not there, or for the first that can't be read, with the place where the patch
+/// names it.
+fn with_recordings(
+    patch: Patch,
+    path: &Path,
+    allowed: &Allowed,
+    remarks: &mut Vec<String>,
+) -> Result<Patch, String> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let named = recordings_of(&patch, path);
+    let is_missing = |file: &Path| matches!(file.metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound);
+    let missing = named.iter().filter(|(file, _)| is_missing(file)).map(|(file, place)| {
+        let shown = file.display();
+        format!(
+            "{place}: there is no recording {shown}; `file` counts from the folder of the patch file"
+        )
+    });
+    let missing: Vec<String> = missing.collect();
+    if !missing.is_empty() {
+        return Err(missing.join("\n"));
     }
-    warnings
+    let read = Sources::of_patch(patch, folder, allowed, remarks);
+    read.map(|(patch, _)| patch).map_err(|reason| {
+        let is_it = |(file, _): &&(PathBuf, String)| reason.contains(&file.display().to_string());
+        let place = named.iter().find(is_it).map(|(_, place)| place.clone());
+        format!("{}: {reason}", place.unwrap_or_else(|| path.display().to_string()))
+    })
+}
+
+/// The recordings that a patch names: each file, and the place of its name.
+fn recordings_of(patch: &Patch, path: &Path) -> Vec<(PathBuf, String)> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let place = |module: usize| match patch.place_of(module, "file") {
+        Some((line, column)) => format!("{}:{line}:{column}", path.display()),
+        None => path.display().to_string(),
+    };
+    let named = patch.modules().iter().enumerate();
+    let named = named.filter_map(|(at, module)| Some((at, module.file()?)));
+    named
+        .filter(|(_, file)| !file.is_empty())
+        .map(|(at, file)| (folder.join(file), place(at)))
+        .collect()
 }
 
 /// How much a patch holds, as a phrase: "3 modules, 1 cable".
@@ -72,22 +103,34 @@ pub fn contents(patch: &Patch) -> String {
 mod tests {
     use super::*;
 
-    fn patch(modules: &str) -> Patch {
-        let text =
-            format!("format = 1\n{modules}\n[output]\nleft = \"a.OUT\"\nright = \"a.OUT\"\n");
-        let text = text.replace("OUT", if modules.contains("sample") { "left" } else { "out" });
-        Patch::parse(&text, "a.toml").unwrap_or_else(|error| panic!("{error}"))
-    }
-
     #[test]
-    fn a_player_without_a_recording_is_warned_of() {
-        let silent = patch("[[module]]\nid = \"a\"\nkind = \"sample\"");
-        let expected = "mind that `a`, a `sample`, stays silent; give it a `file = \"NAME.wav\"`";
-        assert_eq!(warnings(&silent), [expected]);
-        let file = patch("[[module]]\nid = \"a\"\nkind = \"sample\"\nfile = \"a.wav\"");
-        assert!(warnings(&file).is_empty());
-        let table = patch("[[module]]\nid = \"a\"\nkind = \"wavetable\"");
-        assert!(warnings(&table).is_empty(), "it has tables of its own");
-        assert_eq!(contents(&table), "1 module, 0 cables");
+    fn recordings_that_are_missing_are_told_with_their_lines() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.toml");
+        let module = |id: &str, file: &str| {
+            format!("[[module]]\nid = \"{id}\"\nkind = \"sample\"\nfile = \"{file}\"\n")
+        };
+        let output = "[output]\nleft = \"a.left\"\nright = \"a.right\"\n";
+        let parse = |modules: String| {
+            Patch::parse(&format!("format = 1\n{modules}{output}"), "a.toml").expect("a patch")
+        };
+        let patch = parse(module("a", "x.wav") + &module("b", "") + &module("c", "y.wav"));
+        assert_eq!(contents(&patch), "3 modules, 0 cables");
+        let check = |patch| {
+            let read = with_recordings(patch, &path, &Allowed::new(None), &mut Vec::new());
+            let told = read.expect_err("it can't be had");
+            told.lines().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let found = check(patch);
+        let at = path.display();
+        let start = |line: u32, name: &str| {
+            format!("{at}:{line}:8: there is no recording {}", folder.path().join(name).display())
+        };
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].starts_with(&start(5, "x.wav")), "{found:?}");
+        assert!(found[1].starts_with(&start(13, "y.wav")), "{found:?}");
+        std::fs::write(folder.path().join("x.wav"), "no sound").expect("written");
+        let found = check(parse(module("a", "x.wav")));
+        assert!(found.len() == 1 && found[0].starts_with(&format!("{at}:5:8: ")), "{found:?}");
     }
 }

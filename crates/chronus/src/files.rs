@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use chronus_output::{Options, OutputSpec};
+use chronus_output::{Options, OutputSpec, numbering};
 use rustix::fs::Access;
 
 use crate::cli::RunArgs;
@@ -135,6 +135,50 @@ fn check_recordings(folder: &Path) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// What a file of text says.
+///
+/// # Errors
+/// A sentence with the name of the file, and the place if a byte of it is no text.
+pub fn read_text(what: &str, path: &Path) -> Result<String, String> {
+    let shown = path.display();
+    let bytes = fs::read(path).map_err(|error| format!("can't read {what} {shown}: {error}"))?;
+    text_of(bytes, &shown.to_string())
+}
+
+/// The text that these bytes of a file are.
+///
+/// # Errors
+/// A sentence with the place of the first byte that is none.
+pub fn text_of(bytes: Vec<u8>, name: &str) -> Result<String, String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let bytes = error.as_bytes();
+        let before = String::from_utf8_lossy(&bytes[..at]);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let byte = bytes.get(at).copied().unwrap_or_default();
+        format!("{name}:{line}:{column}: the byte {byte:#04x} is no UTF-8; save the file as UTF-8")
+    })
+}
+
+/// Refuses to go on where nothing tells of processes: workers are started and watched by it.
+///
+/// # Errors
+/// A sentence.
+pub fn need_proc() -> Result<(), String> {
+    need_proc_at(Path::new("/proc"))
+}
+
+fn need_proc_at(proc: &Path) -> Result<(), String> {
+    fs::metadata(proc.join("self/exe")).map(drop).map_err(|error| {
+        let shown = proc.display();
+        format!(
+            "{shown} is not there or tells nothing of this process ({shown}/self/exe: {error}); mount it \
+             with `mount -t proc proc {shown}`, or let the container have it"
+        )
+    })
+}
+
 /// Renames a file that is to be written anew to the next name beside it that is free, and returns that. Whoever
 /// is still writing it goes on writing it. One that is empty, or no file, stays.
 ///
@@ -144,18 +188,17 @@ pub fn set_aside(path: &Path) -> io::Result<Option<PathBuf>> {
     if !fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() > 0) {
         return Ok(None);
     }
-    let stem = path.file_stem().unwrap_or_default();
-    let numbered = |count: u32| {
-        let mut name = stem.to_owned();
-        name.push(format!("-{count}"));
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let beside = |mut name: String| {
         if let Some(extension) = path.extension() {
-            name.push(".");
-            name.push(extension);
+            name.push('.');
+            name.push_str(&extension.to_string_lossy());
         }
         path.with_file_name(name)
     };
     let is_free = |path: &PathBuf| fs::symlink_metadata(path).is_err();
-    let Some(aside) = (1..=u32::MAX).map(numbered).find(is_free) else { return Ok(None) };
+    let mut names = numbering::following(&stem, 1).map(beside);
+    let Some(aside) = names.find(is_free) else { return Ok(None) };
     fs::rename(path, &aside)?;
     Ok(Some(aside))
 }
@@ -227,6 +270,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_text_is_told_with_its_place() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.toml");
+        fs::write(&path, b"format = 1\nname = \"\xc3\xa4 \xe4\"\n").expect("written");
+        let found = read_text("the patch", &path).expect_err("no text");
+        assert!(
+            found.ends_with("a.toml:2:11: the byte 0xe4 is no UTF-8; save the file as UTF-8"),
+            "{found}"
+        );
+        let found = read_text("the patch", Path::new("/nowhere/a.toml")).expect_err("no file");
+        assert!(found.starts_with("can't read the patch /nowhere/a.toml: No such file"), "{found}");
+    }
+
+    #[test]
+    fn a_system_without_proc_is_told() {
+        need_proc().expect("tests need it, too");
+        let why = need_proc_at(Path::new("/nowhere")).expect_err("it is not there");
+        assert!(
+            why.contains("/nowhere/self/exe: No such file") && why.contains("mount -t proc"),
+            "{why}"
+        );
+    }
+
+    #[test]
     fn what_is_there_is_set_aside_under_the_next_name() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("night.journal");
@@ -240,6 +307,9 @@ mod tests {
             assert_eq!(fs::read_to_string(aside).expect("kept"), format!("{count}"));
         }
         assert!(!path.exists());
+        let numbered = folder.path().join("night-1.journal");
+        let next = folder.path().join("night-3.journal");
+        assert_eq!(set_aside(&numbered).expect("renamed"), Some(next), "no night-1-1");
         assert_eq!(set_aside(Path::new("/dev/full")).expect("no file"), None);
     }
 }

@@ -73,9 +73,11 @@ pub fn main() -> ExitCode {
         refuse(&refusal.to_string());
     }
     let result: Result<ExitCode, Box<dyn Error>> = match cli.command {
-        Action::Run(args) => keeper::run(&args),
+        Action::Run(args) => {
+            files::need_proc().map_err(Box::from).and_then(|()| keeper::run(&args))
+        }
         Action::Supervisor(args) => supervise::run(&args),
-        Action::Demo(args) => demo::run(&args),
+        Action::Demo(args) => files::need_proc().map_err(Box::from).and_then(|()| demo::run(&args)),
         Action::Render(args) => run::render(&args),
         Action::Journal(JournalAction::Prune { name }) => content::prune::run(&name),
         Action::Check(args) => Ok(check::run(&args)),

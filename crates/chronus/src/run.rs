@@ -23,11 +23,10 @@ pub fn read_patch(path: Option<&Path>) -> Result<Patch, Box<dyn Error>> {
 /// Reads a patch file.
 ///
 /// # Errors
-/// If it can't be read, or is not a patch: as a sentence with the place of the mistake.
+/// If it can't be read, or is not a patch: a sentence for each mistake, with its place.
 pub fn read_patch_file(path: &Path) -> Result<Patch, Box<dyn Error>> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("can't read the patch {}: {error}", path.display()))?;
-    Ok(Patch::parse(&text, &path.display().to_string())?)
+    let text = files::read_text("the patch", path)?;
+    Ok(Patch::parse_all(&text, &path.display().to_string())?)
 }
 
 /// Renders a journal or a patch to a file.

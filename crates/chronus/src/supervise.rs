@@ -87,7 +87,12 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     service::accompany(regions.ledger.clone(), told.clone())?;
     let rate_hz = f64::from(device.rate_hz());
     // Absolute, so that players elsewhere can tell where their files are.
-    let recordings = std::path::absolute(&args.recordings)?;
+    let recordings = std::path::absolute(&args.recordings).map_err(|error| {
+        format!(
+            "can't tell where --recordings {} is: {error}; give a folder that begins with /",
+            args.recordings.display()
+        )
+    })?;
     let unfinished = Unfinished::find(&regions.ledger, &recordings);
     let played = lead::Played {
         rate_hz: device.rate_hz(),
@@ -100,7 +105,7 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
         replicas: usize::from(args.replicas),
         allow_chaos: args.allow_chaos,
         free_run: args.free_run,
-        end_frame: args.seconds.map(|seconds| (seconds * rate_hz) as u64),
+        end_frame: args.seconds.map(|seconds| ((seconds * rate_hz).round() as u64).max(1)),
         journal: args.journal.clone(),
         beginning,
         shelf,

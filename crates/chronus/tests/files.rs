@@ -126,3 +126,53 @@ fn of_a_damaged_journal_the_whole_part_is_rendered_and_the_rest_is_told() {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("is damaged: it ends within its patch"), "{said}");
 }
+
+#[test]
+fn a_performance_of_a_second_is_one_second_long() {
+    let folder = tempfile::tempdir().expect("folder");
+    let folder = folder.path();
+    for (seconds, period, frames) in
+        [("1", "128", 48_000), ("0.5", "1000", 24_000), ("0.0101", "64", 485)]
+    {
+        let arguments = ["run", "--output", "wav:a.wav", "--free-run", "--journal", "a.journal"];
+        let more =
+            ["--capture", "b.wav", "--osc", ANY_PORT, "--seconds", seconds, "--period", period];
+        let (said, code) = outcome(&chronus(folder, &[&arguments[..], &more].concat()));
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains(&format!("ended after {frames} frames, 0 gaps")), "{said}");
+        let rendered = chronus(folder, &["render", "a.journal", "-o", "c.wav"]);
+        assert_eq!(outcome(&rendered), (String::new(), Some(0)));
+        let played = samples(&folder.join("a.wav"));
+        assert_eq!(played.len(), 2 * frames, "{seconds} s");
+        assert_eq!(played, samples(&folder.join("b.wav")), "what was captured");
+        assert_eq!(played, samples(&folder.join("c.wav")), "what is rendered");
+    }
+}
+
+#[test]
+fn check_tells_each_mistake_with_its_line_and_ends_quietly_without_a_reader() {
+    let folder = tempfile::tempdir().expect("folder");
+    let folder = folder.path();
+    let module = "[[module]]\nid = \"a\"\nkind = \"sien\"\nfrq = 1\n[[module]]\nid = \"b\"\nkind = \"adsr\"\nattak = 1\n";
+    let text = format!("format = 1\n{module}[output]\nleft = \"b.out\"\nright = \"c.out\"\n");
+    std::fs::write(folder.join("wrong.toml"), text).expect("written");
+    std::fs::write(folder.join("latin.toml"), b"format = 1\nname = \"\xe4\"\n").expect("written");
+    let first = concat!(env!("CARGO_MANIFEST_DIR"), "/../../patches/first.toml");
+    let output = chronus(folder, &["check", "wrong.toml", "latin.toml", "none.toml", first]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(lines[0].starts_with("wrong.toml:4:8: there is no kind of module `sien`"), "{said}");
+    assert!(
+        lines[1].starts_with("wrong.toml:9:1: module `b` of the kind `adsr` has no `attak`"),
+        "{said}"
+    );
+    assert!(lines[2].starts_with("wrong.toml:12:9: there is no module `c`"), "{said}");
+    assert!(lines[3].starts_with("latin.toml:2:9: the byte 0xe4 is no UTF-8"), "{said}");
+    assert!(lines[4].starts_with("can't read the patch none.toml: No such file"), "{said}");
+    assert!(lines[5].contains("first.toml: fine, 3 modules"), "{said}");
+    assert!(lines[6].contains("opens only over OSC, by /gate/adsr"), "{said}");
+    assert_eq!(lines.len(), 7, "{said}");
+    // What is only a hint is no failure.
+    assert_eq!(chronus(folder, &["check", first]).status.code(), Some(0));
+}

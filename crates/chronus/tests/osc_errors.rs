@@ -43,6 +43,50 @@ fn mistakes_are_answered_counted_and_survived() {
 }
 
 #[test]
+fn what_others_send_is_taken_and_numbers_out_of_range_are_clamped() {
+    let engine = Engine::free_running(&[]);
+    let stops = |packet: &[u8]| {
+        engine.send("/transport/play", &[]);
+        engine.wait_for("playing", |status| status["playing"] == true);
+        engine.send_bytes(packet);
+        engine.wait_for("the end of playing", |status| status["playing"] == false);
+    };
+    stops(b"/transport/stop\0");
+    stops(b"/transport/stop\0,I\0\0");
+    stops(b"/transport/play\0,S\0\0off\0");
+    stops(b"#bundle\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x10/transport/stop\0");
+    assert_eq!(engine.status()["osc_failed"], 1, "the element of no bytes was told");
+    engine.forget_answers();
+    engine.send("/transport/tempo", &["5000"]);
+    let reason = format!("{:?}", engine.answer());
+    assert!(reason.contains("a tempo of 5000 was clamped to 1000"), "{reason}");
+    engine.wait_for("the tempo", |status| status["tempo_bpm"] == 1000.0);
+    engine.end_and_compare().assert_identical();
+}
+
+#[test]
+fn a_name_of_thousands_of_letters_is_answered() {
+    let engine = Engine::free_running(&[]);
+    let long = "x".repeat(60_000);
+    for (address, arguments) in [
+        ("/patch/create", [long.as_str(), "sine"]),
+        ("/patch/create", ["a", long.as_str()]),
+        ("/patch/delete", [long.as_str(), ""]),
+        ("/patch/connect", [long.as_str(), "a.b"]),
+    ] {
+        let count = if arguments[1].is_empty() { 1 } else { 2 };
+        engine.send(address, &arguments[..count]);
+        let reply = engine.answer();
+        assert_eq!((reply.address.as_str(), &reply.args[0]), ("/fail", &string(address)));
+        let reason = format!("{:?}", reply.args[1]);
+        assert!(reason.contains('…') && reason.len() < 10_000, "{} bytes", reason.len());
+    }
+    let address = format!("/mod/{long}/freq");
+    engine.send(&address, &["1"]);
+    assert_eq!(engine.answer().address, "/fail");
+}
+
+#[test]
 fn no_message_can_shut_a_worker_down() {
     let engine = Engine::free_running(&[]);
     engine.send("/gate/adsr", &["on"]);

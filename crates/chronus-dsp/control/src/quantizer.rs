@@ -34,8 +34,10 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         default: "major",
         doc: "a name such as `dorian`, `19-edo` for 19 equal steps, or the degrees above the \
               root as in Scala files, in ratios or in cents with a point: \
-              `9/8 5/4 4/3 3/2 5/3 15/8 2/1`; the last is where the scale repeats",
+              `9/8 5/4 4/3 3/2 5/3 15/8 2/1`; the last is where the scale repeats. A whole Scala \
+              file is taken as it is, with its comments",
         check: scale::check,
+        shortened: Some(scale::shortened),
     }],
     ..ModuleSpec::BARE
 };

@@ -1,8 +1,10 @@
-//! Scales: by name, or written out in ratios and cents as in files of the program Scala.
+//! Scales: by name, written out in ratios and cents, or a whole file of the program Scala.
 //!
 //! Manuel Op de Coul, "Scala scale file format" (huygens-fokker.org): a degree with a point is in
-//! cents, any other a ratio; the last degree is the period, at which the scale repeats. Unlike
-//! there, degrees must ascend.
+//! cents, any other a ratio; the last degree is the period, at which the scale repeats. A file has
+//! a line of description, which may be blank, one with the count of degrees, and a line for each
+//! degree, behind which anything may stand; lines that begin with `!` are comments. Degrees of a
+//! file may be in any order. A list that is no file ascends: what does not is a slip.
 
 use crate::names;
 
@@ -13,7 +15,7 @@ pub const DEGREES_MAX: usize = 128;
 const LEAST_STEP: f64 = 1e-6;
 
 /// A whole number above this is no ratio, but cents whose point was forgotten.
-const WHOLE_MAX: u32 = 64;
+const WHOLE_MAX: f64 = 64.0;
 
 /// The scales that have names. Semitones are written in cents.
 pub const NAMED: &[(&str, &str)] = &[
@@ -70,6 +72,12 @@ pub enum Wrong<'a> {
     Descends(&'a str),
     /// There are too many degrees.
     TooMany,
+    /// A Scala file lacks the line with its count of degrees.
+    Uncounted,
+    /// A Scala file has fewer degrees than it says.
+    Fewer(usize, usize),
+    /// The last degree, at which a Scala file repeats, is not above the root.
+    Period(&'a str),
 }
 
 impl Scale {
@@ -78,6 +86,18 @@ impl Scale {
     /// # Errors
     /// What is wrong with the text.
     pub fn read(text: &str) -> Result<Self, Wrong<'_>> {
+        if has_comment(text) {
+            return Self::of_file(text);
+        }
+        let is_headless = text.starts_with(['\n', '\r']);
+        if is_headless && let Ok(scale) = Self::of_file(text) {
+            return Ok(scale);
+        }
+        Self::of_list(text).or_else(|wrong| Self::of_file(text).map_err(|_| wrong))
+    }
+
+    /// The scale of a name or of a list of degrees.
+    fn of_list(text: &str) -> Result<Self, Wrong<'_>> {
         let text = text.trim();
         if let Some(count) = text.strip_suffix("edo").or_else(|| text.strip_suffix("EDO")) {
             let count =
@@ -86,12 +106,12 @@ impl Scale {
         }
         if text.starts_with(char::is_alphabetic) {
             let named = NAMED.iter().find(|(name, _)| is_name(text, name));
-            return named.map_or(Err(Wrong::Name(text)), |(_, degrees)| Self::read(degrees));
+            return named.map_or(Err(Wrong::Name(text)), |(_, degrees)| Self::of_list(degrees));
         }
         let mut scale = Self { degrees: [0.0; DEGREES_MAX + 1], count: 0 };
         let words = text.split([' ', ',', ';', '\t', '\r', '\n']).filter(|word| !word.is_empty());
         for (at, word) in words.enumerate() {
-            let octaves = octaves_of(word).ok_or(Wrong::Degree(word))?;
+            let octaves = octaves_of(word, WHOLE_MAX).ok_or(Wrong::Degree(word))?;
             // The root need not be written, but may be.
             if at == 0 && octaves == 0.0 {
                 continue;
@@ -103,6 +123,41 @@ impl Scale {
             *scale.degrees.get_mut(scale.count).ok_or(Wrong::TooMany)? = octaves;
         }
         if scale.count > 0 { Ok(scale) } else { Err(Wrong::Empty) }
+    }
+
+    /// The scale of a Scala file. Its degrees may be in any order, below the root, or beyond the
+    /// period: what a pitch is drawn to is the same in every period.
+    fn of_file(text: &str) -> Result<Self, Wrong<'_>> {
+        let (count, lines) = degree_lines(text).ok_or(Wrong::Uncounted)?;
+        let mut scale = Self { degrees: [0.0; DEGREES_MAX + 1], count };
+        let degrees = scale.degrees.get_mut(1..=count).ok_or(Wrong::TooMany)?;
+        let (mut found, mut last) = (0, "");
+        for (line, degree) in lines.clone().zip(degrees.iter_mut()) {
+            last = line.split_whitespace().next().unwrap_or_default();
+            *degree = degree_of(line).ok_or(Wrong::Degree(last))?;
+            found += 1;
+        }
+        if found < count {
+            return Err(Wrong::Fewer(count, found));
+        }
+        let Some(period) = degrees.last().copied() else { return Err(Wrong::Empty) };
+        if period < LEAST_STEP {
+            return Err(Wrong::Period(last));
+        }
+        for degree in &mut degrees[..count - 1] {
+            *degree -= (*degree / period).floor() * period;
+        }
+        degrees.sort_unstable_by(f64::total_cmp);
+        let mut kept = 0;
+        for at in 1..=count {
+            let degree = scale.degrees[at];
+            if degree - scale.degrees[kept] >= LEAST_STEP {
+                kept += 1;
+                scale.degrees[kept] = degree;
+            }
+        }
+        scale.count = kept;
+        Ok(scale)
     }
 
     /// The octave in so many equal steps.
@@ -139,8 +194,65 @@ fn is_name(text: &str, name: &str) -> bool {
         && text.bytes().zip(name.bytes()).all(|(a, b)| plain(a).eq_ignore_ascii_case(&b))
 }
 
-/// How many octaves a degree lies above the root, in cents if there is a point in it, else a ratio.
-fn octaves_of(degree: &str) -> Option<f64> {
+/// Whether a text has a line of comment, as a Scala file.
+fn has_comment(text: &str) -> bool {
+    text.lines().any(|line| bare(line).starts_with('!'))
+}
+
+/// A line without what surrounds it; some editors put a mark in front of a file.
+fn bare(line: &str) -> &str {
+    line.trim_start_matches('\u{feff}').trim()
+}
+
+/// How many degrees a Scala file says that it has, and the lines with those, and what follows.
+fn degree_lines(text: &str) -> Option<(usize, impl Iterator<Item = &str> + Clone)> {
+    let mut lines = text.lines().map(bare).filter(|line| !line.starts_with('!'));
+    let is_count = |line: &str| line.split_whitespace().next().and_then(|it| it.parse().ok());
+    let mut description = lines.next()?;
+    // Blank lines in front are no description if there is another.
+    while description.is_empty() {
+        let mut ahead = lines.clone();
+        let next = ahead.next()?;
+        if is_count(next).is_some() {
+            break;
+        }
+        (description, lines) = (next, ahead);
+    }
+    let all = lines.filter(|line| !line.is_empty());
+    let mut degrees = all.clone();
+    let count: Option<usize> = degrees.next().and_then(is_count);
+    let said = is_count(description);
+    if let Some(count) = count
+        && (said.is_none() || degrees.clone().count() >= count)
+    {
+        return Some((count, degrees));
+    }
+    // Its description was left out.
+    said.map(|count| (count, all))
+}
+
+/// How many octaves the degree at the front of a line of a Scala file lies above the root.
+fn degree_of(line: &str) -> Option<f64> {
+    let is_of_it = |letter: char| letter.is_ascii_digit() || "./-".contains(letter);
+    let end = line.find(|letter| !is_of_it(letter)).unwrap_or(line.len());
+    octaves_of(&line[..end], f64::INFINITY)
+}
+
+/// A Scala file without comments, description, and what stands behind its degrees, if it is one: it
+/// says the same scale in fewer bytes.
+pub fn shortened(text: &str) -> Option<String> {
+    let (count, lines) = degree_lines(text)?;
+    let mut short = format!("!\n\n{count}\n");
+    for line in lines.take(count) {
+        short.push_str(line.split_whitespace().next()?);
+        short.push('\n');
+    }
+    Some(short)
+}
+
+/// How many octaves a degree lies above the root, in cents if there is a point in it, else a ratio;
+/// a whole number is one up to `whole_max`.
+fn octaves_of(degree: &str, whole_max: f64) -> Option<f64> {
     if !degree.bytes().all(|letter| letter.is_ascii_digit() || b"./-".contains(&letter)) {
         return None;
     }
@@ -148,12 +260,16 @@ fn octaves_of(degree: &str) -> Option<f64> {
         let octaves = degree.parse::<f64>().ok()? / 1200.0;
         return (octaves.abs() < 100.0).then_some(octaves);
     }
-    let number = |digits: &str| digits.parse::<u32>().ok().filter(|number| *number > 0);
+    let number = |digits: &str| {
+        let is_whole = digits.bytes().all(|letter| letter.is_ascii_digit());
+        digits.parse::<f64>().ok().filter(|it| is_whole && it.is_finite() && *it > 0.0)
+    };
     let (above, below) = match degree.split_once('/') {
         Some((above, below)) => (number(above)?, number(below)?),
-        None => (number(degree).filter(|above| *above <= WHOLE_MAX)?, 1),
+        None => (number(degree).filter(|above| *above <= whole_max)?, 1.0),
     };
-    Some(libm::log2(f64::from(above) / f64::from(below)))
+    let octaves = libm::log2(above / below);
+    (octaves.abs() < 32.0).then_some(octaves)
 }
 
 /// Finds out whether a text is a scale.
@@ -179,5 +295,16 @@ pub fn check(text: &str) -> Result<(), String> {
             format!("`{word}` does not lie above the degree before it; a scale ascends from 1/1")
         }
         Wrong::TooMany => format!("a scale has 1 to {DEGREES_MAX} degrees"),
+        Wrong::Uncounted => {
+            "a Scala file has a line with the count of its degrees behind that of its description; \
+             add it, or leave out the lines with `!`"
+                .to_owned()
+        }
+        Wrong::Fewer(count, found) => {
+            format!("the Scala file says that it has {count} degrees, and has {found}; {DEGREES}")
+        }
+        Wrong::Period(word) => format!(
+            "a Scala file repeats at its last degree, which `{word}` can't be: it is not above 1/1"
+        ),
     })
 }

@@ -79,6 +79,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
                   marks, `[3/8+2]` is 3 hits spread over 8 steps, heard from its third step on; \
                   spaces and `|` are for the eye; up to 256 steps",
             check: Pattern::check,
+            shortened: None,
         },
         TextSpec {
             name: "notes",
@@ -86,6 +87,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
             doc: "the pitches, in a cycle of their own: names (`c4` is middle C, `eb3`, `f#2`) or \
                   semitones above the root (`0 3 7`); `_` is the note before",
             check: Row::check_notes,
+            shortened: None,
         },
         TextSpec {
             name: "lengths",
@@ -94,6 +96,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
                   `_` is the parameter length; ties add to it, and within a group it counts in \
                   parts",
             check: Row::check_lengths,
+            shortened: None,
         },
         TextSpec {
             name: "chances",
@@ -101,6 +104,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
             doc: "how likely the notes of each step are, in percent, in a cycle of their own; `_` \
                   is 100",
             check: Row::check_chances,
+            shortened: None,
         },
     ],
     ..ModuleSpec::BARE

@@ -252,6 +252,26 @@ pub struct TextSpec {
     /// Finds out whether a text of at most [`TEXT_MAX`] bytes is right; if not, says why and what would
     /// be.
     pub check: fn(&str) -> Result<(), String>,
+    /// A text that says the same in fewer bytes, if there is one; for those that are too long.
+    pub shortened: Option<fn(&str) -> Option<String>>,
+}
+
+impl TextSpec {
+    /// The text that is taken for this one: itself if it fits.
+    ///
+    /// # Errors
+    /// A sentence, if it is too long or not right.
+    pub fn take(&self, text: &str) -> Result<String, String> {
+        let mut taken = text.to_owned();
+        if text.len() > TEXT_MAX {
+            let short = self.shortened.and_then(|shortened| shortened(text));
+            let length = short.as_ref().map_or(text.len(), String::len);
+            taken = short.filter(|_| length <= TEXT_MAX).ok_or_else(|| {
+                format!("a text of {length} bytes is too long; write at most {TEXT_MAX}")
+            })?;
+        }
+        (self.check)(&taken).map(|()| taken)
+    }
 }
 
 impl PartialEq for TextSpec {

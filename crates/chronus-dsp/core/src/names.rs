@@ -3,8 +3,15 @@
 /// The candidate most like `word`, if one is so alike that it was probably meant: a third of its
 /// letters may differ, be missing, be too many or swapped with their neighbour.
 pub fn near_miss<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let letters = word.chars().count();
+    // A word of thousands of letters, as anybody may send one, costs no more than to count them.
+    let is_alike = |candidate: &&str| {
+        let count = candidate.chars().count();
+        letters.abs_diff(count) <= count.div_ceil(3)
+    };
     candidates
         .into_iter()
+        .filter(is_alike)
         .map(|candidate| (distance(&word.to_lowercase(), candidate), candidate))
         .filter(|(distance, candidate)| *distance <= candidate.chars().count().div_ceil(3))
         .min_by_key(|(distance, _)| *distance)

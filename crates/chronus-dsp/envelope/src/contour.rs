@@ -35,6 +35,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
               or `loop 2` goes back to the first or second stage until the gate closes, then the \
               rest follows",
         check: |text| stages::read(text).map(drop).map_err(|fault| fault.to_string()),
+        shortened: None,
     }],
     ..ModuleSpec::BARE
 };

@@ -33,6 +33,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
                 || format!("there is no deed `{text}`; {}", names::instead(text, "deeds", names()));
             Deed::by_name(text).map(|_| ()).ok_or_else(wrong)
         },
+        shortened: None,
     }],
     ..ModuleSpec::BARE
 };

@@ -33,6 +33,11 @@ impl Document {
         text.parse().map(Self).map_err(|error| format!("this patch is not TOML: {error}"))
     }
 
+    /// Whether it says which format of patch it is.
+    pub fn has_format(&self) -> bool {
+        self.0.contains_key("format")
+    }
+
     /// Adds a module.
     ///
     /// # Errors
@@ -72,25 +77,66 @@ impl Document {
         Ok(())
     }
 
-    /// Sets a key of a module: a parameter, a text, its channels or its file.
+    /// Adds a module with these settings; what is to be told all the same, as [`Document::set`] does.
+    ///
+    /// # Errors
+    /// A sentence for each thing that is wrong; then all is as it was.
+    pub fn create_with(
+        &mut self,
+        id: &str,
+        kind: &str,
+        settings: &[(String, Setting)],
+    ) -> Result<String, String> {
+        let mut draft = self.clone();
+        draft.create(id, kind)?;
+        let (mut told, mut wrong) = (Vec::new(), Vec::new());
+        for (key, setting) in settings {
+            match draft.set(id, key, setting) {
+                Ok(sentence) if sentence.is_empty() => {}
+                Ok(sentence) => told.push(sentence),
+                Err(reason) => wrong.push(reason),
+            }
+        }
+        if wrong.is_empty() {
+            *self = draft;
+            return Ok(told.join(" | "));
+        }
+        Err(wrong.join(" | "))
+    }
+
+    /// Sets a key of a module: a parameter, a text, its channels or its file. A number out of range is clamped, and
+    /// a sentence returned that says so; otherwise nothing is to be told.
     ///
     /// # Errors
     /// A sentence, if there is no such module or key, or the key can't have this value; then all is as it was.
-    pub fn set(&mut self, id: &str, key: &str, setting: &Setting) -> Result<(), String> {
+    pub fn set(&mut self, id: &str, key: &str, setting: &Setting) -> Result<String, String> {
         let spec = self.module(id)?;
         let keys = keys_of(spec);
         if !keys.contains(&key) {
             let right = names::instead(key, "it has", keys.iter().copied());
-            return Err(format!("module `{id}` has no `{key}`; {right}"));
+            return Err(format!(
+                "module `{id}` of the kind `{}` has no `{key}`; {right}",
+                spec.kind
+            ));
         }
         // A text may be one number, and who sends it as such means its digits.
         let is_text = key == "file" || spec.texts.iter().any(|text| text.name == key);
-        let value = match setting {
-            Setting::Number(number) if is_text => number.to_string().into(),
-            setting => value_of(setting),
+        let (value, told) = match setting {
+            Setting::Number(number) if is_text => (number.to_string().into(), String::new()),
+            Setting::Number(number) => match spec.params.iter().find(|param| param.name == key) {
+                Some(param) => clamped(param, *number),
+                None => (value_of(setting), String::new()),
+            },
+            Setting::Text(text) => {
+                let text_spec = spec.texts.iter().find(|text| text.name == key);
+                // One that is too long for a module may say the same in fewer bytes.
+                let taken = text_spec.and_then(|spec| spec.take(text).ok());
+                (taken.as_deref().unwrap_or(text).into(), String::new())
+            }
         };
         check_value(spec.kind, key, &value)?;
-        self.put_in_module(id, key, value)
+        self.put_in_module(id, key, value)?;
+        Ok(told)
     }
 
     fn put_in_module(&mut self, id: &str, key: &str, value: Value) -> Result<(), String> {
@@ -272,6 +318,24 @@ fn changes(module: &PatchModule, controls: &Controls) -> Vec<(&'static str, Sett
     changes
 }
 
+/// A number as this parameter takes it, and a sentence if it is another than was given. Whoever names a choice by a
+/// number may be as far off.
+fn clamped(spec: &ParamSpec, wanted: f64) -> (Value, String) {
+    let value = wanted.clamp(f64::from(spec.min), f64::from(spec.max));
+    if value == wanted || wanted.is_nan() || wanted.is_infinite() {
+        return (value_of(&Setting::Number(wanted)), String::new());
+    }
+    let unit = if spec.unit.is_empty() { String::new() } else { format!(" {}", spec.unit) };
+    let (least, most) = (spec.min, spec.max);
+    let told = format!(
+        "{}: {wanted}{unit} was clamped to {value}{unit}; the range is {least} to {most}{unit}",
+        spec.name
+    );
+    // Through its shortest form, so that 0.1 does not become 0.10000000149.
+    let short = (value as f32).to_string().parse().unwrap_or(value);
+    (value_of(&Setting::Number(short)), told)
+}
+
 fn param_setting(spec: &ParamSpec, value: f32) -> Setting {
     match spec.choices.get(value as usize) {
         Some(choice) => Setting::Text((*choice).to_owned()),
@@ -386,11 +450,14 @@ mod tests {
             (document.create("a b", "sine"), "a module can't be called `a b`"),
             (document.create("x", "sien"), "no kind of module `sien`; did you mean `sine`?"),
             (document.delete("filtr"), "no module `filtr`; did you mean `filter`?"),
-            (document.set("filter", "cutof", &text), "no `cutof`; did you mean `cutoff`?"),
-            (document.set("filter", "cutoff", &Setting::Number(1e6)), "20000"),
-            (document.set("filter", "mode", &Setting::Text("notsch".into())), "`notch`"),
-            (document.set("filter", "channels", &Setting::Number(3.0)), "channels"),
-            (document.set("track", "pattern", &Setting::Text("x.q".into())), "q"),
+            (
+                document.set("filter", "cutof", &text).map(drop),
+                "no `cutof`; did you mean `cutoff`?",
+            ),
+            (document.set("filter", "cutoff", &Setting::Number(f64::NAN)).map(drop), "20000"),
+            (document.set("filter", "mode", &Setting::Text("notsch".into())).map(drop), "`notch`"),
+            (document.set("filter", "channels", &Setting::Number(3.0)).map(drop), "channels"),
+            (document.set("track", "pattern", &Setting::Text("x.q".into())).map(drop), "q"),
             (
                 document.connect("sine.out", "filter.inn", None),
                 "no input `inn`; did you mean `in`?",
@@ -409,6 +476,29 @@ mod tests {
             let found = found.expect_err(expected);
             assert!(found.contains(expected), "{found}");
         }
+        assert_eq!(document.to_string(), before);
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_clamped_and_told() {
+        let mut document = first();
+        let told = document.set("filter", "cutoff", &Setting::Number(1e6)).expect("a key");
+        assert_eq!(told, "cutoff: 1000000 Hz was clamped to 20000 Hz; the range is 20 to 20000 Hz");
+        let told = document.create_with("x", "sine", &[("gain".into(), Setting::Number(-1.0))]);
+        assert_eq!(told.as_deref(), Ok("gain: -1 was clamped to 0; the range is 0 to 1"));
+        assert_eq!(document.set("x", "gain", &Setting::Number(0.5)).as_deref(), Ok(""));
+        let patch = Patch::parse(&document.to_string(), "clamped").expect("a patch");
+        assert_eq!(patch.modules()[2].params()[1], 20_000.0);
+        // All that is wrong with a new module is told, and none of it is made.
+        let before = document.to_string();
+        let text = Setting::Text("loud".into());
+        let settings = [
+            ("frq".into(), text.clone()),
+            ("gain".into(), text),
+            ("freq".into(), Setting::Number(f64::NAN)),
+        ];
+        let wrong = document.create_with("y", "sine", &settings).expect_err("three mistakes");
+        assert_eq!(wrong.split(" | ").count(), 3, "{wrong}");
         assert_eq!(document.to_string(), before);
     }
 

@@ -1,5 +1,7 @@
 //! What is wrong with a patch file, and where.
 
+use core::cell::RefCell;
+use core::fmt::{self, Display, Formatter};
 use core::ops::Range;
 
 use thiserror::Error;
@@ -20,11 +22,74 @@ pub struct PatchError {
     pub right: String,
 }
 
-/// A text and its name: turns places in the text into errors.
+impl PatchError {
+    /// What follows from a mistake that is told already, and is not told itself.
+    pub(super) fn unsaid() -> Self {
+        let [file_name, found, right] = Default::default();
+        Self { file_name, line: 0, column: 0, found, right }
+    }
+}
+
+/// As many mistakes are told at once.
+pub const TOLD_MAX: usize = 20;
+
+/// All mistakes of a patch file; there is at least one.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub struct Mistakes {
+    /// The one that was found first.
+    pub(super) first: PatchError,
+    /// All of them, in the order of the text.
+    pub(super) all: Vec<PatchError>,
+}
+
+impl Mistakes {
+    /// The one that was found first.
+    pub fn into_first(self) -> PatchError {
+        self.first
+    }
+
+    /// All of them, in the order of the text.
+    pub fn all(&self) -> &[PatchError] {
+        &self.all
+    }
+
+    /// A sentence for each, as `say` puts it, and for those that are too many to be told.
+    pub fn sentences(&self, say: impl Fn(&PatchError) -> String) -> Vec<String> {
+        let mut sentences: Vec<String> = self.all.iter().take(TOLD_MAX).map(say).collect();
+        match self.all.len().saturating_sub(TOLD_MAX) {
+            0 => {}
+            1 => sentences.push("and 1 more mistake".to_owned()),
+            more => sentences.push(format!("and {more} more mistakes")),
+        }
+        sentences
+    }
+
+    /// All of them on one line.
+    pub fn on_one_line(&self) -> String {
+        self.sentences(ToString::to_string).join(" | ")
+    }
+}
+
+/// Each on a line of its own.
+impl Display for Mistakes {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.sentences(ToString::to_string).join("\n"))
+    }
+}
+
+/// Line and character of a byte of a text, both counted from 1.
+pub(super) fn place(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+/// A text and its name: turns places in the text into errors, and notes them.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
     pub file_name: &'a str,
     pub text: &'a str,
+    pub noted: &'a RefCell<Vec<PatchError>>,
 }
 
 impl Source<'_> {
@@ -35,15 +100,31 @@ impl Source<'_> {
         found: impl Into<String>,
         right: impl Into<String>,
     ) -> PatchError {
-        let before = self.text.get(..at.start).unwrap_or(self.text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let (line, column) = place(self.text, at.start);
         PatchError {
             file_name: self.file_name.to_owned(),
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
+            line,
+            column,
             found: found.into(),
             right: right.into(),
         }
+    }
+
+    /// Notes a mistake.
+    pub fn say(&self, mistake: PatchError) {
+        if !mistake.found.is_empty() {
+            self.noted.borrow_mut().push(mistake);
+        }
+    }
+
+    /// What was read, or nothing, and then the mistake is noted.
+    pub fn note<T>(&self, read: Result<T, PatchError>) -> Option<T> {
+        read.map_err(|mistake| self.say(mistake)).ok()
+    }
+
+    /// Whether there is a mistake already.
+    pub fn has_noted(&self) -> bool {
+        !self.noted.borrow().is_empty()
     }
 
     /// The text is not even TOML.

@@ -8,7 +8,9 @@ mod joining;
 pub(crate) mod order;
 mod read;
 mod recordings;
+mod section;
 mod succession;
+mod syntax;
 
 use chronus_dsp::catalog::{self, CatalogEntry};
 use chronus_dsp::tables::Table;
@@ -18,9 +20,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::command::Handle;
 
 pub use document::{Document, Setting};
-pub use error::PatchError;
-pub use recordings::{ContentDigest, NoDigest, NoRecordings, Recordings};
+pub use error::{Mistakes, PatchError, TOLD_MAX};
 pub use former::with_former_defaults;
+pub use recordings::{ContentDigest, NoDigest, NoRecordings, Recordings};
 
 /// The version of the patch file format that is read.
 pub const FORMAT: i64 = 1;
@@ -158,6 +160,14 @@ impl Patch {
     /// If the text is not TOML or not a patch. The error says where, what was found, and what would
     /// be right.
     pub fn parse(text: &str, file_name: &str) -> Result<Self, PatchError> {
+        Self::parse_all(text, file_name).map_err(Mistakes::into_first)
+    }
+
+    /// Reads the text of a patch file as [`Patch::parse`] does, and finds all mistakes of it.
+    ///
+    /// # Errors
+    /// If the text is not TOML or not a patch: every mistake that does not follow from another.
+    pub fn parse_all(text: &str, file_name: &str) -> Result<Self, Mistakes> {
         read::read(text, file_name)
     }
 
@@ -178,6 +188,15 @@ impl Patch {
     /// Its name; "untitled" if the text gives none.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Where in the text a key of a module is set: line and character, both from 1. Modules count in the order of the
+    /// text.
+    pub fn place_of(&self, module: usize, key: &str) -> Option<(usize, usize)> {
+        let document = toml::de::DeTable::parse(&self.text).ok()?;
+        let modules = document.get_ref().get("module")?.get_ref().as_array()?;
+        let value = modules.get(module)?.get_ref().as_table()?.get(key)?;
+        Some(error::place(&self.text, value.span().start))
     }
 
     /// The modules in the order of the text.

@@ -48,15 +48,6 @@ impl NotOpened {
             Self::Io(error) => format!("can't read the recording {shown}: {error}"),
         }
     }
-
-    /// A sentence about the patch that it should have been.
-    pub fn about_patch(&self, path: &Path) -> String {
-        let shown = path.display();
-        match self {
-            Self::NoFile(what) => format!("the patch {shown} is {what}; give the name of a file"),
-            Self::Io(error) => format!("can't read the patch {shown}: {error}"),
-        }
-    }
 }
 
 /// Opens a regular file for reading. Anything else is refused without being opened, since opening alone can have

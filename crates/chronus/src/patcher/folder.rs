@@ -1,12 +1,26 @@
 //! Where patches are loaded from and saved to, and where the names of their recordings count from.
 
-use std::io::{Read as _, Write as _};
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
 use std::path::{Component, Path, PathBuf};
 
-use crate::content::open;
+use chronus_engine::patch::Document;
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 
-/// The text of no patch is longer.
-const PATCH_BYTES_MAX: u64 = 4 << 20;
+use crate::files;
+
+/// A patch file that is longer, in bytes, is none.
+const LONGEST: u64 = 8 << 20;
+const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC);
+/// Nobody waits for who would write into a pipe.
+const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+const NEW: OFlags = OFlags::WRONLY
+    .union(OFlags::CREATE)
+    .union(OFlags::EXCL)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
 
 /// The folder of patches, and the file that plays.
 #[derive(Debug)]
@@ -67,6 +81,74 @@ impl Folder {
         }
         Ok(self.patches.join(path))
     }
+
+    /// The file of this name and its text.
+    ///
+    /// # Errors
+    /// A sentence, if it is not there, is no file, or lies outside the folder.
+    pub fn load(&self, name: &str) -> Result<(PathBuf, String), String> {
+        let path = self.path_of(name)?;
+        let inside = self.inside(&path);
+        let text = read_in(&self.root()?, &inside, &path)?;
+        Ok((path, text))
+    }
+
+    /// Writes a patch file whole or not at all. What is there already is replaced only if it `may` be and is a patch.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn save(&self, name: &str, text: &str, may: bool) -> Result<(), String> {
+        let path = self.path_of(name)?;
+        let inside = self.inside(&path);
+        let wrong = |errno: Errno| format!("can't save {}: {}", path.display(), said(errno));
+        let root = self.root()?;
+        let folder = match inside.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            Some(folder) => open_beneath(&root, folder, FOLDER).map_err(wrong)?,
+            None => root,
+        };
+        let file = PathBuf::from(inside.file_name().unwrap_or_default());
+        match rustix::fs::statat(&folder, &file, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => {}
+            Err(errno) => return Err(wrong(errno)),
+            Ok(_) if !may => {
+                let shown = path.display();
+                return Err(format!(
+                    "{shown} exists already; choose another name, or add overwrite"
+                ));
+            }
+            Ok(_) => permit_overwriting(&folder, &file, &path)?,
+        }
+        let aside = PathBuf::from(format!(".{}.{}.new", file.display(), std::process::id()));
+        let written = rustix::fs::openat(&folder, &aside, NEW, Mode::from_raw_mode(0o666))
+            .map_err(io::Error::from)
+            .and_then(|new| {
+                let mut new = File::from(new);
+                new.write_all(text.as_bytes())?;
+                new.sync_all()?;
+                Ok(rustix::fs::renameat(&folder, &aside, &folder, &file)?)
+            });
+        written.map_err(|error| {
+            let _ = rustix::fs::unlinkat(&folder, &aside, AtFlags::empty());
+            format!("can't save {}: {error}", path.display())
+        })
+    }
+
+    fn root(&self) -> Result<OwnedFd, String> {
+        let empty = self.patches.as_os_str().is_empty();
+        let root = if empty { Path::new(".") } else { &self.patches };
+        rustix::fs::openat(CWD, root, FOLDER, Mode::empty()).map_err(|errno| {
+            format!(
+                "can't open the folder of patches, {}: {}",
+                root.display(),
+                io::Error::from(errno)
+            )
+        })
+    }
+
+    /// A path as it is named from the folder.
+    fn inside(&self, path: &Path) -> PathBuf {
+        path.strip_prefix(&self.patches).unwrap_or(path).to_owned()
+    }
 }
 
 /// The folder of a file.
@@ -74,40 +156,68 @@ pub fn parent(path: &Path) -> PathBuf {
     path.parent().map_or_else(PathBuf::new, Path::to_owned)
 }
 
-/// Reads a patch file.
-///
-/// # Errors
-/// A sentence.
-pub fn read(path: &Path) -> Result<String, String> {
-    let opened = open::regular(path).map_err(|error| error.about_patch(path))?;
-    if opened.bytes > PATCH_BYTES_MAX {
-        return Err(format!(
-            "the patch {} is too large; a patch has at most {} MiB",
-            path.display(),
-            PATCH_BYTES_MAX >> 20
-        ));
+/// Opens what lies in a folder. No link leads out of it, whoever changes it meanwhile.
+fn open_beneath(folder: &OwnedFd, inside: &Path, how: OFlags) -> Result<OwnedFd, Errno> {
+    let stays = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    match rustix::fs::openat2(folder, inside, how, Mode::empty(), stays) {
+        // Kernels before 5.6, and some containers, have no such call: then no link is followed at all.
+        Err(Errno::NOSYS | Errno::PERM) => open_step_by_step(folder, inside, how),
+        opened => opened,
     }
-    let mut text = String::new();
-    let read = opened.file.take(PATCH_BYTES_MAX).read_to_string(&mut text);
-    read.map_err(|error| format!("can't read the patch {}: {error}", path.display()))?;
-    Ok(text)
 }
 
-/// Writes a patch file whole or not at all.
-///
-/// # Errors
-/// A sentence.
-pub fn write(path: &Path, text: &str) -> Result<(), String> {
-    let wrong = |error: std::io::Error| format!("can't save {}: {error}", path.display());
-    let aside = path.with_extension("toml.new");
-    let written = std::fs::File::create(&aside).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    written.and_then(|()| std::fs::rename(&aside, path)).map_err(|error| {
-        let _ = std::fs::remove_file(&aside);
-        wrong(error)
-    })
+fn open_step_by_step(folder: &OwnedFd, inside: &Path, how: OFlags) -> Result<OwnedFd, Errno> {
+    let mut folder = folder.try_clone().map_err(|_| Errno::MFILE)?;
+    for part in parent(inside).components() {
+        let how = FOLDER | OFlags::NOFOLLOW;
+        folder = rustix::fs::openat(&folder, part.as_os_str(), how, Mode::empty())?;
+    }
+    let name = inside.file_name().ok_or(Errno::NOENT)?;
+    rustix::fs::openat(&folder, name, how | OFlags::NOFOLLOW, Mode::empty())
+}
+
+fn said(errno: Errno) -> String {
+    match errno {
+        Errno::XDEV | Errno::LOOP => {
+            "a link leads out of the folder of patches; put the file itself there".to_owned()
+        }
+        errno => io::Error::from(errno).to_string(),
+    }
+}
+
+/// The text of a file that lies in a folder.
+fn read_in(folder: &OwnedFd, inside: &Path, path: &Path) -> Result<String, String> {
+    let shown = path.display();
+    let wrong = |why: &dyn std::fmt::Display| format!("can't read the patch {shown}: {why}");
+    let file = File::from(open_beneath(folder, inside, READ).map_err(|errno| wrong(&said(errno)))?);
+    let metadata = file.metadata().map_err(|error| wrong(&error))?;
+    if !metadata.is_file() {
+        return Err(wrong(&"it is no ordinary file; give the name of one"));
+    }
+    let mut bytes = Vec::new();
+    file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(|error| wrong(&error))?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(wrong(&format!("it is longer than {LONGEST} bytes, as no patch is")));
+    }
+    files::text_of(bytes, &shown.to_string())
+}
+
+/// Refuses to write a patch over anything but a patch.
+fn permit_overwriting(folder: &OwnedFd, inside: &Path, path: &Path) -> Result<(), String> {
+    let is_toml = path.extension().is_some_and(|extension| extension == "toml");
+    let is_patch = |text: &str| match Document::parse(text) {
+        Ok(document) => text.trim().is_empty() || document.has_format(),
+        // A patch that is being written, and is not right yet.
+        Err(_) => is_toml,
+    };
+    match read_in(folder, inside, path) {
+        Ok(text) if is_patch(&text) => Ok(()),
+        Ok(_) => Err(format!(
+            "{} is no patch and is not written over; choose another name",
+            path.display()
+        )),
+        Err(why) => Err(format!("{why}; it is not written over: choose another name")),
+    }
 }
 
 #[cfg(test)]
@@ -127,13 +237,103 @@ mod tests {
 
     #[test]
     fn a_patch_is_written_whole_or_not_at_all() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let path = folder.path().join("a.toml");
-        write(&path, "one").expect("written");
-        write(&path, "two").expect("written");
-        assert_eq!(read(&path), Ok("two".into()));
-        let error = write(&folder.path().join("no/a.toml"), "x").expect_err("no such folder");
+        let there = tempfile::tempdir().expect("temporary folder");
+        let folder = Folder::new(there.path().to_owned(), None);
+        folder.save("a", "format = 1", false).expect("written");
+        let error = folder.save("a", "format = 1", false).expect_err("it is there");
+        assert!(error.contains("exists already; choose another name, or add overwrite"), "{error}");
+        folder.save("a", "format = 1 # two", true).expect("written");
+        let (path, text) = folder.load("a").expect("read");
+        assert_eq!((path, text), (there.path().join("a.toml"), "format = 1 # two".to_owned()));
+        let error = folder.save("no/a", "x", true).expect_err("no such folder");
         assert!(error.starts_with("can't save"), "{error}");
-        assert_eq!(std::fs::read_dir(folder.path()).expect("folder").count(), 1);
+        assert_eq!(std::fs::read_dir(there.path()).expect("folder").count(), 1);
+    }
+
+    #[test]
+    fn nothing_but_a_patch_is_written_over() {
+        let there = tempfile::tempdir().expect("temporary folder");
+        let at = |name: &str| there.path().join(name);
+        let folder = Folder::new(there.path().to_owned(), None);
+        for (name, content) in [
+            ("keep.wav", &b"RIFF\x24\0\0\0WAVE\xff\xfe"[..]),
+            ("notes.txt", b"bring the cable"),
+            ("Cargo.toml", b"[package]\nname = \"a\"\n"),
+            ("sound.toml", b"\xff\xfe\xfd"),
+        ] {
+            std::fs::write(at(name), content).expect("written");
+            let error = folder.save(name, "format = 1", true).expect_err(name);
+            assert!(error.contains("not written over"), "{error}");
+            assert_eq!(std::fs::read(at(name)).expect("kept"), content, "{name}");
+        }
+        std::fs::create_dir(at("d.toml")).expect("a folder");
+        assert!(
+            folder
+                .save("d", "format = 1", true)
+                .expect_err("a folder")
+                .contains("no ordinary file")
+        );
+        for (name, content) in
+            [("a.toml", "format = 1\nbroken"), ("b", "format = 1"), ("c.toml", "")]
+        {
+            std::fs::write(at(name), content).expect("written");
+            if Path::new(name).extension().is_some() {
+                folder.save(name, "format = 1", true).expect(name);
+            }
+        }
+    }
+
+    #[test]
+    fn no_link_leads_out_of_the_folder() {
+        use std::os::unix::fs::symlink;
+        let there = tempfile::tempdir().expect("temporary folder");
+        let [inside, outside] = ["in", "out"].map(|name| there.path().join(name));
+        for folder in [&inside, &outside, &inside.join("sub")] {
+            std::fs::create_dir(folder).expect("a folder");
+        }
+        for file in [outside.join("a.toml"), inside.join("sub/a.toml")] {
+            std::fs::write(file, "format = 1").expect("written");
+        }
+        symlink(&outside, inside.join("away")).expect("a link");
+        symlink(outside.join("a.toml"), inside.join("file.toml")).expect("a link");
+        symlink("sub", inside.join("near")).expect("a link");
+        let folder = Folder::new(inside.clone(), None);
+        for name in ["away/a", "file"] {
+            let error = folder.load(name).expect_err(name);
+            assert!(error.contains("a link leads out of the folder of patches"), "{error}");
+            let error = folder.save(name, "format = 1 # mine", true).expect_err(name);
+            assert!(error.contains("a link leads out of the folder of patches"), "{error}");
+        }
+        assert!(folder.save("away/new", "x", true).is_err());
+        assert_eq!(std::fs::read_dir(&outside).expect("folder").count(), 1);
+        assert_eq!(std::fs::read_to_string(outside.join("a.toml")).expect("text"), "format = 1");
+        folder.load("near/a").expect("it stays inside");
+        // What a kernel without the call does follows no link at all, and reads the rest.
+        let root = folder.root().expect("it opens");
+        for (name, is_read) in [
+            ("sub/a.toml", true),
+            ("away/a.toml", false),
+            ("file.toml", false),
+            ("near/a.toml", false),
+        ] {
+            assert_eq!(open_step_by_step(&root, Path::new(name), READ).is_ok(), is_read, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_waited_for() {
+        let there = tempfile::tempdir().expect("temporary folder");
+        let made = std::process::Command::new("mkfifo").arg(there.path().join("pipe")).status();
+        assert!(made.is_ok_and(|status| status.success()), "mkfifo is part of every system");
+        std::fs::rename(there.path().join("pipe"), there.path().join("pipe.toml"))
+            .expect("renamed");
+        let folder = Folder::new(there.path().to_owned(), None);
+        assert!(folder.load("pipe").expect_err("a pipe").contains("no ordinary file"));
+        assert!(
+            folder
+                .save("pipe", "format = 1", true)
+                .expect_err("a pipe")
+                .contains("not written over")
+        );
     }
 }

@@ -306,10 +306,10 @@ impl Patcher {
             PatchRequest::Abort => self.draft = None,
             PatchRequest::Load { file } => return self.load(&file, asker, time).map(|()| None),
             PatchRequest::Save { file, overwrite } => return self.save(&file, overwrite).map(Some),
-            PatchRequest::Create { id, kind, settings } => self.change(Some(&id), |draft| {
-                draft.create(&id, &kind)?;
-                settings.iter().try_for_each(|(key, setting)| draft.set(&id, key, setting))
-            })?,
+            PatchRequest::Create { id, kind, settings } => {
+                let create = |draft: &mut Document| draft.create_with(&id, &kind, &settings);
+                return self.change(Some(&id), create).map(Some);
+            }
             PatchRequest::Delete { id } => self.change(None, |draft| draft.delete(&id))?,
             PatchRequest::Connect { from, to, depth } => {
                 self.change(None, |draft| draft.connect(&from, &to, depth))?;
@@ -318,7 +318,7 @@ impl Patcher {
                 self.change(None, |draft| draft.disconnect(&from, &to))?;
             }
             PatchRequest::Set { id, key, setting } => {
-                self.change(Some(&id), |draft| draft.set(&id, &key, &setting))?;
+                return self.change(Some(&id), |draft| draft.set(&id, &key, &setting)).map(Some);
             }
             PatchRequest::Output { left, right } => {
                 self.change(None, |draft| draft.set_output(&left, &right))?;
@@ -334,19 +334,19 @@ impl Patcher {
     }
 
     /// Changes the patch that is being made, and there this module; or leaves it as it was if something is wrong.
-    fn change(
+    fn change<T>(
         &mut self,
         module: Option<&str>,
-        change: impl FnOnce(&mut Document) -> Result<(), String>,
-    ) -> Result<(), String> {
+        change: impl FnOnce(&mut Document) -> Result<T, String>,
+    ) -> Result<T, String> {
         let mut draft = match &self.draft {
             Some(draft) => draft.clone(),
             None => Draft::of(self.latest().0.text())?,
         };
-        change(&mut draft.document)?;
+        let told = change(&mut draft.document)?;
         draft.touched.extend(module.map(str::to_owned));
         self.draft = Some(draft);
-        Ok(())
+        Ok(told)
     }
 
     fn commit(&mut self, asker: (String, SocketAddr), time: Option<u64>) -> Result<(), String> {
@@ -361,10 +361,13 @@ impl Patcher {
                 .into());
         }
         let text = draft.document.to_string();
-        let patch = Patch::parse(&text, "the edited patch").map_err(|error| {
+        let patch = Patch::parse_all(&text, "the edited patch").map_err(|mistakes| {
             let lines: Vec<_> = text.lines().collect();
-            let line = lines.get(error.line - 1).unwrap_or(&"").trim();
-            format!("{}; {} (where it says: {line})", error.found, error.right)
+            let sentences = mistakes.sentences(|error| {
+                let line = lines.get(error.line.saturating_sub(1)).unwrap_or(&"").trim();
+                format!("{}; {} (where it says: {line})", error.found, error.right)
+            });
+            sentences.join(" | ")
         })?;
         let (base, fresh) = (self.latest().1.to_owned(), Fresh::Modules(draft.touched.clone()));
         let waiting = Waiting::new(patch, base);
@@ -378,9 +381,8 @@ impl Patcher {
         asker: (String, SocketAddr),
         time: Option<u64>,
     ) -> Result<(), String> {
-        let path = self.folder.path_of(file)?;
-        let text = folder::read(&path)?;
-        let patch = Patch::parse(&text, file).map_err(|error| error.to_string())?;
+        let (path, text) = self.folder.load(file)?;
+        let patch = Patch::parse_all(&text, file).map_err(|mistakes| mistakes.on_one_line())?;
         let waiting = Waiting::new(patch, folder::parent(&path));
         let asker = Some(asker);
         self.wait(Waiting { file: Some(path), time_wall_ns: time, asker, ..waiting });
@@ -391,10 +393,10 @@ impl Patcher {
     /// already.
     fn reload(&mut self) -> Result<(), String> {
         let Some(path) = self.folder.file().cloned() else { return Ok(()) };
-        let text = folder::read(&path)?;
+        let text = files::read_text("the patch", &path)?;
         let only_if_other = text == self.latest().0.text();
         let name = path.display().to_string();
-        let patch = Patch::parse(&text, &name).map_err(|error| error.to_string())?;
+        let patch = Patch::parse_all(&text, &name).map_err(|mistakes| mistakes.on_one_line())?;
         let waiting = Waiting::new(patch, folder::parent(&path));
         self.waiting.push(Waiting { only_if_other, file: Some(path), ..waiting });
         Ok(())
@@ -421,13 +423,7 @@ impl Patcher {
         });
         let is_own = own_file.is_some_and(|own| files::is_same(own, &path));
         let _ = self.asks.push(Ask::TakeBack(controls));
-        if path.exists() && !overwrite && !is_own {
-            return Err(format!(
-                "{} exists already; choose another name, or add overwrite",
-                path.display()
-            ));
-        }
-        folder::write(&path, &document?.to_string())?;
+        self.folder.save(file, &document?.to_string(), overwrite || is_own)?;
         self.read_recordings_anew();
         Ok(format!("saved as {}", path.display()))
     }

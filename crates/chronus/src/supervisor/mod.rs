@@ -281,12 +281,16 @@ impl Supervisor {
     /// # Errors
     /// If the device can't be started or stopped.
     pub fn run(&mut self) -> io::Result<()> {
+        self.fade_out_at_the_end();
         self.start_device_when_ready()?;
         while !self.asked_to_end() {
+            self.tell_of_the_end();
             self.sleep();
             self.turn();
         }
-        self.fade_out();
+        if !self.is_over() {
+            self.fade_out();
+        }
         self.shut_down()
     }
 
@@ -531,15 +535,42 @@ impl Supervisor {
     }
 
     fn asked_to_end(&self) -> bool {
+        self.end_asked || self.is_over()
+    }
+
+    /// Whether all has been played that was to be.
+    fn is_over(&self) -> bool {
         let reached = self.regions.ledger.playback.frames.load(Ordering::Acquire);
-        self.end_asked || self.setup.end_frame.is_some_and(|end| reached >= end)
+        self.setup.end_frame.is_some_and(|end| reached >= end)
+    }
+
+    /// How long it takes to fade out, with what the limiter is late.
+    fn fade_frames(&self) -> u64 {
+        u64::from(self.rate_hz) / 50 + BLOCK_FRAMES as u64
+    }
+
+    /// Tells those who write files of the end before anything beyond it is sealed.
+    fn tell_of_the_end(&mut self) {
+        let soon = self.sequencer.first_open_frame() + u64::from(self.rate_hz);
+        if let Some(end) = self.setup.end_frame.filter(|end| soon >= *end) {
+            self.device.end_at(end);
+        }
+    }
+
+    /// If the end is known: it is silent there, and what was played is as long as it was to be.
+    fn fade_out_at_the_end(&mut self) {
+        let Some(end) = self.setup.end_frame else { return };
+        let fade = end.saturating_sub(self.fade_frames());
+        if fade >= self.sequencer.first_open_frame() {
+            // A queue that is full would only cost the fade.
+            let _ = self.sequencer.submit(fade, Command::Mute(true).encode());
+        }
     }
 
     /// Fades out by a command like any other, so that a replay fades alike.
     fn fade_out(&mut self) {
         self.sequencer.submit_urgent(Command::Mute(true).encode());
-        let fade_frames = u64::from(self.rate_hz) / 50;
-        let end = self.sequencer.first_open_frame() + BLOCK_FRAMES as u64 + fade_frames;
+        let end = self.sequencer.first_open_frame() + self.fade_frames();
         let give_up_ns = clock::monotonic_ns() + 500_000_000;
         while self.regions.ledger.playback.frames.load(Ordering::Acquire) < end
             && clock::monotonic_ns() < give_up_ns
@@ -553,7 +584,8 @@ impl Supervisor {
         // From here on it may take as long as it does.
         self.regions.ledger.roster.playing.store(0, Ordering::Release);
         let stopped = self.device.stop();
-        let frames = self.regions.ledger.playback.frames.load(Ordering::Acquire);
+        let taken = self.regions.ledger.playback.frames.load(Ordering::Acquire);
+        let frames = taken.min(self.setup.end_frame.unwrap_or(u64::MAX));
         self.processes.end_all();
         self.watch_stalls(clock::monotonic_ns());
         self.watch_gaps(clock::monotonic_ns(), true);

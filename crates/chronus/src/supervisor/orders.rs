@@ -81,9 +81,15 @@ impl Supervisor {
     /// Orders commands that belong together, for one frame: all of them, or none if too many wait.
     pub(super) fn order(&mut self, incoming: &Incoming, commands: &[Command]) {
         let frame = self.frame_of(incoming);
+        let is_timed = incoming.time_wall_ns.is_some();
         let ordered = self.sequencer.permit(commands.len()).and_then(|()| {
-            let mut commands = commands.iter();
-            commands.try_for_each(|command| self.sequencer.submit(frame, command.encode()))
+            commands.iter().map(Command::encode).try_for_each(|command| {
+                if is_timed {
+                    self.sequencer.submit(frame, command)
+                } else {
+                    self.sequencer.submit_soon(frame, command)
+                }
+            })
         });
         if let Err(busy) = ordered {
             self.ears.replies.counts.busy.fetch_add(1, Ordering::Relaxed);

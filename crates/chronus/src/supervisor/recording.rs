@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use chronus_osc::{Record, Value};
-use chronus_output::{Ask, Deck, Moment, Recording, RecordingState, Take, Tell, WavFormat};
+use chronus_output::{
+    Ask, Deck, Moment, Recording, RecordingState, Take, Tell, WavFormat, numbering,
+};
 use chronus_shm::ledger::LedgerRegion;
 use serde::Serialize;
 
@@ -38,8 +40,8 @@ impl Unfinished {
         let (format, file) = note.split_once(' ')?;
         let file = Path::new(file);
         let inside = file.strip_prefix(folder).ok()?.with_extension("");
-        let names = (2..).map(|count| format!("{}-{count}", inside.display()));
-        let name = names.into_iter().find(|name| !folder.join(format!("{name}.wav")).exists())?;
+        let mut names = numbering::following(&inside.display().to_string(), 2);
+        let name = names.find(|name| !folder.join(format!("{name}.wav")).exists())?;
         match chronus_output::complete(file) {
             Ok(()) => tracing::info!(
                 "{} ends where its supervisor died; the recording goes on in {name}.wav",
