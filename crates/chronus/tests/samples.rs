@@ -194,6 +194,8 @@ fn a_performance_that_begins_anew_after_damage_plays_what_was_held() {
         status["supervisor_deaths"].as_u64() == Some(1) && status["redundant"] == true
     });
     engine.wait_for_log("can't be trusted");
+    // What had opened the gate is among what was damaged.
+    engine.send("/gate/s", &["on"]);
     engine.play_on(400);
     let (_engine, rendered) = engine.end_and_render();
     assert_ends_with(&rendered, HELD_HZ);
