@@ -21,10 +21,11 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 /// As many as take a second or so: the same on every machine, however busy it is.
-const MUTATIONS: [(&str, u64); 7] = [
+const MUTATIONS: [(&str, u64); 8] = [
     ("osc_packet", 12_000),
     ("patch_file", 12_000),
     ("journal_file", 16_000),
+    ("audio_file", 20_000),
     ("command", 300),
     ("controls", 4_000),
     ("plan", 120_000),
@@ -72,6 +73,11 @@ fn patch_files() {
 #[test]
 fn journal_files() {
     check("journal_file");
+}
+
+#[test]
+fn audio_files() {
+    check("audio_file");
 }
 
 #[test]

@@ -4,8 +4,6 @@
 
 mod support;
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,7 +12,7 @@ use chronus_shm::control_board::LogRegion;
 use chronus_shm::region::offset_of_snapshot;
 use serde_json::Value;
 use support::takes::{
-    end_and_compare, kill_supervisor, supervisor_of, wait_for_sound_after, wait_for_takeover,
+    end_and_compare, kill_supervisor, ruin, supervisor_of, wait_for_sound_after, wait_for_takeover,
 };
 use support::{BLOCK_FRAMES, Engine, samples, string, wait_until};
 
@@ -231,24 +229,6 @@ fn supervisor_under(keeper: u32) -> Option<u32> {
         })
     };
     children.split_whitespace().filter_map(|pid| pid.parse().ok()).find(is_supervisor)
-}
-
-/// Memory that the keeper holds, as anybody with its rights can open it.
-fn memory(engine: &Engine, name: &str) -> File {
-    File::options().read(true).write(true).open(engine.memory(name)).expect("it can be opened")
-}
-
-/// Writes garbage over a piece of memory while the supervisor is stopped, then kills it.
-fn ruin(engine: &Engine, name: &str, pieces: impl IntoIterator<Item = std::ops::Range<u64>>) {
-    let status = engine.status();
-    Engine::signal(supervisor_of(&status), "STOP");
-    let memory = memory(engine, name);
-    for piece in pieces {
-        for at in piece.step_by(8) {
-            memory.write_all_at(&[0xa5; 8], at).expect("written");
-        }
-    }
-    Engine::signal(supervisor_of(&status), "KILL");
 }
 
 /// Where the two snapshots lie in the ledger.

@@ -6,6 +6,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use chronus_shm::control_board::LogRegion;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use support::takes::{self, kill_supervisor};
 use support::{Engine, string};
@@ -180,6 +181,24 @@ fn a_recording_plays_on_when_its_file_is_another_or_gone_and_the_journal_knows_i
             assert_ends_with(&rendered, HELD_HZ);
         }
     }
+}
+
+#[test]
+fn a_performance_that_begins_anew_after_damage_plays_what_was_held() {
+    let folder = songs("sample", LOOPED);
+    let engine = play(&folder, &[]);
+    write_tone(&path_in(&folder, "s.wav"), 1_000.0);
+    let entries = std::mem::offset_of!(LogRegion, entries) as u64;
+    takes::ruin(&engine, "chronus-log", std::iter::once(entries..entries + 64));
+    engine.wait_for("another performance", |status| {
+        status["supervisor_deaths"].as_u64() == Some(1) && status["redundant"] == true
+    });
+    engine.wait_for_log("can't be trusted");
+    // What had opened the gate is among what was damaged.
+    engine.send("/gate/s", &["on"]);
+    engine.play_on(400);
+    let (_engine, rendered) = engine.end_and_render();
+    assert_ends_with(&rendered, HELD_HZ);
 }
 
 #[test]

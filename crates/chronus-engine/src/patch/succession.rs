@@ -74,3 +74,33 @@ impl PatchModule {
             && has_same_recording
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::patch::ContentDigest;
+
+    fn patch(file: &str, content: Option<u8>) -> Patch {
+        let text = format!(
+            "format = 1\n[[module]]\nid = \"s\"\nkind = \"sample\"\nfile = \"{file}\"\n\
+             [output]\nleft = \"s.left\"\nright = \"s.right\"\n"
+        );
+        let patch = Patch::parse(&text, "a.toml").unwrap_or_else(|error| panic!("{error}"));
+        patch.with_contents(|_| content.map(|byte| ContentDigest([byte; 32])))
+    }
+
+    #[test]
+    fn a_module_plays_on_with_what_its_recording_holds_and_not_with_what_it_is_called() {
+        let stays = |old: &Patch, new: Patch| new.succeeding(old).kept_from(old) == [Some(0)];
+        let old = patch("a.wav", Some(1));
+        assert!(stays(&old, patch("a.wav", Some(1))));
+        assert!(stays(&old, patch("b.wav", Some(1))), "only its name is another");
+        assert!(!stays(&old, patch("a.wav", Some(2))), "only its name is the same");
+        assert!(!stays(&old, patch("a.wav", None)));
+        let unknown = patch("a.wav", None);
+        assert!(stays(&unknown, patch("a.wav", None)), "as in journals of before");
+        assert!(!stays(&unknown, patch("b.wav", None)));
+        let read = Patch::from_bytes(&old.to_bytes()).expect("its own bytes");
+        assert_eq!(read.modules()[0].content(), Some(ContentDigest([1; 32])), "workers know it");
+    }
+}

@@ -64,6 +64,11 @@ pub fn digest(samples: &[f32], channels: usize, rate_hz: u32) -> ContentDigest {
     ContentDigest(*hasher.finalize().as_bytes())
 }
 
+/// The digest of a recording.
+pub fn digest_of(recording: &Recording) -> ContentDigest {
+    digest(recording.samples(), recording.channels(), recording.rate_hz())
+}
+
 /// What was read of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {

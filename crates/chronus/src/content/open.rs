@@ -112,7 +112,11 @@ impl Allowed {
     }
 }
 
-fn real(path: &Path) -> io::Result<PathBuf> {
+/// Where a file or folder really lies, all links followed; the current folder if the name is empty.
+///
+/// # Errors
+/// As the system says, if it is not there.
+pub fn real(path: &Path) -> io::Result<PathBuf> {
     fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path })
 }
 

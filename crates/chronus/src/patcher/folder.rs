@@ -79,7 +79,36 @@ impl Folder {
         if path.extension().is_none() {
             path.set_extension("toml");
         }
-        Ok(self.patches.join(path))
+        let path = self.patches.join(path);
+        if self.is_left_by(&path) {
+            return Err(format!(
+                "`{name}` leads out of the folder of patches, {}, by a link; give a name that stays in it (another \
+                 folder: chronus run --patches DIR)",
+                self.patches.display()
+            ));
+        }
+        Ok(path)
+    }
+
+    /// The file of this name for a patch to be saved in.
+    ///
+    /// # Errors
+    /// A sentence, if it is not in the folder, or would be called like something else than a patch.
+    pub fn path_to_save(&self, name: &str) -> Result<PathBuf, String> {
+        let path = self.path_of(name)?;
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            return Ok(path);
+        }
+        Err(format!(
+            "a patch is saved as NAME.toml, and `{name}` is called otherwise; leave out what follows the dot"
+        ))
+    }
+
+    /// Whether links on the way to a file, as far as that is there, lead out of the folder.
+    fn is_left_by(&self, path: &Path) -> bool {
+        let Ok(patches) = open::real(&self.patches) else { return false };
+        let there = path.ancestors().find_map(|path| open::real(path).ok());
+        there.is_some_and(|there| !there.starts_with(&patches))
     }
 
     /// The file of this name and its text.
@@ -232,6 +261,32 @@ mod tests {
         for name in ["", "/etc/passwd", "../a", "a/../../b", "."] {
             let error = folder.path_of(name).expect_err(name);
             assert!(error.contains("--patches DIR"), "{error}");
+        }
+    }
+
+    #[test]
+    fn links_do_not_lead_out_of_the_folder_and_a_patch_is_saved_as_one() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir_all(at("songs/live")).expect("a folder");
+        std::fs::create_dir(at("elsewhere")).expect("a folder");
+        std::fs::write(at("elsewhere/a.toml"), "").expect("written");
+        let link = |to: &str, name: &str| std::os::unix::fs::symlink(at(to), at(name));
+        link("elsewhere", "songs/way").expect("a link");
+        link("elsewhere/a.toml", "songs/a.toml").expect("a link");
+        link("songs/live", "songs/own").expect("a link");
+        let folder = Folder::new(at("songs"), None);
+        for name in ["way/a", "way/new", "way/new/b", "a"] {
+            let error = folder.path_of(name).expect_err(name);
+            assert!(error.contains("by a link"), "{error}");
+        }
+        for name in ["own/b", "new", "new/b", "live/c"] {
+            let path = folder.path_to_save(name).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(path, at("songs").join(name).with_extension("toml"));
+        }
+        for name in ["keep.wav", "a.toml.new", "x.txt"] {
+            let error = folder.path_to_save(name).expect_err(name);
+            assert!(error.contains("NAME.toml"), "{error}");
         }
     }
 

@@ -408,7 +408,7 @@ impl Patcher {
     }
 
     fn save(&mut self, file: &str, overwrite: bool) -> Result<String, String> {
-        let path = self.folder.path_of(file)?;
+        let path = self.folder.path_to_save(file)?;
         let Answer::Controls(controls, sounding) = self.ask(Ask::Controls)? else {
             return Err("the engine gave no answer; send it again".into());
         };

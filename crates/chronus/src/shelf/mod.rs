@@ -62,6 +62,16 @@ pub struct Recorded {
     /// The kind of module, by what it says of recordings; nothing if it is as it was read.
     what: String,
     place: Place,
+    /// The digest of what lies there.
+    seal: ContentDigest,
+}
+
+impl Recorded {
+    /// Whether what lies there is what was put there.
+    fn is_whole(&self, memory: &Memfd) -> bool {
+        let recording = self.place.open(memory);
+        recording.is_some_and(|it| content::digest_of(&it) == self.seal)
+    }
 }
 
 /// Where a recording lies.
@@ -156,6 +166,8 @@ pub struct Shelf {
     room: Room,
     /// The recordings that are there already. The same content has one place, whatever its file is called.
     known: Vec<Recorded>,
+    /// What another supervisor has left. Of editions long ago, something else may lie there by now.
+    left: Vec<Recorded>,
     tables: Vec<(String, Place)>,
     /// Plan and score of the last two editions that were taken.
     needed: [Piece; 4],
@@ -170,6 +182,7 @@ impl Shelf {
             next_plan: 0,
             room: Room::new(PLANS_BYTES, PAGE_BYTES),
             known: Vec::new(),
+            left: Vec::new(),
             tables: Vec::new(),
             needed: [NOTHING; 4],
         }
@@ -189,8 +202,8 @@ impl Shelf {
         shelf.tables.clone_from(&playing.tables);
         let all = || plans.iter().chain([playing]);
         for recorded in all().flat_map(|plan| &plan.recordings) {
-            if !shelf.known.contains(recorded) {
-                shelf.known.push(recorded.clone());
+            if !shelf.left.contains(recorded) {
+                shelf.left.push(recorded.clone());
             }
         }
         shelf.room.needs(LEFT, all().flat_map(Plan::places).collect());
@@ -286,7 +299,9 @@ impl Shelf {
             also.extend(keeping.places());
         }
         for free in self.room.sweep(&also) {
-            self.known.retain(|recorded| recorded.place.range() != free);
+            let stays = |recorded: &Recorded| !room::overlap(&recorded.place.range(), &free);
+            self.known.retain(stays);
+            self.left.retain(stays);
             if let Err(error) = self.memory.clear(free) {
                 tracing::warn!("memory of recordings can't be given back: {error}");
             }
@@ -358,17 +373,29 @@ impl Shelf {
 
     /// How much memory is free for recordings.
     fn limit(&self) -> Limit {
-        let mut places: Vec<_> = self.known.iter().map(|it| it.place.range()).collect();
+        let all = self.known.iter().chain(&self.left);
+        let mut places: Vec<_> = all.map(|it| it.place.range()).collect();
         places.sort_by_key(|place| place.start);
-        places.dedup();
+        places.dedup_by_key(|place| place.start);
         let taken = places.iter().map(|place| place.len() as u64).sum();
         let all = self.stock.memory_bytes;
         Limit { all, free: all.saturating_sub(taken) }
     }
 
-    fn find(&self, content: ContentDigest, what: &str) -> Option<Place> {
-        let is_it = |it: &&Recorded| (it.content, it.what.as_str()) == (content, what);
-        self.known.iter().find(is_it).map(|it| it.place)
+    /// Where a content lies, as it is or prepared. What another supervisor has left is looked at before it is believed.
+    fn find(&mut self, content: ContentDigest, what: &str) -> Option<Place> {
+        let is_it = |it: &Recorded| (it.content, it.what.as_str()) == (content, what);
+        if let Some(known) = self.known.iter().find(|it| is_it(it)) {
+            return Some(known.place);
+        }
+        while let Some(at) = self.left.iter().position(is_it) {
+            let left = self.left.swap_remove(at);
+            if left.is_whole(&self.memory) {
+                self.known.push(left.clone());
+                return Some(left.place);
+            }
+        }
+        None
     }
 
     /// Whether a content can be had without its file, prepared for this kind of module: from the shelf, or from what
@@ -390,6 +417,7 @@ impl Shelf {
         let recording = place.open(&self.memory).ok_or("memory of recordings can't be mapped")?;
         let before = recording.samples().as_ptr();
         let prepared = (spec.prepare)(recording);
+        let seal = content::digest_of(&prepared);
         let place = if prepared.samples().as_ptr() == before {
             place
         } else {
@@ -397,7 +425,7 @@ impl Shelf {
             self.limit().check(&format!("what a module makes of {content}"), bytes)?;
             self.put(prepared.samples(), prepared.channels(), prepared.rate_hz())?
         };
-        self.known.push(Recorded { content, what: spec.doc.to_owned(), place });
+        self.known.push(Recorded { content, what: spec.doc.to_owned(), place, seal });
         Ok(true)
     }
 
@@ -407,7 +435,8 @@ impl Shelf {
             let bytes = size_of_val(content.samples.as_slice()) as u64;
             self.limit().check(&path.display().to_string(), bytes)?;
             let place = self.put(&content.samples, content.channels, content.rate_hz)?;
-            self.known.push(Recorded { content: digest, what: AS_IT_IS.to_owned(), place });
+            let what = AS_IT_IS.to_owned();
+            self.known.push(Recorded { content: digest, what, place, seal: digest });
         }
         Ok(digest)
     }
@@ -433,3 +462,6 @@ impl Shelf {
 fn no_memory(error: io::Error) -> String {
     format!("no room for the patch in memory: {error}")
 }
+
+#[cfg(test)]
+mod tests;

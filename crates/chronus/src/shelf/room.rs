@@ -43,9 +43,11 @@ impl Room {
     /// An edition plays, or will, and these are the places that it needs.
     pub fn needs(&mut self, number: u32, places: Vec<Range<usize>>) {
         for place in &places {
-            // Places that another has taken are not known yet.
-            if let Err(at) = self.taken.binary_search_by_key(&place.start, |it| it.start) {
-                self.taken.insert(at, place.clone());
+            // Places that another has taken are not known yet. Of an edition long ago, they may have been given back and
+            // taken anew since, otherwise divided.
+            match self.taken.binary_search_by_key(&place.start, |it| it.start) {
+                Ok(at) => self.taken[at].end = self.taken[at].end.max(place.end),
+                Err(at) => self.taken.insert(at, place.clone()),
             }
         }
         self.editions.push_back((number, places));
@@ -63,9 +65,17 @@ impl Room {
     /// that was refused is among it.
     pub fn sweep(&mut self, also: &[Range<usize>]) -> Vec<Range<usize>> {
         let needed = self.editions.iter().flat_map(|(_, places)| places);
-        let needed: BTreeSet<usize> = needed.chain(also).map(|place| place.start).collect();
-        self.taken.extract_if(.., |place| !needed.contains(&place.start)).collect()
+        let needed: Vec<&Range<usize>> = needed.chain(also).collect();
+        let starts: BTreeSet<usize> = needed.iter().map(|place| place.start).collect();
+        let is_free = |place: &mut Range<usize>| !starts.contains(&place.start);
+        let free = self.taken.extract_if(.., is_free);
+        free.filter(|place| !needed.iter().any(|needed| overlap(needed, place))).collect()
     }
+}
+
+/// Whether two places have a byte in common.
+pub fn overlap(one: &Range<usize>, other: &Range<usize>) -> bool {
+    one.start < other.end && other.start < one.end
 }
 
 #[cfg(test)]
@@ -113,5 +123,20 @@ mod tests {
         let mut room = Room::new(0, 4);
         room.needs(0, std::iter::once(8..16).collect());
         assert_eq!([room.take(8), room.take(1), room.take(4)], [0..8, 16..17, 20..24]);
+    }
+
+    #[test]
+    fn places_of_long_ago_cost_nothing_that_lies_there_now() {
+        let mut room = Room::new(0, 4);
+        // Two editions of long ago, and the one that plays.
+        let live = [8..24, 32..40];
+        room.needs(0, [vec![8..12, 16..28], live.to_vec()].concat());
+        assert_eq!(room.take(8), 0..8);
+        assert_eq!(room.take(4), 28..32, "the larger of two places that begin alike");
+        for number in 1..=3 {
+            room.needs(number, live.to_vec());
+        }
+        assert_eq!(room.sweep(&[]), [0..8, 28..32], "nothing that reaches into what plays");
+        assert_eq!(room.take(4), 0..4);
     }
 }

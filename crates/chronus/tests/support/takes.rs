@@ -1,5 +1,7 @@
 //! Supervisors that are killed one after the other, and what each has played.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -92,4 +94,22 @@ pub fn end_and_compare(engine: Engine, takeovers: usize) -> (Engine, Vec<f32>) {
         takes.len()
     );
     (engine, expected)
+}
+
+/// Memory that the keeper holds, as anybody with its rights can open it.
+fn memory(engine: &Engine, name: &str) -> File {
+    File::options().read(true).write(true).open(engine.memory(name)).expect("it can be opened")
+}
+
+/// Writes garbage over a piece of memory while the supervisor is stopped, then kills it.
+pub fn ruin(engine: &Engine, name: &str, pieces: impl IntoIterator<Item = std::ops::Range<u64>>) {
+    let status = engine.status();
+    Engine::signal(supervisor_of(&status), "STOP");
+    let memory = memory(engine, name);
+    for piece in pieces {
+        for at in piece.step_by(8) {
+            memory.write_all_at(&[0xa5; 8], at).expect("written");
+        }
+    }
+    Engine::signal(supervisor_of(&status), "KILL");
 }
