@@ -1,6 +1,7 @@
 //! Journals: what can be read can be rendered, and a journal that was cut short holds the beginning of the
 //! whole.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use chronus::journal::{Journal, Score};
@@ -47,7 +48,13 @@ pub fn seeds() -> Vec<Vec<u8>> {
         recordings: Vec::new(),
     };
     let journal = |(first, second): (&str, &str)| {
-        let mut writer = JournalWriter::create(&path, &score(first), 8_000).expect("create");
+        let mut writer = JournalWriter::create(
+            File::create(&path).expect("a file"),
+            &path,
+            &score(first),
+            8_000,
+        )
+        .expect("create");
         let commands = [Command::Mute(true), Command::Mute(false), Command::Restart];
         for (sequence, command) in commands.iter().enumerate() {
             let (sequence, frame) = (sequence as u64, sequence as u64 * 70);

@@ -1,5 +1,6 @@
 //! The estate: what outlives a supervisor. The keeper makes it and hands it down to one after another.
 
+use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -30,6 +31,8 @@ pub struct Estate {
     pub port: UdpSocket,
     /// The keeper's children, who are the workers and the supervisor.
     pub children: Children,
+    /// The file of the journal, locked, if there is one and this performance has begun under this keeper.
+    pub journal: Option<File>,
 }
 
 impl Estate {
@@ -48,17 +51,19 @@ impl Estate {
                 kick: Kick::new()?,
                 port,
                 children: Children::of_this_process()?,
+                journal: None,
             })
         };
         memory().map_err(|error| format!("no shared memory, or no /proc: {error}"))
     }
 
     /// The descriptors for a supervisor.
-    pub fn hand_over(&self) -> [BorrowedFd<'_>; 7] {
-        let Self { log, slots, shelf, ledger, kick, port, children } = self;
+    pub fn hand_over(&self) -> Vec<BorrowedFd<'_>> {
+        let Self { log, slots, shelf, ledger, kick, port, children, journal } = self;
         let memory = [log.as_fd(), slots.as_fd(), shelf.as_fd(), ledger.as_fd()];
-        let [log, slots, shelf, ledger] = memory;
-        [log, slots, shelf, ledger, kick.as_fd(), port.as_fd(), children.as_fd()]
+        let others = [kick.as_fd(), port.as_fd(), children.as_fd()];
+        let journal = journal.as_ref().map(AsFd::as_fd);
+        memory.into_iter().chain(others).chain(journal).collect()
     }
 
     /// In a supervisor: what the keeper has handed over.
@@ -76,6 +81,7 @@ impl Estate {
             kick: Kick::adopt(take(4)?),
             port: UdpSocket::from(take(5)?),
             children: Children::adopt(take(6)?),
+            journal: take(7).ok().map(File::from),
         })
     }
 }

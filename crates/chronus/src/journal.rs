@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -474,9 +474,10 @@ pub struct Whole {
 ///
 /// # Errors
 /// If it is another, or no journal at all.
-pub fn whole_part(path: &Path, rate_hz: u32) -> io::Result<Whole> {
+pub fn whole_part(mut file: &File, rate_hz: u32) -> io::Result<Whole> {
     let not_ours = || io::Error::other("it is not the journal of this performance");
-    let mut file = BufReader::new(File::open(path)?);
+    file.seek(SeekFrom::Start(0))?;
+    let mut file = BufReader::new(file);
     let mut head = [0_u8; 20];
     file.read_exact(&mut head)?;
     let number =

@@ -8,7 +8,9 @@ fn a_journal_is_read_as_written_and_up_to_where_it_was_cut() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let path = folder.path().join("a.journal");
     let score = score_of(&Patch::first());
-    let mut writer = JournalWriter::create(&path, &score, 44_100).expect("create");
+    let mut writer =
+        JournalWriter::create(File::create(&path).expect("a file"), &path, &score, 44_100)
+            .expect("create");
     let mut entries: Vec<Entry> =
         (0..3).map(|n| Entry { sequence: n, frame: n * 7, payload: [n, 1, 2, 3, 4] }).collect();
     for entry in &entries {
@@ -52,7 +54,9 @@ fn an_edit_without_its_score_ends_a_journal() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let path = folder.path().join("c.journal");
     let score = score_of(&Patch::first());
-    let mut writer = JournalWriter::create(&path, &score, 48_000).expect("create");
+    let mut writer =
+        JournalWriter::create(File::create(&path).expect("a file"), &path, &score, 48_000)
+            .expect("create");
     let edit = Command::Edit { number: 1 }.encode();
     for (sequence, payload) in [[4, 0, 0, 0, 0], edit, [4, 0, 0, 0, 0]].into_iter().enumerate() {
         writer.command(&Entry { sequence: sequence as u64, frame: 0, payload });
@@ -68,7 +72,9 @@ fn what_is_damaged_is_told_apart_from_what_is_cut_short() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let path = folder.path().join("d.journal");
     let score = score_of(&Patch::first());
-    let mut writer = JournalWriter::create(&path, &score, 48_000).expect("create");
+    let mut writer =
+        JournalWriter::create(File::create(&path).expect("a file"), &path, &score, 48_000)
+            .expect("create");
     let payload = [4, 0, 0, 0, 0];
     writer.command(&Entry { sequence: 0, frame: 7, payload });
     writer.reached(640);

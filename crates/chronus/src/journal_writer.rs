@@ -95,23 +95,21 @@ pub struct JournalWriter {
 }
 
 impl JournalWriter {
-    /// Creates the file and writes its header.
+    /// Writes the header of a journal into an empty file, which is called `path`.
     ///
     /// # Errors
-    /// If the file can't be created or written.
-    pub fn create(path: &Path, score: &Score, rate_hz: u32) -> io::Result<Self> {
-        Self::begin(File::create(path)?, path.display().to_string(), score, rate_hz)
+    /// If it can't be written.
+    pub fn create(file: File, path: &Path, score: &Score, rate_hz: u32) -> io::Result<Self> {
+        Self::begin(file, path.display().to_string(), score, rate_hz)
     }
 
     /// Goes on with the journal that a supervisor has left which died: what it had not written yet comes from
     /// the log. The file is read and mended by the thread, however long it is.
     ///
     /// # Errors
-    /// If it can't be opened.
-    pub fn resume(path: &Path, left: Left) -> io::Result<Self> {
-        let disk = File::options().write(true).open(path)?;
-        let (path, name) = (path.to_owned(), path.display().to_string());
-        Self::start(disk, name, move |disk| left.mend(&path, disk))
+    /// As the system says.
+    pub fn resume(file: File, path: &Path, left: Left) -> io::Result<Self> {
+        Self::start(file, path.display().to_string(), move |disk| left.mend(disk))
     }
 
     fn begin(mut disk: impl Disk, name: String, score: &Score, rate_hz: u32) -> io::Result<Self> {
@@ -289,8 +287,8 @@ pub struct Left {
 
 impl Left {
     /// Cuts off what is torn; returns how much is whole, and what is missing.
-    fn mend(&self, path: &Path, disk: &File) -> io::Result<(u64, Vec<u8>)> {
-        let whole = whole_part(path, self.rate_hz)?;
+    fn mend(&self, disk: &File) -> io::Result<(u64, Vec<u8>)> {
+        let whole = whole_part(disk, self.rate_hz)?;
         if whole.commands > self.log_position || whole.amendments > self.amended {
             return Err(io::Error::other("it is not the journal of this performance"));
         }

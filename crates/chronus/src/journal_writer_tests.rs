@@ -167,7 +167,8 @@ fn a_disk_without_room_for_the_header_is_found_at_once() {
     let path = Path::new("/dev/full");
     let text = Patch::first().text().to_owned();
     let score = Score { text, folder: "songs".into(), recordings: Vec::new() };
-    assert!(JournalWriter::create(path, &score, 48_000).is_err());
+    let full = File::options().write(true).open(path).expect("it is there");
+    assert!(JournalWriter::create(full, path, &score, 48_000).is_err());
 }
 
 #[test]
@@ -209,7 +210,8 @@ fn a_journal_that_was_left_torn_is_mended_from_the_log() {
             stopped_at: 100,
             goes_on_at: 128,
         };
-        let journal = JournalWriter::resume(&path, left).expect("resume");
+        let file = File::options().read(true).write(true).open(&path).expect("it is there");
+        let journal = JournalWriter::resume(file, &path, left).expect("resume");
         finish(journal, 640, || Journal::read(&path).is_ok_and(|journal| journal.complete));
         let journal = Journal::read(&path).expect("read");
         let entries: Vec<_> = (0..4).map(entry).collect();

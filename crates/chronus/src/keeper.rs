@@ -26,6 +26,7 @@ use signal_hook::consts::{SIGCHLD, SIGTERM};
 use crate::cli::RunArgs;
 use crate::estate::Estate;
 use crate::files;
+use crate::journal_file;
 use crate::osc_address::osc_address;
 use crate::playback::Regions;
 use crate::service;
@@ -99,7 +100,8 @@ fn find_estate(args: &RunArgs) -> Result<Estate, Box<dyn Error>> {
     }
     // Of a performance that goes on, nothing is refused any more.
     files::check(args)?;
-    let estate = Estate::create(osc_address(args.osc)?)?;
+    let mut estate = Estate::create(osc_address(args.osc)?)?;
+    estate.journal = args.journal.as_deref().map(journal_file::create).transpose()?;
     let ledger = LedgerRegion::map(&estate.ledger)?;
     ledger.keeper.identity.store(identity, Ordering::Release);
     ledger.keeper.began_at_ns.store(clock::monotonic_ns(), Ordering::Release);

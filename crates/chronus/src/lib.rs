@@ -19,6 +19,7 @@ mod files;
 mod gesture;
 mod graph;
 pub mod journal;
+mod journal_file;
 pub mod journal_writer;
 mod keeper;
 mod lead;

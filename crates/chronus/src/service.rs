@@ -61,6 +61,7 @@ pub fn kept() -> io::Result<Option<Estate>> {
         kick: Kick::new()?,
         port: UdpSocket::from(take(port)?),
         children: Children::of_this_process()?,
+        journal: None,
     }))
 }
 

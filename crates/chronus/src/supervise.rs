@@ -45,7 +45,7 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     let estate = Estate::take_over()?;
     let (end, end_writer) = UnixStream::pair()?;
     signal_hook::low_level::pipe::register(SIGTERM, end_writer)?;
-    let Estate { log, slots, ledger, kick, port, children, .. } = estate;
+    let Estate { log, slots, ledger, kick, port, children, journal, .. } = estate;
     let shelf = Arc::new(estate.shelf);
     let regions = Regions::map(&log, &slots, &ledger)?;
     let found = legacy::find(&regions, &ledger, &shelf);
@@ -106,7 +106,7 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
         allow_chaos: args.allow_chaos,
         free_run: args.free_run,
         end_frame: args.seconds.map(|seconds| ((seconds * rate_hz).round() as u64).max(1)),
-        journal: args.journal.clone(),
+        journal: args.journal.clone().map(|path| (path, journal)),
         beginning,
         shelf,
         // Workers can't even ask for writing into the log.

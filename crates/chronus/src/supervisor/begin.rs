@@ -1,8 +1,10 @@
 //! How a supervisor begins: with a performance of its own, or with that of another which died.
 
+use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use chronus_engine::{Command, Controls};
 use chronus_os::memfd::Memfd;
@@ -13,8 +15,8 @@ use chronus_shm::region::View;
 
 use super::edits::Edits;
 use super::hindsight::{Hindsight, Settled};
-use crate::files;
 use crate::journal::Score;
+use crate::journal_file::{self, Identity};
 use crate::journal_writer::JournalWriter;
 use crate::legacy::{Legacy, Revision};
 use crate::patcher::{Edit, First, Line};
@@ -71,7 +73,7 @@ impl Beginning {
         self,
         regions: &Regions,
         ledger: &Memfd,
-        (journal, line): (Option<&Path>, Line),
+        (journal, line): (Option<(PathBuf, Option<File>)>, Line),
         rate_hz: u32,
     ) -> io::Result<Begins> {
         let noted = Noted(regions.ledger.clone());
@@ -85,7 +87,14 @@ impl Beginning {
                 }
                 let controls = Controls::of(&plan.patch);
                 let settled = Settled { controls: controls.clone(), position: 0, edition };
-                let create = |path| begin_journal(path, &score, rate_hz);
+                let create = |(path, made): (PathBuf, _)| {
+                    let file = journal_file::begin(&path, made).map_err(io::Error::other)?;
+                    note_journal(regions, &file);
+                    JournalWriter::create(file, &path, &score, rate_hz).map_err(|error| {
+                        let shown = path.display();
+                        io::Error::other(format!("the journal {shown} can't be written: {error}"))
+                    })
+                };
                 Ok(Begins {
                     journal: journal.map(create).transpose()?,
                     // From here on a successor finds something to take over.
@@ -100,9 +109,15 @@ impl Beginning {
             Self::TakenOver(legacy) => {
                 let legacy = *legacy;
                 let snapshot = Snapshot::of(&legacy.settled, legacy.amendments, rate_hz);
-                let resume = |path: &Path| {
-                    let resumed = JournalWriter::resume(path, legacy.journal);
-                    let say = |error: &io::Error| {
+                let resume = |(path, made): (PathBuf, _)| {
+                    let [device, inode] = &regions.ledger.roster.journal;
+                    let [device, inode] = [device, inode].map(|it| it.load(Ordering::Acquire));
+                    let resumed = journal_file::go_on(&path, made, Identity { device, inode })
+                        .and_then(|file| {
+                            let resumed = JournalWriter::resume(file, &path, legacy.journal);
+                            resumed.map_err(|error| error.to_string())
+                        });
+                    let say = |error: &String| {
                         tracing::error!(
                             "journal {}: {error}; the sound goes on without a journal",
                             path.display()
@@ -131,22 +146,12 @@ impl Beginning {
     }
 }
 
-/// Begins a journal; one that is there already is kept under another name.
-fn begin_journal(path: &Path, score: &Score, rate_hz: u32) -> io::Result<JournalWriter> {
-    let begun = files::set_aside(path).and_then(|aside| {
-        if let Some(aside) = aside {
-            let (shown, aside) = (path.display(), aside.display());
-            tracing::warn!("there was a journal {shown}; it is kept as {aside}");
-        }
-        JournalWriter::create(path, score, rate_hz)
-    });
-    begun.map_err(|error| {
-        let shown = path.display();
-        io::Error::other(format!(
-            "the journal {shown} can't be written: {error}; give a file with --journal in a folder \
-             that has room and that you may write to"
-        ))
-    })
+/// Notes which file the journal is.
+fn note_journal(regions: &Regions, file: &File) {
+    let words = Identity::of(file).map_or([0; 2], |Identity { device, inode }| [device, inode]);
+    for (word, value) in regions.ledger.roster.journal.iter().zip(words) {
+        word.store(value, Ordering::Release);
+    }
 }
 
 /// An edit as it is before its command is sealed.

@@ -17,6 +17,7 @@ pub mod status;
 mod takeover;
 mod watch;
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -99,8 +100,8 @@ pub struct Setup {
     pub lead_blocks: u64,
     /// How many replicas there are.
     pub replicas: usize,
-    /// Where the journal goes.
-    pub journal: Option<PathBuf>,
+    /// Where the journal goes, and the file that the keeper has made for it.
+    pub journal: Option<(PathBuf, Option<File>)>,
     /// Where recordings go.
     pub recordings: PathBuf,
     /// How their samples are written.
@@ -200,7 +201,7 @@ impl Supervisor {
         let rate_hz = device.rate_hz();
         let regions = setup.regions;
         let is_taken_over = setup.beginning.is_taken_over();
-        let (journal, line) = (setup.journal.as_deref(), setup.line);
+        let (journal, line) = (setup.journal, setup.line);
         let begins = setup.beginning.begin(&regions, &setup.ledger, (journal, line), rate_hz)?;
         let (gaps_in, gaps) = rtrb::RingBuffer::new(4096);
         let kick = ears.kick.try_clone()?;
