@@ -176,3 +176,30 @@ fn check_tells_each_mistake_with_its_line_and_ends_quietly_without_a_reader() {
     // What is only a hint is no failure.
     assert_eq!(chronus(folder, &["check", first]).status.code(), Some(0));
 }
+
+#[test]
+fn a_journal_is_one_engines_alone_and_goes_on_whatever_it_is_called() {
+    let engine = Engine::free_running(&[]);
+    engine.send("/gate/adsr", &["on"]);
+    let before = engine.wait_level();
+    let folder = engine.folder.path().to_owned();
+    let second = ["run", "--journal", "a.journal", "--output", "null", "--osc", ANY_PORT];
+    let (said, code) = outcome(&chronus(&folder, &[&second[..], &["--seconds", "1"]].concat()));
+    assert!(said.contains("another engine writes the journal a.journal"), "{said}");
+    assert_ne!(code, Some(0), "{said}");
+    std::fs::rename(folder.join("a.journal"), folder.join("moved.journal")).expect("renamed");
+    // Another takes the name meanwhile.
+    std::fs::write(folder.join("a.journal"), "of somebody else").expect("written");
+    let supervisor = before["supervisor_pid"].as_u64().expect("a process") as u32;
+    Engine::signal(supervisor, "KILL");
+    engine.wait_for("another supervisor", |status| status["supervisor_pid"] != supervisor);
+    engine.wait_level();
+    engine.send("/mod/sine/freq", &["300"]);
+    engine.play_on(500);
+    assert_eq!(engine.status()["journal"]["state"], "writing", "log:\n{}", engine.log());
+    let other = std::fs::read_to_string(folder.join("a.journal")).expect("it is there");
+    assert_eq!(other, "of somebody else");
+    std::fs::rename(folder.join("moved.journal"), folder.join("a.journal")).expect("renamed");
+    let (_engine, rendered) = engine.end_and_render();
+    assert!(rendered.iter().any(|sample| sample.abs() > 0.05), "silence proves nothing");
+}
