@@ -551,6 +551,8 @@ impl Supervisor {
     /// If the end is known: it is silent there, and what was played is as long as it was to be.
     fn fade_out_at_the_end(&mut self) {
         let Some(end) = self.setup.end_frame else { return };
+        // It may be over before the device has begun.
+        self.tell_of_the_end();
         let fade = end.saturating_sub(self.fade_frames());
         if fade >= self.sequencer.first_open_frame() {
             // A queue that is full would only cost the fade.
