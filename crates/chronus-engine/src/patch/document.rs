@@ -270,6 +270,10 @@ impl Document {
 
     /// Finds both ends of a cable, and refuses one that can only be a mistake.
     fn check_cable(&self, from: &str, to: &str) -> Result<(), String> {
+        let is = |name, is_output| self.check_port(name, is_output).is_ok();
+        if !is(from, true) && !is(to, false) && is(from, false) && is(to, true) {
+            return Err(format!("`{from}` is an input, and `{to}` an output: swap FROM and TO"));
+        }
         let (from_id, from_spec, output) = self.check_port(from, true)?;
         let (to_id, to_spec, input) = self.check_port(to, false)?;
         let end = |id, ports: &'static [PortSpec], name: &str| {
@@ -462,6 +466,7 @@ mod tests {
                 document.connect("sine.out", "filter.inn", None),
                 "no input `inn`; did you mean `in`?",
             ),
+            (document.connect("filter.in", "sine.out", None), "swap FROM and TO"),
             (document.connect("sine.ou", "filter.in", None), "no output `ou`; did you mean `out`?"),
             (document.connect("sine", "filter.in", None), "`sine` names no port"),
             (document.connect("sine.out", "adsr.in", None), "already"),

@@ -19,6 +19,7 @@ use crate::command::Handle;
 
 pub use document::{Document, Setting};
 pub use error::{Mistakes, PatchError, TOLD_MAX};
+pub use section::choice_meant;
 
 /// The version of the patch file format that is read.
 pub const FORMAT: i64 = 1;
