@@ -104,6 +104,7 @@ fn what_is_wrong_is_refused_whole_and_can_be_mended() {
     engine.send("/patch/set", &["sine", "gain", "2"]);
     let told = format!("{:?}", engine.answer());
     assert!(told.contains("/done") && told.contains("gain: 2 was clamped to 1;"), "{told}");
+    assert_eq!(engine.status()["osc_clamped"], 1);
     assert_eq!(engine.status()["edits"].as_u64(), Some(0), "nothing has changed so far");
     done(&engine, "/patch/set", &["sine", "gain", "0.4"]);
     done(&engine, "/patch/commit", &[]);

@@ -153,6 +153,9 @@ impl Document {
     /// A sentence, if one of the ports is not there.
     pub fn connect(&mut self, from: &str, to: &str, depth: Option<f64>) -> Result<(), String> {
         self.check_cable(from, to)?;
+        if let Some(depth) = depth.filter(|depth| !(*depth as f32).is_finite()) {
+            return Err(format!("a depth of {depth:e} is none; give a number such as 0.5"));
+        }
         let cables = self.tables("cable")?;
         let found = cables.iter_mut().find(|cable| is_cable(cable, from, to));
         if let Some(cable) = found {
@@ -467,6 +470,7 @@ mod tests {
                 "no input `inn`; did you mean `in`?",
             ),
             (document.connect("filter.in", "sine.out", None), "swap FROM and TO"),
+            (document.connect("sine.out", "filter.cutoff", Some(1e99)), "a depth of 1e99 is none"),
             (document.connect("sine.ou", "filter.in", None), "no output `ou`; did you mean `out`?"),
             (document.connect("sine", "filter.in", None), "`sine` names no port"),
             (document.connect("sine.out", "adsr.in", None), "already"),
