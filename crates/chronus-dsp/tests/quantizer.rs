@@ -162,7 +162,7 @@ fn scala_files_are_read_as_they_are_published() {
         (partch, vec![0.0, 21.506_290, 701.955_001, 1200.0]),
         // A blank description, and cents.
         ("! x.scl\n!\n\n2\n!\n 700.0 cents\n 1200.\n", vec![0.0, 700.0, 1200.0]),
-        ("\n 2\n 3/1\n 9/1\n", vec![0.0, 1901.955_001, 3803.910_002]),
+        ("\n 2\n 3/1\n 9/1\n", vec![0.0, 1_901.955_001, 3_803.910_002]),
         // Without any comment; the end of a line as elsewhere; a mark in front.
         (
             "\u{feff}a meantone\r\n3\r\n193.157\r\n696.578\r\n2/1\r\n",

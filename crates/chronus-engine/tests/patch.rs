@@ -388,7 +388,7 @@ fn each_mistake_is_told_in_the_order_of_the_text_and_what_follows_from_one_is_no
 
 #[test]
 fn many_mistakes_are_bounded() {
-    let wrong: String = (0..25).map(|n| format!("wrong_{n} = 1\n")).collect();
+    let wrong = (0..25).map(|n| format!("wrong_{n} = 1\n")).collect::<Vec<_>>().concat();
     let found = mistakes(&format!("format = 1\n{SINE}{wrong}{OUTPUT}"));
     assert_eq!(found.len(), 21);
     assert_eq!(found[20], "and 5 more mistakes");

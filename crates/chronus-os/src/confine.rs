@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use libc::c_long;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use seccompiler::SeccompCmpArgLen::{Dword, Qword};
-use seccompiler::SeccompCmpOp::{Eq, MaskedEq};
+use seccompiler::SeccompCmpOp::{Eq, Ge, Lt, MaskedEq};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule,
@@ -171,7 +171,7 @@ fn calls(belongings: &Belongings<'_>) -> BTreeMap<c_long, Vec<SeccompRule>> {
     calls.insert(libc::SYS_write, any_of(0, &[libc::STDERR_FILENO, kick]));
     calls.insert(libc::SYS_pread64, any_of(0, &[belongings.shelf.as_raw_fd()]));
     calls.insert(libc::SYS_mmap, mappings(belongings));
-    calls.insert(libc::SYS_mremap, vec![rule(&[masked(3, !libc::MREMAP_MAYMOVE, 0)])]);
+    calls.insert(libc::SYS_mremap, moves(belongings.own_slot));
     calls.insert(libc::SYS_mprotect, vec![rule(&[masked(2, libc::PROT_EXEC, 0)])]);
     calls.insert(libc::SYS_madvise, any_of(2, &[libc::MADV_DONTNEED, libc::MADV_HUGEPAGE]));
     calls
@@ -180,6 +180,13 @@ fn calls(belongings: &Belongings<'_>) -> BTreeMap<c_long, Vec<SeccompRule>> {
 /// Only a sibling that shares no memory: neither a thread nor a child of one's own.
 fn forks() -> Vec<SeccompRule> {
     [fork::FLAGS, fork::FLAGS_WITHOUT_TID].map(|flags| rule(&[(0, Qword, Eq, flags)])).into()
+}
+
+/// Memory of its own that grows, but not the worker's slot: behind that lie others.
+fn moves(own_slot: &Mapping) -> Vec<SeccompRule> {
+    let start = own_slot.start() as u64;
+    let elsewhere = [(0, Qword, Lt, start), (0, Qword, Ge, start + own_slot.bytes() as u64)];
+    elsewhere.map(|place| rule(&[place, masked(3, !libc::MREMAP_MAYMOVE, 0)])).into()
 }
 
 /// Memory of its own, the shelf for reading, and another slot in the place of the worker's own.
@@ -215,6 +222,7 @@ pub fn name_of_call(number: u64) -> Option<&'static str> {
         (libc::SYS_getrandom, "getrandom"),
         (libc::SYS_kill, "kill"),
         (libc::SYS_mmap, "mmap"),
+        (libc::SYS_mremap, "mremap"),
         (libc::SYS_openat, "openat"),
         (libc::SYS_prctl, "prctl"),
         (libc::SYS_pread64, "pread64"),

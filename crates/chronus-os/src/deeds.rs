@@ -12,6 +12,17 @@ pub fn overwrite(address: usize, bytes: usize) {
     }
 }
 
+/// Has a mapping of so many bytes grow to twice its size, over whatever lies behind it in its file. Does nothing unless this
+/// process is confined.
+pub fn grow(address: usize, bytes: usize) {
+    if !crate::confine::is_in_force() {
+        return;
+    }
+    let start = std::ptr::with_exposed_provenance_mut(address);
+    // SAFETY: none is claimed: the call is meant to end the process.
+    unsafe { libc::mremap(start, bytes, 2 * bytes, libc::MREMAP_MAYMOVE) };
+}
+
 /// Makes processes, each of which makes processes, as long as it lives. Does nothing unless this process is confined,
 /// so that its first attempt ends it.
 pub fn multiply() {

@@ -1,6 +1,7 @@
 //! A packet to requests. What is wrong becomes a failure with a sentence; the rest is taken.
 
 use chronus_engine::names::{self, near_miss};
+use chronus_engine::patch::choice_meant;
 use chronus_engine::{Command, Directory, Handle, ModuleEntry, ParamSpec, TransportChange};
 use rosc::{OscMessage, OscType};
 
@@ -248,7 +249,8 @@ fn no_choice(arg: &OscType, spec: &ParamSpec) -> String {
     let OscType::String(word) = arg else {
         return format!("`{name}` is not set by this; {}", all_choices(spec));
     };
-    match near_miss(word, spec.choices.iter().copied()) {
+    let meant = choice_meant(spec, word);
+    match meant.or_else(|| near_miss(word, spec.choices.iter().copied())) {
         Some(near) => {
             format!(
                 "`{name}` has no choice \"{word}\"; did you mean `{near}`? {}",

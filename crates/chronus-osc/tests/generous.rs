@@ -8,6 +8,7 @@ const TEXT: &str = "format = 1\n[[module]]\nid = \"v\"\nkind = \"voices\"\n\
                     [[module]]\nid = \"track\"\nkind = \"steps\"\n\
                     [[module]]\nid = \"tuned\"\nkind = \"quantizer\"\n\
                     [[module]]\nid = \"adsr\"\nkind = \"adsr\"\n\
+                    [[module]]\nid = \"echo\"\nkind = \"delay\"\n\
                     [output]\nleft = \"sine.out\"\nright = \"sine.out\"\n";
 
 fn read(packet: &[u8]) -> Decoded {
@@ -278,6 +279,9 @@ fn a_text_sent_as_a_parameter_is_shown_its_way() {
     assert!(reason.contains("send it to /seq/track/pattern"), "{reason}");
     let (_, reason) = refusal(&message("/seq/sine/freq", vec![OscType::Int(1)]).expect("encodes"));
     assert!(reason.contains("send it to /mod/sine/freq"), "{reason}");
+    let note = OscType::String("1/8.".into());
+    let (_, reason) = refusal(&message("/mod/echo/sync", vec![note]).expect("encodes"));
+    assert!(reason.contains("did you mean `1_8d`? choices: `off`, `1_32`"), "{reason}");
 }
 
 #[test]

@@ -36,6 +36,7 @@ fn perform(deed: Deed) {
         Deed::WriteSlot => write_slots(),
         Deed::SystemCall => drop(black_box(File::open("/etc/passwd"))),
         Deed::ForkBomb => deeds::multiply(),
+        Deed::GrowSlot => grow_slot(),
         Deed::None
         | Deed::Nan
         | Deed::Infinity
@@ -57,6 +58,13 @@ fn write_log() {
     let Some(view) = VIEW.get() else { return };
     let log: &LogRegion = &view.log;
     deeds::overwrite(std::ptr::from_ref(log).expose_provenance(), size_of::<LogRegion>());
+}
+
+/// The slots of others lie behind the worker's own in the same memory.
+fn grow_slot() {
+    let Some(view) = VIEW.get() else { return };
+    let own = view.belongings().own_slot;
+    deeds::grow(own.start().expose_provenance(), own.bytes());
 }
 
 /// No slot but the worker's own is mapped, so it has to ask for them first.

@@ -116,6 +116,13 @@ impl Replies {
         let _ = self.socket.send_to(&chronus_osc::done(address, told), to);
     }
 
+    /// Tells a sender what was done with other numbers than were sent, and the log, as of any that was clamped.
+    pub fn clamped(&self, address: &str, told: &str, to: SocketAddr) {
+        self.counts.clamped.fetch_add(1, Ordering::Relaxed);
+        self.counts.complaints.tell(to, address, told, clock::monotonic_ns());
+        self.done(address, told, to);
+    }
+
     /// Tells a sender why something is not done yet.
     pub fn wait(&self, address: &str, told: &str, to: SocketAddr) {
         let _ = self.socket.send_to(&chronus_osc::wait(address, told), to);

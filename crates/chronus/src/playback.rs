@@ -158,15 +158,16 @@ impl Playback {
         admitted != 0 && admitted == board.incarnation() && board.rendered() <= block
     }
 
-    /// Whether this is so of all blocks up to this one. Where there is a vote it has to be held on each: two may
-    /// agree about the last and differ about the one before.
+    /// Whether this is so of all blocks up to this one, of which the last comes last. Who has the last need not have those
+    /// before it: a worker that goes wild may have written over them, and two may agree about the last and differ about
+    /// the one before.
     fn are_decided(&mut self, last: BlockIndex) -> bool {
         if !self.is_decided(last) {
             return false;
         }
         let lost_before = self.regions.ledger.playback.lost_before.load(Ordering::Acquire);
         let first = self.selector.next_block().max(lost_before);
-        !self.regions.log.board.is_voting() || (first..last).all(|block| self.is_decided(block))
+        (first..last).all(|block| self.is_decided(block))
     }
 
     /// Whether it is settled what will be played: somebody has the block or, where there are enough to vote,

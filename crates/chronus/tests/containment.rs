@@ -138,7 +138,7 @@ fn id_of(deed: &str) -> String {
 }
 
 /// The deeds that end a worker, and what is noted of it.
-const DEADLY: [(&str, &str); 9] = [
+const DEADLY: [(&str, &str); 10] = [
     ("segfault", "SIGSEGV at address 0x8"),
     ("panic", "SIGABRT by itself"),
     ("abort", "SIGABRT by itself"),
@@ -148,6 +148,7 @@ const DEADLY: [(&str, &str); 9] = [
     ("write-slot", "SIGSYS: the system call mmap"),
     ("system-call", "SIGSYS: the system call openat"),
     ("fork-bomb", "SIGSYS: the system call clone"),
+    ("grow-slot", "SIGSYS: the system call mremap"),
 ];
 
 #[test]

@@ -45,6 +45,7 @@ fn mistakes_are_answered_counted_and_survived() {
 #[test]
 fn what_others_send_is_taken_and_numbers_out_of_range_are_clamped() {
     let engine = Engine::free_running(&[]);
+    engine.send("/gate/adsr", &["on"]);
     let stops = |packet: &[u8]| {
         engine.send("/transport/play", &[]);
         engine.wait_for("playing", |status| status["playing"] == true);
@@ -61,6 +62,7 @@ fn what_others_send_is_taken_and_numbers_out_of_range_are_clamped() {
     let reason = format!("{:?}", engine.answer());
     assert!(reason.contains("a tempo of 5000 was clamped to 1000"), "{reason}");
     engine.wait_for("the tempo", |status| status["tempo_bpm"] == 1000.0);
+    engine.play_on(200);
     engine.end_and_compare().assert_identical();
 }
 

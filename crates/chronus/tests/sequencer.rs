@@ -134,8 +134,8 @@ fn a_wrong_pattern_is_answered_and_changes_nothing() {
         ("/seq/beat/pattern", "X.q.", "q"),
         ("/seq/beat/patern", "X...", "did you mean `pattern`?"),
         ("/seq/kick/pattern", "X...", "has no text"),
-        ("/transport/tempo", "0", "out of range"),
-        ("/transport/position", "-1", "no beat -1"),
+        ("/transport/tempo", "f:nan", "not finite"),
+        ("/transport/position", "f:-inf", "not finite"),
     ] {
         engine.send(address, &[argument]);
         let reply = engine.answer();

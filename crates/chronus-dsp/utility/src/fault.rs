@@ -79,10 +79,12 @@ pub enum Deed {
     SystemCall,
     /// Makes processes without end.
     ForkBomb,
+    /// Has the slot of the worker grow over those of others.
+    GrowSlot,
 }
 
 /// All deeds, as they are counted.
-const DEEDS: [(&str, Deed); 16] = [
+const DEEDS: [(&str, Deed); 17] = [
     ("none", Deed::None),
     ("segfault", Deed::Segfault),
     ("panic", Deed::Panic),
@@ -99,6 +101,7 @@ const DEEDS: [(&str, Deed); 16] = [
     ("write-slot", Deed::WriteSlot),
     ("system-call", Deed::SystemCall),
     ("fork-bomb", Deed::ForkBomb),
+    ("grow-slot", Deed::GrowSlot),
 ];
 
 static NAMES: [&str; DEEDS.len()] = {

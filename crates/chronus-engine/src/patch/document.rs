@@ -153,6 +153,9 @@ impl Document {
     /// A sentence, if one of the ports is not there.
     pub fn connect(&mut self, from: &str, to: &str, depth: Option<f64>) -> Result<(), String> {
         self.check_cable(from, to)?;
+        if let Some(depth) = depth.filter(|depth| !(*depth as f32).is_finite()) {
+            return Err(format!("a depth of {depth:e} is none; give a number such as 0.5"));
+        }
         let cables = self.tables("cable")?;
         let found = cables.iter_mut().find(|cable| is_cable(cable, from, to));
         if let Some(cable) = found {
@@ -270,6 +273,10 @@ impl Document {
 
     /// Finds both ends of a cable, and refuses one that can only be a mistake.
     fn check_cable(&self, from: &str, to: &str) -> Result<(), String> {
+        let is = |name, is_output| self.check_port(name, is_output).is_ok();
+        if !is(from, true) && !is(to, false) && is(from, false) && is(to, true) {
+            return Err(format!("`{from}` is an input, and `{to}` an output: swap FROM and TO"));
+        }
         let (from_id, from_spec, output) = self.check_port(from, true)?;
         let (to_id, to_spec, input) = self.check_port(to, false)?;
         let end = |id, ports: &'static [PortSpec], name: &str| {
@@ -462,6 +469,8 @@ mod tests {
                 document.connect("sine.out", "filter.inn", None),
                 "no input `inn`; did you mean `in`?",
             ),
+            (document.connect("filter.in", "sine.out", None), "swap FROM and TO"),
+            (document.connect("sine.out", "filter.cutoff", Some(1e99)), "a depth of 1e99 is none"),
             (document.connect("sine.ou", "filter.in", None), "no output `ou`; did you mean `out`?"),
             (document.connect("sine", "filter.in", None), "`sine` names no port"),
             (document.connect("sine.out", "adsr.in", None), "already"),

@@ -23,6 +23,7 @@ pub use document::{Document, Setting};
 pub use error::{Mistakes, PatchError, TOLD_MAX};
 pub use former::with_former_defaults;
 pub use recordings::{ContentDigest, NoDigest, NoRecordings, Recordings};
+pub use section::choice_meant;
 
 /// The version of the patch file format that is read.
 pub const FORMAT: i64 = 1;

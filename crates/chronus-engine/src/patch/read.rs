@@ -25,14 +25,12 @@ pub(super) fn read(text: &str, file_name: &str) -> core::result::Result<Patch, M
     } else {
         None
     };
-    match patch.filter(|_| mistakes.is_empty() && noted.borrow().is_empty()) {
-        Some(patch) => Ok(patch),
-        None => {
-            let of_syntax = mistakes.len();
-            mistakes.extend(noted.take());
-            Err(syntax::without_echoes(mistakes, of_syntax))
-        }
+    if let Some(patch) = patch.filter(|_| mistakes.is_empty() && noted.borrow().is_empty()) {
+        return Ok(patch);
     }
+    let of_syntax = mistakes.len();
+    mistakes.extend(noted.take());
+    Err(syntax::without_echoes(mistakes, of_syntax))
 }
 
 /// The patch, or what there is of it: it counts only if nothing was noted.

@@ -359,14 +359,18 @@ fn number(value: &DeValue) -> Option<f64> {
     }
 }
 
+/// The choice that is meant by a note value as it is written elsewhere: 1/8., 1/8d, 1/8T.
+pub fn choice_meant(spec: &ParamSpec, word: &str) -> Option<&'static str> {
+    let spelled = word.trim().to_lowercase().replace('/', "_").replace('.', "d");
+    spec.choices.iter().copied().find(|choice| *choice == spelled && *choice != word)
+}
+
 fn what_is_right(spec: &ParamSpec, value: &DeValue) -> String {
     if spec.is_enumeration() {
         let choices = || spec.choices.iter().copied();
         let word = value.as_str().unwrap_or_default();
-        // Note values as they are written elsewhere: 1/8., 1/8d, 1/8T.
-        let spelled = word.trim().to_lowercase().replace('/', "_").replace('.', "d");
-        if spelled != word && spec.choices.contains(&spelled.as_str()) {
-            return format!("did you mean `{spelled}`? choices: {}", names::list(choices()));
+        if let Some(meant) = choice_meant(spec, word) {
+            return format!("did you mean `{meant}`? choices: {}", names::list(choices()));
         }
         return names::instead(word, "choices", choices());
     }

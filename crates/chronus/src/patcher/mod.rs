@@ -267,7 +267,13 @@ impl Patcher {
     fn work(&mut self, answers: &Replies) {
         while !self.desk.is_abandoned() {
             if let Some(Task { request, address, from, time_wall_ns }) = self.desk.next() {
+                let sets =
+                    matches!(request, PatchRequest::Set { .. } | PatchRequest::Create { .. });
                 match self.take(request, (address.clone(), from), time_wall_ns) {
+                    // What is told of a setting is that it was clamped.
+                    Ok(Some(told)) if sets && !told.is_empty() => {
+                        answers.clamped(&address, &told, from);
+                    }
                     Ok(Some(told)) => answers.done(&address, &told, from),
                     Ok(None) => {}
                     Err(reason) => answers.fail(&address, &reason, from),
