@@ -178,6 +178,11 @@ impl WorkerView {
         Belongings { kick, shelf, slots: self.slots_memory.as_fd(), own_slot: &self.own.mapping }
     }
 
+    /// Where the worker's own slot is mapped.
+    pub fn own_slot(&self) -> &Mapping {
+        &self.own.mapping
+    }
+
     /// The memory of all slots.
     pub fn slots_memory(&self) -> &Memfd {
         &self.slots_memory

@@ -63,7 +63,7 @@ fn write_log() {
 /// The slots of others lie behind the worker's own in the same memory.
 fn grow_slot() {
     let Some(view) = VIEW.get() else { return };
-    let own = view.belongings().own_slot;
+    let own = view.own_slot();
     deeds::grow(own.start().expose_provenance(), own.bytes());
 }
 

@@ -272,6 +272,7 @@ impl World {
             cpu_now_ns: &|_| Some(0),
             asleep: &|_| false,
             crumb: &|slot| slots.slots[slot].board.breadcrumb.read(),
+            blind: false,
         };
         let mut actions = Vec::new();
         for event in events {
