@@ -206,6 +206,9 @@ fn a_transport_that_stops_and_starts_in_a_frame_begins_what_begins_there() {
             assert_eq!(opened, expected, "{at} {jump:?}");
         }
     }
+    // Right behind its first frame: trigger and gate are parted from those before.
+    let (struck, opened, _) = heard(&events(1, 0.0, (false, true)));
+    assert_eq!((&struck[..2], &opened[..2]), (&[0, 2][..], &[0, 2][..]));
     // A small correction within a note strikes nothing.
     let (struck, ..) = heard(&events(30_000, beat(30_010), (false, true)));
     assert_eq!(struck, [0, BEAT, 2 * BEAT - 10, 3 * BEAT - 10]);

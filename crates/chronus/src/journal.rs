@@ -568,6 +568,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_patch_leaves_out_is_what_it_was_when_it_was_played() {
+        let text = "format = 1\n[[module]]\nid = \"s\"\nkind = \"sine\"\n[output]\nleft = \"s.out\"\n\
+                    right = \"s.out\"\n";
+        let score = score_of(&Patch::parse(text, "s").expect("a patch"));
+        let mut bytes = header(&score, 48_000).expect("a header");
+        Record::Score(Arc::new(score)).encode(&mut bytes);
+        let edit = Entry { sequence: 0, frame: 0, payload: Command::Edit { number: 1 }.encode() };
+        Record::Command(edit).encode(&mut bytes);
+        for (version, freq_hz) in [(4, 440.0), (5, 440.0), (6, 261.625_58)] {
+            bytes[8] = version;
+            let journal = Journal::read_from(&bytes[..], Path::new("a.journal")).expect("read");
+            for patch in [&journal.patch, &journal.edits[&1].0] {
+                assert_eq!(patch.modules()[0].params()[0], freq_hz, "version {version}");
+            }
+        }
+    }
+
+    #[test]
     fn a_journal_that_a_supervisor_left_is_as_long_as_was_played() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("e.journal");

@@ -64,7 +64,7 @@ gain = 0.2
 [[module]]
 id = "e"
 kind = "adsr"
-attack = 1
+attack = 0
 decay = 20
 sustain = 0
 release = 20
