@@ -196,3 +196,20 @@ fn anything_else_is_refused_with_a_sentence() {
     let error = Journal::read(&path).expect_err("not a journal").to_string();
     assert!(error.contains("give a file written by `chronus run --journal`"), "{error}");
 }
+
+#[test]
+fn what_a_patch_leaves_out_is_what_it_was_when_it_was_played() {
+    let text = "format = 1\n[[module]]\nid = \"s\"\nkind = \"sine\"\n[output]\nleft = \"s.out\"\n\
+                right = \"s.out\"\n";
+    let patch = Patch::parse(text, "s").expect("a patch");
+    for (version, freq_hz) in [(4, 440.0), (5, 440.0), (6, 261.625_58)] {
+        let bytes = if version == VERSION {
+            header(&score_of(&patch), 48_000).expect("a header")
+        } else {
+            old_journal(version, text, Path::new("songs"), 7)
+        };
+        let journal = Journal::read_from(&bytes[..], Path::new("a.journal")).expect("read");
+        assert_eq!(journal.patch.modules()[0].params()[0], freq_hz, "version {version}");
+        assert_eq!(journal.is_exact, version == VERSION);
+    }
+}

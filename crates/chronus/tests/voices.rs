@@ -64,7 +64,7 @@ gain = 0.2
 [[module]]
 id = "e"
 kind = "adsr"
-attack = 1
+attack = 0
 decay = 20
 sustain = 0
 release = 20
@@ -103,11 +103,11 @@ fn strokes(played: &[f32]) -> usize {
 
 #[test]
 fn a_chord_that_ends_and_begins_in_one_bundle_is_struck_each_time_through_kills() {
+    const KEYS: [f32; 4] = [60.0, 64.0, 67.0, 71.0];
     let folder = tempfile::tempdir().expect("a folder");
     let patch = folder.path().join("pluck.toml");
     std::fs::write(&patch, PLUCK).expect("written");
     let engine = Engine::free_running(&["--patch", patch.to_str().expect("a path")]);
-    const KEYS: [f32; 4] = [60.0, 64.0, 67.0, 71.0];
     let off = KEYS.each_ref().map(|key| ("/note/v/off", std::slice::from_ref(key)));
     let held = KEYS.map(|key| [key, 0.8]);
     let on = held.each_ref().map(|note| ("/note/v/on", &note[..]));

@@ -162,6 +162,8 @@ pub struct Track {
     struck: f64,
     /// The gate as it is put out: a note that meets an open one closes it for its first frame.
     onsets: Onsets,
+    /// The same for the trigger, which lasts for a frame.
+    triggers: Onsets,
 }
 
 /// What the transport does in the very frame that is played.
@@ -188,17 +190,19 @@ impl Track {
         end: f64::NEG_INFINITY,
         struck: f64::INFINITY,
         onsets: Onsets::CLOSED,
+        triggers: Onsets::CLOSED,
     };
 
     /// What is put out while the transport stands; and whether all frames to come are the same.
     pub fn stop(&mut self) -> (Heard, bool) {
-        (self.last, self.heard.trigger) = (None, false);
+        self.last = None;
         // A note that has begun is heard, if only for a frame.
         if !self.onsets.is_owed() {
             self.close();
         }
         self.heard.gate = self.onsets.next(false);
-        (self.heard, !self.heard.gate)
+        self.heard.trigger = self.triggers.next(false);
+        (self.heard, !self.heard.gate && !self.heard.trigger)
     }
 
     fn close(&mut self) {
@@ -239,6 +243,7 @@ impl Track {
         }
         if self.heard.trigger {
             self.onsets.strike();
+            self.triggers.strike();
         }
         // Even the shortest note is open for a frame.
         let is_open = begins || (now < self.end && next < self.struck);
@@ -249,7 +254,9 @@ impl Track {
         self.last = Some(now);
         let mut heard = self.heard;
         heard.accent &= heard.gate;
-        let changes = begins || heard.gate != was_open || self.onsets.is_owed();
+        heard.trigger = self.triggers.next(false);
+        let owes = self.onsets.is_owed() || self.triggers.is_owed();
+        let changes = begins || heard.gate != was_open || owes || heard.trigger;
         let quiet = if changes { 1 } else { self.quiet(slot, now, next) };
         (heard, quiet)
     }

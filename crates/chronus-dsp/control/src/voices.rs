@@ -19,7 +19,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
     outputs: &[
         PortSpec::pitch(
             "pitch",
-            "octaves above middle C; what it drives is in tune at its default, middle C",
+            "octaves above middle C; what it drives is in tune at its default, a C",
         ),
         PortSpec::gate(
             "gate",

@@ -104,7 +104,9 @@ mod tests {
             (&[false, false], &[Some(false), None]),
         ] {
             let mut orders = Orders::NONE;
-            told.iter().for_each(|open| orders.set(*open));
+            for open in told {
+                orders.set(*open);
+            }
             assert_eq!([orders.take(), orders.take()], remains, "{told:?}");
         }
         // What opens again before the close was due stays open.

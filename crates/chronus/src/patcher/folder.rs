@@ -80,13 +80,6 @@ impl Folder {
             path.set_extension("toml");
         }
         let path = self.patches.join(path);
-        if self.is_left_by(&path) {
-            return Err(format!(
-                "`{name}` leads out of the folder of patches, {}, by a link; give a name that stays in it (another \
-                 folder: chronus run --patches DIR)",
-                self.patches.display()
-            ));
-        }
         Ok(path)
     }
 
@@ -102,13 +95,6 @@ impl Folder {
         Err(format!(
             "a patch is saved as NAME.toml, and `{name}` is called otherwise; leave out what follows the dot"
         ))
-    }
-
-    /// Whether links on the way to a file, as far as that is there, lead out of the folder.
-    fn is_left_by(&self, path: &Path) -> bool {
-        let Ok(patches) = open::real(&self.patches) else { return false };
-        let there = path.ancestors().find_map(|path| open::real(path).ok());
-        there.is_some_and(|there| !there.starts_with(&patches))
     }
 
     /// The file of this name and its text.

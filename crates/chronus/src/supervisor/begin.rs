@@ -15,7 +15,6 @@ use chronus_shm::region::View;
 
 use super::edits::Edits;
 use super::hindsight::{Hindsight, Settled};
-use crate::journal::Score;
 use crate::journal_file::{self, Identity};
 use crate::journal_writer::JournalWriter;
 use crate::legacy::{Legacy, Revision};
