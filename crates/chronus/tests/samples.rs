@@ -352,6 +352,28 @@ fn a_cut_recording_is_played_and_told() {
 }
 
 #[test]
+fn where_nothing_can_be_kept_it_is_told_and_tried_again_and_the_sound_goes_on() {
+    let engine = Engine::free_running(&[]);
+    // A file where the folder should be.
+    let in_the_way = engine.folder.path().join("a.recordings");
+    std::fs::write(&in_the_way, "x").expect("written");
+    write_tone(&engine.folder.path().join("t.wav"), HELD_HZ);
+    done(&engine, "/patch/create", &["t", "sample", "file", "t.wav", "loop", "on"]);
+    done(&engine, "/patch/output", &["t.left"]);
+    done(&engine, "/patch/commit", &[]);
+    engine.send("/gate/t", &["on"]);
+    engine.wait_for_log("a.recordings: ");
+    engine.play_on(100);
+    std::fs::remove_file(&in_the_way).expect("removed");
+    engine.wait_for_log("recordings are kept again");
+    assert_eq!(kept(&engine).len(), 1);
+    std::fs::remove_file(engine.folder.path().join("t.wav")).expect("removed");
+    let comparison = engine.end_and_compare();
+    comparison.assert_identical();
+    assert_ends_with(&comparison.played, HELD_HZ);
+}
+
+#[test]
 fn kept_recordings_are_pruned_when_no_journal_names_them() {
     let folder = songs("sample", LOOPED);
     let engine = play(&folder, &[]);
