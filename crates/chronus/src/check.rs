@@ -14,7 +14,7 @@ use crate::shelf::Sources;
 /// Prints a line for each file: what is in it, or its first mistake and where that is. Fails if any
 /// has one.
 pub fn run(args: &CheckArgs) -> ExitCode {
-    let allowed = Allowed::new(args.patches.clone());
+    let allowed = Allowed::all();
     let mut all_fine = true;
     for path in &args.files {
         let folder = path.parent().unwrap_or(Path::new(""));

@@ -327,10 +327,33 @@ fn what_is_no_audio_file_or_not_in_the_folders_is_refused_and_nothing_hangs() {
         assert!(error.contains(reason), "{file}: {error}");
         done(&engine, "/patch/abort", &[]);
     }
+    // Nor by a patch that is loaded.
+    let text = patch("sample", LOOPED).replace("s.wav", &outside);
+    std::fs::write(path_in(&folder, "away.toml"), text).expect("written");
+    let error = ask(&engine, "/patch/load", &["away"]).expect_err("outside");
+    assert!(error.contains("--patches DIR"), "{error}");
     let error = ask(&engine, "/patch/load", &["pipe"]).expect_err("a pipe");
     assert!(error.contains("is a pipe"), "{error}");
     edit_others(&engine, 0..2);
     engine.end_and_compare().assert_identical();
+}
+
+#[test]
+fn what_the_patch_of_the_command_line_names_may_lie_anywhere() {
+    let folder = songs("sample", LOOPED);
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let outside = path_in(&elsewhere, "e.wav");
+    write_tone(&outside, 600.0);
+    let text = patch("sample", LOOPED).replace("s.wav", &outside.display().to_string());
+    std::fs::write(path_in(&folder, "p.toml"), text).expect("written");
+    let engine = play(&folder, &[]);
+    kill_supervisor(&engine);
+    engine.wait_level();
+    write_tone(&outside, 900.0);
+    done(&engine, "/patch/load", &["p"]);
+    engine.play_on(200);
+    let (_engine, rendered) = takes::end_and_compare(engine, 1);
+    assert_ends_with(&rendered, 900.0);
 }
 
 #[test]
