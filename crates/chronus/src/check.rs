@@ -16,7 +16,7 @@ use crate::shelf::Sources;
 /// Prints a line for each file: what is in it, and what can hardly be meant; or its mistakes and where they are.
 /// Fails if any has one.
 pub fn run(args: &CheckArgs) -> ExitCode {
-    let allowed = Allowed::new(args.patches.clone());
+    let allowed = Allowed::all();
     let mut all_fine = true;
     for path in &args.files {
         let mut remarks = Vec::new();

@@ -180,9 +180,6 @@ pub struct RenderArgs {
     /// Write a WAV file for each bus of the patch into this folder
     #[arg(long, value_name = "DIR")]
     pub stems: Option<PathBuf>,
-    /// Where files of recordings may lie that a patch names, beside its own folder, as with `run`
-    #[arg(long, value_name = "DIR")]
-    pub patches: Option<PathBuf>,
     /// How much to render; a journal has its own length, a patch without it 10 seconds
     #[arg(long, value_parser = seconds, allow_negative_numbers = true)]
     pub seconds: Option<f64>,
@@ -208,9 +205,6 @@ pub struct CheckArgs {
     /// The patch files
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Where files of recordings may lie that a patch names, beside its own folder, as with `run`
-    #[arg(long, value_name = "DIR")]
-    pub patches: Option<PathBuf>,
 }
 
 /// What to draw.

@@ -131,18 +131,20 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where recordings come from, and where they are kept if there is a journal.
+/// Where recordings come from, and where they are kept if there is a journal. What the patch of the command line names
+/// is allowed wherever it lies: the player has named it.
 fn stock(args: &RunArgs, shelf: &Arc<Memfd>) -> std::io::Result<Stock> {
     let own = args.patch.as_deref().and_then(Path::parent).map(Path::to_owned);
+    let mut allowed = Allowed::new([patches_folder(args)].into_iter().chain(own.clone()));
+    if let (Some(own), Ok(patch)) = (own, read_patch(args.patch.as_deref())) {
+        allowed = allowed.with_files_of(&patch, &own);
+    }
     let keep = |journal: &PathBuf| {
         let folder = std::path::absolute(kept::folder_of(journal))?;
         Ok::<_, std::io::Error>((Keeping::start(folder.clone(), shelf.clone())?, folder))
     };
-    Ok(Stock {
-        allowed: Allowed::new([patches_folder(args)].into_iter().chain(own)),
-        memory_bytes: args.sample_memory << 20,
-        kept: args.journal.as_ref().map(keep).transpose()?,
-    })
+    let kept = args.journal.as_ref().map(keep).transpose()?;
+    Ok(Stock { allowed, memory_bytes: args.sample_memory << 20, kept })
 }
 
 /// The patcher, with the patch of the command line or with what remains of another performance.

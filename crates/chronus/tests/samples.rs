@@ -327,10 +327,33 @@ fn what_is_no_audio_file_or_not_in_the_folders_is_refused_and_nothing_hangs() {
         assert!(error.contains(reason), "{file}: {error}");
         done(&engine, "/patch/abort", &[]);
     }
+    // Nor by a patch that is loaded.
+    let text = patch("sample", LOOPED).replace("s.wav", &outside);
+    std::fs::write(path_in(&folder, "away.toml"), text).expect("written");
+    let error = ask(&engine, "/patch/load", &["away"]).expect_err("outside");
+    assert!(error.contains("--patches DIR"), "{error}");
     let error = ask(&engine, "/patch/load", &["pipe"]).expect_err("a pipe");
     assert!(error.contains("is a pipe"), "{error}");
     edit_others(&engine, 0..2);
     engine.end_and_compare().assert_identical();
+}
+
+#[test]
+fn what_the_patch_of_the_command_line_names_may_lie_anywhere() {
+    let folder = songs("sample", LOOPED);
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let outside = path_in(&elsewhere, "e.wav");
+    write_tone(&outside, 600.0);
+    let text = patch("sample", LOOPED).replace("s.wav", &outside.display().to_string());
+    std::fs::write(path_in(&folder, "p.toml"), text).expect("written");
+    let engine = play(&folder, &[]);
+    kill_supervisor(&engine);
+    engine.wait_level();
+    write_tone(&outside, 900.0);
+    done(&engine, "/patch/load", &["p"]);
+    engine.play_on(200);
+    let (_engine, rendered) = takes::end_and_compare(engine, 1);
+    assert_ends_with(&rendered, 900.0);
 }
 
 #[test]
@@ -346,6 +369,28 @@ fn a_cut_recording_is_played_and_told() {
     engine.play_on(200);
     let checked = said(&chronus(folder.path(), &["check", "p.toml"]));
     assert!(checked.contains("p.toml: fine") && checked.contains("ends before"), "{checked}");
+    let comparison = engine.end_and_compare();
+    comparison.assert_identical();
+    assert_ends_with(&comparison.played, HELD_HZ);
+}
+
+#[test]
+fn where_nothing_can_be_kept_it_is_told_and_tried_again_and_the_sound_goes_on() {
+    let engine = Engine::free_running(&[]);
+    // A file where the folder should be.
+    let in_the_way = engine.folder.path().join("a.recordings");
+    std::fs::write(&in_the_way, "x").expect("written");
+    write_tone(&engine.folder.path().join("t.wav"), HELD_HZ);
+    done(&engine, "/patch/create", &["t", "sample", "file", "t.wav", "loop", "on"]);
+    done(&engine, "/patch/output", &["t.left"]);
+    done(&engine, "/patch/commit", &[]);
+    engine.send("/gate/t", &["on"]);
+    engine.wait_for_log("a.recordings: ");
+    engine.play_on(100);
+    std::fs::remove_file(&in_the_way).expect("removed");
+    engine.wait_for_log("recordings are kept again");
+    assert_eq!(kept(&engine).len(), 1);
+    std::fs::remove_file(engine.folder.path().join("t.wav")).expect("removed");
     let comparison = engine.end_and_compare();
     comparison.assert_identical();
     assert_ends_with(&comparison.played, HELD_HZ);

@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 
 use chronus_engine::ContentDigest;
 use chronus_os::memfd::Memfd;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
+use rustix::io::Errno;
 
 use super::{Content, Limit, open};
 
 /// A disk that did not take something is asked again after this time.
-const RETRY: Duration = Duration::from_millis(500);
+const RETRY: Duration = Duration::from_secs(1);
 /// How long a disk may take at the end; and one that takes nothing.
 const END_WITHIN: Duration = Duration::from_secs(10);
 const END_FAILING_WITHIN: Duration = Duration::from_secs(1);
@@ -257,7 +258,13 @@ impl Scribe {
         if super::digest(&samples, wanted.channels, wanted.rate_hz) != wanted.digest {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not in memory any more"));
         }
-        let mut file = BufWriter::new(File::create(path)?);
+        let file = File::create(path)?;
+        // A disk without room for all of it is not filled up to the brim: the journal may need what is left.
+        let room = fallocate(&file, FallocateFlags::empty(), 0, wanted.place.len() as u64);
+        if room == Err(Errno::NOSPC) {
+            return Err(Errno::NOSPC.into());
+        }
+        let mut file = BufWriter::new(file);
         file.write_all(&head(wanted.channels, wanted.rate_hz, samples.len())?)?;
         for piece in samples.chunks(PIECE_SAMPLES) {
             let bytes: Vec<u8> = piece.iter().flat_map(|sample| sample.to_le_bytes()).collect();

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use chronus_engine::{Patch, PatchModule};
 use rustix::fs::OFlags;
 
 /// A regular file that was opened.
@@ -81,14 +82,31 @@ fn check(metadata: &fs::Metadata) -> Result<(), NotOpened> {
     Err(NotOpened::NoFile(what))
 }
 
-/// The folders whose files may be played, with all that is below them.
+/// The files that may be played: those of some folders, with all that is below them, and single ones.
 #[derive(Clone, Debug, Default)]
-pub struct Allowed(Vec<PathBuf>);
+pub struct Allowed {
+    folders: Vec<PathBuf>,
+    files: Vec<PathBuf>,
+    is_all: bool,
+}
 
 impl Allowed {
-    /// These folders.
+    /// Those of these folders.
     pub fn new(folders: impl IntoIterator<Item = PathBuf>) -> Self {
-        Self(folders.into_iter().collect())
+        Self { folders: folders.into_iter().collect(), ..Self::default() }
+    }
+
+    /// All: whoever names the patch on a command line may read them anyway.
+    pub fn all() -> Self {
+        Self { is_all: true, ..Self::default() }
+    }
+
+    /// Those that a patch in the folder `base` names, too.
+    #[must_use]
+    pub fn with_files_of(mut self, patch: &Patch, base: &Path) -> Self {
+        let files = patch.modules().iter().filter_map(PatchModule::file);
+        self.files.extend(files.filter_map(|file| real(&base.join(file)).ok()));
+        self
     }
 
     /// The file that a patch in the folder `base` calls `name`: where it really lies, all links followed. The patch's
@@ -100,8 +118,11 @@ impl Allowed {
         let path = base.join(name);
         let found = real(&path).map_err(|error| NotOpened::Io(error).about_recording(&path))?;
         let own = [base.to_owned()];
-        let mut folders = own.iter().chain(&self.0).filter_map(|folder| real(folder).ok());
-        if folders.any(|folder| found.starts_with(folder)) {
+        let mut folders = own.iter().chain(&self.folders).filter_map(|folder| real(folder).ok());
+        if self.is_all
+            || self.files.contains(&found)
+            || folders.any(|folder| found.starts_with(folder))
+        {
             return Ok(found);
         }
         Err(format!(
@@ -176,5 +197,11 @@ mod tests {
         let error = allowed.find(&live, "d.wav").expect_err("there is none");
         assert!(error.starts_with("there is no recording"), "{error}");
         allowed.find(&at("elsewhere"), "c.wav").expect("its own folder");
+        Allowed::all().find(&live, "../c.wav").expect("anything");
+        let text = "format = 1\n[[module]]\nid = \"s\"\nkind = \"sample\"\nfile = \"../c.wav\"\n\
+                    [output]\nleft = \"s.left\"\nright = \"s.left\"\n";
+        let patch = Patch::parse(text, "a.toml").unwrap_or_else(|error| panic!("{error}"));
+        let allowed = allowed.with_files_of(&patch, &live);
+        allowed.find(&live, "../c.wav").expect("the player has named it");
     }
 }

@@ -18,7 +18,7 @@ use crate::log::counted;
 /// # Errors
 /// A sentence, if something keeps it from being certain that nobody needs them; then nothing is removed.
 pub fn run(name: &Path) -> Result<ExitCode, Box<dyn Error>> {
-    let folder = folder_of(name);
+    let folder = find(name);
     let shown = folder.display();
     if !folder.is_dir() {
         return Err(format!(
@@ -57,6 +57,14 @@ pub fn run(name: &Path) -> Result<ExitCode, Box<dyn Error>> {
     let left = counted(left, "recording");
     println!("{shown}: {} removed, {}; {left} left", counted(removed, "file"), mib(bytes));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The folder that is meant: by its journal, by itself, or by what both are called without what follows the last dot.
+fn find(name: &Path) -> PathBuf {
+    let mut longer = name.as_os_str().to_owned();
+    longer.push(".recordings");
+    let longer = PathBuf::from(longer);
+    if longer.is_dir() { longer } else { folder_of(name) }
 }
 
 fn mib(bytes: u64) -> String {

@@ -439,7 +439,8 @@ impl Patcher {
         let (latest, base) = self.latest();
         if latest.modules().iter().any(PatchModule::plays_a_file) {
             let waiting = Waiting::new(latest.clone(), base.to_owned());
-            self.waiting.push(Waiting { only_if_other: true, ..waiting });
+            // Nobody has asked for more than the file, so nobody is told that it waits.
+            self.waiting.push(Waiting { only_if_other: true, is_told: true, ..waiting });
         }
     }
 
