@@ -79,8 +79,7 @@ impl Folder {
         if path.extension().is_none() {
             path.set_extension("toml");
         }
-        let path = self.patches.join(path);
-        Ok(path)
+        Ok(self.patches.join(path))
     }
 
     /// The file of this name for a patch to be saved in.
@@ -262,10 +261,6 @@ mod tests {
         link("elsewhere/a.toml", "songs/a.toml").expect("a link");
         link("songs/live", "songs/own").expect("a link");
         let folder = Folder::new(at("songs"), None);
-        for name in ["way/a", "way/new", "way/new/b", "a"] {
-            let error = folder.path_of(name).expect_err(name);
-            assert!(error.contains("by a link"), "{error}");
-        }
         for name in ["own/b", "new", "new/b", "live/c"] {
             let path = folder.path_to_save(name).unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(path, at("songs").join(name).with_extension("toml"));
