@@ -14,6 +14,7 @@ pub mod float;
 pub mod fork;
 pub mod jack;
 pub mod memfd;
+pub mod outside;
 pub mod process_title;
 pub mod sched;
 pub mod socket;

@@ -16,7 +16,7 @@ use std::time::Duration;
 use chronus_os::child::{self, Child, Exit, signal_number};
 use chronus_os::spare::Spare;
 use chronus_os::wake::poll_readable;
-use chronus_os::{clock, process_title, sched, spawn};
+use chronus_os::{clock, outside, process_title, sched, spawn};
 use chronus_replication::blame::Cause;
 use chronus_replication::restart::{BackOff, Death};
 use chronus_shm::ledger::{LedgerRegion, Obituary, digest};
@@ -53,6 +53,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
     }
     let estate = find_estate(args)?;
     child::mind_no_meaningless_signals();
+    outside::mind_own_crashes_only();
     // What was ignored when it was started stays so: `nohup` means that a hang-up does not end it. But who may end it
     // must be able to.
     let ends = child::ENDS.into_iter().filter(|end| *end == SIGTERM || !child::is_ignored(*end));
@@ -100,7 +101,15 @@ fn find_estate(args: &RunArgs) -> Result<Estate, Box<dyn Error>> {
     }
     // Of a performance that goes on, nothing is refused any more.
     files::check(args)?;
-    let mut estate = Estate::create(osc_address(args.osc)?)?;
+    let address = osc_address(args.osc)?;
+    let mut estate = Estate::create(address)?;
+    if !address.ip().is_loopback() {
+        tracing::warn!(
+            "OSC is received from other machines, at udp://{address}: whoever reaches this port can play, change and end \
+             everything; --osc 127.0.0.1:{} is for this machine alone",
+            address.port()
+        );
+    }
     estate.journal = args.journal.as_deref().map(journal_file::create).transpose()?;
     let ledger = LedgerRegion::map(&estate.ledger)?;
     ledger.keeper.identity.store(identity, Ordering::Release);
@@ -200,6 +209,10 @@ impl Keeper {
                 self.deaths.clear();
             }
             self.reap();
+            if let Some((signal, sender)) = outside::take_unminded() {
+                let name = child::signal_name(signal);
+                tracing::warn!("process {sender} has sent the keeper {name}, which ends nothing");
+            }
             let now_ns = clock::monotonic_ns();
             self.look_for_progress(now_ns);
             if self.supervisor.is_none() && self.over.is_none() && self.back_off.permits(now_ns) {

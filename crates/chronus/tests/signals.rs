@@ -43,6 +43,20 @@ fn signals_that_mean_nothing_end_nobody_and_blame_nobody() {
 }
 
 #[test]
+fn crashes_that_others_sent_do_not_end_the_keeper() {
+    let engine = Engine::free_running(&[]);
+    engine.send("/gate/adsr", &["on"]);
+    engine.wait_level();
+    for signal in ["SEGV", "BUS", "ILL", "FPE", "ABRT", "SYS", "TRAP"] {
+        Engine::signal(engine.process.id(), signal);
+        engine.wait_for_log(&format!("has sent the keeper SIG{signal}, which ends nothing"));
+        engine.play_on(20);
+    }
+    assert_eq!(engine.status()["supervisor_deaths"], 0, "log:\n{}", engine.log());
+    engine.end_and_compare().assert_identical();
+}
+
+#[test]
 fn crashes_that_others_sent_blame_no_module() {
     let engine = Engine::free_running(&[]);
     engine.send("/gate/adsr", &["on"]);

