@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use chronus_osc::{encode_arguments, message};
 use clap::Args;
 use comfy_table::{Table, presets};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::Value;
 
 use crate::engine::{Engine, Worker};
@@ -83,6 +84,8 @@ pub enum Fault {
     Module(&'static str),
     /// A command does harm while it is applied.
     Command(&'static str),
+    /// A worker is killed while its supervisor can open nothing.
+    NoDescriptors,
     /// The supervisor dies, and the device with it; the workers wait for the next.
     KillSupervisor,
     /// The patch is edited; no fault, but it must cost nothing either.
@@ -95,7 +98,7 @@ const SIGNALS: [&str; 8] = ["KILL", "SEGV", "BUS", "ILL", "FPE", "ABRT", "SYS", 
 const MEANINGLESS: [&str; 9] =
     ["TERM", "HUP", "ALRM", "USR1", "USR2", "PROF", "VTALRM", "XCPU", "XFSZ"];
 const CRASHES: [&str; 5] = ["segfault", "panic", "abort", "loop", "sleep"];
-const DEEDS: [&str; 14] = [
+const DEEDS: [&str; 15] = [
     "segfault",
     "panic",
     "abort",
@@ -110,6 +113,7 @@ const DEEDS: [&str; 14] = [
     "write-slot",
     "system-call",
     "fork-bomb",
+    "grow-slot",
 ];
 /// What can be done while a command is applied: not what is only heard, and not what takes long to notice.
 const AT_ONCE: [&str; 5] = ["segfault", "panic", "abort", "stack-overflow", "system-call"];
@@ -120,7 +124,8 @@ impl Fault {
             0 | 1 => Self::KillSupervisor,
             // Who is stopped is waited for, so this takes long.
             2..=4 => Self::Signal("STOP"),
-            5..=39 => Self::Signal(SIGNALS[random.usize(..SIGNALS.len())]),
+            5 | 6 => Self::NoDescriptors,
+            7..=39 => Self::Signal(SIGNALS[random.usize(..SIGNALS.len())]),
             40..=44 => Self::Meaningless(MEANINGLESS[random.usize(..MEANINGLESS.len())]),
             45..=54 => Self::Crash(CRASHES[random.usize(..CRASHES.len())]),
             55..=64 if replicas > 1 => Self::KillWorkers,
@@ -145,6 +150,7 @@ impl Fault {
             Self::Flip => "a bit of a worker's state flips".into(),
             Self::Module(deed) => format!("module: {deed}"),
             Self::Command(deed) => format!("command: {deed}"),
+            Self::NoDescriptors => "killed while no descriptor is left".into(),
             Self::KillSupervisor => "the supervisor killed".into(),
             Self::Edit => "(an edit of the patch)".into(),
         }
@@ -158,7 +164,7 @@ impl Fault {
         is_whole
             && match self {
                 // The worker that it was done to is gone, which is seen by its process.
-                Self::Signal(_) | Self::Crash(_) => more("respawns"),
+                Self::Signal(_) | Self::Crash(_) | Self::NoDescriptors => more("respawns"),
                 Self::Meaningless(_) => true,
                 Self::KillWorkers => more("thaws") || more("fresh_starts"),
                 Self::KillCheckpoints => has_checkpoint(now),
@@ -364,6 +370,15 @@ fn strike(
             engine.send("/chaos/crash", &[&slot, how])?;
             return Ok(Some(worker));
         }
+        Fault::NoDescriptors => {
+            let supervisor = before["supervisor_pid"].as_i64().ok_or("no supervisor")?;
+            while_nothing_opens(
+                supervisor as i32,
+                Duration::from_millis(random.u64(..300)),
+                || engine.send("/chaos/kill", &[&slot, "KILL"]),
+            )?;
+            return Ok(Some(worker));
+        }
         Fault::KillWorkers => engine.send("/chaos/kill", &["workers"]),
         Fault::KillCheckpoints => engine.send("/chaos/kill", &["checkpoints"]),
         Fault::Flip => engine.send("/chaos/crash", &[target, "flip"]),
@@ -380,6 +395,23 @@ fn strike(
         }
     }?;
     Ok(None)
+}
+
+/// Has a process open nothing any more, does something, and lets it open what it likes again after a while.
+fn while_nothing_opens(
+    process: i32,
+    length: Duration,
+    harm: impl FnOnce() -> Result<(), Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
+    /// Fewer than it has open, and as many as it waits for at once.
+    const FEW: u64 = 8;
+    let process = Pid::from_raw(process);
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let usual = prlimit(process, Resource::Nofile, Rlimit { current: Some(FEW), maximum })?;
+    let done = harm();
+    std::thread::sleep(length);
+    prlimit(process, Resource::Nofile, usual)?;
+    done
 }
 
 /// The modules of the patch that can do harm, each once.

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions, getppid, pidfd_open,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions, getppid, kill_process, pidfd_open,
     pidfd_send_signal, set_parent_process_death_signal, wait, waitid,
 };
 
@@ -222,6 +222,23 @@ impl AsFd for Children {
     }
 }
 
+/// Kills a child of the calling process, known by its number, which is nobody else's until it is reaped here. Any other
+/// process is left alone.
+pub fn kill_own(pid: u32) {
+    let Ok(pid) = to_pid(pid) else { return };
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    if waitid(WaitId::Pid(pid), look).is_ok() {
+        let _ = kill_process(pid, Signal::KILL);
+    }
+}
+
+/// Tells the parent of this process that a child wants to be looked after, as the kernel does.
+pub fn nudge_parent() {
+    if let Some(parent) = getppid() {
+        let _ = kill_process(parent, Signal::CHILD);
+    }
+}
+
 /// All children of the process `parent`, which has one thread; dead ones that are not reaped yet
 /// included. One that is not known by number is a fork whose parent died before it could tell.
 ///
@@ -395,7 +412,9 @@ mod tests {
         let child = Child::open(started.id()).expect("pidfd");
         assert_eq!(child.try_reap().expect("wait"), None);
         assert_eq!(parent_of(started.id()).expect("it runs"), std::process::id());
-        child.kill();
+        kill_own(1);
+        kill_own(std::process::id());
+        kill_own(started.id());
         assert_eq!(child.reap().expect("wait"), Exit::Signal(libc::SIGKILL));
         assert!(child.try_reap().is_err(), "a child is reaped once");
         assert_ne!(parent_of(1).expect("there is always one"), std::process::id());

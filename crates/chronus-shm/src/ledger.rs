@@ -53,6 +53,8 @@ pub struct KeeperBoard {
     pub began_at_ns: AtomicU64,
     /// When the last supervisor was found dead, in nanoseconds of the monotonic clock; 0 if none was.
     pub died_at_ns: AtomicU64,
+    /// A child that the supervisor wants gone and can't hold: it has no descriptor for it. 0 for none.
+    pub dismissed: AtomicU32,
     /// How many processes have died and were reaped.
     deaths: AtomicU64,
     obituaries: [AtomicU64; OBITUARIES],

@@ -209,6 +209,7 @@ impl Keeper {
                 self.deaths.clear();
             }
             self.reap();
+            self.dismiss();
             if let Some((signal, sender)) = outside::take_unminded() {
                 let name = child::signal_name(signal);
                 tracing::warn!("process {sender} has sent the keeper {name}, which ends nothing");
@@ -299,6 +300,15 @@ impl Keeper {
         }
         if any {
             self.estate.kick.raise();
+        }
+    }
+
+    /// Ends a child that the supervisor can't hold. Its number is nobody else's before it is reaped, which is done here.
+    fn dismiss(&self) {
+        let pid = self.ledger.keeper.dismissed.swap(0, Ordering::AcqRel);
+        let is_supervisor = self.supervisor.as_ref().is_some_and(|it| it.process.pid() == pid);
+        if pid != 0 && !is_supervisor {
+            child::kill_own(pid);
         }
     }
 

@@ -171,6 +171,7 @@ fn is_taken_over_beside_a_stopped_server(
     let engine = Engine::launch(&["--output", output, "--lead", "48"], environment, None);
     engine.send("/gate/adsr", &["on"]);
     engine.wait_for("it is heard", |status| status["device"]["state"] == "playing");
+    engine.play_on(200);
     let supervisor = engine.wait_level()["supervisor_pid"].as_u64().expect("a process") as u32;
     server.halt(true);
     Engine::signal(supervisor, "KILL");
@@ -190,7 +191,7 @@ fn is_taken_over_beside_a_stopped_server(
 
 #[test]
 fn a_supervisor_takes_over_while_the_jack_server_is_stopped() {
-    let Some(server) = JackServer::start("stopped", RATE_HZ, 128) else { return };
+    let Some(server) = JackServer::start_impatient("stopped", RATE_HZ, 128) else { return };
     let name = server.name.clone();
     is_taken_over_beside_a_stopped_server(
         &server.process,

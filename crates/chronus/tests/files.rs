@@ -26,20 +26,19 @@ fn perform(folder: &Path, journal: &str) -> Output {
 }
 
 #[test]
-fn a_journal_that_is_still_written_is_set_aside_and_goes_on() {
+fn a_journal_that_is_there_is_set_aside() {
     let mut first = Engine::free_running(&[]);
     first.send("/gate/adsr", &["on"]);
     first.play_on(500);
-    let at = |name: &str| first.folder.path().join(name);
-    let (said, code) = outcome(&perform(first.folder.path(), "a.journal"));
+    let folder = first.folder.path().to_owned();
+    let at = |name: &str| folder.join(name);
+    assert!(first.end().success());
+    let (said, code) = outcome(&perform(&folder, "a.journal"));
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("it is kept as a-1.journal"), "{said}");
-    let (said, _) = outcome(&perform(first.folder.path(), "./a.journal"));
+    let (said, _) = outcome(&perform(&folder, "./a.journal"));
     assert!(said.contains("it is kept as ./a-2.journal"), "{said}");
     assert_eq!(std::fs::metadata(at("a-3.journal")).ok().map(|found| found.len()), None);
-    first.play_on(500);
-    let folder = first.folder.path().to_owned();
-    assert!(first.end().success());
     let rendered = chronus(&folder, &["render", "a-1.journal", "-o", "b.wav"]);
     assert_eq!(outcome(&rendered), (String::new(), Some(0)), "it was closed in order");
     assert_eq!(samples(&folder.join("a.wav")), samples(&folder.join("b.wav")));

@@ -73,7 +73,7 @@ fn the_sound_is_back_soon_and_with_it_all_that_was_set() {
     }
     let (_, expected) = end_and_compare(engine, 5);
     let tail = &expected[expected.len() - 20_000..expected.len() - 4000];
-    assert!(tail.iter().any(|sample| sample.abs() > 0.2), "the gate is still open");
+    assert!(tail.iter().any(|sample| sample.abs() > 0.1), "the gate is still open");
 }
 
 #[test]

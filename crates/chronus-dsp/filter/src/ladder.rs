@@ -11,7 +11,7 @@
 //! the arithmetic takes. So what the stages give by themselves is computed beside the saturation, and so is what they
 //! feed back: it is a share of what was saturated a frame ago, and a rest. A frame waits for that share alone.
 
-use super::silent_below;
+use super::{SILENCE, silent_below};
 use crate::io::Io;
 use crate::lanes::{Floats, Lanes};
 use crate::math::tan_of_turns;
@@ -207,7 +207,14 @@ impl<const C: usize> Kernel<C> for Ladder<C> {
             let q2 = g * q1 + rest * s2;
             let q3 = g * q2 + rest * s3;
             let q4 = g * q3 + rest * s4;
-            u = saturated_within_loop(asked, shape.loop_gain, shape.linear);
+            // Found out beside that: what is left of a sound that is over would never come to an end.
+            let zero = lanes.all(0.0);
+            let is_over = s1.eq(zero)
+                & s2.eq(zero)
+                & s3.eq(zero)
+                & s4.eq(zero)
+                & fed.magnitude().lt(lanes.all(SILENCE));
+            u = saturated_within_loop(asked, shape.loop_gain, shape.linear).without(is_over);
             let (second, fourth) = (t2 * u + q2, t4 * u + q4);
             lanes.store(fourth + slope.at(n) * (second - fourth), out);
             taken = [t1 + t1, t2 + t2, t3 + t3, t4 + t4];

@@ -135,6 +135,7 @@ pub struct JackServer {
     pub process: Process,
     /// Its name.
     pub name: String,
+    waits: bool,
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -154,11 +155,20 @@ impl Drop for JackServer {
 impl JackServer {
     /// `test` makes the name unique within this process. `None` if `jackd` is not installed.
     pub fn start(test: &str, rate_hz: u32, period_frames: u32) -> Option<Self> {
+        Self::start_as(test, rate_hz, period_frames, true)
+    }
+
+    /// The same, of one that waits for no client, as it is by default: it does not wait for a dead one, either.
+    pub fn start_impatient(test: &str, rate_hz: u32, period_frames: u32) -> Option<Self> {
+        Self::start_as(test, rate_hz, period_frames, false)
+    }
+
+    fn start_as(test: &str, rate_hz: u32, period_frames: u32, waits: bool) -> Option<Self> {
         static ALONE: Mutex<()> = Mutex::new(());
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let name = format!("chronus-{test}-{}", std::process::id());
-        let process = Self::launch(&name, rate_hz, period_frames)?;
-        let server = Self { process, name, _alone: alone };
+        let process = Self::launch(&name, rate_hz, period_frames, waits)?;
+        let server = Self { process, name, waits, _alone: alone };
         wait_until("JACK serves", || server.serves());
         Some(server)
     }
@@ -171,16 +181,18 @@ impl JackServer {
 
     /// Starts it anew after its end.
     pub fn restart(&mut self, rate_hz: u32, period_frames: u32) {
-        let launched = Self::launch(&self.name, rate_hz, period_frames);
+        let launched = Self::launch(&self.name, rate_hz, period_frames, self.waits);
         self.process = launched.expect("it was installed before");
     }
 
-    fn launch(name: &str, rate_hz: u32, period_frames: u32) -> Option<Process> {
+    fn launch(name: &str, rate_hz: u32, period_frames: u32, waits: bool) -> Option<Process> {
         let mut command = Command::new("jackd");
         // Synchronous: on a busy machine the server waits for a late client, where it would otherwise go on
         // and leave one client's period out of the other's recording.
         command
-            .args(["--no-realtime", "--sync", "--timeout", "5000", "-n", name, "-d", "dummy"])
+            .arg("--no-realtime")
+            .args(if waits { &["--sync", "--timeout", "5000"][..] } else { &[] })
+            .args(["-n", name, "-d", "dummy"])
             .args(["-r", &rate_hz.to_string(), "-p", &period_frames.to_string()])
             .env("JACK_NO_AUDIO_RESERVATION", "1")
             .stdout(Stdio::null());

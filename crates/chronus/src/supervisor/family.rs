@@ -2,7 +2,6 @@
 //! sound goes on, but the next fault may be heard.
 
 use chronus_osc::Value;
-use chronus_replication::PLACES;
 
 use super::Supervisor;
 
@@ -74,11 +73,12 @@ impl Supervisor {
                  the log tells what failed"
             )
         });
-        let (unburied, keeper) = (self.processes.unburied(), self.processes.keeper());
+        let unburied = self.processes.find_unburied(&self.regions);
+        let keeper = self.processes.keeper();
         let dead = (unburied > 0).then_some(|seconds: f64| {
             format!(
-                "the keeper, process {keeper}, has not buried the dead for {seconds:.0} s: they take {unburied} of {PLACES} \
-                 places, and with none left no replica can come; is it stopped? `kill -CONT {keeper}`"
+                "the keeper, process {keeper}, has not buried {unburied} of the dead for {seconds:.0} s; should the supervisor \
+                 die, no other would come; is the keeper stopped? `kill -CONT {keeper}`"
             )
         });
         let watch = &mut self.family_watch;

@@ -38,7 +38,11 @@ pub struct Processes {
     /// For the descriptors of children, should others use up all that there are.
     spare: Spare,
     /// Why it can't be seen what has become of an order, while it can't.
-    blind: Option<String>,
+    blind: Option<Blind>,
+    /// Who had ended at the last look.
+    ended: [Option<u32>; PLACES],
+    /// Dead processes that the keeper has not buried, and that are known to be dead without it.
+    unburied: Vec<u32>,
     /// A fork whose forker died, and whose child could not be looked for yet.
     sought: Option<(u32, Slot)>,
     /// Obituaries of processes that are not known yet.
@@ -109,6 +113,9 @@ impl Seen {
 /// the worker itself.
 const SPAWN_DESCRIPTORS: usize = 5;
 
+/// A child that can't be held for so long is ended.
+const HELD_WITHIN_NS: u64 = 1_000_000_000;
+
 impl Processes {
     /// No process yet.
     pub fn new(
@@ -124,6 +131,8 @@ impl Processes {
             family,
             spare: Spare::new(PLACES + SPAWN_DESCRIPTORS),
             blind: None,
+            ended: [None; PLACES],
+            unburied: Vec::new(),
             sought: None,
             strangers: Vec::new(),
             shelf,
@@ -175,6 +184,7 @@ impl Processes {
     pub fn events(&mut self, regions: &Regions) -> Vec<Event> {
         let mut events: Vec<Event> = self.events.drain(..).collect();
         self.spare.refill();
+        self.dismiss_unheld();
         if let Some((number, into)) = self.sought.take() {
             events.extend(self.seek_child(number, into));
         }
@@ -231,7 +241,8 @@ impl Processes {
                 self.new_child(pid)
             }
         };
-        self.note_sight(found.as_ref().err());
+        let is_settled = !matches!(found, Ok(Found::Nothing) | Err(_));
+        self.note_sight(found.as_ref().err(), is_settled);
         match (answer, found) {
             (ForkAnswer::Failed(errno), Ok(Found::Nothing)) => {
                 events.push(Event::ForkFailed { number, errno });
@@ -289,7 +300,7 @@ impl Processes {
         let unknown = self.unknown_children().and_then(|unknown| {
             unknown.into_iter().find_map(|pid| self.open(pid).transpose()).transpose()
         });
-        self.note_sight(unknown.as_ref().err());
+        self.note_sight(unknown.as_ref().err(), unknown.is_ok());
         let Ok(unknown) = unknown else {
             self.sought = Some((number, into));
             return None;
@@ -301,17 +312,21 @@ impl Processes {
         Some(event)
     }
 
-    /// Tells once that it can't be seen what has become of an order, and once that it can again.
-    fn note_sight(&mut self, error: Option<&io::Error>) {
-        match (error, &self.blind) {
+    /// Tells once that it can't be seen what has become of an order, and once that it can again: when that is settled, or
+    /// nothing has been in the way for long.
+    fn note_sight(&mut self, error: Option<&io::Error>, is_settled: bool) {
+        let now_ns = clock::monotonic_ns();
+        match (error, &mut self.blind) {
+            (Some(_), Some(blind)) => blind.last_ns = now_ns,
             (Some(error), None) => {
                 tracing::error!(
                     "it can't be seen whether a worker was forked: {error}; nobody is blamed for that, it is tried \
                      again, and until then there is no other standby"
                 );
-                self.blind = Some(error.to_string());
+                let why = error.to_string();
+                self.blind = Some(Blind { why, since_ns: now_ns, last_ns: now_ns });
             }
-            (None, Some(_)) => {
+            (None, Some(blind)) if is_settled || now_ns > blind.last_ns + HELD_WITHIN_NS => {
                 tracing::info!("it can be seen again what becomes of workers");
                 self.blind = None;
             }
@@ -319,9 +334,25 @@ impl Processes {
         }
     }
 
+    /// A child that is there and can't be held reads the log, which must not wait for it for long: the keeper ends it, and
+    /// another is forked when it can be.
+    fn dismiss_unheld(&mut self) {
+        let Some(blind) = &mut self.blind else { return };
+        let now_ns = clock::monotonic_ns();
+        if now_ns < blind.since_ns + HELD_WITHIN_NS {
+            return;
+        }
+        blind.since_ns = now_ns;
+        if let Some(pid) = self.unknown_children().ok().and_then(|unknown| unknown.first().copied())
+        {
+            self.ledger.keeper.dismissed.store(pid, Ordering::Release);
+            child::nudge_parent();
+        }
+    }
+
     /// Why it can't be seen what has become of an order, if it can't.
     pub fn blind(&self) -> Option<&str> {
-        self.blind.as_deref()
+        self.blind.as_ref().map(|blind| blind.why.as_str())
     }
 
     /// The process that buries the dead.
@@ -329,9 +360,29 @@ impl Processes {
         self.keeper
     }
 
-    /// How many processes have ended and are not buried by the keeper yet.
-    pub fn unburied(&self) -> usize {
-        self.running().filter(|child| child.has_ended()).count()
+    /// Looks for processes that have ended and that the keeper does not bury; to be called now and then. Who had ended at
+    /// the last look, too, is taken for dead without it, or everything would wait for what it can't say: such a process
+    /// writes nothing any more, buried or not. Returns how many there are.
+    pub fn find_unburied(&mut self, regions: &Regions) -> usize {
+        for place in 0..PLACES {
+            let ended = self.children[place].as_ref().filter(|child| child.has_ended());
+            let ended = ended.map(Child::pid);
+            if let Some(pid) = ended.filter(|pid| self.ended[place] == Some(*pid)) {
+                // What it noted itself is all that is known of its end.
+                let crash = regions.slots.slots[place].board.crash.of(pid);
+                let signal = crash.map_or(SIGKILL, |crash| crash.signal);
+                self.settle(place, None, 0);
+                self.events.push_back(exited(place, Obituary { pid, cause: Err(signal) }, regions));
+                self.unburied.push(pid);
+            }
+            self.ended[place] = ended;
+        }
+        if !self.unburied.is_empty()
+            && let Ok(children) = self.family.list()
+        {
+            self.unburied.retain(|pid| children.contains(pid));
+        }
+        self.unburied.len()
     }
 
     /// A process is in a slot, or none any more.
@@ -423,6 +474,14 @@ impl Processes {
     }
 }
 
+/// Why it can't be seen what has become of an order, since when, and when that was last so.
+#[derive(Debug)]
+struct Blind {
+    why: String,
+    since_ns: u64,
+    last_ns: u64,
+}
+
 /// What a forker's answer turns out to be.
 enum Found {
     /// There is nobody of whom it could speak.
@@ -440,6 +499,7 @@ fn is_of_nobody(error: &io::Error) -> bool {
 
 /// `ESRCH`.
 const NO_SUCH_PROCESS: i32 = 3;
+const SIGKILL: i32 = 9;
 
 fn exited(slot: Slot, obituary: Obituary, regions: &Regions) -> Event {
     let board = &regions.slots.slots[slot].board;

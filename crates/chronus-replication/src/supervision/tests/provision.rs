@@ -71,3 +71,18 @@ fn useless_checkpoints_are_not_made_without_end() {
     let ordered = before + forks(&mut world, 75).len();
     assert!((8..=11).contains(&ordered), "{ordered}");
 }
+
+#[test]
+fn nobody_is_given_up_for_a_fork_that_can_not_be_seen() {
+    let mut world = World::new(2);
+    world.run(200);
+    let is_given_up =
+        |action: &Action| matches!(action, Action::Report(Notice::Fenced(_, Reason::NeverJoined)));
+    world.blind = true;
+    world.send(exited(1, Death::Killed));
+    world.run_with(1000, false);
+    assert_eq!(world.count(is_given_up), 0, "it may have been made");
+    world.blind = false;
+    world.run_with(1000, false);
+    assert!(world.count(is_given_up) > 0, "it was not");
+}
