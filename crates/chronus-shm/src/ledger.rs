@@ -419,6 +419,7 @@ mod tests {
             lives: AtomicU32::new(0),
             began_at_ns: AtomicU64::new(0),
             died_at_ns: AtomicU64::new(0),
+            dismissed: AtomicU32::new(0),
             deaths: AtomicU64::new(0),
             obituaries: std::array::from_fn(|_| AtomicU64::new(0)),
         };
