@@ -293,7 +293,7 @@ pub const ENDS_OF_A_TERMINAL: [i32; 3] = [libc::SIGINT, libc::SIGHUP, libc::SIGQ
 
 /// Signals that end a process by default and mean nothing to any of ours: timers that it did not set, limits that
 /// cost a file and not the sound, whatever people send.
-const MEANINGLESS: [i32; 11] = [
+const MEANINGLESS: [i32; 13] = [
     libc::SIGPIPE,
     libc::SIGUSR1,
     libc::SIGUSR2,
@@ -305,6 +305,9 @@ const MEANINGLESS: [i32; 11] = [
     libc::SIGIO,
     libc::SIGPWR,
     libc::SIGSTKFLT,
+    // Who is in the background may not ask a terminal, which nobody does here.
+    libc::SIGTTIN,
+    libc::SIGTTOU,
 ];
 
 /// Whether a signal from outside ends or stops a worker.

@@ -43,7 +43,7 @@ pub fn counted(count: u64, what: &str) -> String {
 /// when the guard is dropped.
 pub fn start() -> Guard {
     let filter = EnvFilter::try_from_env("CHRONUS_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,chronus=info,chronus_output=info"));
+        .unwrap_or_else(|_| EnvFilter::new("warn,chronus=info,chronus_output=info,symphonia=off"));
     let (lines, guard) = to(io::stderr(), &LOST);
     let _ = SHARED.set(lines.shared.clone());
     tracing_subscriber::fmt()

@@ -292,7 +292,7 @@ fn find_played(
     }
     Err(RenderError::Recording(format!(
         "the recording `{}` that was played is not kept as {name} in {}{}, and {} is not what it was; put back one of \
-         the two",
+         the two (who moves or renames a journal moves or renames the folder NAME.recordings beside it, too)",
         played.file,
         folders[0].display(),
         damaged.concat(),

@@ -11,8 +11,9 @@ use std::process::{Child, Command, Stdio};
 
 use support::{ANY_PORT, Client, Engine, replicas, turn, wait_until};
 
-const MEANINGLESS: [&str; 10] =
-    ["USR1", "USR2", "ALRM", "VTALRM", "PROF", "XCPU", "XFSZ", "IO", "PWR", "RTMIN"];
+const MEANINGLESS: [&str; 12] = [
+    "USR1", "USR2", "ALRM", "VTALRM", "PROF", "XCPU", "XFSZ", "IO", "PWR", "RTMIN", "TTIN", "TTOU",
+];
 
 #[test]
 fn signals_that_mean_nothing_end_nobody_and_blame_nobody() {

@@ -54,6 +54,9 @@ impl Settings {
         self.limits.overdue_ns *= 20;
         self.limits.hard_ns *= 10;
         self.limits.last_hope_ns *= 20;
+        // Time that the host of a virtual machine takes away counts as time used, and there is no hurry here.
+        self.limits.runaway_cpu_ns *= 5;
+        self.limits.witness_cpu_ns *= 10;
         self.join_ns *= 10;
         self.spawn_ns *= 10;
         self.thaw_ns *= 10;
