@@ -180,13 +180,16 @@ pub fn reap_any() -> Option<(u32, Exit)> {
 pub struct Children(File);
 
 impl Children {
-    /// Those of this process, whose main thread alone starts any.
+    /// Those that this thread has started.
     ///
     /// # Errors
     /// If `/proc` can't be read.
-    pub fn of_this_process() -> io::Result<Self> {
-        let this = std::process::id();
-        Ok(Self(File::open(format!("/proc/{this}/task/{this}/children"))?))
+    pub fn of_this_thread() -> io::Result<Self> {
+        Self::of(std::process::id(), rustix::thread::gettid().as_raw_nonzero().get() as u32)
+    }
+
+    fn of(process: u32, thread: u32) -> io::Result<Self> {
+        Ok(Self(File::open(format!("/proc/{process}/task/{thread}/children"))?))
     }
 
     /// Those that a descriptor tells of, as another process has opened it.
@@ -245,31 +248,16 @@ pub fn nudge_parent() {
 /// # Errors
 /// If `/proc` can't be read.
 pub fn children_of(parent: u32) -> io::Result<Vec<u32>> {
-    let text = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))?;
-    Ok(text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect())
-}
-
-/// The parent of a process, dead ones that are not reaped yet included.
-///
-/// # Errors
-/// If there is no such process.
-pub fn parent_of(pid: u32) -> io::Result<u32> {
-    stat_of(pid, 1)?.parse().map_err(|_| io::ErrorKind::InvalidData.into())
+    Children::of(parent, parent)?.list()
 }
 
 /// Whether a process sleeps because it wanted to: neither runs, nor waits for its turn or for the kernel, nor
 /// was stopped by a signal.
 pub fn is_asleep(pid: u32) -> bool {
-    stat_of(pid, 0).is_ok_and(|state| state == "S")
-}
-
-/// A field of what the kernel tells of a process: the state, the parent and so on.
-fn stat_of(pid: u32, field: usize) -> io::Result<String> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name, in parentheses, may hold anything; the fields come after it.
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name, in parentheses, may hold anything; the state comes after it.
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let found = after_name.split_ascii_whitespace().nth(field).map(str::to_owned);
-    found.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    after_name.split_ascii_whitespace().next() == Some("S")
 }
 
 /// In a child: be killed when the thread that started this family of processes ends. Not inherited
@@ -414,22 +402,21 @@ mod tests {
         let started = std::process::Command::new("sleep").arg("60").spawn().expect("sleep");
         let child = Child::open(started.id()).expect("pidfd");
         assert_eq!(child.try_reap().expect("wait"), None);
-        assert_eq!(parent_of(started.id()).expect("it runs"), std::process::id());
+        let children = || Children::of_this_thread().and_then(|it| it.list()).expect("it is there");
+        assert!(children().contains(&started.id()), "this is its parent");
         kill_own(1);
         kill_own(std::process::id());
         kill_own(started.id());
         assert_eq!(child.reap().expect("wait"), Exit::Signal(libc::SIGKILL));
         assert!(child.try_reap().is_err(), "a child is reaped once");
-        assert_ne!(parent_of(1).expect("there is always one"), std::process::id());
+        assert!(!children().contains(&1), "nor is it that of all");
     }
 
     #[test]
     #[expect(clippy::zombie_processes, reason = "it is reaped by its pidfd")]
     fn children_are_told_of_again_and_again() {
-        // Of the thread of this test; the others start processes of their own.
-        let this = rustix::thread::gettid().as_raw_nonzero();
-        let path = format!("/proc/{}/task/{this}/children", std::process::id());
-        let children = Children(File::open(path).expect("it can be read"));
+        // The other tests start processes of their own.
+        let children = Children::of_this_thread().expect("it can be read");
         assert_eq!(children.list().expect("none"), []);
         let started = std::process::Command::new("sleep").arg("60").spawn().expect("sleep");
         let child = Child::open(started.id()).expect("pidfd");

@@ -16,6 +16,7 @@
 
 mod acts;
 mod boards;
+mod clock;
 mod fault;
 mod faults;
 mod hindsight;

@@ -9,7 +9,8 @@ use chronus_replication::supervision::{Action, Event, Settings, Supervision};
 use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, CHANNELS, PLACES, Slot};
 
 use crate::boards::Boards;
-use crate::faults::{Armed, Clock};
+use crate::clock::Clock;
+use crate::faults::Armed;
 use crate::hindsight::Hindsight;
 use crate::oracle::{self, Oracles, Verdict, restart_bounds::RestartBounds};
 use crate::process::Process;

@@ -50,7 +50,7 @@ impl Estate {
                 ledger: LedgerRegion::create()?,
                 kick: Kick::new()?,
                 port,
-                children: Children::of_this_process()?,
+                children: Children::of_this_thread()?,
                 journal: None,
             })
         };

@@ -2,7 +2,7 @@
 //! there already. A slip of the finger must not cost a patch or an evening.
 
 use std::fs::{self, Metadata};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -35,7 +35,8 @@ fn is_same_place(one: &Path, other: &Path) -> bool {
     one == other || place(one).is_some_and(|one| place(other) == Some(one))
 }
 
-fn folder_of(path: &Path) -> &Path {
+/// The folder in which a file lies, or would.
+pub fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -133,6 +134,23 @@ fn check_recordings(folder: &Path) -> Result<(), Refusal> {
         );
     }
     Ok(())
+}
+
+/// Reads as many bytes as there are, and returns how many.
+///
+/// # Errors
+/// As the system says.
+pub fn fill(file: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < bytes.len() {
+        match file.read(&mut bytes[length..]) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
 }
 
 /// What a file of text says.

@@ -19,6 +19,8 @@ use chronus_replication::amendment::{Amendment, Change};
 use chronus_shm::command_log::{from_words, to_words};
 use serde::{Deserialize, Serialize};
 
+use crate::files::fill;
+
 const MAGIC: &[u8; 8] = b"CHRONUSJ";
 /// What is played is, bit for bit, what a journal of this version gives.
 const VERSION: u32 = 6;
@@ -373,20 +375,6 @@ fn read_head(file: &mut impl Read, path: &Path) -> Result<(u32, u32, ReadScore),
         Some(score) if rate_hz > 0 => Ok((version, rate_hz, score)),
         _ => Err(damaged("its header or its patch can't be read")),
     }
-}
-
-/// Reads as many bytes as there are, and returns how many.
-fn fill(file: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
-    let mut length = 0;
-    while length < bytes.len() {
-        match file.read(&mut bytes[length..]) {
-            Ok(0) => break,
-            Ok(more) => length += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(length)
 }
 
 /// Reads so much, or what there is; of a text that is longer than any score, nothing.

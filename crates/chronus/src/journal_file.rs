@@ -38,16 +38,11 @@ const ATTEMPTS: usize = 100;
 /// # Errors
 /// A sentence.
 pub fn create(path: &Path) -> Result<File, String> {
-    let shown = path.display();
-    let wrong = |error: io::Error| {
-        format!(
-            "the journal {shown} can't be written: {error}; give a file with --journal in a folder that has room and \
-             that you may write to"
-        )
-    };
+    let wrong = |error| unwritable(path, &error);
     for _ in 0..ATTEMPTS {
-        if let Some(aside) = clear(path)?.map_err(wrong)? {
-            tracing::warn!("there was a journal {shown}; it is kept as {}", aside.display());
+        if let Some(aside) = clear(path)? {
+            let (shown, aside) = (path.display(), aside.display());
+            tracing::warn!("there was a journal {shown}; it is kept as {aside}");
         }
         let mut open = File::options();
         open.read(true).write(true);
@@ -114,20 +109,26 @@ fn reopen(path: &Path, noted: Identity) -> Result<File, String> {
     if lock(&file) { Ok(file) } else { Err(taken(path)) }
 }
 
-/// Puts what is there aside, unless another engine writes it: `Err` then, with a sentence. `Ok` says what the system says.
-fn clear(path: &Path) -> Result<io::Result<Option<PathBuf>>, String> {
+/// Puts what is there aside, and says where.
+///
+/// # Errors
+/// A sentence, also if another engine writes it.
+fn clear(path: &Path) -> Result<Option<PathBuf>, String> {
     // What is no file can't be in anybody's way, and opening it may have effects.
     if !fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() > 0) {
-        return Ok(Ok(None));
+        return Ok(None);
     }
-    match File::open(path) {
-        Ok(there) if !lock(&there) => Err(taken(path)),
-        // It stays locked until it has its other name.
-        Ok(there) => Ok(if is_still(path, &there) { files::set_aside(path) } else { Ok(None) }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Ok(None)),
-        // One that may not be read may still be renamed.
-        Err(_) => Ok(files::set_aside(path)),
+    // It stays locked until it has its other name. One that may not be read may still be renamed.
+    let there = File::open(path);
+    if let Ok(there) = &there {
+        if !lock(there) {
+            return Err(taken(path));
+        }
+        if !is_still(path, there) {
+            return Ok(None);
+        }
     }
+    files::set_aside(path).map_err(|error| unwritable(path, &error))
 }
 
 /// Locks a file; `false` if somebody else has. A file system without locks has nobody who could, and what is no file takes
@@ -148,6 +149,14 @@ fn is_regular(file: &File) -> bool {
 
 fn is_empty(file: &File) -> bool {
     !is_regular(file) || file.metadata().is_ok_and(|found| found.len() == 0)
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> String {
+    format!(
+        "the journal {} can't be written: {error}; give a file with --journal in a folder that has room and that you \
+         may write to",
+        path.display()
+    )
 }
 
 fn taken(path: &Path) -> String {

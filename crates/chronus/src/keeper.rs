@@ -195,7 +195,7 @@ impl Keeper {
         self.start_supervisor()?;
         loop {
             if let Some(exit) = self.over {
-                end_all();
+                self.end_all();
                 return Ok(exit);
             }
             let mut ready = [false; 2];
@@ -312,6 +312,15 @@ impl Keeper {
         }
     }
 
+    /// Ends whoever is left.
+    fn end_all(&self) {
+        let children = || self.estate.children.list().unwrap_or_default();
+        while let Some(child) = children().into_iter().find_map(|pid| Child::open(pid).ok()) {
+            child.kill();
+            let _ = child.reap();
+        }
+    }
+
     /// The supervisor is gone: in order, or else there must be another.
     fn mourn(&mut self, supervisor: &Supervisor, exit: Exit) {
         let has_played = self.ledger.roster.playing.load(Ordering::Acquire) != 0;
@@ -340,15 +349,6 @@ impl Keeper {
                 format!(" in {} ms, since they die young", delay_ns / 1_000_000)
             }
         );
-    }
-}
-
-/// Ends whoever is left.
-fn end_all() {
-    let children = || child::children_of(std::process::id()).unwrap_or_default();
-    while let Some(child) = children().into_iter().find_map(|pid| Child::open(pid).ok()) {
-        child.kill();
-        let _ = child.reap();
     }
 }
 

@@ -60,7 +60,7 @@ pub fn kept() -> io::Result<Option<Estate>> {
         ledger: Memfd::adopt(take(ledger)?)?,
         kick: Kick::new()?,
         port: UdpSocket::from(take(port)?),
-        children: Children::of_this_process()?,
+        children: Children::of_this_thread()?,
         journal: None,
     }))
 }

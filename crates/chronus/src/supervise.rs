@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use chronus_engine::Patch;
 use chronus_os::memfd::Memfd;
 use chronus_os::sched::{self, priority};
 use chronus_os::wake::Kick;
@@ -55,6 +56,7 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     if let Some(note) = device.note() {
         tracing::warn!("{note}");
     }
+    let patch = read_patch(args.patch.as_deref());
     let start = patcher::Start {
         file: args.patch.clone(),
         folder: patches_folder(args),
@@ -62,15 +64,15 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
         allow_chaos: args.allow_chaos,
         rate_hz: device.rate_hz(),
         shelf: shelf.clone(),
-        stock: stock(args, &shelf)?,
+        stock: stock(args, patch.as_ref().ok(), &shelf)?,
     };
     let keeping = start.stock.kept.clone();
     let (patcher, beginning, line) = match found {
-        Found::Nothing => begin(args, start, None, &kick)?,
+        Found::Nothing => begin(patch, start, None, &kick)?,
         Found::Legacy(legacy) => take_over(*legacy, start, &regions, &kick)?,
         Found::Ruin(ruin) => {
             legacy::clear(&children, [&log, &slots], &ledger, &regions)?;
-            begin(args, start, ruin.remains, &kick)?
+            begin(patch, start, ruin.remains, &kick)?
         }
     };
     let port = osc_server::Port::new(port)?;
@@ -133,11 +135,11 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
 
 /// Where recordings come from, and where they are kept if there is a journal. What the patch of the command line names
 /// is allowed wherever it lies: the player has named it.
-fn stock(args: &RunArgs, shelf: &Arc<Memfd>) -> std::io::Result<Stock> {
+fn stock(args: &RunArgs, patch: Option<&Patch>, shelf: &Arc<Memfd>) -> std::io::Result<Stock> {
     let own = args.patch.as_deref().and_then(Path::parent).map(Path::to_owned);
     let mut allowed = Allowed::new([patches_folder(args)].into_iter().chain(own.clone()));
-    if let (Some(own), Ok(patch)) = (own, read_patch(args.patch.as_deref())) {
-        allowed = allowed.with_files_of(&patch, &own);
+    if let (Some(own), Some(patch)) = (own, patch) {
+        allowed = allowed.with_files_of(patch, &own);
     }
     let keep = |journal: &PathBuf| {
         let folder = std::path::absolute(kept::folder_of(journal))?;
@@ -149,7 +151,7 @@ fn stock(args: &RunArgs, shelf: &Arc<Memfd>) -> std::io::Result<Stock> {
 
 /// The patcher, with the patch of the command line or with what remains of another performance.
 fn begin(
-    args: &RunArgs,
+    patch: Result<Patch, Box<dyn Error>>,
     start: patcher::Start,
     remains: Option<Remains>,
     kick: &Kick,
@@ -157,7 +159,7 @@ fn begin(
     let kick = kick.try_clone()?;
     let (patch, left, gestures) = match remains {
         Some(Remains { patch, base, plan, gestures }) => (patch, Some((base, plan)), gestures),
-        None => (read_patch(args.patch.as_deref())?, None, Vec::new()),
+        None => (patch?, None, Vec::new()),
     };
     let (patcher, first, line) = Patcher::new(start, patch, left, kick)?;
     Ok((patcher, Beginning::Anew(Box::new(first), gestures), line))

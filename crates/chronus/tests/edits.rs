@@ -10,27 +10,8 @@ use std::time::{Duration, Instant};
 use chronus_osc::Reply;
 use support::{Engine, string};
 
-/// Sends a request about the patch and waits for what is answered.
-fn ask(engine: &Engine, address: &str, arguments: &[&str]) -> Result<String, String> {
-    engine.forget_answers();
-    engine.send(address, arguments);
-    loop {
-        let reply = engine.answer_from(&["/done", "/fail"]);
-        // One may be the answer to another request, which nobody has waited for.
-        if reply.args.first() == Some(&string(address)) {
-            let words: Vec<_> = reply.args.iter().map(|word| format!("{word:?}")).collect();
-            let words = words.join(" ");
-            return if reply.address == "/done" { Ok(words) } else { Err(words) };
-        }
-    }
-}
-
-fn done(engine: &Engine, address: &str, arguments: &[&str]) -> String {
-    ask(engine, address, arguments).unwrap_or_else(|reason| panic!("{address}: {reason}"))
-}
-
 fn refused(engine: &Engine, address: &str, arguments: &[&str]) -> String {
-    ask(engine, address, arguments).expect_err(address)
+    engine.ask(address, arguments).expect_err(address)
 }
 
 #[test]
@@ -40,10 +21,10 @@ fn edits_among_kills_replay_bit_for_bit() {
     for round in 0..12 {
         let id = format!("m{round}");
         let freq = (110 * (round + 2)).to_string();
-        done(&engine, "/patch/create", &[&id, "sine", "freq", &freq, "gain", "0.1"]);
-        done(&engine, "/patch/connect", &[&format!("{id}.out"), "adsr.in"]);
+        engine.done("/patch/create", &[&id, "sine", "freq", &freq, "gain", "0.1"]);
+        engine.done("/patch/connect", &[&format!("{id}.out"), "adsr.in"]);
         if round >= 3 {
-            done(&engine, "/patch/delete", &[&format!("m{}", round - 3)]);
+            engine.done("/patch/delete", &[&format!("m{}", round - 3)]);
         }
         // A worker is killed while the edit is under way.
         if round % 2 == 0 {
@@ -53,7 +34,7 @@ fn edits_among_kills_replay_bit_for_bit() {
             Engine::signal(worker.pid, "KILL");
             engine.wait_replaced(worker);
         } else {
-            done(&engine, "/patch/commit", &[]);
+            engine.done("/patch/commit", &[]);
         }
         engine.send(&format!("/mod/{id}/freq"), &[&(110 * (round + 3)).to_string()]);
         engine.play_on(20);
@@ -67,15 +48,15 @@ fn edits_among_kills_replay_bit_for_bit() {
 fn a_worker_that_starts_afresh_plays_the_edited_patch() {
     let engine = Engine::free_running(&[]);
     engine.send("/gate/adsr", &["on"]);
-    done(&engine, "/patch/create", &["extra", "saw", "freq", "55"]);
-    done(&engine, "/patch/connect", &["extra.out", "filter.in"]);
-    done(&engine, "/patch/commit", &[]);
+    engine.done("/patch/create", &["extra", "saw", "freq", "55"]);
+    engine.done("/patch/connect", &["extra.out", "filter.in"]);
+    engine.done("/patch/commit", &[]);
     engine.send("/mod/extra/freq", &["66"]);
     engine.play_on(50);
     let status = engine.kill_everybody();
     let again = status["frames"].as_u64().expect("frames");
-    done(&engine, "/patch/delete", &["sine"]);
-    done(&engine, "/patch/commit", &[]);
+    engine.done("/patch/delete", &["sine"]);
+    engine.done("/patch/commit", &[]);
     engine.play_on(600);
     let comparison = engine.end_and_compare();
     // What was on its way when both died is lost; from the fresh start on, not a bit.
@@ -95,10 +76,10 @@ fn what_is_wrong_is_refused_whole_and_can_be_mended() {
     assert!(reason.contains("did you mean `sine`?"), "{reason}");
     let reason = refused(&engine, "/patch/connect", &["sine.out", "filter.inn"]);
     assert!(reason.contains("did you mean `in`?"), "{reason}");
-    done(&engine, "/patch/delete", &["filter"]);
+    engine.done("/patch/delete", &["filter"]);
     let reason = refused(&engine, "/patch/commit", &[]);
     assert_eq!(reason.matches("there is no module `filter`").count(), 2, "both sides: {reason}");
-    done(&engine, "/patch/output", &["adsr.out"]);
+    engine.done("/patch/output", &["adsr.out"]);
     let reason = refused(&engine, "/patch/set", &["sine", "gain", "f:nan"]);
     assert!(reason.contains("is not finite"), "{reason}");
     engine.send("/patch/set", &["sine", "gain", "2"]);
@@ -106,10 +87,10 @@ fn what_is_wrong_is_refused_whole_and_can_be_mended() {
     assert!(told.contains("/done") && told.contains("gain: 2 was clamped to 1;"), "{told}");
     assert_eq!(engine.status()["osc_clamped"], 1);
     assert_eq!(engine.status()["edits"].as_u64(), Some(0), "nothing has changed so far");
-    done(&engine, "/patch/set", &["sine", "gain", "0.4"]);
-    done(&engine, "/patch/commit", &[]);
-    done(&engine, "/patch/delete", &["sine"]);
-    done(&engine, "/patch/abort", &[]);
+    engine.done("/patch/set", &["sine", "gain", "0.4"]);
+    engine.done("/patch/commit", &[]);
+    engine.done("/patch/delete", &["sine"]);
+    engine.done("/patch/abort", &[]);
     refused(&engine, "/patch/commit", &[]);
     engine.play_on(100);
     engine.end_and_compare().assert_identical();
@@ -121,7 +102,7 @@ fn patches_are_saved_as_they_sound_and_loaded_again() {
     engine.send("/gate/adsr", &["on"]);
     engine.send("/mod/sine/freq", &["222.5"]);
     engine.play_on(50);
-    done(&engine, "/patch/save", &["mine"]);
+    engine.done("/patch/save", &["mine"]);
     let text = std::fs::read_to_string(engine.folder.path().join("mine.toml")).expect("saved");
     assert!(text.contains("freq = 222.5"), "{text}");
     assert!(text.contains("# The first patch"), "comments stay: {text}");
@@ -136,7 +117,7 @@ fn patches_are_saved_as_they_sound_and_loaded_again() {
     assert!(reason.contains("other:"), "the place of the mistake: {reason}");
     let text = text.replace("222.5", "333");
     std::fs::write(engine.folder.path().join("other.toml"), text).expect("written");
-    done(&engine, "/patch/load", &["other"]);
+    engine.done("/patch/load", &["other"]);
     engine.play_on(50);
     engine.end_and_compare().assert_identical();
 }
@@ -152,7 +133,7 @@ fn a_watched_file_is_played_each_time_that_it_is_saved() {
     engine.send("/gate/adsr", &["on"]);
     std::fs::write(&path, first.replace("kind = \"sine\"", "kind = \"saww\"")).expect("written");
     engine.wait_for_log("did you mean `saw`?");
-    done(&engine, "/patch/set", &["adsr", "attack", "20"]);
+    engine.done("/patch/set", &["adsr", "attack", "20"]);
     let saved = first.replace("kind = \"sine\"", "kind = \"saw\"");
     std::fs::write(&path, &saved).expect("written");
     engine.wait_for("the edit", |status| status["edits"].as_u64() == Some(1));
@@ -160,10 +141,10 @@ fn a_watched_file_is_played_each_time_that_it_is_saved() {
     // What was saved since is not undone by what was begun before.
     let reason = refused(&engine, "/patch/commit", &[]);
     assert!(reason.contains("/patch/abort"), "{reason}");
-    done(&engine, "/patch/abort", &[]);
+    engine.done("/patch/abort", &[]);
     refused(&engine, "/patch/delete", &["nobody"]);
     assert!(refused(&engine, "/patch/commit", &[]).contains("nothing to commit"));
-    done(&engine, "/patch/save", &["watched"]);
+    engine.done("/patch/save", &["watched"]);
     assert!(std::fs::read_to_string(&path).expect("read").contains("kind = \"saw\""));
     engine.end_and_compare().assert_identical();
 }
@@ -189,8 +170,8 @@ fn answer_about_commit(engine: &Engine, addresses: &[&str]) -> Reply {
 #[test]
 fn a_commit_in_a_bundle_takes_effect_at_its_timetag() {
     let engine = Engine::start(&[]);
-    done(&engine, "/patch/create", &["late", "sine", "freq", "110"]);
-    done(&engine, "/patch/output", &["late.out"]);
+    engine.done("/patch/create", &["late", "sine", "freq", "110"]);
+    engine.done("/patch/output", &["late.out"]);
     let ahead = Duration::from_secs(2);
     let sent = Instant::now();
     send_ahead(&engine, ahead, "/patch/commit");
@@ -212,11 +193,11 @@ fn a_commit_in_a_bundle_takes_effect_at_its_timetag() {
 fn an_edit_that_is_due_much_later_holds_up_neither_saves_nor_further_edits() {
     let engine = Engine::free_running(&[]);
     engine.send("/gate/adsr", &["on"]);
-    done(&engine, "/patch/create", &["one", "sine"]);
+    engine.done("/patch/create", &["one", "sine"]);
     send_ahead(&engine, Duration::from_secs(3000), "/patch/commit");
     answer_about_commit(&engine, &["/done"]);
     let saved = |name: &str| {
-        done(&engine, "/patch/save", &[name]);
+        engine.done("/patch/save", &[name]);
         let path = engine.folder.path().join(format!("{name}.toml"));
         std::fs::read_to_string(path).expect("saved")
     };
@@ -224,12 +205,12 @@ fn an_edit_that_is_due_much_later_holds_up_neither_saves_nor_further_edits() {
     engine.play_on(50);
     let text = saved("now");
     assert!(text.contains("freq = 222.5") && !text.contains("\"one\""), "what sounds: {text}");
-    done(&engine, "/patch/create", &["two", "sine"]);
+    engine.done("/patch/create", &["two", "sine"]);
     engine.send("/patch/commit", &[]);
     let reply = answer_about_commit(&engine, &["/wait", "/done"]);
     assert_eq!(reply.address, "/wait", "{:?}", reply.args);
     // The next goes on from what waits.
-    done(&engine, "/patch/connect", &["two.out", "adsr.in"]);
+    engine.done("/patch/connect", &["two.out", "adsr.in"]);
     let reason = refused(&engine, "/patch/create", &["one", "sine"]);
     assert!(reason.contains("there is a module `one` already"), "{reason}");
     assert!(!saved("still").contains("\"two\""), "what sounds");
@@ -241,12 +222,12 @@ fn an_edit_that_is_due_much_later_holds_up_neither_saves_nor_further_edits() {
 fn commits_that_waited_take_effect_one_after_the_other() {
     let engine = Engine::free_running(&[]);
     engine.send("/gate/adsr", &["on"]);
-    done(&engine, "/patch/create", &["one", "sine"]);
+    engine.done("/patch/create", &["one", "sine"]);
     send_ahead(&engine, Duration::from_secs(1), "/patch/commit");
     answer_about_commit(&engine, &["/done"]);
     for id in ["two", "three"] {
-        done(&engine, "/patch/create", &[id, "sine"]);
-        done(&engine, "/patch/connect", &[&format!("{id}.out"), "adsr.in"]);
+        engine.done("/patch/create", &[id, "sine"]);
+        engine.done("/patch/connect", &[&format!("{id}.out"), "adsr.in"]);
         engine.send("/patch/commit", &[]);
     }
     for _ in 0..2 {
@@ -254,7 +235,7 @@ fn commits_that_waited_take_effect_one_after_the_other() {
     }
     engine.wait_for("all edits", |status| status["edits"].as_u64() == Some(3));
     engine.play_on(50);
-    done(&engine, "/patch/save", &["all"]);
+    engine.done("/patch/save", &["all"]);
     let text = std::fs::read_to_string(engine.folder.path().join("all.toml")).expect("saved");
     assert!(["one", "two", "three"].iter().all(|id| text.contains(&format!("\"{id}\""))), "{text}");
     engine.end_and_compare().assert_identical();
@@ -292,11 +273,11 @@ fn recordings_that_no_patch_names_any_more_take_no_memory() {
         write_recording(&engine.folder.path().join(&file), round);
         let (new, old) = (format!("take{round}"), format!("take{}", round.wrapping_sub(1)));
         if round > 0 {
-            done(&engine, "/patch/delete", &[&old]);
+            engine.done("/patch/delete", &[&old]);
         }
-        done(&engine, "/patch/create", &[&new, "sample", "file", &file]);
-        done(&engine, "/patch/connect", &[&format!("{new}.left"), "filter.in"]);
-        done(&engine, "/patch/commit", &[]);
+        engine.done("/patch/create", &[&new, "sample", "file", &file]);
+        engine.done("/patch/connect", &[&format!("{new}.left"), "filter.in"]);
+        engine.done("/patch/commit", &[]);
         engine.send(&format!("/gate/{new}"), &["on"]);
         engine.play_on(40);
         if round == 6 {

@@ -14,25 +14,7 @@ use serde_json::Value;
 use support::takes::{
     end_and_compare, kill_supervisor, ruin, supervisor_of, wait_for_sound_after, wait_for_takeover,
 };
-use support::{BLOCK_FRAMES, Engine, samples, string, wait_until};
-
-/// Sends a request about the patch and waits for what is answered.
-fn ask(engine: &Engine, address: &str, arguments: &[&str]) -> Result<(), String> {
-    engine.forget_answers();
-    engine.send(address, arguments);
-    loop {
-        let reply = engine.answer_from(&["/done", "/fail"]);
-        // Not the answer to what a supervisor before was asked.
-        if reply.args.first() == Some(&string(address)) {
-            let is_done = reply.address == "/done";
-            return if is_done { Ok(()) } else { Err(format!("{:?}", reply.args)) };
-        }
-    }
-}
-
-fn done(engine: &Engine, address: &str, arguments: &[&str]) {
-    ask(engine, address, arguments).unwrap_or_else(|reason| panic!("{address}: {reason}"));
-}
+use support::{BLOCK_FRAMES, Engine, samples, wait_until};
 
 #[test]
 fn one_supervisor_after_the_other_is_killed_and_not_a_bit_differs() {
@@ -158,14 +140,14 @@ fn edits_go_on_whatever_they_had_come_to() {
         let id = format!("m{round}");
         let make = || {
             let freq = (110 * (round + 2)).to_string();
-            done(&engine, "/patch/create", &[&id, "sine", "freq", &freq, "gain", "0.03"]);
-            done(&engine, "/patch/connect", &[&format!("{id}.out"), "adsr.in"]);
+            engine.done("/patch/create", &[&id, "sine", "freq", &freq, "gain", "0.03"]);
+            engine.done("/patch/connect", &[&format!("{id}.out"), "adsr.in"]);
         };
         make();
         let supervisor = supervisor_of(&engine.status());
         let is_answered = round % 3 == 0;
         if is_answered {
-            done(&engine, "/patch/commit", &[]);
+            engine.done("/patch/commit", &[]);
         } else {
             // Somewhere between the message and the answer.
             engine.send("/patch/commit", &[]);
@@ -175,18 +157,18 @@ fn edits_go_on_whatever_they_had_come_to() {
         wait_for_takeover(&engine, round + 1);
         engine.wait_for("two replicas", |status| status["redundant"] == true);
         // The patch that plays is edited on; whether the module is in it shows what has become of it.
-        let is_there = ask(&engine, "/patch/set", &[&id, "gain", "0.03"]).is_ok();
+        let is_there = engine.ask("/patch/set", &[&id, "gain", "0.03"]).is_ok();
         assert!(is_there || !is_answered, "what was answered has been done");
-        let _ = ask(&engine, "/patch/abort", &[]);
+        let _ = engine.ask("/patch/abort", &[]);
         if !is_there {
             lost += 1;
             make();
-            done(&engine, "/patch/commit", &[]);
+            engine.done("/patch/commit", &[]);
         }
         engine.play_on(20);
     }
     eprintln!("{lost} of 8 edits without an answer were lost");
-    done(&engine, "/patch/save", &["kept"]);
+    engine.done("/patch/save", &["kept"]);
     let text = std::fs::read_to_string(engine.folder.path().join("kept.toml")).expect("saved");
     assert!(text.contains("# The first patch"), "comments stay: {text}");
     for round in 0..12 {

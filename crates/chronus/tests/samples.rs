@@ -8,8 +8,8 @@ use std::process::{Command, Output};
 
 use chronus_shm::control_board::LogRegion;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
+use support::Engine;
 use support::takes::{self, kill_supervisor};
-use support::{Engine, string};
 
 const HELD_HZ: f32 = 300.0;
 
@@ -67,29 +67,11 @@ fn play(folder: &tempfile::TempDir, more: &[&str]) -> Engine {
     engine
 }
 
-fn ask(engine: &Engine, address: &str, arguments: &[&str]) -> Result<String, String> {
-    engine.forget_answers();
-    engine.send(address, arguments);
-    loop {
-        let reply = engine.answer_from(&["/done", "/fail"]);
-        if reply.args.first() == Some(&string(address)) {
-            let words: Vec<_> = reply.args.iter().map(|word| format!("{word:?}")).collect();
-            let words = words.join(" ");
-            return if reply.address == "/done" { Ok(words) } else { Err(words) };
-        }
-    }
-}
-
-#[track_caller]
-fn done(engine: &Engine, address: &str, arguments: &[&str]) -> String {
-    ask(engine, address, arguments).unwrap_or_else(|reason| panic!("{address}: {reason}"))
-}
-
 /// Edits that have nothing to do with the recording.
 fn edit_others(engine: &Engine, rounds: std::ops::Range<u32>) {
     for round in rounds {
-        done(engine, "/patch/set", &["other", "freq", &(200 + round).to_string()]);
-        done(engine, "/patch/commit", &[]);
+        engine.done("/patch/set", &["other", "freq", &(200 + round).to_string()]);
+        engine.done("/patch/commit", &[]);
         engine.play_on(40);
     }
 }
@@ -212,7 +194,7 @@ fn two_scenes_with_a_recording_of_the_same_name_play_their_own() {
     }
     let engine = play(&folder, &[]);
     for scene in ["one/scene", "two/scene", "one/scene", "two/scene"] {
-        done(&engine, "/patch/load", &[scene]);
+        engine.done("/patch/load", &[scene]);
         engine.play_on(60);
         edit_others(&engine, 0..1);
     }
@@ -227,15 +209,15 @@ fn two_scenes_with_a_recording_of_the_same_name_play_their_own() {
 fn a_recording_that_was_changed_is_read_again_when_it_is_asked_for() {
     type Asks = fn(&Engine);
     let ways: [(&str, Asks); 4] = [
-        ("load", |engine| drop(done(engine, "/patch/load", &["p"]))),
-        ("save", |engine| drop(done(engine, "/patch/save", &["saved"]))),
+        ("load", |engine| drop(engine.done("/patch/load", &["p"]))),
+        ("save", |engine| drop(engine.done("/patch/save", &["saved"]))),
         ("set file", |engine| {
-            done(engine, "/patch/set", &["s", "file", "s.wav"]);
-            done(engine, "/patch/commit", &[]);
+            engine.done("/patch/set", &["s", "file", "s.wav"]);
+            engine.done("/patch/commit", &[]);
         }),
         ("set another key", |engine| {
-            done(engine, "/patch/set", &["s", "speed", "1"]);
-            done(engine, "/patch/commit", &[]);
+            engine.done("/patch/set", &["s", "speed", "1"]);
+            engine.done("/patch/commit", &[]);
         }),
     ];
     for (what, way) in ways {
@@ -259,7 +241,7 @@ fn recordings_that_are_exchanged_while_workers_die_replay_bit_for_bit() {
     let engine = play(&folder, &[]);
     for (round, hz) in [600.0, 900.0, HELD_HZ, 600.0, 1_200.0].into_iter().enumerate() {
         write_tone(&path_in(&folder, "s.wav"), hz);
-        done(&engine, "/patch/set", &["s", "file", "s.wav"]);
+        engine.done("/patch/set", &["s", "file", "s.wav"]);
         let role = if round % 2 == 0 { "primary" } else { "standby" };
         let worker = engine.worker(role);
         engine.send("/patch/commit", &[]);
@@ -322,18 +304,18 @@ fn what_is_no_audio_file_or_not_in_the_folders_is_refused_and_nothing_hangs() {
         ("l.wav", "--patches DIR"),
         (&outside, "--patches DIR"),
     ] {
-        done(&engine, "/patch/create", &["x", "sample", "file", file]);
-        let error = ask(&engine, "/patch/commit", &[]).expect_err(file);
+        engine.done("/patch/create", &["x", "sample", "file", file]);
+        let error = engine.ask("/patch/commit", &[]).expect_err(file);
         assert!(error.contains(reason), "{file}: {error}");
-        done(&engine, "/patch/abort", &[]);
+        engine.done("/patch/abort", &[]);
     }
     // Nor by a patch that is loaded.
     let text = patch("sample", LOOPED).replace("s.wav", &outside);
     std::fs::write(path_in(&folder, "away.toml"), text).expect("written");
-    let error = ask(&engine, "/patch/load", &["away"]).expect_err("outside");
+    let error = engine.ask("/patch/load", &["away"]).expect_err("outside");
     assert!(error.contains("--patches DIR"), "{error}");
-    let error = ask(&engine, "/patch/load", &["pipe"]).expect_err("a pipe");
-    assert!(error.contains("no ordinary file"), "{error}");
+    let error = engine.ask("/patch/load", &["pipe"]).expect_err("a pipe");
+    assert!(error.contains("is a pipe"), "{error}");
     edit_others(&engine, 0..2);
     engine.end_and_compare().assert_identical();
 }
@@ -350,7 +332,7 @@ fn what_the_patch_of_the_command_line_names_may_lie_anywhere() {
     kill_supervisor(&engine);
     engine.wait_level();
     write_tone(&outside, 900.0);
-    done(&engine, "/patch/load", &["p"]);
+    engine.done("/patch/load", &["p"]);
     engine.play_on(200);
     let (_engine, rendered) = takes::end_and_compare(engine, 1);
     assert_ends_with(&rendered, 900.0);
@@ -364,7 +346,7 @@ fn a_cut_recording_is_played_and_told() {
     std::fs::write(&path, &whole[..whole.len() / 2]).expect("cut");
     let engine = play(&folder, &[]);
     engine.wait_for_log("s.wav ends before its head says so; what is there is played");
-    let told = done(&engine, "/patch/load", &["p"]);
+    let told = engine.done("/patch/load", &["p"]);
     assert!(told.contains("what is there is played"), "{told}");
     engine.play_on(200);
     let checked = said(&chronus(folder.path(), &["check", "p.toml"]));
@@ -381,9 +363,9 @@ fn where_nothing_can_be_kept_it_is_told_and_tried_again_and_the_sound_goes_on() 
     let in_the_way = engine.folder.path().join("a.recordings");
     std::fs::write(&in_the_way, "x").expect("written");
     write_tone(&engine.folder.path().join("t.wav"), HELD_HZ);
-    done(&engine, "/patch/create", &["t", "sample", "file", "t.wav", "loop", "on"]);
-    done(&engine, "/patch/output", &["t.left"]);
-    done(&engine, "/patch/commit", &[]);
+    engine.done("/patch/create", &["t", "sample", "file", "t.wav", "loop", "on"]);
+    engine.done("/patch/output", &["t.left"]);
+    engine.done("/patch/commit", &[]);
     engine.send("/gate/t", &["on"]);
     engine.wait_for_log("a.recordings: ");
     engine.play_on(100);

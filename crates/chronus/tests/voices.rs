@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::Engine;
+use support::{AT_ONCE, Engine, bundle_at};
 
 const ORGAN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../patches/organ.toml");
 
@@ -84,14 +84,11 @@ right = "e.out"
 
 /// Messages that take effect at once, together.
 fn at_once(messages: &[(&str, &[f32])]) -> Vec<u8> {
-    let mut bundle = b"#bundle\0\0\0\0\0\0\0\0\x01".to_vec();
-    for (address, numbers) in messages {
+    let message = |(address, numbers): &(&str, &[f32])| {
         let numbers = numbers.iter().map(|number| chronus_osc::OscType::Float(*number)).collect();
-        let message = chronus_osc::message(address, numbers).expect("it encodes");
-        bundle.extend((message.len() as u32).to_be_bytes());
-        bundle.extend(message);
-    }
-    bundle
+        chronus_osc::message(address, numbers).expect("it encodes")
+    };
+    bundle_at(AT_ONCE, &messages.iter().map(message).collect::<Vec<_>>())
 }
 
 /// How often something is heard after a silence.

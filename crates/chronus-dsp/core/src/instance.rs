@@ -432,6 +432,22 @@ fn spread_to<const C: usize>(
     }
 }
 
+/// A value within the range of the spec. NaN, which a cable may bring, becomes the least.
+#[inline(always)]
+fn hold(spec: &ParamSpec, value: f32) -> f32 {
+    value.max(spec.min).min(spec.max)
+}
+
+/// Of an enumeration, the choice that is nearest.
+#[inline(always)]
+fn choose(spec: &ParamSpec, values: &mut [f32]) {
+    if spec.is_enumeration() {
+        for value in values {
+            *value = value.round_ties_even();
+        }
+    }
+}
+
 impl Moving {
     fn is_in_octaves(&self) -> bool {
         self.spec.curve == Curve::Exponential
@@ -466,21 +482,16 @@ impl Moving {
         let (spec, in_octaves) = (self.spec, self.is_in_octaves());
         let (base, depth) = (self.ramp.value(), signal.depth);
         let values = &mut self.values[frames.start * channels..frames.end * channels];
-        let hold = |value: f32| value.max(spec.min).min(spec.max);
         if in_octaves {
             each_with(values, channels, signal, |value, signal| {
-                *value = hold(base * exp2(depth * signal));
+                *value = hold(spec, base * exp2(depth * signal));
             });
         } else {
             each_with(values, channels, signal, |value, signal| {
-                *value = hold(base + depth * signal);
+                *value = hold(spec, base + depth * signal);
             });
         }
-        if spec.is_enumeration() {
-            for value in values {
-                *value = value.round_ties_even();
-            }
-        }
+        choose(spec, values);
     }
 
     /// Makes values of octaves, and holds all within the range of the spec, whatever the cables say.
@@ -488,30 +499,24 @@ impl Moving {
     fn finish(&mut self, channels: usize, frames: Range<usize>) {
         let (spec, in_octaves) = (self.spec, self.is_in_octaves());
         let values = &mut self.values[frames.start * channels..frames.end * channels];
-        // NaN, which a cable may bring, becomes the least value.
-        let hold = |value: f32| value.max(spec.min).min(spec.max);
         if in_octaves && self.ramp.is_moving() {
             for frame in values.chunks_exact_mut(channels) {
                 let base = self.ramp.step();
                 for value in frame {
-                    *value = hold(base * exp2(*value));
+                    *value = hold(spec, base * exp2(*value));
                 }
             }
         } else if in_octaves {
             let base = self.ramp.value();
             for value in &mut *values {
-                *value = hold(base * exp2(*value));
+                *value = hold(spec, base * exp2(*value));
             }
         } else {
             for value in &mut *values {
-                *value = hold(*value);
+                *value = hold(spec, *value);
             }
         }
-        if spec.is_enumeration() {
-            for value in values {
-                *value = value.round_ties_even();
-            }
-        }
+        choose(spec, values);
     }
 
     /// What the module gets.

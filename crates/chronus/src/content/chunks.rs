@@ -6,13 +6,14 @@
 //! that is believed: the kind of coding, channels, rate, and bytes of a frame.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Seek, SeekFrom};
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::coding::{Coding, Order};
 use super::compressed::check_size;
 use super::{CHANNELS_MAX, Content, Found, Unreadable};
+use crate::files::fill;
 
 /// No file has more chunks before its sound.
 const CHUNKS_MAX: usize = 10_000;
@@ -139,20 +140,6 @@ fn decode(file: &mut File, form: &Form, data: Data, most_bytes: u64) -> Result<F
         }
     }
     Ok(Found { content: Content { samples: Arc::new(samples), channels, rate_hz }, ends_early })
-}
-
-/// Reads as many bytes as there are, and returns how many.
-fn fill(file: &mut File, bytes: &mut [u8]) -> io::Result<usize> {
-    let mut length = 0;
-    while length < bytes.len() {
-        match file.read(&mut bytes[length..]) {
-            Ok(0) => break,
-            Ok(more) => length += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(length)
 }
 
 /// A chunk: its name, and where its content lies as its head says.

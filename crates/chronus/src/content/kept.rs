@@ -15,7 +15,8 @@ use chronus_os::memfd::Memfd;
 use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
 use rustix::io::Errno;
 
-use super::{Content, Limit, open};
+use super::{Content, Limit};
+use crate::files;
 
 /// A disk that did not take something is asked again after this time.
 const RETRY: Duration = Duration::from_secs(1);
@@ -58,10 +59,7 @@ pub fn read(path: &Path, digest: ContentDigest) -> Result<Content, String> {
 /// what is kept under its old name.
 pub fn folders_beside(journal: &Path) -> Vec<PathBuf> {
     let own = folder_of(journal);
-    let beside = match journal.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let beside = files::folder_of(journal);
     let is_one = |path: &PathBuf| {
         path.extension().is_some_and(|extension| extension == "recordings")
             && path.is_dir()
@@ -239,7 +237,7 @@ impl Scribe {
             self.lock = Some(folder);
         }
         let path = self.folder.join(file_name(wanted.digest));
-        if open::regular(&path).is_ok() && read(&path, wanted.digest).is_ok() {
+        if read(&path, wanted.digest).is_ok() {
             return Ok(());
         }
         let aside = path.with_extension("wav.new");

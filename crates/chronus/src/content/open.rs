@@ -66,7 +66,11 @@ pub fn regular(path: &Path) -> Result<Opened, NotOpened> {
     Ok(Opened { file, bytes: metadata.len() })
 }
 
-fn check(metadata: &fs::Metadata) -> Result<(), NotOpened> {
+/// Refuses what is no regular file.
+///
+/// # Errors
+/// What it is instead.
+pub fn check(metadata: &fs::Metadata) -> Result<(), NotOpened> {
     let kind = metadata.file_type();
     let what = if kind.is_file() {
         return Ok(());

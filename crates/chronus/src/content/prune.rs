@@ -10,6 +10,7 @@ use chronus_engine::ContentDigest;
 use rustix::fs::{FlockOperation, flock};
 
 use super::kept::{digest_of, folder_of};
+use crate::files;
 use crate::journal::Journal;
 use crate::log::counted;
 
@@ -73,12 +74,8 @@ fn mib(bytes: u64) -> String {
 
 /// All that the journals beside a folder name.
 fn named_beside(folder: &Path) -> Result<BTreeSet<ContentDigest>, Box<dyn Error>> {
-    let beside = match folder.parent() {
-        Some(beside) if !beside.as_os_str().is_empty() => beside,
-        _ => Path::new("."),
-    };
     let mut named = BTreeSet::new();
-    for entry in fs::read_dir(beside)?.flatten() {
+    for entry in fs::read_dir(files::folder_of(folder))?.flatten() {
         let path = entry.path();
         if !path.is_file() || !Journal::is_one(&path) {
             continue;

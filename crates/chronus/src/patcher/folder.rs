@@ -9,6 +9,7 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
+use crate::content::open::{self, NotOpened};
 use crate::files;
 
 /// A patch file that is longer, in bytes, is none.
@@ -205,8 +206,8 @@ fn read_in(folder: &OwnedFd, inside: &Path, path: &Path) -> Result<String, Strin
     let wrong = |why: &dyn std::fmt::Display| format!("can't read the patch {shown}: {why}");
     let file = File::from(open_beneath(folder, inside, READ).map_err(|errno| wrong(&said(errno)))?);
     let metadata = file.metadata().map_err(|error| wrong(&error))?;
-    if !metadata.is_file() {
-        return Err(wrong(&"it is no ordinary file; give the name of one"));
+    if let Err(NotOpened::NoFile(what)) = open::check(&metadata) {
+        return Err(wrong(&format!("it is {what} and no ordinary file; give the name of one")));
     }
     let mut bytes = Vec::new();
     file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(|error| wrong(&error))?;

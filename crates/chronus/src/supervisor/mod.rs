@@ -13,6 +13,7 @@ mod hindsight;
 mod orders;
 mod processes;
 mod recording;
+mod sight;
 mod stalls;
 pub mod status;
 mod takeover;

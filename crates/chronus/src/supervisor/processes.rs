@@ -23,6 +23,7 @@ use chronus_shm::status_board::ForkAnswer;
 use chronus_shm::testimony::Testimony;
 
 use super::Memory;
+use super::sight::Blind;
 use crate::playback::Regions;
 use crate::shelf::Plan;
 use crate::worker::{Genesis, WorkerArgs, status};
@@ -38,11 +39,11 @@ pub struct Processes {
     /// For the descriptors of children, should others use up all that there are.
     spare: Spare,
     /// Why it can't be seen what has become of an order, while it can't.
-    blind: Option<Blind>,
+    pub(super) blind: Option<Blind>,
     /// Who had ended at the last look.
-    ended: [Option<u32>; PLACES],
+    pub(super) ended: [Option<u32>; PLACES],
     /// Dead processes that the keeper has not buried, and that are known to be dead without it.
-    unburied: Vec<u32>,
+    pub(super) unburied: Vec<u32>,
     /// A fork whose forker died, and whose child could not be looked for yet.
     sought: Option<(u32, Slot)>,
     /// Obituaries of processes that are not known yet.
@@ -52,7 +53,7 @@ pub struct Processes {
     pub(super) children: [Option<Child>; PLACES],
     /// The fork under way: who was asked, for which slot, by which number.
     pub(super) pending: Option<(Slot, Slot, u32)>,
-    events: VecDeque<Event>,
+    pub(super) events: VecDeque<Event>,
 }
 
 /// Numbers to be looked at by supervision.
@@ -112,9 +113,6 @@ impl Seen {
 /// So many descriptors are open at once while a worker is started: what it begins with, nothing, both ends of a pipe, and
 /// the worker itself.
 const SPAWN_DESCRIPTORS: usize = 5;
-
-/// A child that can't be held for so long is ended.
-const HELD_WITHIN_NS: u64 = 1_000_000_000;
 
 impl Processes {
     /// No process yet.
@@ -241,7 +239,10 @@ impl Processes {
                 self.new_child(pid)
             }
         };
-        let is_settled = !matches!(found, Ok(Found::Nothing) | Err(_));
+        let is_settled = match (answer, &found) {
+            (_, Err(_)) | (ForkAnswer::Child(_), Ok(Found::Nothing)) => false,
+            (_, Ok(_)) => true,
+        };
         self.note_sight(found.as_ref().err(), is_settled);
         match (answer, found) {
             (ForkAnswer::Failed(errno), Ok(Found::Nothing)) => {
@@ -312,81 +313,13 @@ impl Processes {
         Some(event)
     }
 
-    /// Tells once that it can't be seen what has become of an order, and once that it can again: when that is settled, or
-    /// nothing has been in the way for long.
-    fn note_sight(&mut self, error: Option<&io::Error>, is_settled: bool) {
-        let now_ns = clock::monotonic_ns();
-        match (error, &mut self.blind) {
-            (Some(_), Some(blind)) => blind.last_ns = now_ns,
-            (Some(error), None) => {
-                tracing::error!(
-                    "it can't be seen whether a worker was forked: {error}; nobody is blamed for that, it is tried \
-                     again, and until then there is no other standby"
-                );
-                let why = error.to_string();
-                self.blind = Some(Blind { why, since_ns: now_ns, last_ns: now_ns });
-            }
-            (None, Some(blind)) if is_settled || now_ns > blind.last_ns + HELD_WITHIN_NS => {
-                tracing::info!("it can be seen again what becomes of workers");
-                self.blind = None;
-            }
-            _ => {}
-        }
-    }
-
-    /// A child that is there and can't be held reads the log, which must not wait for it for long: the keeper ends it, and
-    /// another is forked when it can be.
-    fn dismiss_unheld(&mut self) {
-        let Some(blind) = &mut self.blind else { return };
-        let now_ns = clock::monotonic_ns();
-        if now_ns < blind.since_ns + HELD_WITHIN_NS {
-            return;
-        }
-        blind.since_ns = now_ns;
-        if let Some(pid) = self.unknown_children().ok().and_then(|unknown| unknown.first().copied())
-        {
-            self.ledger.keeper.dismissed.store(pid, Ordering::Release);
-            child::nudge_parent();
-        }
-    }
-
-    /// Why it can't be seen what has become of an order, if it can't.
-    pub fn blind(&self) -> Option<&str> {
-        self.blind.as_ref().map(|blind| blind.why.as_str())
-    }
-
     /// The process that buries the dead.
     pub fn keeper(&self) -> u32 {
         self.keeper
     }
 
-    /// Looks for processes that have ended and that the keeper does not bury; to be called now and then. Who had ended at
-    /// the last look, too, is taken for dead without it, or everything would wait for what it can't say: such a process
-    /// writes nothing any more, buried or not. Returns how many there are.
-    pub fn find_unburied(&mut self, regions: &Regions) -> usize {
-        for place in 0..PLACES {
-            let ended = self.children[place].as_ref().filter(|child| child.has_ended());
-            let ended = ended.map(Child::pid);
-            if let Some(pid) = ended.filter(|pid| self.ended[place] == Some(*pid)) {
-                // What it noted itself is all that is known of its end.
-                let crash = regions.slots.slots[place].board.crash.of(pid);
-                let signal = crash.map_or(SIGKILL, |crash| crash.signal);
-                self.settle(place, None, 0);
-                self.events.push_back(exited(place, Obituary { pid, cause: Err(signal) }, regions));
-                self.unburied.push(pid);
-            }
-            self.ended[place] = ended;
-        }
-        if !self.unburied.is_empty()
-            && let Ok(children) = self.family.list()
-        {
-            self.unburied.retain(|pid| children.contains(pid));
-        }
-        self.unburied.len()
-    }
-
     /// A process is in a slot, or none any more.
-    fn settle(&mut self, slot: Slot, child: Option<Child>, number: u32) {
+    pub(super) fn settle(&mut self, slot: Slot, child: Option<Child>, number: u32) {
         let member = child.as_ref().map(|child| Member { pid: child.pid(), number });
         self.ledger.roster.enrol(slot, member);
         self.children[slot] = child;
@@ -474,14 +407,6 @@ impl Processes {
     }
 }
 
-/// Why it can't be seen what has become of an order, since when, and when that was last so.
-#[derive(Debug)]
-struct Blind {
-    why: String,
-    since_ns: u64,
-    last_ns: u64,
-}
-
 /// What a forker's answer turns out to be.
 enum Found {
     /// There is nobody of whom it could speak.
@@ -499,9 +424,8 @@ fn is_of_nobody(error: &io::Error) -> bool {
 
 /// `ESRCH`.
 const NO_SUCH_PROCESS: i32 = 3;
-const SIGKILL: i32 = 9;
 
-fn exited(slot: Slot, obituary: Obituary, regions: &Regions) -> Event {
+pub(super) fn exited(slot: Slot, obituary: Obituary, regions: &Regions) -> Event {
     let board = &regions.slots.slots[slot].board;
     let exit = obituary.cause.map_or_else(Exit::Signal, Exit::Status);
     let crash = board.crash.of(obituary.pid).filter(|crash| crash.agrees_with(exit));
@@ -549,13 +473,6 @@ mod tests {
 
     use super::*;
 
-    /// Which starts the children of this test.
-    fn children_of_this_thread() -> Children {
-        let path = std::fs::read_link("/proc/thread-self").expect("it is there");
-        let path = std::path::Path::new("/proc").join(path).join("children");
-        Children::adopt(std::fs::File::open(path).expect("it can be read").into())
-    }
-
     fn child() -> u32 {
         std::process::Command::new("sleep").arg("60").spawn().expect("sleep").id()
     }
@@ -570,7 +487,7 @@ mod tests {
         // This process is its own keeper, who alone is the parent of workers.
         let this = std::process::id();
         let memory = Memory { log, slots };
-        let family = children_of_this_thread();
+        let family = Children::of_this_thread().expect("it can be read");
         let mut processes = Processes::new(memory, regions.ledger.clone(), (this, family), shelf);
         let (known, new) = (child(), child());
         processes.children[0] = Some(Child::open(known).expect("it runs"));

@@ -159,6 +159,27 @@ impl Client {
         panic!("no {addresses:?}; log:\n{}", self.log());
     }
 
+    /// Sends a request and waits for what is answered: the words of `/done` or of `/fail`.
+    pub fn ask(&self, address: &str, arguments: &[&str]) -> Result<String, String> {
+        self.forget_answers();
+        self.send(address, arguments);
+        loop {
+            let reply = self.answer_from(&["/done", "/fail"]);
+            // One may be the answer to another request, which nobody has waited for.
+            if reply.args.first() == Some(&string(address)) {
+                let words: Vec<_> = reply.args.iter().map(|word| format!("{word:?}")).collect();
+                let words = words.join(" ");
+                return if reply.address == "/done" { Ok(words) } else { Err(words) };
+            }
+        }
+    }
+
+    /// The same, of one that must be done.
+    #[track_caller]
+    pub fn done(&self, address: &str, arguments: &[&str]) -> String {
+        self.ask(address, arguments).unwrap_or_else(|reason| panic!("{address}: {reason}"))
+    }
+
     /// Asks for the status, if somebody answers soon.
     pub fn try_status(&self) -> Option<Value> {
         let status = {
@@ -465,10 +486,18 @@ fn packet(address: &str, arguments: &[&str]) -> Vec<u8> {
 pub fn bundle(ahead: Duration, messages: &[Vec<u8>]) -> Vec<u8> {
     let time = std::time::SystemTime::now() + ahead;
     let time = time.duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-    let mut bundle = b"#bundle\0".to_vec();
-    bundle.extend((time.as_secs() as u32).wrapping_add(2_208_988_800).to_be_bytes());
+    let seconds = (time.as_secs() as u32).wrapping_add(2_208_988_800);
     let fraction = (u64::from(time.subsec_nanos()) << 32) / 1_000_000_000;
-    bundle.extend((fraction as u32).to_be_bytes());
+    bundle_at(u64::from(seconds) << 32 | fraction, messages)
+}
+
+/// The time of what takes effect at once.
+pub const AT_ONCE: u64 = 1;
+
+/// Messages that take effect together at this time of NTP.
+pub fn bundle_at(time: u64, messages: &[Vec<u8>]) -> Vec<u8> {
+    let mut bundle = b"#bundle\0".to_vec();
+    bundle.extend(time.to_be_bytes());
     for message in messages {
         bundle.extend((message.len() as u32).to_be_bytes());
         bundle.extend(message);
