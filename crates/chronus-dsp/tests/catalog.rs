@@ -11,7 +11,7 @@ const FRAMES: usize = 200 * BLOCK_FRAMES;
 
 #[test]
 fn specs_are_sound() {
-    for entry in CATALOG {
+    for entry in CATALOG.iter() {
         let spec = entry.spec;
         let same = CATALOG.iter().filter(|other| other.spec.kind == spec.kind).count();
         assert_eq!(same, 1, "{} is in the catalog once", spec.kind);
@@ -60,7 +60,7 @@ fn names_are_unique(spec: &ModuleSpec) {
 
 #[test]
 fn a_block_in_pieces_is_the_block() {
-    for entry in CATALOG {
+    for entry in CATALOG.iter() {
         for seed in 0..8 {
             let mut chance = Chance(seed);
             let events = chance.events(entry.spec, FRAMES, 150);
@@ -79,7 +79,7 @@ fn a_block_in_pieces_is_the_block() {
 
 #[test]
 fn the_same_calls_give_the_same_bits() {
-    for entry in CATALOG {
+    for entry in CATALOG.iter() {
         let events = Chance(7).events(entry.spec, FRAMES, 90);
         let play = |events: &[(usize, Event)]| {
             bits(&Bench::new(entry.spec.kind, 44_100).playing().play(
@@ -99,7 +99,7 @@ fn the_same_calls_give_the_same_bits() {
 
 #[test]
 fn reset_is_new_with_the_parameters_kept() {
-    for entry in CATALOG {
+    for entry in CATALOG.iter() {
         for seed in 0..8 {
             let before = Chance(seed).events(entry.spec, FRAMES, 70);
             let after = Chance(!seed).events(entry.spec, FRAMES, 200);
@@ -129,7 +129,7 @@ fn reset_is_new_with_the_parameters_kept() {
 
 #[test]
 fn extreme_parameters_give_finite_samples() {
-    for entry in CATALOG {
+    for entry in CATALOG.iter() {
         for rate_hz in RATES_HZ {
             let mut loudest = 0.0_f32;
             for (seed, every) in [(1, 2), (2, 20), (3, 200), (4, 2000)] {
@@ -168,7 +168,7 @@ fn every_channel_is_the_module_of_one_channel() {
 #[test]
 fn inputs_and_parameters_of_a_module_have_different_names() {
     // A cable may end at either, by name alone.
-    for entry in CATALOG {
+    for entry in CATALOG.iter() {
         for input in entry.spec.inputs {
             let is_param = entry.spec.params.iter().any(|param| param.name == input.name);
             assert!(!is_param, "{}: {}", entry.spec.kind, input.name);

@@ -23,7 +23,7 @@ fn digest(signals: &[Vec<f32>]) -> u64 {
 #[test]
 fn every_kind_has_these_bits() {
     let mut found = String::new();
-    for entry in CATALOG {
+    for entry in CATALOG.iter() {
         let mut chance = Chance(2026);
         let mut events = chance.events(entry.spec, FRAMES, 400);
         // At first as it comes, so that its defaults are among what is kept.
@@ -60,7 +60,7 @@ fn all_vectors_play_the_same_bits() {
 
 fn assert_all_sets_agree() {
     const FRAMES: usize = 40 * BLOCK_FRAMES;
-    for entry in CATALOG {
+    for entry in CATALOG.iter() {
         for channels in [1, 4, 8, 16] {
             let mut chance = Chance(channels as u64);
             let mut events = chance.events(entry.spec, FRAMES, 12);

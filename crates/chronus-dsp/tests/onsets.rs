@@ -283,7 +283,7 @@ fn crowded(chance: &mut Chance, spec: &'static chronus_dsp::ModuleSpec) -> Vec<(
 
 #[test]
 fn how_crowded_frames_divide_a_block_changes_no_sample() {
-    for entry in CATALOG {
+    for entry in CATALOG.iter() {
         for channels in [1, 4] {
             let mut chance = Chance(77 + channels as u64);
             let events = crowded(&mut chance, entry.spec);

@@ -70,7 +70,7 @@ fn fill(input: &mut [f32], channels: usize, sounds: &mut bool, chance: &mut Chan
 
 #[test]
 fn knowing_of_silence_changes_no_sample() {
-    for entry in CATALOG {
+    for entry in CATALOG.iter() {
         let (mut told_silent, mut ignored) = (0, 0);
         for (seed, channels) in [(1, 1), (2, 4), (3, 16), (4, 1), (5, 1), (6, 16)] {
             let mut chance = Chance(seed);
@@ -167,7 +167,7 @@ fn knowing_of_silence_changes_no_sample() {
 
 #[test]
 fn a_module_that_was_skipped_goes_on_as_if_it_had_not_been() {
-    for entry in CATALOG {
+    for entry in CATALOG.iter() {
         let mut chance = Chance(9);
         let events = chance.events(entry.spec, BLOCKS * BLOCK_FRAMES, 3000);
         let (mut plain, mut skipped) = (Side::new(entry, 4), Side::new(entry, 4));

@@ -125,7 +125,7 @@ fn decibels(amplitude: f64) -> f64 {
 
 #[test]
 fn each_kind_has_an_example_that_contains_and_explains_it() {
-    for entry in CATALOG {
+    for entry in CATALOG.iter() {
         let kind = entry.spec.kind;
         let text = text(kind);
         let patch = parse(kind, &text);
@@ -201,7 +201,7 @@ fn what_the_patches_tell_to_send_is_understood() {
 
 #[test]
 fn each_example_plays_by_itself_at_a_good_level() {
-    for entry in CATALOG {
+    for entry in CATALOG.iter() {
         let kind = entry.spec.kind;
         let samples = render(&parse(kind, &text(kind)));
         let power = |samples: &[f32]| {
@@ -227,7 +227,7 @@ fn each_example_plays_by_itself_at_a_good_level() {
 
 #[test]
 fn in_each_example_the_module_makes_a_difference() {
-    for entry in CATALOG {
+    for entry in CATALOG.iter() {
         let kind = entry.spec.kind;
         let patch = parse(kind, &text(kind));
         let bypassed = parse(kind, &without(&patch, kind));

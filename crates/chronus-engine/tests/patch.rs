@@ -222,7 +222,7 @@ fn cables_that_can_only_be_a_mistake() {
 fn a_kind_like_no_other_gets_all_kinds_for_an_answer() {
     let error = mistake("format = 1\n[[module]]\nid = \"s\"\nkind = \"qqqqqqqq\"\n");
     assert!(error.starts_with("p.toml:4:8: there is no kind of module `qqqqqqqq`; kinds: "));
-    for entry in CATALOG {
+    for entry in CATALOG.iter() {
         assert!(error.contains(&format!("`{}`", entry.spec.kind)), "{error}");
     }
 }

@@ -6,6 +6,7 @@
 //! room is lost, counted, and told once there is room again.
 
 use std::cell::RefCell;
+use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -13,8 +14,10 @@ use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use rtrb::{Consumer, Producer, RingBuffer};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// What one thread may have waiting: some hundred lines.
 const RING_BYTES: usize = 64 << 10;
@@ -42,19 +45,37 @@ pub fn counted(count: u64, what: &str) -> String {
 /// Messages go to standard error from now on; `CHRONUS_LOG=debug` shows more of them. What is left is written
 /// when the guard is dropped.
 pub fn start() -> Guard {
-    let filter = EnvFilter::try_from_env("CHRONUS_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,chronus=info,chronus_output=info,symphonia=off"));
+    let (filter, wrong) = filter(env::var("CHRONUS_LOG").ok().as_deref());
     let (lines, guard) = to(io::stderr(), &LOST);
     let _ = SHARED.set(lines.shared.clone());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let layer = tracing_subscriber::fmt::layer()
         .with_writer(lines)
         .with_ansi(io::stderr().is_terminal())
-        .with_target(false)
-        .init();
+        .with_target(false);
+    tracing_subscriber::registry().with(layer).with(filter).init();
     // Else a thread that panics, even if that is caught, would wait for standard error by itself.
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+    if let Some(wrong) = wrong {
+        tracing::warn!("{wrong}");
+    }
     guard
+}
+
+/// What is shown: what `wanted` says, such as `debug` or `warn,chronus=debug`, or the usual lines, and what is wrong
+/// with it.
+fn filter(wanted: Option<&str>) -> (Targets, Option<String>) {
+    const USUAL: &str = "warn,chronus=info,chronus_output=info,symphonia=off";
+    match wanted.map(str::parse) {
+        Some(Ok(filter)) => (filter, None),
+        Some(Err(error)) => {
+            let wrong = format!(
+                "CHRONUS_LOG has no meaning ({error}), so the usual lines are shown: it takes \
+                 off, error, warn, info, debug or trace, also for a part: warn,chronus=debug"
+            );
+            (USUAL.parse().expect("the usual lines"), Some(wrong))
+        }
+        None => (USUAL.parse().expect("the usual lines"), None),
+    }
 }
 
 /// Makes room for the lines of the calling thread before it has any. The first to do so takes a lock, for which a thread
