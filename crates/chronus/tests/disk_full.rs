@@ -7,19 +7,24 @@ mod support;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::net::UdpSocket;
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::MutexGuard;
 
 use chronus::journal::Journal;
+use chronus_engine::Command as Played;
 use chronus_osc::{Reply, message, parse_reply};
+use chronus_replication::Entry;
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
-use support::{Engine, PATIENCE, samples, string, wait_until};
+use support::takes::{kill_supervisor, supervisor_of};
+use support::{ANY_PORT, Client, Engine, PATIENCE, samples, string, turn, wait_until};
+use tempfile::TempDir;
 
 /// Lets no file of an engine grow beyond `most`, which the system says as it says that a disk is full.
 fn limit(engine: &Engine, most: Option<u64>) {
-    let supervisor = engine.status()["supervisor_pid"].as_u64().expect("a process");
-    let pid = Pid::from_raw(supervisor as i32);
+    let pid = Pid::from_raw(supervisor_of(&engine.status()) as i32);
     prlimit(pid, Resource::Fsize, Rlimit { current: most, maximum: None }).expect("a limit");
 }
 
@@ -61,13 +66,23 @@ fn journal(engine: &Engine) -> PathBuf {
 /// Renders a journal as it is now, on the side.
 fn render(journal: &Path) -> Vec<f32> {
     let folder = tempfile::tempdir().expect("folder");
-    let (copy, wav) = (folder.path().join("copy.journal"), folder.path().join("copy.wav"));
+    let copy = folder.path().join("copy.journal");
     fs::copy(journal, &copy).expect("copied");
+    let (rendered, said) = render_whole(&copy);
+    assert!(said.contains("not closed in order"), "{said}");
+    rendered
+}
+
+/// Renders a journal; what it gives, and what is said of it.
+fn render_whole(journal: &Path) -> (Vec<f32>, String) {
+    let folder = tempfile::tempdir().expect("folder");
+    let wav = folder.path().join("a.wav");
     let mut command = Command::new(env!("CARGO_BIN_EXE_chronus"));
-    let rendered = command.arg("render").arg(&copy).arg("-o").arg(&wav).output().expect("it runs");
-    let said = String::from_utf8_lossy(&rendered.stderr);
-    assert!(rendered.status.success() && said.contains("not closed in order"), "{said}");
-    samples(&wav)
+    let rendered =
+        command.arg("render").arg(journal).arg("-o").arg(&wav).output().expect("it runs");
+    let said = String::from_utf8_lossy(&rendered.stderr).into_owned();
+    assert!(rendered.status.success(), "{said}");
+    (samples(&wav), said)
 }
 
 /// The mark of each second lets the reader know how far it may render.
@@ -119,12 +134,132 @@ fn a_journal_waits_for_room_and_goes_on_without_a_gap() {
     }
     let status = engine.status();
     assert_eq!((&status["gaps"], &status["journal"]["lost"]), (&0.into(), &0.into()));
-    let start = status["recording"]["start_frame"].as_u64().expect("a frame") as usize * 2;
-    let file = status["recording"]["file"].as_str().expect("a file").to_owned();
     // The journal must be complete, and give what was played before, while and after there was no room.
-    let (_engine, rendered) = engine.end_and_render();
+    let (engine, rendered) = engine.end_and_render();
     assert!(rendered.starts_with(&prefix), "what was rendered on the way is a prefix of the whole");
-    let recorded = samples(Path::new(&file));
+    assert_recorded(&status, engine.folder.path(), &rendered);
+}
+
+/// An engine whose journal is on a disk of its own, which nobody else sees.
+struct SmallDisk {
+    process: Child,
+    client: Client,
+    folder: TempDir,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl SmallDisk {
+    const MOUNT: &str = "mount -t tmpfs -o size=256k chronus disk";
+
+    fn is_permitted() -> bool {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        fs::create_dir(folder.path().join("disk")).expect("a folder");
+        let mounted = Self::within(&folder, Self::MOUNT).stderr(Stdio::null()).status();
+        mounted.is_ok_and(|status| status.success())
+    }
+
+    /// A command line in a folder, whose mounts are its own.
+    fn within(folder: &TempDir, script: &str) -> Command {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-c", script]);
+        command.current_dir(folder.path()).stdin(Stdio::null());
+        command
+    }
+
+    fn start() -> Self {
+        let (turn, folder) = (turn(), tempfile::tempdir().expect("temporary folder"));
+        fs::create_dir(folder.path().join("disk")).expect("a folder");
+        let program = env!("CARGO_BIN_EXE_chronus");
+        let script = format!(
+            "{} && exec {program} run --journal disk/a.journal --free-run --output null --osc {ANY_PORT}",
+            Self::MOUNT
+        );
+        let log = folder.path().join("log");
+        let errors = File::create(&log).expect("log");
+        let mut process = Self::within(&folder, &script).stderr(errors).spawn().expect("it starts");
+        let client = Client::of(&mut process, log);
+        client.wait_level();
+        Self { process, client, folder, _turn: turn }
+    }
+
+    /// A file on the disk.
+    fn file(&self, name: &str) -> PathBuf {
+        let folder = self.folder.path().join("disk").join(name);
+        PathBuf::from(format!("/proc/{}/root{}", self.process.id(), folder.display()))
+    }
+
+    /// Takes all the room that is left.
+    fn fill(&self) {
+        let mut filler = File::create(self.file("filler")).expect("a file");
+        while filler.write_all(&[b'.'; 64]).is_ok() {}
+    }
+
+    fn play(&self, from: u32) {
+        for step in 0..20 {
+            self.client.send("/mod/sine/freq", &[&(from + step).to_string()]);
+            self.client.play_on(20);
+        }
+    }
+
+    fn wait_for_journal(&self, state: &str) -> serde_json::Value {
+        self.client.wait_for(state, |status| status["journal"]["state"] == state)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn a_supervisor_killed_while_the_disk_is_full_costs_the_journal_nothing() {
+    if !SmallDisk::is_permitted() {
+        eprintln!("skipped: it takes root and unshare to have a disk of its own");
+        return;
+    }
+    let mut engine = SmallDisk::start();
+    engine.client.send("/gate/adsr", &["on"]);
+    engine.play(200);
+    engine.fill();
+    // More than fits what is left of the last page.
+    for step in 0..200 {
+        engine.client.send("/mod/sine/freq", &[&(300 + step % 100).to_string()]);
+    }
+    engine.client.play_on(200);
+    engine.wait_for_journal("waiting");
+    kill_supervisor(&engine.client);
+    engine.play(400);
+    engine.wait_for_journal("waiting");
+    fs::remove_file(engine.file("filler")).expect("it is there");
+    engine.wait_for_journal("writing");
+    engine.play(500);
+    engine.client.send("/record/start", &["after"]);
+    engine.client.wait_for("it records", |status| status["recording"]["start_frame"].is_u64());
+    engine.play(600);
+    let status = engine.client.status();
+    assert_eq!((&status["gaps"], &status["journal"]["lost"]), (&0.into(), &0.into()));
+    let disk = File::open(engine.file("")).expect("the disk");
+    Engine::signal(engine.process.id(), "TERM");
+    assert!(engine.process.wait().expect("it ends").success(), "{}", engine.client.log());
+    let written = format!("/proc/self/fd/{}/a.journal", disk.as_raw_fd());
+    let copy = engine.folder.path().join("copy.journal");
+    fs::copy(written, &copy).expect("a copy");
+    let journal = Journal::read(&copy).expect("a journal");
+    assert!(journal.complete, "it ends in order");
+    let is_moved =
+        |entry: &&Entry| matches!(Played::decode(entry.payload), Ok(Played::SetParam { .. }));
+    assert_eq!(journal.entries.iter().filter(is_moved).count(), 280, "all that was played");
+    let (rendered, said) = render_whole(&copy);
+    assert_eq!(said, "", "nothing is missing");
+    assert_recorded(&status, engine.folder.path(), &rendered);
+}
+
+/// What was recorded in a folder is what the journal gives there, and no silence.
+fn assert_recorded(status: &serde_json::Value, folder: &Path, rendered: &[f32]) {
+    let start = status["recording"]["start_frame"].as_u64().expect("a frame") as usize * 2;
+    let recorded = samples(&folder.join(status["recording"]["file"].as_str().expect("a file")));
     let expected = &rendered[start..start + recorded.len()];
     assert!(recorded.iter().zip(expected).all(|(a, b)| a.to_bits() == b.to_bits()));
     assert!(recorded.iter().any(|sample| sample.abs() > 0.05), "silence proves nothing");

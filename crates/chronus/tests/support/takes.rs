@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::{BLOCK_FRAMES, Engine, samples};
+use super::{BLOCK_FRAMES, Client, Engine, samples};
 
 /// Kills the supervisor as anybody could, and waits until another has taken over and plays.
-pub fn kill_supervisor(engine: &Engine) -> Value {
+pub fn kill_supervisor(engine: &Client) -> Value {
     let status = engine.status();
     let deaths = status["supervisor_deaths"].as_u64().expect("a count") + 1;
     let killed = supervisor_of(&status);
@@ -26,7 +26,7 @@ pub fn supervisor_of(status: &Value) -> u32 {
 
 /// Waits until it has been taken over so often, and each was told: what is still on its way to the log is lost with
 /// its supervisor.
-pub fn wait_for_takeover(engine: &Engine, deaths: u64) -> Value {
+pub fn wait_for_takeover(engine: &Client, deaths: u64) -> Value {
     let status = wait_for_sound_after(engine, deaths);
     engine.wait_for("a line in the log", |_| {
         engine.log().matches("the sound goes on at frame ").count() as u64 >= deaths
@@ -35,7 +35,7 @@ pub fn wait_for_takeover(engine: &Engine, deaths: u64) -> Value {
 }
 
 /// Waits until it has been taken over so often, and is heard.
-pub fn wait_for_sound_after(engine: &Engine, deaths: u64) -> Value {
+pub fn wait_for_sound_after(engine: &Client, deaths: u64) -> Value {
     engine.wait_for(&format!("supervisor {}", deaths + 1), |status| {
         status["supervisor_deaths"].as_u64() >= Some(deaths)
             && status["resumed_after_ms"].as_f64() > Some(0.0)
