@@ -6,8 +6,14 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::files;
+
+/// What is left of an engine whose keeper was killed holds its journal for so long at most: it ends by itself.
+const DYING: Duration = Duration::from_secs(1);
+/// So often it is looked whether it has ended.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Which file it is, whatever it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +112,7 @@ fn reopen(path: &Path, noted: Identity) -> Result<File, String> {
     if Identity::of(&file).ok() != Some(noted) {
         return Err(format!("{shown} is another file than the one that was written before"));
     }
-    if lock(&file) { Ok(file) } else { Err(taken(path)) }
+    if lock_patiently(&file) { Ok(file) } else { Err(taken(path)) }
 }
 
 /// Puts what is there aside, and says where.
@@ -121,7 +127,7 @@ fn clear(path: &Path) -> Result<Option<PathBuf>, String> {
     // It stays locked until it has its other name. One that may not be read may still be renamed.
     let there = File::open(path);
     if let Ok(there) = &there {
-        if !lock(there) {
+        if !lock_patiently(there) {
             return Err(taken(path));
         }
         if !is_still(path, there) {
@@ -135,6 +141,20 @@ fn clear(path: &Path) -> Result<Option<PathBuf>, String> {
 /// from everybody.
 fn lock(file: &File) -> bool {
     !is_regular(file) || !matches!(file.try_lock(), Err(TryLockError::WouldBlock))
+}
+
+/// The same, when whoever has locked it may be about to end.
+fn lock_patiently(file: &File) -> bool {
+    let began = Instant::now();
+    loop {
+        if lock(file) {
+            return true;
+        }
+        if began.elapsed() >= DYING {
+            return false;
+        }
+        std::thread::sleep(LOOK);
+    }
 }
 
 fn is_still(path: &Path, file: &File) -> bool {
@@ -192,6 +212,20 @@ mod tests {
         assert_eq!(third.metadata().expect("a file").len(), 0);
         let aside = folder.path().join("b-1.journal");
         assert_eq!(fs::read_to_string(aside).expect("kept"), "of the first");
+    }
+
+    #[test]
+    fn a_journal_whose_engine_is_about_to_end_is_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.journal");
+        let first = create(&path).expect("there is none");
+        fs::write(&path, "of the first").expect("written");
+        let dying = std::thread::spawn(move || {
+            std::thread::sleep(LOOK * 4);
+            drop(first);
+        });
+        create(&path).expect("its engine has ended meanwhile");
+        dying.join().expect("it ends");
     }
 
     #[test]
