@@ -132,7 +132,9 @@ fn even_the_keeper_may_die() {
     ] {
         client.send(address, arguments);
     }
-    client.wait_for("sound", |status| status["frames"].as_u64() > Some(48_000 / 2));
+    client.wait_for("sound", |status| {
+        status["frames"].as_u64() > Some(48_000 / 2) && status["commands_sent"] == 4
+    });
     assert!(manager.count("WATCHDOG=1") > 0, "it goes on");
     for life in 1..=2 {
         let before = client.status();
