@@ -2,9 +2,10 @@
 
 use std::cell::RefCell;
 use std::error::Error;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::net::{SocketAddr, UdpSocket};
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use chronus_osc::{encode_arguments, message, parse_reply};
 use chronus_shm::ledger::LedgerRegion;
 use chronus_shm::region::{View, Whole as _};
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::comparison::{self, Comparison};
 
@@ -40,7 +42,7 @@ pub fn program() -> std::io::Result<PathBuf> {
 /// A running engine; killed if it is dropped before its end.
 pub struct Engine {
     process: Child,
-    folder: tempfile::TempDir,
+    folder: TempDir,
     address: SocketAddr,
     socket: RefCell<UdpSocket>,
     kill_took_us: Option<f64>,
@@ -86,9 +88,31 @@ impl Engine {
     /// asked which.
     pub fn start(output: &str, arguments: &[&str]) -> Result<Self, Box<dyn Error>> {
         let folder = tempfile::tempdir()?;
+        Self::launch(folder, Command::new(program()?), output, arguments)
+    }
+
+    /// The same, by a user who is not root and sees no processes of others. The `/proc` of that kind is the engine's
+    /// alone.
+    pub fn start_hidden(output: &str, arguments: &[&str]) -> Result<Self, Box<dyn Error>> {
+        let folder = tempfile::tempdir()?;
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o777))?;
+        let own = folder.path().join("chronus");
+        std::fs::copy(program()?, own)?;
+        let script = "mount -t proc -o hidepid=2 proc /proc && \
+                      exec setpriv --reuid=65534 --clear-groups ./chronus \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"]);
+        Self::launch(folder, command, output, arguments)
+    }
+
+    fn launch(
+        folder: TempDir,
+        mut command: Command,
+        output: &str,
+        arguments: &[&str],
+    ) -> Result<Self, Box<dyn Error>> {
         let log = folder.path().join("log");
-        let program = program()?;
-        let mut process = Command::new(program)
+        let mut process = command
             .current_dir(folder.path())
             .env("CHRONUS_LOG", "info")
             .args(["run", "--output", output, "--journal", "a.journal", "--allow-chaos"])
@@ -297,6 +321,11 @@ impl Engine {
         let path = paths.find(is_it).ok_or("the keeper has no ledger")?;
         let file = File::options().read(true).write(true).open(path)?;
         Ok(LedgerRegion::map(&Memfd::adopt(file.into())?)?)
+    }
+
+    /// Where it was started.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Its performance journal.

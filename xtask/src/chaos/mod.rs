@@ -2,12 +2,14 @@
 //! commands. Every sample that was played is compared with the journal's offline rendering, and each frame
 //! that differs is charged to the fault after which it was played.
 
+mod intrusions;
+mod load;
+mod poisons;
+
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use chronus_osc::{encode_arguments, message};
 use clap::Args;
 use comfy_table::{Table, presets};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
@@ -16,10 +18,11 @@ use serde_json::Value;
 use crate::engine::{Engine, Worker};
 use crate::noise::Beside;
 
+pub use load::Load;
+pub use poisons::{Poisons, patch};
+
 /// Where engines play whose every frame is compared.
 pub const RECORDED: &str = "wav:a.wav";
-/// Modules that can do harm; once all have, an edit puts new ones in their place.
-const POISONS: usize = 8;
 
 /// How the campaign is run.
 #[derive(Args)]
@@ -48,6 +51,9 @@ pub struct Chaos {
     /// Only faults whose name, as the table gives it, contains this; may be given more than once
     #[arg(long)]
     only: Vec<String>,
+    /// The engine belongs to a user who sees no processes but its own; takes root
+    #[arg(long, conflicts_with = "real_time")]
+    hide_processes: bool,
     #[command(flatten)]
     beside: Beside,
 }
@@ -88,6 +94,10 @@ pub enum Fault {
     NoDescriptors,
     /// The supervisor dies, and the device with it; the workers wait for the next.
     KillSupervisor,
+    /// A packet comes that costs as much as one can.
+    Packet(&'static str),
+    /// An edit names a file that is no recording, or none of ours.
+    File(&'static str),
     /// The patch is edited; no fault, but it must cost nothing either.
     Edit,
 }
@@ -122,8 +132,10 @@ impl Fault {
     pub fn draw(random: &mut fastrand::Rng, replicas: u64) -> Self {
         match random.u32(..100) {
             0 | 1 => Self::KillSupervisor,
+            2 => Self::Packet(intrusions::PACKETS[random.usize(..intrusions::PACKETS.len())]),
+            3 => Self::File(intrusions::FILES[random.usize(..intrusions::FILES.len())]),
             // Who is stopped is waited for, so this takes long.
-            2..=4 => Self::Signal("STOP"),
+            4 => Self::Signal("STOP"),
             5 | 6 => Self::NoDescriptors,
             7..=39 => Self::Signal(SIGNALS[random.usize(..SIGNALS.len())]),
             40..=44 => Self::Meaningless(MEANINGLESS[random.usize(..MEANINGLESS.len())]),
@@ -152,6 +164,8 @@ impl Fault {
             Self::Command(deed) => format!("command: {deed}"),
             Self::NoDescriptors => "killed while no descriptor is left".into(),
             Self::KillSupervisor => "the supervisor killed".into(),
+            Self::Packet(which) => format!("packet: {which}"),
+            Self::File(path) => format!("file: {path}"),
             Self::Edit => "(an edit of the patch)".into(),
         }
     }
@@ -165,7 +179,7 @@ impl Fault {
             && match self {
                 // The worker that it was done to is gone, which is seen by its process.
                 Self::Signal(_) | Self::Crash(_) | Self::NoDescriptors => more("respawns"),
-                Self::Meaningless(_) => true,
+                Self::Meaningless(_) | Self::Packet(_) | Self::File(_) => true,
                 Self::KillWorkers => more("thaws") || more("fresh_starts"),
                 Self::KillCheckpoints => has_checkpoint(now),
                 Self::Flip => more("divergences"),
@@ -256,7 +270,8 @@ fn round(
     let (replicas, path) = (chaos.replicas.to_string(), path.display().to_string());
     let mut arguments = vec!["--replicas", &replicas, "--patch", &path];
     arguments.extend((!chaos.real_time).then_some("--free-run"));
-    let mut engine = Engine::start(RECORDED, &arguments)?;
+    let start = if chaos.hide_processes { Engine::start_hidden } else { Engine::start };
+    let mut engine = start(RECORDED, &arguments)?;
     let started = Instant::now();
     let load = Load::start(&engine, chaos.load)?;
     engine.send("/gate/env", &["on"])?;
@@ -389,6 +404,8 @@ fn strike(
         }
         Fault::Command(deed) => engine.send(&format!("/seq/{}/at_once", poisons.take()), &[deed]),
         Fault::KillSupervisor => engine.send("/chaos/kill", &["supervisor"]),
+        Fault::Packet(which) => intrusions::send(engine, which, random),
+        Fault::File(path) => intrusions::name_file(engine, path),
         Fault::Edit => {
             engine.ask("/patch/set", &["osc", "gain", &format!("0.{}", 1 + random.u32(..5))])?;
             engine.ask("/patch/commit", &[])
@@ -412,120 +429,6 @@ fn while_nothing_opens(
     std::thread::sleep(length);
     prlimit(process, Resource::Nofile, usual)?;
     done
-}
-
-/// The modules of the patch that can do harm, each once.
-#[derive(Default)]
-pub struct Poisons {
-    spent: usize,
-    generation: u64,
-}
-
-impl Poisons {
-    fn take(&mut self) -> String {
-        self.spent += 1;
-        poison(self.generation, self.spent - 1)
-    }
-
-    /// Once all are spent, an edit puts others in their places: one that did harm is not soon permitted to
-    /// play again.
-    fn renew_if_spent(&mut self, engine: &Engine) -> Result<(), Box<dyn Error>> {
-        if self.spent < POISONS {
-            return Ok(());
-        }
-        for at in 0..POISONS {
-            engine.ask("/patch/delete", &[&poison(self.generation, at)])?;
-        }
-        (self.generation, self.spent) = (self.generation + 1, 0);
-        for at in 0..POISONS {
-            engine.ask("/patch/create", &[&poison(self.generation, at), "fault"])?;
-        }
-        for (from, to) in cables(self.generation) {
-            engine.ask("/patch/connect", &[&from, &to])?;
-        }
-        engine.ask("/patch/commit", &[])
-    }
-}
-
-fn poison(generation: u64, at: usize) -> String {
-    format!("poison{generation}_{at}")
-}
-
-/// The modules that can do harm stand one after the other between envelope and filter.
-fn cables(generation: u64) -> Vec<(String, String)> {
-    let id = |at: usize| poison(generation, at);
-    let mut cables = vec![("env.out".to_owned(), format!("{}.in", id(0)))];
-    cables.extend((1..POISONS).map(|at| (format!("{}.out", id(at - 1)), format!("{}.in", id(at)))));
-    cables.push((format!("{}.out", id(POISONS - 1)), "filter.in".to_owned()));
-    cables
-}
-
-/// A tone and a sequence of it, through everything that can do harm.
-pub fn patch() -> String {
-    let mut text = "format = 1\nname = \"chaos\"\n[transport]\ntempo = 140\n".to_owned();
-    let mut module = |id: &str, kind: &str, lines: &str| {
-        let _ = writeln!(text, "[[module]]\nid = \"{id}\"\nkind = \"{kind}\"\n{lines}");
-    };
-    module("steps", "steps", "pattern = \"X.x.x...\"\nnotes = \"0 3 7 12\"");
-    module("osc", "saw", "freq = 110\ngain = 0.4");
-    module("env", "adsr", "attack = 2\nsustain = 0.6");
-    module("filter", "svf", "cutoff = 1200");
-    module("delay", "delay", "");
-    for at in 0..POISONS {
-        module(&poison(0, at), "fault", "");
-    }
-    let mut all = cables(0);
-    for (from, to) in
-        [("steps.pitch", "osc.freq"), ("osc.out", "env.in"), ("filter.low", "delay.left")]
-    {
-        all.push((from.to_owned(), to.to_owned()));
-    }
-    for (from, to) in all {
-        let _ = writeln!(text, "[[cable]]\nfrom = \"{from}\"\nto = \"{to}\"");
-    }
-    text + "[output]\nleft = \"delay.left\"\nright = \"delay.right\"\n"
-}
-
-/// Sends commands all the while, from a thread of its own.
-pub struct Load {
-    ends: std::sync::Arc<std::sync::atomic::AtomicBool>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-impl Load {
-    pub fn start(engine: &Engine, a_second: u64) -> Result<Self, Box<dyn Error>> {
-        use std::sync::atomic::Ordering;
-        let socket = engine.another_socket()?;
-        let ends = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-        let flag = ends.clone();
-        let packets: Vec<Vec<u8>> = (0..64)
-            .map(|step| {
-                let cutoff = (300 + step * 50).to_string();
-                message("/mod/filter/cutoff", encode_arguments(&[cutoff])?)
-            })
-            .collect::<Result<_, _>>()?;
-        let thread = std::thread::spawn(move || {
-            let every = Duration::from_millis(5);
-            let at_once = (a_second * 5).div_ceil(1000) as usize;
-            let mut packets = packets.iter().cycle();
-            while !flag.load(Ordering::Relaxed) {
-                for packet in packets.by_ref().take(at_once) {
-                    let _ = socket.send(packet);
-                }
-                std::thread::sleep(every);
-            }
-        });
-        Ok(Self { ends, thread: Some(thread) })
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        self.ends.store(true, std::sync::atomic::Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
 }
 
 /// The gaps of an engine that is left alone for as long.
