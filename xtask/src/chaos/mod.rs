@@ -62,7 +62,9 @@ impl Chaos {
     fn draw(&self, random: &mut fastrand::Rng) -> Result<Fault, String> {
         let is_wanted = |fault: &Fault| {
             let name = fault.name();
-            self.only.is_empty() || self.only.iter().any(|part| name.contains(part))
+            // The limits of another user's process are not ours to change.
+            let is_ours = !self.hide_processes || *fault != Fault::NoDescriptors;
+            is_ours && (self.only.is_empty() || self.only.iter().any(|part| name.contains(part)))
         };
         let mut draws = (0..10_000).map(|_| Fault::draw(random, self.replicas));
         draws.find(is_wanted).ok_or_else(|| {
