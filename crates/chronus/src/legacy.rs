@@ -23,6 +23,7 @@ use chronus_shm::settlement::AMENDMENTS;
 
 use crate::journal::{Score, edit_number};
 use crate::journal_writer::Left;
+use crate::performance::{NotApplied, Performance};
 use crate::playback::Regions;
 use crate::shelf::{Plan, Shelf, Stock};
 use crate::snapshot::{self, Snapshot};
@@ -42,10 +43,8 @@ pub struct Legacy {
     pub pending: Vec<Entry>,
     /// The edit among it.
     pub pending_edit: Option<Revision>,
-    /// The patch that plays, for workers, with all that is sealed.
-    pub plan: Plan,
-    /// Where its controls stand.
-    pub controls: Controls,
+    /// The patch that plays, for workers, and its controls, with all that is sealed.
+    pub performance: Performance<Plan>,
     /// The last edit that was sealed: its number, how many entries the log had with it, and the block after it.
     pub last_edit: (u32, u64, BlockIndex),
     /// The edit that is not in the log yet, and whether it was ordered.
@@ -215,13 +214,8 @@ struct Reading<'a> {
     shelf: &'a Memfd,
 }
 
-/// The patch and its controls while commands are applied.
-#[derive(Clone)]
-struct Playing {
-    edition: Edition,
-    plan: Plan,
-    controls: Controls,
-}
+/// Where an edition lies, and its plan.
+type Edited = (Edition, Plan);
 
 impl Reading<'_> {
     /// Applies to a snapshot what has entered the log since.
@@ -270,14 +264,12 @@ impl Reading<'_> {
             self.apply(&mut playing, &insert, rate_hz)?;
         }
         let position = settled.last().map_or(snapshot.position, |last| last.sequence + 1);
-        let settled =
-            Settled { controls: playing.controls.clone(), position, edition: playing.edition };
+        let (edition, controls) = (playing.edition.0, playing.controls.clone());
+        let settled = Settled { performance: Performance { edition, controls }, position };
         let mut pending_edit = None;
         for entry in &pending {
-            let before = (playing.edition.number, playing.plan.clone(), playing.edition);
-            self.apply(&mut playing, entry, rate_hz)?;
-            if playing.edition.number != before.0 {
-                pending_edit = Some(self.revision(&playing.edition, before.1, &before.2)?);
+            if let Some(before) = self.apply(&mut playing, entry, rate_hz)? {
+                pending_edit = Some(self.revision(&playing.edition.0, before.edition)?);
             }
         }
         let mut remarks = Vec::new();
@@ -285,7 +277,7 @@ impl Reading<'_> {
         let under_way = self.under_way(&playing, &entries, &mut waiting, &mut remarks)?;
         let score = match &under_way {
             Some((revision, _)) => revision.score.clone(),
-            None => self.score(&playing.edition)?,
+            None => self.score(&playing.edition.0)?,
         };
         let last_edit = entries.iter().rev().find(|entry| edit_number(entry).is_some());
         let last_edit = last_edit.map_or((position, 0), |it| (it.sequence + 1, it.block() + 1));
@@ -295,9 +287,8 @@ impl Reading<'_> {
             amendments: standing.amendments,
             pending,
             pending_edit,
-            last_edit: (playing.edition.number, last_edit.0, last_edit.1),
-            plan: playing.plan,
-            controls: playing.controls,
+            last_edit: (playing.edition.0.number, last_edit.0, last_edit.1),
+            performance: Performance { edition: playing.edition.1, controls: playing.controls },
             under_way,
             score,
             begun: Begun {
@@ -320,12 +311,13 @@ impl Reading<'_> {
         })
     }
 
-    fn begin(&self, snapshot: &Snapshot) -> Result<Playing, String> {
+    fn begin(&self, snapshot: &Snapshot) -> Result<Performance<Edited>, String> {
         let edition = Edition::from_words(&snapshot.edition);
         let edition = edition.ok_or("the edition of a snapshot is damaged")?;
         let plan = self.plan(&edition)?;
         let controls = Controls::decode(&snapshot.controls, &plan.patch);
-        Ok(Playing { controls: controls.map_err(|error| error.to_string())?, edition, plan })
+        let controls = controls.map_err(|error| error.to_string())?;
+        Ok(Performance { edition: (edition, plan), controls })
     }
 
     /// What a snapshot and those entries of the log that are whole amount to.
@@ -339,7 +331,7 @@ impl Reading<'_> {
                 let _ = self.apply(&mut playing, &entry, snapshot.rate_hz);
             }
         }
-        let Playing { edition, plan, controls } = playing;
+        let Performance { edition: (edition, plan), controls } = playing;
         let score = self.score(&edition)?;
         let mut document = Document::parse(&score.text)?;
         document.write_controls(&plan.patch, &controls);
@@ -354,21 +346,25 @@ impl Reading<'_> {
         Ok(Remains { patch, base: score.folder, plan, gestures })
     }
 
-    fn apply(&self, playing: &mut Playing, entry: &Entry, rate_hz: u32) -> Result<(), String> {
-        match Command::decode(entry.payload) {
-            Ok(Command::Edit { number }) => {
-                let edition = self.edition(number)?;
-                let plan = self.plan(&edition)?;
-                let mut controls = Controls::of(&plan.patch);
-                controls.succeed(&playing.controls, entry.frame, rate_hz);
-                *playing = Playing { edition, plan, controls };
-            }
-            Ok(command) => {
-                playing.controls.apply(&command, entry.frame, rate_hz);
-            }
-            Err(_) => {}
+    /// Applies an entry; if it is an edit, returns what played before.
+    fn apply(
+        &self,
+        playing: &mut Performance<Edited>,
+        entry: &Entry,
+        rate_hz: u32,
+    ) -> Result<Option<Performance<Edited>>, String> {
+        let mut other = None;
+        let applied = playing.apply(entry, rate_hz, |number| {
+            let edition = self.edition(number)?;
+            let plan = self.plan(&edition)?;
+            let controls = Controls::of(&plan.patch);
+            Ok::<_, String>(other.insert(Performance { edition: (edition, plan), controls }))
+        });
+        match applied {
+            // Nobody was changed by it when it was sealed, and that was told.
+            Ok(()) | Err(NotApplied::NoCommand(_)) => Ok(other),
+            Err(NotApplied::NoEdition(why)) => Err(why),
         }
-        Ok(())
     }
 
     /// Everything that the log still has, at least from `position` on.
@@ -423,7 +419,7 @@ impl Reading<'_> {
     /// The edit that is not in the log yet.
     fn under_way(
         &self,
-        playing: &Playing,
+        playing: &Performance<Edited>,
         entries: &[Entry],
         waiting: &mut Vec<(usize, Entry)>,
         remarks: &mut Vec<String>,
@@ -434,9 +430,7 @@ impl Reading<'_> {
             0 => None,
             _ if is_sealed => None,
             _ => match self.edition(number) {
-                Ok(edition) => {
-                    Some(self.revision(&edition, playing.plan.clone(), &playing.edition)?)
-                }
+                Ok(edition) => Some(self.revision(&edition, playing.edition.clone())?),
                 Err(why) => {
                     remarks.push(why);
                     None
@@ -453,17 +447,12 @@ impl Reading<'_> {
         Ok(revision.map(|revision| (revision, is_ordered)))
     }
 
-    fn revision(
-        &self,
-        edition: &Edition,
-        before: Plan,
-        before_edition: &Edition,
-    ) -> Result<Revision, String> {
+    fn revision(&self, edition: &Edition, (before, plan): Edited) -> Result<Revision, String> {
         Ok(Revision {
             edition: *edition,
             plan: self.plan(edition)?,
             score: self.score(edition)?,
-            before: (before, self.score(before_edition)?),
+            before: (plan, self.score(&before)?),
         })
     }
 

@@ -30,6 +30,7 @@ mod modules;
 mod osc_address;
 mod osc_server;
 mod patcher;
+mod performance;
 mod picture;
 pub mod playback;
 mod receiver;

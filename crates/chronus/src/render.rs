@@ -21,7 +21,7 @@ use crate::shelf::Sources;
 
 /// Everything that was played: patches and commands.
 #[derive(Clone, Debug)]
-pub struct Performance {
+pub struct Transcript {
     /// The sample rate, in Hz.
     pub rate_hz: u32,
     /// How many frames.
@@ -116,7 +116,7 @@ impl fmt::Display for FoundUnsound {
     }
 }
 
-impl Performance {
+impl Transcript {
     /// That of a journal.
     ///
     /// # Errors
@@ -305,9 +305,9 @@ fn find_played(
 /// # Errors
 /// If its patch can't be played at its rate, or a recording is missing.
 pub fn render_journal(journal: Journal) -> Result<Vec<f32>, RenderError> {
-    let performance = Performance::of_journal(journal)?;
+    let transcript = Transcript::of_journal(journal)?;
     let mut samples = Vec::new();
-    performance.render(false, |_, piece, _| {
+    transcript.render(false, |_, piece, _| {
         samples.extend_from_slice(piece);
         Ok::<(), RenderError>(())
     })?;
@@ -318,9 +318,9 @@ pub fn render_journal(journal: Journal) -> Result<Vec<f32>, RenderError> {
 ///
 /// # Errors
 /// [`RenderError`].
-pub fn render_to_wav(performance: Performance, path: &Path) -> Result<Rendered, RenderError> {
-    let mut wav = Wav::create(path.to_owned(), performance.rate_hz)?;
-    let unsound = performance.render(false, |_, piece, _| wav.write(piece))?;
+pub fn render_to_wav(transcript: Transcript, path: &Path) -> Result<Rendered, RenderError> {
+    let mut wav = Wav::create(path.to_owned(), transcript.rate_hz)?;
+    let unsound = transcript.render(false, |_, piece, _| wav.write(piece))?;
     Ok(Rendered { files: vec![wav.finish()?], unsound })
 }
 
@@ -329,8 +329,8 @@ pub fn render_to_wav(performance: Performance, path: &Path) -> Result<Rendered, 
 ///
 /// # Errors
 /// [`RenderError`].
-pub fn render_stems(performance: Performance, folder: &Path) -> Result<Rendered, RenderError> {
-    let stems = performance.stem_files(folder);
+pub fn render_stems(transcript: Transcript, folder: &Path) -> Result<Rendered, RenderError> {
+    let stems = transcript.stem_files(folder);
     if stems.is_empty() {
         return Err(RenderError::NoBuses);
     }
@@ -338,9 +338,9 @@ pub fn render_stems(performance: Performance, folder: &Path) -> Result<Rendered,
         .map_err(|error| RenderError::Wav { path: folder.to_owned(), source: error })?;
     let mut files = BTreeMap::new();
     for (name, path) in stems {
-        files.insert(name, Wav::create(path, performance.rate_hz)?);
+        files.insert(name, Wav::create(path, transcript.rate_hz)?);
     }
-    let unsound = performance.render(true, |engine, _, frames| {
+    let unsound = transcript.render(true, |engine, _, frames| {
         for (name, file) in &mut files {
             let mut block = [0.0; BLOCK_SAMPLES];
             if let Some((_, [left, right])) = engine.buses().find(|(bus, _)| bus == name) {

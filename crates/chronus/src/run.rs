@@ -10,7 +10,7 @@ use crate::cli::RenderArgs;
 use crate::content::open::Allowed;
 use crate::files::{self, Refusal, Use};
 use crate::journal::Journal;
-use crate::render::{self, Performance};
+use crate::render::{self, Transcript};
 
 /// Reads a patch file, or takes the built-in patch.
 ///
@@ -35,25 +35,25 @@ pub fn read_patch_file(path: &Path) -> Result<Patch, Box<dyn Error>> {
 /// Whatever keeps it from being rendered, as a sentence.
 pub fn render(args: &RenderArgs) -> Result<ExitCode, Box<dyn Error>> {
     let is_journal = Journal::is_one(&args.input);
-    let (mut performance, is_whole) = read_performance(args, is_journal)?;
-    keep_files_apart(args, &performance)?;
-    if let Some(rate_hz) = args.rate.filter(|rate_hz| *rate_hz != performance.rate_hz) {
-        let played_hz = performance.rate_hz;
-        performance.move_to_rate(rate_hz);
+    let (mut transcript, is_whole) = read_performance(args, is_journal)?;
+    keep_files_apart(args, &transcript)?;
+    if let Some(rate_hz) = args.rate.filter(|rate_hz| *rate_hz != transcript.rate_hz) {
+        let played_hz = transcript.rate_hz;
+        transcript.move_to_rate(rate_hz);
         eprintln!(
             "chronus: this was played at {played_hz} Hz; at {rate_hz} Hz it sounds alike, but not bit for bit"
         );
     }
     if let Some(seconds) = args.seconds {
-        performance.frames = (seconds * f64::from(performance.rate_hz)).round() as u64;
+        transcript.frames = (seconds * f64::from(transcript.rate_hz)).round() as u64;
     }
-    let (frames, rate_hz) = (performance.frames, performance.rate_hz);
+    let (frames, rate_hz) = (transcript.frames, transcript.rate_hz);
     let mut rendered = Vec::new();
     if let Some(folder) = &args.stems {
-        rendered.push(render::render_stems(performance.clone(), folder)?);
+        rendered.push(render::render_stems(transcript.clone(), folder)?);
     }
     if let Some(path) = &args.output {
-        rendered.push(render::render_to_wav(performance, path)?);
+        rendered.push(render::render_to_wav(transcript, path)?);
     }
     for (path, peak) in rendered.iter().flat_map(|rendered| &rendered.files) {
         println!("{}: {frames} frames at {rate_hz} Hz, {peak}", path.display());
@@ -74,23 +74,23 @@ pub fn render(args: &RenderArgs) -> Result<ExitCode, Box<dyn Error>> {
 fn read_performance(
     args: &RenderArgs,
     is_journal: bool,
-) -> Result<(Performance, bool), Box<dyn Error>> {
+) -> Result<(Transcript, bool), Box<dyn Error>> {
     if is_journal {
         let journal = Journal::read(&args.input)?;
         tell_what_is_missing(&journal);
         let is_whole = journal.damage.is_none();
-        return Ok((Performance::of_journal(journal)?, is_whole));
+        return Ok((Transcript::of_journal(journal)?, is_whole));
     }
     let rate_hz = args.rate.unwrap_or(48_000);
     let folder = args.input.parent().unwrap_or(Path::new(""));
     let allowed = Allowed::all();
     let patch = read_patch_file(&args.input)?;
     let mut remarks = Vec::new();
-    let performance = Performance::of_patch(patch, folder, &allowed, rate_hz, &mut remarks)?;
+    let transcript = Transcript::of_patch(patch, folder, &allowed, rate_hz, &mut remarks)?;
     for remark in remarks {
         eprintln!("chronus: {remark}");
     }
-    Ok((performance, true))
+    Ok((transcript, true))
 }
 
 fn tell_what_is_missing(journal: &Journal) {
@@ -117,13 +117,13 @@ fn tell_what_is_missing(journal: &Journal) {
 }
 
 /// Refuses to write over what is rendered, or one thing over the other.
-fn keep_files_apart(args: &RenderArgs, performance: &Performance) -> Result<(), Refusal> {
-    let recordings = performance.recordings();
+fn keep_files_apart(args: &RenderArgs, transcript: &Transcript) -> Result<(), Refusal> {
+    let recordings = transcript.recordings();
     let recordings = recordings.iter().map(|path| ("a recording that it plays", path.as_path()));
     let input = ("what is to be rendered", args.input.as_path());
     let sources: Vec<Use> = recordings.chain([input]).collect();
     let stems = args.stems.as_deref();
-    let stems = stems.map(|folder| performance.stem_files(folder)).unwrap_or_default();
+    let stems = stems.map(|folder| transcript.stem_files(folder)).unwrap_or_default();
     let stems = stems.values().map(|path| ("the stem", path.as_path()));
     let output = args.output.as_deref().map(|path| ("--output", path));
     files::keep_apart(&sources, &stems.chain(output).collect::<Vec<_>>())

@@ -37,9 +37,9 @@ impl Snapshot {
         Self {
             position: settled.position,
             amendments,
-            edition: settled.edition.to_words(),
+            edition: settled.performance.edition.to_words(),
             rate_hz,
-            controls: settled.controls.encode(),
+            controls: settled.performance.controls.encode(),
         }
     }
 
@@ -128,7 +128,7 @@ impl Snapshots {
         amendments: u64,
         rate_hz: u32,
     ) -> io::Result<()> {
-        let edited = settled.edition.number != self.edition;
+        let edited = settled.performance.edition.number != self.edition;
         if !edited && settled.position < self.positions[1] + EVERY_ENTRIES {
             return Ok(());
         }
@@ -139,7 +139,7 @@ impl Snapshots {
             self.next = 1 - self.next;
             self.positions = [self.positions[1], settled.position];
         }
-        self.edition = settled.edition.number;
+        self.edition = settled.performance.edition.number;
         Ok(())
     }
 }
@@ -151,11 +151,13 @@ mod tests {
     use chronus_shm::region::Whole;
 
     use super::*;
+    use crate::performance::Performance;
 
     fn settled(position: u64, number: u32) -> Settled {
         let piece = Piece { offset: 0, bytes: 1, digest: 2 };
         let edition = Edition { number, plan: piece, score: piece, time_wall_ns: 0 };
-        Settled { controls: Controls::of(&Patch::first()), position, edition }
+        let controls = Controls::of(&Patch::first());
+        Settled { performance: Performance { edition, controls }, position }
     }
 
     #[test]

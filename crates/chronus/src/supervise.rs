@@ -181,10 +181,11 @@ fn take_over(
     }
     let with_text = |plan: &Plan, score: &Score| plan.patch.clone().with_text(score.text.clone());
     let under_way = legacy.under_way.as_ref().map(|(revision, _)| revision);
+    let playing = &legacy.performance.edition;
     let last = under_way.or(legacy.pending_edit.as_ref());
-    let plan = under_way.map_or(&legacy.plan, |revision| &revision.plan);
-    let mut shelf = legacy::shelf_of(regions, &start.shelf, start.stock.clone(), &legacy.plan);
-    shelf.needs(&legacy.settled.edition, &legacy.plan);
+    let plan = under_way.map_or(playing, |revision| &revision.plan);
+    let mut shelf = legacy::shelf_of(regions, &start.shelf, start.stock.clone(), playing);
+    shelf.needs(&legacy.settled.performance.edition, playing);
     if let Some(revision) = last {
         shelf.needs(&revision.edition, &revision.plan);
     }

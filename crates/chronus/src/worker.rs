@@ -27,6 +27,7 @@ use chronus_shm::{block_ring, command_log, control_board};
 
 use crate::deeds;
 use crate::machine::{Instrument, Plans};
+use crate::performance::Performance;
 use crate::shelf::Plan;
 
 /// What a fresh worker is told on its command line; its descriptors are the log, the slots, the
@@ -91,7 +92,8 @@ impl Genesis {
     ///
     /// # Errors
     /// As the kernel says.
-    pub fn to_file(plan: &Plan, controls: &Controls, edit: u32) -> io::Result<File> {
+    pub fn to_file(performance: &Performance<Plan>, edit: u32) -> io::Result<File> {
+        let Performance { edition: plan, controls } = performance;
         let plan = plan.to_bytes();
         let mut bytes = (plan.len() as u64).to_le_bytes().to_vec();
         bytes.extend_from_slice(&plan);

@@ -25,6 +25,7 @@ use crate::check::contents;
 use crate::files;
 use crate::journal::Score;
 use crate::osc_server::Replies;
+use crate::performance::Performance;
 use crate::shelf::{Plan, Shelf, Stock};
 use budget::Budget;
 use folder::Folder;
@@ -43,14 +44,21 @@ const LOOK_IDLE: Duration = Duration::from_millis(100);
 pub struct Edit {
     /// Its number and where it lies on the shelf. Edits are counted from 1.
     pub edition: Edition,
-    /// The patch, for workers that start afresh; in the end the one before it.
-    pub plan: Plan,
-    /// Its controls as it has them; in the end those before them.
-    pub controls: Controls,
-    /// The same once more, for hindsight.
-    pub twin: Controls,
+    /// What it plays: the patch, for workers that start afresh, and its controls. In the end, what played before it.
+    pub next: Performance<Plan>,
+    /// The same for hindsight.
+    pub twin: Performance<Edition>,
     /// What the journal keeps of it.
     pub score: Arc<Score>,
+}
+
+impl Edit {
+    /// An edit whose command is not sealed yet.
+    pub fn new(edition: Edition, plan: Plan, score: Arc<Score>) -> Self {
+        let controls = Controls::of(&plan.patch);
+        let twin = Performance { edition, controls: controls.clone() };
+        Self { edition, next: Performance { edition: plan, controls }, twin, score }
+    }
 }
 
 /// What the patcher asks of the supervisor.
@@ -484,9 +492,7 @@ impl Patcher {
         let score = Arc::new(Score::of(&patch, &text, &base));
         let edition = self.shelf.put_edition(number, &plan, &score, time)?;
         let needed = plan.clone();
-        let controls = Controls::of(&patch);
-        let twin = controls.clone();
-        let edit = Edit { edition, plan, controls, twin, score };
+        let edit = Edit::new(edition, plan, score);
         match self.ask(Ask::Edit(Box::new(edit)))? {
             Answer::Ordered => {}
             Answer::Refused(_, reason) => {

@@ -19,6 +19,7 @@ use crate::journal_file::{self, Identity};
 use crate::journal_writer::JournalWriter;
 use crate::legacy::{Legacy, Revision};
 use crate::patcher::{Edit, First, Line};
+use crate::performance::Performance;
 use crate::playback::Regions;
 use crate::shelf::Plan;
 use crate::snapshot::{Snapshot, Snapshots};
@@ -53,8 +54,7 @@ impl WaitingRoom for Noted {
 
 /// Everything that differs between the two.
 pub(super) struct Begins {
-    pub plan: Plan,
-    pub controls: Controls,
+    pub performance: Performance<Plan>,
     pub hindsight: Hindsight,
     pub edits: Edits,
     pub sequencer: CommandSequencer<Noted>,
@@ -85,7 +85,8 @@ impl Beginning {
                     sequencer.submit_urgent(gesture.encode());
                 }
                 let controls = Controls::of(&plan.patch);
-                let settled = Settled { controls: controls.clone(), position: 0, edition };
+                let performance = Performance { edition, controls: controls.clone() };
+                let settled = Settled { performance, position: 0 };
                 let create = |(path, made): (PathBuf, _)| {
                     let file = journal_file::begin(&path, made).map_err(io::Error::other)?;
                     note_journal(regions, &file);
@@ -101,8 +102,7 @@ impl Beginning {
                     hindsight: Hindsight::new(settled, Vec::new(), None),
                     edits: Edits::new(line, (0, 0, 0), None),
                     sequencer,
-                    plan,
-                    controls,
+                    performance: Performance { edition: plan, controls },
                 })
             }
             Self::TakenOver(legacy) => {
@@ -135,8 +135,7 @@ impl Beginning {
                         legacy.pending,
                         legacy.pending_edit.map(sealed_edit),
                     ),
-                    plan: legacy.plan,
-                    controls: legacy.controls,
+                    performance: legacy.performance,
                     edits: Edits::new(line, legacy.last_edit, under_way),
                     sequencer: CommandSequencer::noting(noted, WAITING_COMMANDS, &legacy.begun),
                 })
@@ -156,15 +155,14 @@ fn note_journal(regions: &Regions, file: &File) {
 /// An edit as it is before its command is sealed.
 fn edit_under_way(revision: Revision) -> Box<Edit> {
     let Revision { edition, plan, score, .. } = revision;
-    let controls = Controls::of(&plan.patch);
-    let twin = controls.clone();
-    Box::new(Edit { edition, plan, controls, twin, score: Arc::new(score) })
+    Box::new(Edit::new(edition, plan, Arc::new(score)))
 }
 
 /// An edit as it is afterwards: with what was played before.
 fn sealed_edit(revision: Revision) -> Box<Edit> {
     let Revision { edition, plan, score, before: (before, _) } = revision;
-    let twin = Controls::of(&plan.patch);
     let controls = Controls::of(&before.patch);
-    Box::new(Edit { edition, plan: before, controls, twin, score: Arc::new(score) })
+    let mut edit = Edit::new(edition, plan, Arc::new(score));
+    edit.next = Performance { edition: before, controls };
+    Box::new(edit)
 }

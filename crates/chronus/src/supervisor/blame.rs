@@ -58,7 +58,7 @@ impl Supervisor {
         match culprit {
             Culprit::Module(module) => {
                 let module = Handle(module);
-                self.controls.position(module).is_some() || self.hindsight.knows(module)
+                self.performance.controls.position(module).is_some() || self.hindsight.knows(module)
             }
             Culprit::Command { sequence } => self.regions.log.holds(block, sequence),
             Culprit::Edit(_) => true,
@@ -67,7 +67,7 @@ impl Supervisor {
 
     fn put_aside(&mut self, module: Handle, block: BlockIndex, cause: Cause, now_ns: u64) {
         let (command, frame) = (Command::Bypass { module }, block * BLOCK_FRAMES as u64);
-        self.controls.apply(&command, frame, self.rate_hz);
+        self.performance.controls.apply(&command, frame, self.rate_hz);
         self.hindsight.amend(&command, frame, self.rate_hz);
         self.blame.probations.entry(module).or_default().offend(now_ns);
         let (name, reason) = (self.name_of(module), describe(cause));
@@ -78,8 +78,7 @@ impl Supervisor {
     fn withhold(&mut self, sequence: u64, cause: Cause) {
         self.regions.ledger.tally.withheld.add_one();
         let rate_hz = self.rate_hz;
-        let Self { hindsight, controls, plan, .. } = self;
-        let edit = hindsight.withhold(sequence, controls, plan, rate_hz);
+        let edit = self.hindsight.withhold(sequence, &mut self.performance, rate_hz);
         let reason = describe(cause);
         tracing::error!("command {sequence} {reason}: withheld");
         self.tell("withheld", &[Value::Count(sequence), Value::Text(reason.clone())]);
@@ -101,7 +100,7 @@ impl Supervisor {
     /// A player has a module try again, as new. That is permitted ever more rarely.
     pub(super) fn enable(&mut self, incoming: &Incoming, module: Handle, now_ns: u64) {
         let wait_ns = self.blame.probations.get(&module).map_or(0, |it| it.wait_ns(now_ns));
-        let refusal = if !self.controls.is_bypassed(module) {
+        let refusal = if !self.performance.controls.is_bypassed(module) {
             Some("it is not bypassed".to_owned())
         } else if wait_ns > 0 {
             let wait_s = wait_ns as f64 / 1e9;
@@ -121,7 +120,7 @@ impl Supervisor {
 
     /// The id of a module, or its handle if the patch has it no more.
     pub(super) fn name_of(&self, module: Handle) -> String {
-        let mut modules = self.plan.patch.modules().iter();
+        let mut modules = self.performance.edition.patch.modules().iter();
         let found = modules.find(|found| found.handle() == module);
         found.map_or_else(|| format!("#{}", module.0), |module| module.id().to_owned())
     }

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::Ordering;
 
-use chronus_engine::{Command, Controls};
+use chronus_engine::Command;
 use chronus_os::clock;
 use chronus_replication::{BlockIndex, Entry, SLOTS, Slot};
 use chronus_shm::ledger::Edition;
@@ -13,6 +13,7 @@ use super::Supervisor;
 use super::hindsight::Hindsight;
 use crate::journal_writer::JournalWriter;
 use crate::patcher::{Answer, Ask, Edit, Line};
+use crate::performance::Performance;
 use crate::shelf::Plan;
 
 /// Workers may take this long to prepare an edit.
@@ -34,6 +35,8 @@ pub struct Edits {
     pub last_block: BlockIndex,
     /// Edits that were ordered before all workers had prepared them.
     pub hasty: u64,
+    /// Entries of the log that changed nothing, because they could not be applied.
+    pub unapplied: u64,
 }
 
 struct UnderWay {
@@ -57,8 +60,7 @@ enum Stage {
 
 /// Everything that changes as commands are sealed.
 pub(super) struct Sealed<'a> {
-    pub controls: &'a mut Controls,
-    pub plan: &'a mut Plan,
+    pub performance: &'a mut Performance<Plan>,
     pub edits: &'a mut Edits,
     pub hindsight: &'a mut Hindsight,
     pub journal: &'a mut Option<JournalWriter>,
@@ -86,6 +88,7 @@ impl Edits {
             last: (number, position),
             last_block: block,
             hasty: 0,
+            unapplied: 0,
         }
     }
 
@@ -128,30 +131,27 @@ impl Edits {
 impl Sealed<'_> {
     /// A command is in the log.
     pub fn take(&mut self, entry: &Entry) {
-        match Command::decode(entry.payload) {
-            Ok(Command::Edit { number }) => self.edit(number, entry),
-            Ok(command) => {
-                self.controls.apply(&command, entry.frame, self.rate_hz);
+        let Edits { under_way, last, last_block, unapplied, .. } = &mut *self.edits;
+        let mut edit = None;
+        let applied = self.performance.apply(entry, self.rate_hz, |number| {
+            let taken = under_way.take().ok_or("it is an edit of which nobody knows")?;
+            (*last, *last_block) = ((number, entry.sequence + 1), entry.block() + 1);
+            Ok::<_, &str>(&mut edit.insert(taken.edit).next)
+        });
+        if let Err(error) = applied {
+            *unapplied += 1;
+            tracing::error!("entry {} of the log changes nothing: {error}", entry.sequence);
+        }
+        if let Some(edit) = edit {
+            if let Some(journal) = self.journal {
+                journal.score(&edit.score);
             }
-            Err(_) => {}
+            self.hindsight.sealed_edit(edit);
         }
         self.hindsight.sealed(entry);
         if let Some(journal) = self.journal {
             journal.command(entry);
         }
-    }
-
-    fn edit(&mut self, number: u32, entry: &Entry) {
-        let Some(UnderWay { mut edit, .. }) = self.edits.under_way.take() else { return };
-        self.edits.last = (number, entry.sequence + 1);
-        self.edits.last_block = entry.block() + 1;
-        edit.controls.succeed(self.controls, entry.frame, self.rate_hz);
-        std::mem::swap(self.controls, &mut edit.controls);
-        std::mem::swap(self.plan, &mut edit.plan);
-        if let Some(journal) = self.journal {
-            journal.score(&edit.score);
-        }
-        self.hindsight.sealed_edit(edit);
     }
 }
 
@@ -185,7 +185,7 @@ impl Supervisor {
         }
         match self.edits.line.asks.pop() {
             Ok(Ask::Controls) => {
-                let controls = Box::new(self.controls.clone());
+                let controls = Box::new(self.performance.controls.clone());
                 let _ = self.edits.line.answers.push(Answer::Controls(controls, self.edits.last.0));
             }
             Ok(Ask::TakeBack(controls)) => drop(controls),

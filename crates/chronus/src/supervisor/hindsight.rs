@@ -8,6 +8,7 @@ use chronus_replication::{BlockIndex, Entry};
 use chronus_shm::ledger::Edition;
 
 use crate::patcher::Edit;
+use crate::performance::Performance;
 use crate::shelf::Plan;
 
 /// See the file's head.
@@ -22,12 +23,10 @@ pub struct Hindsight {
 /// What is settled: where everything stood before the first block that may still be amended.
 #[derive(Clone, Debug)]
 pub struct Settled {
-    /// The controls.
-    pub controls: Controls,
+    /// The edition of the patch, and its controls.
+    pub performance: Performance<Edition>,
     /// How many entries of the log have been applied, or withheld.
     pub position: u64,
-    /// The edition of the patch.
-    pub edition: Edition,
 }
 
 impl Hindsight {
@@ -45,7 +44,7 @@ impl Hindsight {
 
     /// Whether a module played before the blocks that may still be amended.
     pub fn knows(&self, module: Handle) -> bool {
-        self.settled.controls.position(module).is_some()
+        self.settled.performance.controls.position(module).is_some()
     }
 
     /// Notes a command that was sealed.
@@ -63,20 +62,11 @@ impl Hindsight {
     pub fn settle(&mut self, before: BlockIndex, rate_hz: u32) -> Option<Box<Edit>> {
         let mut over = None;
         while let Some(entry) = self.pending.front().filter(|entry| entry.block() < before) {
-            match Command::decode(entry.payload) {
-                Ok(Command::Edit { .. }) => {
-                    over = self.edit.take();
-                    if let Some(edit) = &mut over {
-                        edit.twin.succeed(&self.settled.controls, entry.frame, rate_hz);
-                        std::mem::swap(&mut self.settled.controls, &mut edit.twin);
-                        self.settled.edition = edit.edition;
-                    }
-                }
-                Ok(command) => {
-                    self.settled.controls.apply(&command, entry.frame, rate_hz);
-                }
-                Err(_) => {}
-            }
+            // What can't be applied was told when it was sealed.
+            let _ = self.settled.performance.apply(entry, rate_hz, |_| {
+                over = self.edit.take();
+                over.as_mut().map(|edit| &mut edit.twin).ok_or(())
+            });
             self.settled.position = entry.sequence + 1;
             self.pending.pop_front();
         }
@@ -85,16 +75,15 @@ impl Hindsight {
 
     /// A module is put aside from a block on that may still be amended.
     pub fn amend(&mut self, command: &Command, frame: u64, rate_hz: u32) {
-        self.settled.controls.apply(command, frame, rate_hz);
+        self.settled.performance.controls.apply(command, frame, rate_hz);
     }
 
-    /// Forgets a command: the controls are as if it had never come. If it was an edit, `plan` is the one
-    /// before it again, and the edit is returned.
+    /// Forgets a command: what plays is as if it had never come. If it was an edit, what played before it plays
+    /// again, and the edit is returned.
     pub fn withhold(
         &mut self,
         sequence: u64,
-        controls: &mut Controls,
-        plan: &mut Plan,
+        sealed: &mut Performance<Plan>,
         rate_hz: u32,
     ) -> Option<Box<Edit>> {
         let at = self.pending.iter().position(|entry| entry.sequence == sequence)?;
@@ -102,21 +91,15 @@ impl Hindsight {
         let is_edit = matches!(Command::decode(entry.payload), Ok(Command::Edit { .. }));
         let mut withheld = self.edit.take_if(|_| is_edit);
         if let Some(edit) = &mut withheld {
-            std::mem::swap(plan, &mut edit.plan);
+            std::mem::swap(&mut sealed.edition, &mut edit.next.edition);
         }
-        let mut anew = self.settled.controls.clone();
+        let mut anew = self.settled.performance.clone();
+        let controls = Controls::of(&sealed.edition.patch);
+        let mut next = Performance { edition: anew.edition, controls };
         for entry in &self.pending {
-            match Command::decode(entry.payload) {
-                Ok(Command::Edit { .. }) => {
-                    let mut next = Controls::of(&plan.patch);
-                    next.succeed(&anew, entry.frame, rate_hz);
-                    anew = next;
-                }
-                Ok(command) => drop(anew.apply(&command, entry.frame, rate_hz)),
-                Err(_) => {}
-            }
+            let _ = anew.apply(entry, rate_hz, |_| Ok::<_, ()>(&mut next));
         }
-        *controls = anew;
+        sealed.controls = anew.controls;
         withheld
     }
 }

@@ -28,7 +28,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use chronus_engine::Controls;
 use chronus_os::child::Children;
 use chronus_os::memfd::Memfd;
 use chronus_os::wake::{Kick, Ticker, poll_readable, wake_all};
@@ -50,6 +49,7 @@ use crate::journal_writer::JournalWriter;
 use crate::log::counted;
 use crate::osc_server::{Inbox, Replies};
 use crate::patcher::Line;
+use crate::performance::Performance;
 use crate::playback::{Gap, Playback, Regions};
 use crate::refusals::Refusals;
 use crate::service::Output;
@@ -152,8 +152,8 @@ pub struct Ears {
 /// The supervisor's state.
 pub struct Supervisor {
     setup: Settings,
-    /// What workers play that start afresh.
-    plan: Plan,
+    /// What workers play that start afresh, with all that is sealed.
+    performance: Performance<Plan>,
     edits: Edits,
     ears: Ears,
     device: Box<dyn Device>,
@@ -162,7 +162,6 @@ pub struct Supervisor {
     regions: Regions,
     gaps: rtrb::Consumer<Gap>,
     sequencer: CommandSequencer<Noted>,
-    controls: Controls,
     ledger: Memfd,
     snapshots: Snapshots,
     snapshot_failed: bool,
@@ -226,7 +225,6 @@ impl Supervisor {
         let (shelf, ledger) = (setup.shelf.read_only()?, regions.ledger.clone());
         let family = (setup.keeper, setup.children);
         let mut supervisor = Self {
-            controls: begins.controls,
             hindsight: begins.hindsight,
             blame: Blame::default(),
             listeners: Listeners::default(),
@@ -258,7 +256,7 @@ impl Supervisor {
                 free_run: setup.free_run,
                 end_frame: setup.end_frame,
             },
-            plan: begins.plan,
+            performance: begins.performance,
             edits: begins.edits,
             journal: begins.journal,
             ears,
@@ -360,7 +358,9 @@ impl Supervisor {
         } else {
             tracing::info!("playing without a sound: {}", self.device.describe());
         }
-        if let Some(gesture) = crate::gesture::first(&self.plan.patch).filter(|_| waits) {
+        if let Some(gesture) =
+            crate::gesture::first(&self.performance.edition.patch).filter(|_| waits)
+        {
             tracing::info!("this patch waits to be played: chronus send {gesture}");
         }
         Ok(())
@@ -478,8 +478,7 @@ impl Supervisor {
                 slowest_reader: slowest_entry.min(self.snapshots.needed_from()),
             };
             let mut sealed = Sealed {
-                controls: &mut self.controls,
-                plan: &mut self.plan,
+                performance: &mut self.performance,
                 edits: &mut self.edits,
                 hindsight: &mut self.hindsight,
                 journal: &mut self.journal,

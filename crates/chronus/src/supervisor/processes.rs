@@ -7,7 +7,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use chronus_engine::Controls;
 use chronus_os::child::{self, Child, Children, Exit};
 use chronus_os::spare::Spare;
 use chronus_os::wake::Kick;
@@ -24,6 +23,7 @@ use chronus_shm::testimony::Testimony;
 
 use super::Memory;
 use super::sight::Blind;
+use crate::performance::Performance;
 use crate::playback::Regions;
 use crate::shelf::Plan;
 use crate::worker::{Genesis, WorkerArgs, status};
@@ -354,7 +354,7 @@ impl Processes {
         slot: Slot,
         number: u32,
         start: (u64, u64, u64),
-        genesis: (&Plan, &Controls, u32),
+        (performance, last_edit): (&Performance<Plan>, u32),
         rate: (u32, bool),
         kick: &Kick,
     ) {
@@ -362,7 +362,7 @@ impl Processes {
         let line = WorkerArgs::command_line(self.keeper, (slot, number), start, rate);
         let (memory, shelf) = (&self.memory, &self.shelf);
         let started = self.spare.open(SPAWN_DESCRIPTORS, || {
-            let genesis = Genesis::to_file(genesis.0, genesis.1, genesis.2)?;
+            let genesis = Genesis::to_file(performance, last_edit)?;
             let hand_over = [
                 memory.log.as_fd(),
                 memory.slots.as_fd(),

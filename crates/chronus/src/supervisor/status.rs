@@ -238,6 +238,8 @@ pub struct Status {
     pub modules: u64,
     pub edits: u64,
     pub hasty_edits: u64,
+    /// Entries of the log that changed nothing, because they could not be applied: there should be none.
+    pub unapplied_entries: u64,
     pub playing: bool,
     pub tempo_bpm: f64,
     pub beat: f64,
@@ -359,7 +361,7 @@ impl Supervisor {
         let died_ns = self.regions.ledger.keeper.died_at_ns.load(Ordering::Acquire);
         let last_fault_ns = figures.faults.last_noticed_ns().max((died_ns > 0).then_some(died_ns));
         let frame = load(&shared.frames);
-        let time = self.controls.timeline().at(frame, self.rate_hz);
+        let time = self.performance.controls.timeline().at(frame, self.rate_hz);
         let beat = time.beat_at(0);
         Status {
             buffers_processed: load(&shared.next_block),
@@ -376,10 +378,11 @@ impl Supervisor {
             redundant: self.supervision.is_redundant(),
             frames: load(&shared.frames),
             rate_hz: self.rate_hz,
-            patch: self.plan.patch.name().to_owned(),
-            modules: self.plan.patch.modules().len() as u64,
+            patch: self.performance.edition.patch.name().to_owned(),
+            modules: self.performance.edition.patch.modules().len() as u64,
             edits: u64::from(self.edits.last.0),
             hasty_edits: self.edits.hasty,
+            unapplied_entries: self.edits.unapplied,
             playing: time.playing,
             tempo_bpm: time.tempo_bpm,
             beat,
@@ -413,7 +416,12 @@ impl Supervisor {
                 .map_or(-1.0, |block| self.sequencer.next_block().saturating_sub(block) as f64),
             amendments: tally.amendments.get(),
             withheld_commands: tally.withheld.get(),
-            bypassed: self.controls.bypassed().map(|module| self.name_of(module)).collect(),
+            bypassed: self
+                .performance
+                .controls
+                .bypassed()
+                .map(|module| self.name_of(module))
+                .collect(),
             divergences: tally.divergences.get(),
             blocks_compared: self.divergence.blocks_compared(),
             late_commands: commands.late,
