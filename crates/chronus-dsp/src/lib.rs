@@ -9,6 +9,8 @@
 //!   nowhere else;
 //! * no allocation after construction, and no NaN from finite inputs.
 
+#![forbid(unsafe_code)]
+
 pub mod catalog;
 pub mod tables;
 

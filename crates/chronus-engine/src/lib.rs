@@ -4,6 +4,8 @@
 //! [`Command`]s applied to it, each at a frame. It knows no clock, no file and no other process;
 //! it doesn't allocate after construction. Its state needs no serialiser: a copy is a fork.
 
+#![forbid(unsafe_code)]
+
 mod bypass;
 pub mod command;
 pub mod controls;

@@ -7,6 +7,8 @@
 //! is counted and reported and never ends the program. In the place of a device that is lost, or not there yet,
 //! frames are taken without a sound, until it is there.
 
+#![forbid(unsafe_code)]
+
 #[cfg(feature = "cpal")]
 mod alsa;
 mod connect;

@@ -1,5 +1,6 @@
 //! What tells other modules what to do.
 
+#![forbid(unsafe_code)]
 #![allow(
     clippy::needless_range_loop,
     clippy::inline_always,

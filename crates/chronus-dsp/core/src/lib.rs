@@ -1,6 +1,7 @@
 //! What modules are made of: vectors and arithmetic that give the same bits everywhere, signals, parameters,
 //! and what a module is. Their kinds are in crates of their own, one for each family, so that they compile side by side.
 
+#![forbid(unsafe_code)]
 #![allow(
     clippy::needless_range_loop,
     clippy::inline_always,

@@ -1,5 +1,6 @@
 //! Drums, and a voice that goes with them.
 
+#![forbid(unsafe_code)]
 #![allow(
     clippy::needless_range_loop,
     clippy::inline_always,

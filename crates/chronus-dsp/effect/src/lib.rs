@@ -1,5 +1,6 @@
 //! What is done to a sound that is there already.
 
+#![forbid(unsafe_code)]
 #![allow(
     clippy::needless_range_loop,
     clippy::inline_always,

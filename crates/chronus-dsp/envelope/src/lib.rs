@@ -1,5 +1,6 @@
 //! Shapes over time that follow a gate.
 
+#![forbid(unsafe_code)]
 #![allow(
     clippy::needless_range_loop,
     clippy::inline_always,

@@ -1,5 +1,6 @@
 //! What takes parts of a spectrum away.
 
+#![forbid(unsafe_code)]
 #![allow(
     clippy::needless_range_loop,
     clippy::inline_always,

@@ -1,5 +1,6 @@
 //! Sources of pitch and timbre.
 
+#![forbid(unsafe_code)]
 #![allow(
     clippy::needless_range_loop,
     clippy::inline_always,

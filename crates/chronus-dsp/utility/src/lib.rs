@@ -1,5 +1,6 @@
 //! Small parts that join the others.
 
+#![forbid(unsafe_code)]
 #![allow(
     clippy::needless_range_loop,
     clippy::inline_always,

@@ -3,6 +3,8 @@
 //! Arguments: a file for the sound (or `-`), rate, blocks, gain, attack, decay, sustain, release (s), cutoff (Hz), q, and a frequency for
 //! each voice.
 
+#![forbid(unsafe_code)]
+
 use std::io::Write;
 
 use fundsp::prelude32::*;
