@@ -229,7 +229,7 @@ impl Supervisor {
             controls: begins.controls,
             hindsight: begins.hindsight,
             blame: Blame::default(),
-            listeners: Listeners::default(),
+            listeners: Listeners::handed_down(&regions.ledger.listeners, clock::monotonic_ns()),
             supervision: Supervision::new(limits),
             sequencer: begins.sequencer,
             snapshots: begins.snapshots,
