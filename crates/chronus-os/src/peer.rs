@@ -156,8 +156,8 @@ impl Peer {
                     Some(Self::Ip(SocketAddrV6::new(ip, port, flow, scope).into()))
                 }
                 libc::AF_UNIX => {
-                    let path = &*(&raw const (*storage.cast::<libc::sockaddr_un>()).sun_path);
-                    let path: &[u8; NAME_BYTES] = &*(&raw const *path).cast();
+                    let path = &raw const (*storage.cast::<libc::sockaddr_un>()).sun_path;
+                    let path: &[u8; NAME_BYTES] = &*path.cast();
                     let length = bytes.saturating_sub(NAME_OFFSET).min(NAME_BYTES);
                     let name = &path[..length];
                     // A path ends with the first zero; an abstract name is as long as it is.

@@ -200,7 +200,8 @@ fn noted(header: &libc::msghdr) -> Option<u64> {
             } else if (level, kind) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
                 let bytes = (*message).cmsg_len as usize - libc::CMSG_LEN(0) as usize;
                 for index in 0..bytes / size_of::<RawFd>() {
-                    let descriptor = data.cast::<RawFd>().add(index).read_unaligned();
+                    let descriptor =
+                        data.add(index * size_of::<RawFd>()).cast::<RawFd>().read_unaligned();
                     drop(OwnedFd::from_raw_fd(descriptor));
                 }
             }

@@ -92,7 +92,11 @@ fn find_estate(args: &RunArgs) -> Result<Estate, Box<dyn Error>> {
     match service::kept() {
         Ok(None) => {}
         Ok(Some(mut estate)) => match why_not(&mut estate, places.as_ref().ok(), identity) {
-            Some(why) => tracing::warn!("{why}: another performance begins"),
+            Some(why) => {
+                tracing::warn!("{why}: another performance begins");
+                // Its sockets may be in the way; if they are now, they are not when this is tried again.
+                service::forget();
+            }
             None => {
                 tracing::warn!("the keeper had died; the service manager has kept the performance");
                 return Ok(estate);
@@ -141,6 +145,11 @@ fn why_not(estate: &mut Estate, places: Option<&Places>, identity: u64) -> Optio
     }
     let unix = sockets.unix.as_ref();
     estate.socket_file = unix.and_then(|unix| SocketFile::kept(unix, &keeper.socket_file));
+    if let Some(file) = estate.socket_file.as_ref().filter(|file| !file.is_there()) {
+        tracing::warn!(
+            "{file} is gone, so nobody can send there; start the engine anew for another"
+        );
+    }
     keeper.died_at_ns.store(clock::monotonic_ns(), Ordering::Release);
     None
 }

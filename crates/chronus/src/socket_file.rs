@@ -1,6 +1,7 @@
 //! The file by which a unix socket is reached: made for its owner alone, in the place of one at which nobody listens, and
 //! removed at the end.
 
+use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
@@ -59,6 +60,12 @@ impl SocketFile {
         (identity != [0; 2]).then_some(Self { path, identity })
     }
 
+    /// Whether it is still there.
+    pub fn is_there(&self) -> bool {
+        let found = fs::symlink_metadata(&self.path);
+        found.is_ok_and(|found| identity(&found) == self.identity)
+    }
+
     /// Notes which file it is.
     pub fn note(&self, note: &[AtomicU64; 2]) {
         for (note, word) in note.iter().zip(self.identity) {
@@ -67,11 +74,16 @@ impl SocketFile {
     }
 }
 
+impl fmt::Display for SocketFile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path.display().fmt(formatter)
+    }
+}
+
 impl Drop for SocketFile {
     fn drop(&mut self) {
         let _turn = Turn::take(folder_of(&self.path));
-        let found = fs::symlink_metadata(&self.path);
-        if found.is_ok_and(|found| identity(&found) == self.identity)
+        if self.is_there()
             && let Err(error) = fs::remove_file(&self.path)
         {
             tracing::warn!("{} could not be removed: {error}", self.path.display());
