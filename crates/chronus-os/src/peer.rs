@@ -103,9 +103,12 @@ impl fmt::Display for Peer {
 }
 
 impl Peer {
-    /// Whether it can be answered.
+    /// Whether it can be answered. A path that begins in the folder of its process leads elsewhere from here.
     pub fn is_reachable(&self) -> bool {
-        !matches!(self, Self::Unix(name) if !name.is_some())
+        match self {
+            Self::Ip(_) => true,
+            Self::Unix(name) => name.path().map_or(name.is_some(), Path::is_absolute),
+        }
     }
 
     /// As words, for shared memory.
@@ -249,6 +252,9 @@ mod tests {
         assert_eq!(shown(UnixName::NONE), "a unix socket without a name");
         let nobody = Peer::Unix(UnixName::NONE);
         assert!(!nobody.is_reachable() && Peer::Unix(abstract_name(b"a")).is_reachable());
+        let of_path =
+            |path: &str| UnixName::of_path(Path::new(path)).map(Peer::Unix).expect("a path");
+        assert!(of_path("/a").is_reachable() && !of_path("a").is_reachable());
         assert_eq!(abstract_name(b"a").path(), None);
     }
 }

@@ -91,17 +91,15 @@ fn find_estate(args: &RunArgs) -> Result<Estate, Box<dyn Error>> {
     let places = Places::of(&args.osc);
     match service::kept() {
         Ok(None) => {}
-        Ok(Some(mut estate)) => match why_not(&mut estate, places.as_ref().ok(), identity) {
-            Some(why) => {
-                tracing::warn!("{why}: another performance begins");
-                // Its sockets may be in the way; if they are now, they are not when this is tried again.
-                service::forget();
-            }
-            None => {
+        Ok(Some(mut estate)) => {
+            let Some(why) = why_not(&mut estate, places.as_ref().ok(), identity) else {
                 tracing::warn!("the keeper had died; the service manager has kept the performance");
                 return Ok(estate);
-            }
-        },
+            };
+            tracing::warn!("{why}: another performance begins");
+            // Its sockets may be in the way; if they are now, they are not when this is tried again.
+            service::forget();
+        }
         Err(error) => tracing::warn!("what was kept is of no use ({error})"),
     }
     // Of a performance that goes on, nothing is refused any more.

@@ -107,7 +107,7 @@ impl Sockets {
         let nowhere = || io::Error::from(io::ErrorKind::NotConnected);
         match (to, &self.post) {
             (Peer::Ip(_), _) => socket::send_to(self.udp.as_ref().ok_or_else(nowhere)?, packet, to),
-            (Peer::Unix(name), _) if !name.is_some() => Err(nowhere()),
+            _ if !to.is_reachable() => Err(nowhere()),
             // To find a path may take the file system a while.
             (Peer::Unix(name), Some(post)) if name.path().is_some() => post.take(packet, name),
             _ => socket::send_to(self.unix.as_ref().ok_or_else(nowhere)?, packet, to),

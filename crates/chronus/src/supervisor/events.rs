@@ -66,7 +66,8 @@ impl Supervisor {
     pub(super) fn take_listener(&mut self, incoming: &Incoming, on: bool) {
         let (who, replies) = (incoming.from, &self.ears.replies);
         if !who.is_reachable() {
-            let why = "nothing can be told to a socket without a name; bind it before";
+            let why = "nothing can be told to a socket without a name, or with a path that does not begin with /; \
+                       bind it to another";
             return replies.fail(&incoming.address, why, who);
         }
         if on {
