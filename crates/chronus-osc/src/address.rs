@@ -457,10 +457,11 @@ the engine's log. A path has at most 107 bytes. Descriptors that come along are 
 ends in order; one that was left behind is replaced, and one at which somebody listens, or any other file, is left
 alone and the engine refused.
 
-Where UDP loses messages, a unix socket holds up their sender: when as many wait to be read as `net.unix.max_dgram_qlen` says, it
-waits, or is told `EAGAIN` if it does not want to. The engine waits for nobody: who does not read is not
-answered. All that was sent and not read yet has one limit, so listeners who have not asked for `/events` again for 15 seconds
-are left out while more than half of it is taken.
+Where UDP loses messages, a unix socket holds up their sender: when as many wait to be read as its own buffer or
+`net.unix.max_dgram_qlen` permit, it waits, or is told `EAGAIN` if it does not want to. The engine waits for nobody: who does not
+read is not answered. All that was sent and not read yet has one limit, so listeners who have not asked for `/events` again for
+15 seconds are left out while more than half of it is taken. Who goes on asking and never reads can take the rest, and
+until it reads or ends, others are answered over UDP alone; what all of them send is done in any case.
 
 ## Answers
 
