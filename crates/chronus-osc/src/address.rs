@@ -358,7 +358,9 @@ const HEAD: &str = "\
 # OSC reference
 
 Chronus listens on UDP, `127.0.0.1:5005` unless `--osc ADDR:PORT` (or `CHRONUS_OSC_HOST` and
-`CHRONUS_OSC_PORT`) says otherwise. This page is made of the table in
+`CHRONUS_OSC_PORT`) says otherwise. Every user and program of the machine can send there. `--osc unix:PATH` (or
+`CHRONUS_OSC_HOST=unix:PATH`) is a unix datagram socket instead, for the user that runs the engine alone (mode 0600);
+given beside `--osc ADDR:PORT` it is a second way in. The section Unix sockets has the rest. This page is made of the table in
 `crates/chronus-osc/src/address.rs`; a test fails when they differ.
 
 ## Addresses
@@ -419,7 +421,7 @@ engine completes the recording.
 
 ## Events
 
-Who has sent `/events` is told, at the port that it sent from:
+Who has sent `/events` is told, at the port or unix socket that it sent from:
 
 * `/event/bypass MODULE REASON`: the module crashed, came to no end, or yielded NaN, infinity or a level beyond
   all measure; it is bypassed from that block on, and the rest plays on. `/mod/<module>/enable` has it try again.
@@ -441,7 +443,25 @@ Who has sent `/events` is told, at the port that it sent from:
 * `/event/clock suspended SECONDS`, `/event/clock set SECONDS`: the machine was suspended for so long, or its wall
   clock was set by so much (back, if it is negative).
 
-At most 32 are told; who asked first makes way.
+At most 32 are told; who asked first makes way. A supervisor that takes over goes on telling them; who wants to be told after
+the engine was started anew asks again now and then, as `chronus events` does every five seconds.
+
+## Unix sockets
+
+A message is a datagram, as over UDP, and arrives when the kernel has it. Answers go to the name that the sender has bound:
+a path (an absolute one, since the engine runs in a folder of its own), an abstract name, or one that the kernel
+chooses, as for a socket that is bound to an empty name. What a sender without a name asks for is done; a refusal is only in
+the engine's log. A path has at most 107 bytes. Descriptors that come along are refused or closed.
+
+`chmod` opens the socket to others: whoever may write to the file may play. It is made when the engine begins and removed when it
+ends in order; one that was left behind is replaced, and one at which somebody listens, or any other file, is left
+alone and the engine refused.
+
+Where UDP loses messages, a unix socket holds up their sender: when as many wait to be read as its own buffer or
+`net.unix.max_dgram_qlen` permit, it waits, or is told `EAGAIN` if it does not want to. The engine waits for nobody: who does not
+read is not answered. All that was sent and not read yet has one limit, so listeners who have not asked for `/events` again for
+15 seconds are left out while more than half of it is taken. Who goes on asking and never reads can take the rest, and
+until it reads or ends, others are answered over UDP alone; what all of them send is done in any case.
 
 ## Answers
 

@@ -7,6 +7,7 @@
 use chronus_replication::{Entry, PLACES, Slot};
 
 use crate::command_log::{LogEntry, from_words, to_words};
+use crate::listener_board::ListenerBoard;
 use crate::playback_board::PlaybackBoard;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
@@ -33,6 +34,8 @@ pub struct LedgerRegion {
     pub waiting: WaitingBoard,
     /// The recording that is being made: its format and its file.
     pub recording: NoteBoard,
+    /// Who is told of events.
+    pub listeners: ListenerBoard,
     editions: [LogEntry; EDITIONS],
 }
 
@@ -55,6 +58,8 @@ pub struct KeeperBoard {
     pub died_at_ns: AtomicU64,
     /// A child that the supervisor wants gone and can't hold: it has no descriptor for it. 0 for none.
     pub dismissed: AtomicU32,
+    /// Which file the unix socket is: its file system and its number there; 0 if there is none.
+    pub socket_file: [AtomicU64; 2],
     /// How many processes have died and were reaped.
     deaths: AtomicU64,
     obituaries: [AtomicU64; OBITUARIES],
@@ -420,6 +425,7 @@ mod tests {
             began_at_ns: AtomicU64::new(0),
             died_at_ns: AtomicU64::new(0),
             dismissed: AtomicU32::new(0),
+            socket_file: [0; 2].map(AtomicU64::new),
             deaths: AtomicU64::new(0),
             obituaries: std::array::from_fn(|_| AtomicU64::new(0)),
         };

@@ -11,6 +11,7 @@ pub mod command_log;
 pub mod control_board;
 pub mod crash_note;
 pub mod ledger;
+pub mod listener_board;
 pub mod periods;
 pub mod playback_board;
 #[cfg(not(loom))]

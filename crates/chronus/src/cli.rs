@@ -1,9 +1,9 @@
 //! The command line.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use chronus_os::peer::Peer;
 use chronus_output::{OutputSpec, WavFormat};
 use clap::{Parser, Subcommand};
 
@@ -95,9 +95,9 @@ pub struct RunArgs {
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=4))]
     pub replicas: u8,
     /// Where to listen for OSC, if not on 127.0.0.1:5005 or where `CHRONUS_OSC_HOST` and
-    /// `CHRONUS_OSC_PORT` say
-    #[arg(long, value_name = "ADDR:PORT", value_parser = osc_address::parse)]
-    pub osc: Option<SocketAddr>,
+    /// `CHRONUS_OSC_PORT` say: a UDP port, a unix socket for this user alone, or one of each if given twice
+    #[arg(long, value_name = "ADDR:PORT|unix:PATH", value_parser = osc_address::parse)]
+    pub osc: Vec<Peer>,
     /// Write the performance journal to this file; one that is there is kept as NAME-1.journal and so on
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
@@ -165,8 +165,8 @@ pub struct DoctorArgs {
     pub seconds: f64,
     /// Where an engine that runs listens, if not on 127.0.0.1:5005 or where `CHRONUS_OSC_HOST` and
     /// `CHRONUS_OSC_PORT` say
-    #[arg(long, value_name = "ADDR:PORT", value_parser = osc_address::parse)]
-    pub osc: Option<SocketAddr>,
+    #[arg(long, value_name = "ADDR:PORT|unix:PATH", value_parser = osc_address::parse)]
+    pub osc: Option<Peer>,
 }
 
 /// What to render.
@@ -237,8 +237,8 @@ pub struct StatusArgs {
     pub json: bool,
     /// Where the engine listens, if not on 127.0.0.1:5005 or where `CHRONUS_OSC_HOST` and
     /// `CHRONUS_OSC_PORT` say
-    #[arg(long, value_name = "ADDR:PORT", value_parser = osc_address::parse)]
-    pub osc: Option<SocketAddr>,
+    #[arg(long, value_name = "ADDR:PORT|unix:PATH", value_parser = osc_address::parse)]
+    pub osc: Option<Peer>,
 }
 
 /// What to send.
@@ -251,8 +251,8 @@ pub struct SendArgs {
     pub arguments: Vec<String>,
     /// Where the engine listens, if not on 127.0.0.1:5005 or where `CHRONUS_OSC_HOST` and
     /// `CHRONUS_OSC_PORT` say
-    #[arg(long, value_name = "ADDR:PORT", value_parser = osc_address::parse)]
-    pub osc: Option<SocketAddr>,
+    #[arg(long, value_name = "ADDR:PORT|unix:PATH", value_parser = osc_address::parse)]
+    pub osc: Option<Peer>,
 }
 
 impl SendArgs {
@@ -261,7 +261,7 @@ impl SendArgs {
     ///
     /// # Errors
     /// A sentence, if `--osc` names no address.
-    pub fn parted(&self) -> Result<(Vec<String>, Option<SocketAddr>), String> {
+    pub fn parted(&self) -> Result<(Vec<String>, Option<Peer>), String> {
         let (mut words, mut osc) = (Vec::new(), self.osc);
         let mut rest = self.arguments.iter();
         while let Some(word) = rest.next() {
@@ -290,8 +290,8 @@ pub struct KillArgs {
     pub signal: String,
     /// Where the engine listens, if not on 127.0.0.1:5005 or where `CHRONUS_OSC_HOST` and
     /// `CHRONUS_OSC_PORT` say
-    #[arg(long, value_name = "ADDR:PORT", value_parser = osc_address::parse)]
-    pub osc: Option<SocketAddr>,
+    #[arg(long, value_name = "ADDR:PORT|unix:PATH", value_parser = osc_address::parse)]
+    pub osc: Option<Peer>,
 }
 
 /// How long something shall last.
@@ -318,7 +318,7 @@ mod tests {
 
     use super::*;
 
-    fn sent(line: &[&str]) -> Result<(Vec<String>, Option<SocketAddr>), String> {
+    fn sent(line: &[&str]) -> Result<(Vec<String>, Option<Peer>), String> {
         let line = ["chronus", "send", "/x"].iter().chain(line);
         match Cli::try_parse_from(line).map_err(|error| error.to_string())?.command {
             Action::Send(args) => args.parted(),
@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn texts_may_begin_with_a_hyphen() {
         let here = "127.0.0.1:5006";
-        let osc = || Some(here.parse().expect("an address"));
+        let osc = || osc_address::parse(here).ok();
         let words = |words: &[&str]| words.iter().copied().map(String::from).collect::<Vec<_>>();
         for texts in [&["-5 0"][..], &["-x.-"], &["-7", "-"], &["x", "-5", "--"]] {
             assert_eq!(sent(texts), Ok((words(texts), None)), "{texts:?}");
@@ -355,6 +355,8 @@ mod tests {
             assert_eq!(sent(&before), Ok((words(texts), osc())), "{before:?}");
         }
         assert_eq!(sent(&["1", "--osc=127.0.0.1:5006"]), Ok((words(&["1"]), osc())));
+        let unix = osc_address::parse("unix:/run/osc").ok();
+        assert_eq!(sent(&["1", "--osc", "unix:/run/osc"]), Ok((words(&["1"]), unix)));
         assert!(sent(&["1", "--osc"]).is_err_and(|error| error.contains("lacks an address")));
         assert!(sent(&["1", "--osc", "7"]).is_err_and(|error| error.contains("127.0.0.1:7")));
         assert!(sent(&["--osc", "7"]).is_err_and(|error| error.contains("127.0.0.1:7")));

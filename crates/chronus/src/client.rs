@@ -1,11 +1,14 @@
 //! The clients of a running engine: `chronus status`, `events`, `send` and `kill`, over OSC like anybody else.
 
 use std::error::Error;
-use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::io::{self, ErrorKind};
+use std::net::UdpSocket;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use chronus_os::peer::{Peer, UnixName};
 use chronus_osc::{OscType, Reply, encode_arguments, message, parse_reply};
 
 use crate::cli::{KillArgs, SendArgs, StatusArgs};
@@ -20,8 +23,22 @@ const WORK_WITHIN: Duration = Duration::from_secs(10);
 
 /// A connection to an engine.
 pub struct Client {
-    socket: UdpSocket,
-    engine: SocketAddr,
+    socket: Socket,
+    engine: Peer,
+}
+
+enum Socket {
+    Udp(UdpSocket),
+    Unix(UnixDatagram),
+}
+
+/// Why there is no way to an engine, as a sentence.
+#[derive(Debug, thiserror::Error)]
+#[error("{sentence}")]
+pub struct NoWay {
+    sentence: String,
+    /// An engine may be there, but not for this user.
+    pub is_forbidden: bool,
 }
 
 impl Client {
@@ -29,21 +46,24 @@ impl Client {
     ///
     /// # Errors
     /// A sentence, if there is no way to it.
-    pub fn connect(engine: SocketAddr) -> Result<Self, String> {
-        let local = if engine.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-        let connected = UdpSocket::bind(local).and_then(|socket| {
-            socket.connect(engine)?;
-            Ok(Self { socket, engine })
-        });
-        connected.map_err(|error| format!("there is no way to {engine}: {error}"))
+    pub fn connect(engine: Peer) -> Result<Self, NoWay> {
+        let socket = match engine {
+            Peer::Ip(address) => {
+                let local = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+                UdpSocket::bind(local).and_then(|socket| {
+                    socket.connect(address)?;
+                    Ok(Socket::Udp(socket))
+                })
+            }
+            Peer::Unix(name) => unix_socket(&name).map(Socket::Unix),
+        };
+        let socket = socket.map_err(|error| no_way(engine, &error))?;
+        Ok(Self { socket, engine })
     }
 
     /// What to say if nobody answers.
     fn nobody(&self) -> String {
-        format!(
-            "no engine answers at {}; start one with `chronus run`, or say where it is with --osc",
-            self.engine
-        )
+        nobody(self.engine)
     }
 
     /// Sends a message.
@@ -51,8 +71,33 @@ impl Client {
     /// # Errors
     /// A sentence about the address, or as the system says.
     pub fn send(&self, address: &str, args: Vec<OscType>) -> Result<(), Box<dyn Error>> {
-        self.socket.send(&message(address, args)?)?;
+        let packet = message(address, args)?;
+        match &self.socket {
+            Socket::Udp(socket) => {
+                socket.send(&packet)?;
+            }
+            Socket::Unix(socket) => self.send_by(socket, &packet)?,
+        }
         Ok(())
+    }
+
+    /// A unix socket is that of one engine; of another that has begun since then, it knows only when it is connected anew.
+    fn send_by(&self, socket: &UnixDatagram, packet: &[u8]) -> Result<(), Box<dyn Error>> {
+        let sent =
+            socket.send(packet).or_else(|error| match (error.kind(), path_of(&self.engine)) {
+                (ErrorKind::ConnectionRefused | ErrorKind::NotConnected, Some(path)) => {
+                    socket.connect(path)?;
+                    socket.send(packet)
+                }
+                _ => Err(error),
+            });
+        match sent {
+            Ok(_) => Ok(()),
+            Err(error) if is_timeout(&error) => {
+                Err(format!("the engine at {} takes nothing; is it stopped?", self.engine).into())
+            }
+            Err(error) => Err(no_way(self.engine, &error).into()),
+        }
     }
 
     /// Waits for an answer; `None` if none comes in time.
@@ -60,9 +105,18 @@ impl Client {
     /// # Errors
     /// If nobody listens there.
     pub fn answer(&self, within: Duration) -> io::Result<Option<Reply>> {
-        self.socket.set_read_timeout(Some(within))?;
         let mut packet = vec![0; chronus_osc::MOST_DATAGRAM_BYTES];
-        match self.socket.recv(&mut packet) {
+        let received = match &self.socket {
+            Socket::Udp(socket) => {
+                socket.set_read_timeout(Some(within))?;
+                socket.recv(&mut packet)
+            }
+            Socket::Unix(socket) => {
+                socket.set_read_timeout(Some(within))?;
+                socket.recv(&mut packet)
+            }
+        };
+        match received {
             Ok(length) => Ok(parse_reply(&packet[..length])),
             Err(error) if is_timeout(&error) => Ok(None),
             Err(error) => Err(error),
@@ -84,6 +138,48 @@ impl Client {
         }
         Err(self.nobody().into())
     }
+}
+
+/// A socket with a name that the kernel chooses, by which it can be answered. It is connected, so that nobody but the engine
+/// can send there: names of this kind belong to no user.
+fn unix_socket(engine: &UnixName) -> io::Result<UnixDatagram> {
+    let socket = UnixDatagram::bind("")?;
+    socket.connect(engine.path().unwrap_or(Path::new("")))?;
+    // Where messages to an engine that is stopped find no more room, the sender would wait for ever.
+    socket.set_write_timeout(Some(ANSWER_WITHIN))?;
+    Ok(socket)
+}
+
+fn path_of(engine: &Peer) -> Option<&Path> {
+    match engine {
+        Peer::Ip(_) => None,
+        Peer::Unix(name) => name.path(),
+    }
+}
+
+fn nobody(engine: Peer) -> String {
+    let begin = if path_of(&engine).is_some() {
+        format!("`chronus run --osc {engine}`")
+    } else {
+        "`chronus run`".into()
+    };
+    format!("no engine answers at {engine}; start one with {begin}, or say where it is with --osc")
+}
+
+fn no_way(engine: Peer, error: &io::Error) -> NoWay {
+    let is_unix = path_of(&engine).is_some();
+    let is_forbidden = is_unix && error.kind() == ErrorKind::PermissionDenied;
+    let is_nobody = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused);
+    let sentence = if is_forbidden {
+        format!(
+            "you may not send to {engine}: only the user that runs the engine there may, and root"
+        )
+    } else if is_unix && is_nobody {
+        nobody(engine)
+    } else {
+        format!("there is no way to {engine}: {error}")
+    };
+    NoWay { sentence, is_forbidden }
 }
 
 fn is_timeout(error: &io::Error) -> bool {
@@ -183,7 +279,7 @@ pub fn kill(args: &KillArgs) -> Result<ExitCode, Box<dyn Error>> {
     deliver(osc_address(args.osc)?, "/chaos/kill", arguments)
 }
 
-fn deliver(to: SocketAddr, address: &str, args: Vec<OscType>) -> Result<ExitCode, Box<dyn Error>> {
+fn deliver(to: Peer, address: &str, args: Vec<OscType>) -> Result<ExitCode, Box<dyn Error>> {
     let client = Client::connect(to)?;
     client.send(address, args)?;
     let (mut any, has_reply) = (false, chronus_osc::address::has_reply(address));

@@ -1,8 +1,9 @@
 //! What is refused is said in the log, too: who plays a controller does not hear `/fail`. A flood of mistakes
 //! must not become a flood of lines, so there is at most one a second, with the number of those left out.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use chronus_os::peer::Peer;
 
 use crate::log::counted;
 
@@ -22,7 +23,7 @@ pub struct Complaints {
 
 impl Complaints {
     /// A message was refused, or not done as it said.
-    pub fn tell(&self, from: SocketAddr, address: &str, reason: &str, now_ns: u64) {
+    pub fn tell(&self, from: Peer, address: &str, reason: &str, now_ns: u64) {
         if let Some(untold) = self.due(now_ns) {
             tracing::warn!("{}", line(from, address, reason, untold));
         }
@@ -58,7 +59,7 @@ impl Complaints {
     }
 }
 
-fn line(from: SocketAddr, address: &str, reason: &str, untold: u64) -> String {
+fn line(from: Peer, address: &str, reason: &str, untold: u64) -> String {
     let [address, reason] = [address, reason].map(shown);
     let address = if address.is_empty() { "a packet".to_owned() } else { address };
     let before = match untold {
@@ -96,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_line_says_who_what_and_why_and_nothing_that_moves_a_terminal() {
-        let from = SocketAddr::from(([127, 0, 0, 1], 9000));
+        let from = Peer::Ip(([127, 0, 0, 1], 9000).into());
         assert_eq!(
             line(from, "/gate/x", "there is no module `x`", 0),
             "OSC from 127.0.0.1:9000: /gate/x: there is no module `x`"

@@ -14,6 +14,10 @@ use chronus_shm::ledger::LedgerRegion;
 use chronus_shm::region::{self, Whole};
 use chronus_shm::status_board::SlotsRegion;
 
+use crate::osc_address::Places;
+use crate::socket_file::SocketFile;
+use crate::sockets::{KINDS, Sockets};
+
 /// What a supervisor hands down to the next.
 #[derive(Debug)]
 pub struct Estate {
@@ -27,8 +31,10 @@ pub struct Estate {
     pub ledger: Memfd,
     /// Raised by whoever has something for the supervisor.
     pub kick: Kick,
+    /// In the keeper: the file by which the unix socket is reached. It goes before that does.
+    pub socket_file: Option<SocketFile>,
     /// Where messages arrive; while nobody receives them, they wait.
-    pub port: UdpSocket,
+    pub sockets: Sockets,
     /// The keeper's children, who are the workers and the supervisor.
     pub children: Children,
     /// The file of the journal, locked, if there is one and this performance has begun under this keeper.
@@ -36,12 +42,15 @@ pub struct Estate {
 }
 
 impl Estate {
-    /// A new estate, with a port at this address.
+    /// A new estate that listens there.
     ///
     /// # Errors
     /// A sentence.
-    pub fn create(address: SocketAddr) -> Result<Self, String> {
-        let port = UdpSocket::bind(address).map_err(|error| no_port(address, &error))?;
+    pub fn create(places: &Places) -> Result<Self, String> {
+        let port = |address| UdpSocket::bind(address).map_err(|error| no_port(address, &error));
+        let udp = places.udp.map(port).transpose()?;
+        let unix = places.unix.as_ref().map(SocketFile::bind).transpose()?;
+        let (unix, socket_file) = unix.unzip();
         let memory = || {
             Ok::<_, io::Error>(Self {
                 log: LogRegion::create()?,
@@ -49,7 +58,8 @@ impl Estate {
                 shelf: region::create_shelf()?,
                 ledger: LedgerRegion::create()?,
                 kick: Kick::new()?,
-                port,
+                socket_file,
+                sockets: Sockets::new(udp, unix),
                 children: Children::of_this_thread()?,
                 journal: None,
             })
@@ -59,11 +69,11 @@ impl Estate {
 
     /// The descriptors for a supervisor.
     pub fn hand_over(&self) -> Vec<BorrowedFd<'_>> {
-        let Self { log, slots, shelf, ledger, kick, port, children, journal } = self;
+        let Self { log, slots, shelf, ledger, kick, sockets, children, journal, .. } = self;
         let memory = [log.as_fd(), slots.as_fd(), shelf.as_fd(), ledger.as_fd()];
-        let others = [kick.as_fd(), port.as_fd(), children.as_fd()];
+        let others = [kick.as_fd(), children.as_fd()];
         let journal = journal.as_ref().map(AsFd::as_fd);
-        memory.into_iter().chain(others).chain(journal).collect()
+        memory.into_iter().chain(others).chain(sockets.descriptors()).chain(journal).collect()
     }
 
     /// In a supervisor: what the keeper has handed over.
@@ -73,15 +83,27 @@ impl Estate {
     pub fn take_over() -> io::Result<Self> {
         let missing = || io::Error::other("supervisors are started by `chronus run`, not by hand");
         let take = |position| spawn::take_handed_over(position).ok_or_else(missing);
+        // Which of these there are, they tell themselves.
+        let (mut sockets, mut journal) = (Sockets::default(), None);
+        for other in (6..=6 + KINDS).map_while(spawn::take_handed_over) {
+            if let Some(no_socket) = sockets.adopt(other) {
+                journal = Some(File::from(no_socket));
+                break;
+            }
+        }
+        if sockets.descriptors().is_empty() {
+            return Err(missing());
+        }
         Ok(Self {
             log: Memfd::adopt(take(0)?)?,
             slots: Memfd::adopt(take(1)?)?,
             shelf: Memfd::adopt(take(2)?)?,
             ledger: Memfd::adopt(take(3)?)?,
             kick: Kick::adopt(take(4)?),
-            port: UdpSocket::from(take(5)?),
-            children: Children::adopt(take(6)?),
-            journal: take(7).ok().map(File::from),
+            children: Children::adopt(take(5)?),
+            socket_file: None,
+            sockets,
+            journal,
         })
     }
 }
@@ -108,10 +130,11 @@ mod tests {
     fn who_can_not_listen_is_told_what_to_do() {
         let taken = UdpSocket::bind("127.0.0.1:0").expect("a port");
         let taken = taken.local_addr().map(|address| (taken, address)).expect("an address");
-        let error = Estate::create(taken.1).expect_err("it is taken");
+        let at = |udp| Places { udp: Some(udp), unix: None };
+        let error = Estate::create(&at(taken.1)).expect_err("it is taken");
         assert!(error.contains("is another engine running?"), "{error}");
         // 192.0.2.0/24 is kept for documents; no machine has it.
-        let error = Estate::create("192.0.2.1:5005".parse().expect("an address"));
+        let error = Estate::create(&at("192.0.2.1:5005".parse().expect("an address")));
         let error = error.expect_err("it is nobody's");
         assert!(error.contains("no such address") && !error.contains("another"), "{error}");
     }

@@ -6,10 +6,13 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use chronus_os::peer::UnixName;
 use chronus_output::{Options, OutputSpec, numbering};
 use rustix::fs::Access;
 
 use crate::cli::RunArgs;
+use crate::osc_address::Places;
+use crate::socket_file::why_no_socket;
 
 /// A command line that can't be meant, as a sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +89,10 @@ pub fn check(args: &RunArgs) -> Result<(), Refusal> {
     };
     let journal = args.journal.as_deref().map(|path| ("--journal", path));
     let capture = args.capture.as_deref().map(|path| ("--capture", path));
-    let written: Vec<Use> = [output, journal, capture].into_iter().flatten().collect();
+    let places = Places::of(&args.osc).map_err(Refusal)?;
+    let socket = places.unix.as_ref().and_then(UnixName::path);
+    let socket = socket.map(|path| ("--osc unix:", path));
+    let written: Vec<Use> = [output, journal, capture, socket].into_iter().flatten().collect();
     keep_apart(&patch.into_iter().collect::<Vec<_>>(), &written)?;
     for (usage, path) in written {
         let (shown, folder) = (path.display(), folder_of(path));
@@ -100,6 +106,11 @@ pub fn check(args: &RunArgs) -> Result<(), Refusal> {
                 folder = folder.display()
             )));
         }
+    }
+    if let Some((usage, path)) = socket
+        && let Some(why) = fs::symlink_metadata(path).ok().and_then(|found| why_no_socket(&found))
+    {
+        return Err(Refusal(format!("{usage}{}: {why}", path.display())));
     }
     if let Some(folder) = args.patches.as_deref().filter(|folder| !folder.is_dir()) {
         return Err(Refusal(format!(

@@ -27,9 +27,10 @@ use crate::cli::RunArgs;
 use crate::estate::Estate;
 use crate::files;
 use crate::journal_file;
-use crate::osc_address::osc_address;
+use crate::osc_address::Places;
 use crate::playback::Regions;
 use crate::service;
+use crate::socket_file::SocketFile;
 
 /// A supervisor that has lived for so long did not die young.
 const CHILDHOOD_NS: u64 = 2_000_000_000;
@@ -87,23 +88,25 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
 /// What the service manager has kept of a performance whose keeper died, or a new estate.
 fn find_estate(args: &RunArgs) -> Result<Estate, Box<dyn Error>> {
     let identity = identity();
+    let places = Places::of(&args.osc);
     match service::kept() {
         Ok(None) => {}
-        Ok(Some(estate)) => {
-            if let Some(why) = why_not(&estate, identity) {
-                tracing::warn!("{why}: another performance begins");
-            } else {
+        Ok(Some(mut estate)) => {
+            let Some(why) = why_not(&mut estate, places.as_ref().ok(), identity) else {
                 tracing::warn!("the keeper had died; the service manager has kept the performance");
                 return Ok(estate);
-            }
+            };
+            tracing::warn!("{why}: another performance begins");
+            // Its sockets may be in the way; if they are now, they are not when this is tried again.
+            service::forget();
         }
         Err(error) => tracing::warn!("what was kept is of no use ({error})"),
     }
     // Of a performance that goes on, nothing is refused any more.
     files::check(args)?;
-    let address = osc_address(args.osc)?;
-    let mut estate = Estate::create(address)?;
-    if !address.ip().is_loopback() {
+    let places = places?;
+    let mut estate = Estate::create(&places)?;
+    if let Some(address) = places.udp.filter(|address| !address.ip().is_loopback()) {
         tracing::warn!(
             "OSC is received from other machines, at udp://{address}: whoever reaches this port can play, change and end \
              everything; --osc 127.0.0.1:{} is for this machine alone",
@@ -114,12 +117,15 @@ fn find_estate(args: &RunArgs) -> Result<Estate, Box<dyn Error>> {
     let ledger = LedgerRegion::map(&estate.ledger)?;
     ledger.keeper.identity.store(identity, Ordering::Release);
     ledger.keeper.began_at_ns.store(clock::monotonic_ns(), Ordering::Release);
+    if let Some(file) = &estate.socket_file {
+        file.note(&ledger.keeper.socket_file);
+    }
     service::keep(&estate);
     Ok(estate)
 }
 
 /// Why a kept estate can't be gone on with, if it can't.
-fn why_not(estate: &Estate, identity: u64) -> Option<&'static str> {
+fn why_not(estate: &mut Estate, places: Option<&Places>, identity: u64) -> Option<&'static str> {
     let Ok(regions) = Regions::map(&estate.log, &estate.slots, &estate.ledger) else {
         return Some("what was kept is of another version");
     };
@@ -129,6 +135,18 @@ fn why_not(estate: &Estate, identity: u64) -> Option<&'static str> {
     }
     if keeper.ended.load(Ordering::Acquire) != 0 {
         return Some("what was kept has ended");
+    }
+    let sockets = &estate.sockets;
+    let kinds = (sockets.udp.is_some(), sockets.unix.is_some());
+    if places.is_none_or(|places| kinds != (places.udp.is_some(), places.unix.is_some())) {
+        return Some("a socket was not kept");
+    }
+    let unix = sockets.unix.as_ref();
+    estate.socket_file = unix.and_then(|unix| SocketFile::kept(unix, &keeper.socket_file));
+    if let Some(file) = estate.socket_file.as_ref().filter(|file| !file.is_there()) {
+        tracing::warn!(
+            "{file} is gone, so nobody can send there; start the engine anew for another"
+        );
     }
     keeper.died_at_ns.store(clock::monotonic_ns(), Ordering::Release);
     None

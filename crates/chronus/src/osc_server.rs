@@ -1,32 +1,29 @@
-//! The OSC port: the socket, the queue from the thread that reads it (`receiver.rs`) to the supervisor, and the answers
+//! The OSC port: the sockets, the queue from the thread that reads it (`receiver.rs`) to the supervisor, and the answers
 //! to senders.
 //!
 //! The queue is wait-free: the supervisor may have interrupted that thread in the middle of a push, on
 //! the same core and at a higher priority, so it must never wait for the push to end. For the same reason
-//! what it has taken comes back through another queue, to be freed by who made it, and the socket never
-//! makes anybody wait.
+//! what it has taken comes back through another queue, to be freed by who made it, and the sockets never
+//! make anybody wait.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
-use chronus_os::wake::{Kick, poll_readable};
-use chronus_os::{clock, socket};
+use chronus_os::clock;
+use chronus_os::peer::Peer;
+use chronus_os::wake::Kick;
 use chronus_osc::{Request, Value};
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::complaints::Complaints;
 use crate::patcher::PatchPort;
 use crate::receiver::{Manners, Receiver};
+use crate::sockets::Sockets;
 use crate::supervisor::status::Status;
 
 /// Messages that may wait for the supervisor.
 const QUEUE: usize = 4096;
-/// As many bytes of packets may wait for this thread, if the kernel permits.
-const UNREAD_BYTES: usize = 4 << 20;
 
 /// A message for the supervisor.
 #[derive(Debug)]
@@ -36,7 +33,7 @@ pub struct Incoming {
     /// The address that it came to.
     pub address: String,
     /// The sender.
-    pub from: SocketAddr,
+    pub from: Peer,
     /// The number of the packet that it came in.
     pub packet: u64,
     /// When that arrived, by the monotonic clock.
@@ -75,7 +72,7 @@ pub struct Inbox {
     messages: Consumer<Incoming>,
     spent: Producer<Incoming>,
     reading: Arc<Reading>,
-    socket: UdpSocket,
+    sockets: Arc<Sockets>,
 }
 
 impl Inbox {
@@ -90,9 +87,7 @@ impl Inbox {
             return false;
         }
         // In this order: whoever reads says so before.
-        let mut ready = [false];
-        poll_readable(&[self.socket.as_fd()], &mut ready, Some(Duration::ZERO));
-        ready[0] || self.reading.is_busy.load(Ordering::Acquire)
+        self.sockets.is_readable() || self.reading.is_busy.load(Ordering::Acquire)
     }
 
     /// Gives a message back, for whom it came from to free it.
@@ -105,100 +100,98 @@ impl Inbox {
 /// Replies to senders.
 #[derive(Clone, Debug)]
 pub struct Replies {
-    socket: Arc<UdpSocket>,
+    sockets: Arc<Sockets>,
     /// What the port has seen.
     pub counts: Arc<PortCounts>,
 }
 
 impl Replies {
+    /// Whoever can't be reached, or does not read, is not told.
+    fn send(&self, packet: &[u8], to: Peer) {
+        let _ = self.sockets.send_to(packet, &to);
+    }
+
     /// Tells a sender that something was done.
-    pub fn done(&self, address: &str, told: &str, to: SocketAddr) {
-        let _ = self.socket.send_to(&chronus_osc::done(address, told), to);
+    pub fn done(&self, address: &str, told: &str, to: Peer) {
+        self.send(&chronus_osc::done(address, told), to);
     }
 
     /// Tells a sender what was done with other numbers than were sent, and the log, as of any that was clamped.
-    pub fn clamped(&self, address: &str, told: &str, to: SocketAddr) {
+    pub fn clamped(&self, address: &str, told: &str, to: Peer) {
         self.counts.clamped.fetch_add(1, Ordering::Relaxed);
         self.counts.complaints.tell(to, address, told, clock::monotonic_ns());
         self.done(address, told, to);
     }
 
     /// Tells a sender why something is not done yet.
-    pub fn wait(&self, address: &str, told: &str, to: SocketAddr) {
-        let _ = self.socket.send_to(&chronus_osc::wait(address, told), to);
+    pub fn wait(&self, address: &str, told: &str, to: Peer) {
+        self.send(&chronus_osc::wait(address, told), to);
     }
 
     /// Tells a sender why something was not done.
-    pub fn fail(&self, address: &str, reason: &str, to: SocketAddr) {
+    pub fn fail(&self, address: &str, reason: &str, to: Peer) {
         self.counts.failed.fetch_add(1, Ordering::Relaxed);
         self.counts.complaints.tell(to, address, reason, clock::monotonic_ns());
-        let _ = self.socket.send_to(&chronus_osc::fail(address, reason), to);
+        self.send(&chronus_osc::fail(address, reason), to);
     }
 
     /// How many packets the kernel had no room for.
     pub fn lost(&self) -> u64 {
-        socket::packets_lost(&*self.socket).map_or(0, u64::from)
+        self.sockets.lost()
+    }
+
+    /// Whether so much of what senders to the unix socket were told is unread that soon none could be told anything.
+    pub fn is_crowded(&self) -> bool {
+        self.sockets.is_crowded()
     }
 
     /// Tells a sender how the engine is.
-    pub fn status(&self, status: &Status, to: SocketAddr) {
+    pub fn status(&self, status: &Status, to: Peer) {
         let json = serde_json::to_string(status).unwrap_or_default();
         let reply = chronus_osc::status_reply(&status.fields(), &json);
-        let _ = self.socket.send_to(&reply, to);
+        self.send(&reply, to);
     }
 
     /// Tells a sender the values of a module.
-    pub fn meter(&self, id: &str, names: &[&str], values: [f32; 2], to: SocketAddr) {
-        let _ = self.socket.send_to(&chronus_osc::meter_reply(id, names, values), to);
+    pub fn meter(&self, id: &str, names: &[&str], values: [f32; 2], to: Peer) {
+        self.send(&chronus_osc::meter_reply(id, names, values), to);
     }
 
     /// Tells somebody who listens what has happened.
-    pub fn event(&self, name: &str, values: &[Value], to: SocketAddr) {
-        let _ = self.socket.send_to(&chronus_osc::event(name, values), to);
+    pub fn event(&self, name: &str, values: &[Value], to: Peer) {
+        self.send(&chronus_osc::event(name, values), to);
     }
 
     /// Tells a sender how the recording is.
-    pub fn record(&self, fields: &[(String, Value)], to: SocketAddr) {
-        let _ = self.socket.send_to(&chronus_osc::record_reply(fields), to);
+    pub fn record(&self, fields: &[(String, Value)], to: Peer) {
+        self.send(&chronus_osc::record_reply(fields), to);
     }
 }
 
 /// The port, bound and not yet served.
 pub struct Port {
-    socket: UdpSocket,
+    sockets: Arc<Sockets>,
     counts: Arc<PortCounts>,
 }
 
 impl Port {
-    /// The port of this socket.
+    /// The port of these sockets.
     ///
     /// # Errors
     /// As the system says.
-    pub fn new(socket: UdpSocket) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        socket::keep_unread(&socket, UNREAD_BYTES);
-        if let Err(error) = socket::note_arrivals(&socket) {
-            tracing::warn!(
-                "the kernel does not note when packets arrive ({error}); they count as they are read"
-            );
-        }
-        Ok(Self { socket, counts: Arc::default() })
+    pub fn new(mut sockets: Sockets) -> io::Result<Self> {
+        sockets.prepare()?;
+        Ok(Self { sockets: Arc::new(sockets), counts: Arc::default() })
     }
 
-    /// Where it listens.
-    ///
-    /// # Errors
-    /// As the system says.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+    /// Where it listens, for people.
+    pub fn describe(&self) -> String {
+        self.sockets.describe()
     }
 
     /// A way to answer senders.
-    ///
-    /// # Errors
-    /// If there are too many descriptors.
-    pub fn replies(&self) -> io::Result<Replies> {
-        Ok(Replies { socket: Arc::new(self.socket.try_clone()?), counts: self.counts.clone() })
+    pub fn replies(&self) -> Replies {
+        Replies { sockets: self.sockets.clone(), counts: self.counts.clone() }
     }
 
     /// Starts the thread that receives. What is about the patch goes to `patches`, the rest to the
@@ -210,9 +203,9 @@ impl Port {
         let (queue, messages) = RingBuffer::new(QUEUE);
         let (spent, given_back) = RingBuffer::new(2 * QUEUE);
         let reading = Arc::<Reading>::default();
-        let socket = self.socket.try_clone()?;
+        let sockets = self.sockets.clone();
         let receiver = Receiver {
-            socket: self.socket,
+            sockets: self.sockets,
             counts: self.counts,
             patches,
             queue,
@@ -222,6 +215,6 @@ impl Port {
             manners: Manners::new(in_real_time),
         };
         std::thread::Builder::new().name("osc".into()).spawn(move || receiver.serve())?;
-        Ok(Inbox { messages, spent, reading, socket })
+        Ok(Inbox { messages, spent, reading, sockets })
     }
 }

@@ -1,4 +1,4 @@
-//! The thread that reads the OSC port: decodes packets, tells senders what was wrong, and hands the rest on.
+//! The thread that reads the sockets of the OSC port: decodes packets, tells senders what was wrong, and hands the rest on.
 //!
 //! It has a real-time priority, below those of the sound, so that a message is ordered in time on a busy machine, too;
 //! a flood costs it the priority, so that it starves nobody. On a message's way nothing waits for a thread
@@ -8,11 +8,11 @@
 //! supervisor for many packets. What finds no room is counted.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::AsFd as _;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use chronus_os::peer::Peer;
 use chronus_os::socket::Received;
 use chronus_os::wake::{Kick, poll_readable};
 use chronus_os::{clock, sched, socket};
@@ -24,6 +24,7 @@ use rtrb::{Consumer, Producer, PushError};
 use crate::osc_server::{Incoming, PortCounts, Reading};
 use crate::patcher::{PatchPort, Task};
 use crate::refusals::Refusals;
+use crate::sockets::{KINDS, Sockets};
 use crate::timetags::Timetags;
 
 /// Packets that are taken before the supervisor is woken, if so many are there already.
@@ -33,8 +34,8 @@ const LOOK_EVERY: usize = 16;
 
 /// See the file's head.
 pub struct Receiver {
-    /// Where packets arrive; it makes nobody wait.
-    pub socket: UdpSocket,
+    /// Where packets arrive; they make nobody wait.
+    pub sockets: Arc<Sockets>,
     /// What is counted.
     pub counts: Arc<PortCounts>,
     /// Where patches are made.
@@ -55,7 +56,8 @@ pub struct Receiver {
 pub struct Manners {
     refusals: Refusals,
     timetags: Timetags,
-    arrivals: Arrivals,
+    /// Of each socket.
+    arrivals: [Arrivals; KINDS],
     allowance: Allowance,
     in_real_time: bool,
 }
@@ -66,7 +68,7 @@ impl Manners {
         Self {
             refusals: Refusals::default(),
             timetags: Timetags::default(),
-            arrivals: Arrivals::new(clock::monotonic_ns()),
+            arrivals: std::array::from_fn(|_| Arrivals::new(clock::monotonic_ns())),
             allowance: Allowance::default(),
             in_real_time,
         }
@@ -77,7 +79,7 @@ impl Manners {
 #[derive(Clone, Copy)]
 struct Packet {
     number: u64,
-    from: SocketAddr,
+    from: Peer,
     arrived_ns: u64,
 }
 
@@ -88,11 +90,16 @@ impl Receiver {
         // Without permission, of which the supervisor tells, everything goes on without.
         self.manners.in_real_time &= self.hurry();
         let mut packet = vec![0_u8; 65_536];
+        let sockets = self.sockets.clone();
+        let sockets = sockets.descriptors();
         loop {
-            poll_readable(&[self.socket.as_fd()], &mut [false], None);
+            let mut ready = [false; KINDS];
+            poll_readable(&sockets, &mut ready, None);
             self.reading.is_busy.store(true, Ordering::Release);
-            if self.take_what_is_there(&mut packet) {
-                self.kick.raise();
+            for which in (0..sockets.len()).filter(|which| ready[*which]) {
+                if self.take_what_is_there(sockets[which], which, &mut packet) {
+                    self.kick.raise();
+                }
             }
             self.reading.is_busy.store(false, Ordering::Release);
             while self.given_back.pop().is_ok() {}
@@ -100,18 +107,23 @@ impl Receiver {
         }
     }
 
-    /// Takes what is in the socket, but not for ever; whether that was anything.
-    fn take_what_is_there(&mut self, packet: &mut [u8]) -> bool {
+    /// Takes what is in a socket, but not for ever; whether that was anything.
+    fn take_what_is_there(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        which: usize,
+        packet: &mut [u8],
+    ) -> bool {
         let mut any = false;
         for _ in 0..AT_ONCE {
             let now_ns = clock::monotonic_ns();
-            match socket::receive(&self.socket, packet) {
+            match socket::receive(socket, packet) {
                 Ok(received) => {
-                    self.take_packet(&packet[..received.bytes], &received);
+                    self.take_packet(&packet[..received.bytes], &received, which);
                     any = true;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.manners.arrivals.found_empty(now_ns);
+                    self.manners.arrivals[which].found_empty(now_ns);
                     break;
                 }
                 // One sender's: an answer that could not be delivered is reported here.
@@ -122,13 +134,13 @@ impl Receiver {
         any
     }
 
-    fn take_packet(&mut self, packet: &[u8], received: &Received) {
+    fn take_packet(&mut self, packet: &[u8], received: &Received, which: usize) {
         let reading = arrival::Reading::take(|| arrival::Reading {
             before_ns: clock::monotonic_ns(),
             wall_ns: clock::wall_ns(),
             after_ns: clock::monotonic_ns(),
         });
-        let arrived_ns = self.manners.arrivals.arrival(received.noted_wall_ns, &reading);
+        let arrived_ns = self.manners.arrivals[which].arrival(received.noted_wall_ns, &reading);
         let number = self.counts.packets.fetch_add(1, Ordering::Relaxed);
         let decoded = decode(packet, self.patches.directory());
         self.take(decoded, Packet { number, from: received.from, arrived_ns });
@@ -184,7 +196,7 @@ impl Receiver {
         }
     }
 
-    fn refuse(&mut self, address: &str, from: SocketAddr) {
+    fn refuse(&mut self, address: &str, from: Peer) {
         let busy = self.counts.busy.fetch_add(1, Ordering::Relaxed) + 1;
         if self.manners.refusals.is_due(from, clock::monotonic_ns()) {
             let reason = format!(
@@ -195,13 +207,13 @@ impl Receiver {
     }
 
     /// Tells the sender, and the log, what is not done as it said.
-    fn fail(&self, address: &str, reason: &str, to: SocketAddr) {
+    fn fail(&self, address: &str, reason: &str, to: Peer) {
         self.counts.complaints.tell(to, address, reason, clock::monotonic_ns());
         self.answer(&chronus_osc::fail(address, reason), to);
     }
 
-    fn answer(&self, packet: &[u8], to: SocketAddr) {
-        let _ = self.socket.send_to(packet, to);
+    fn answer(&self, packet: &[u8], to: Peer) {
+        let _ = self.sockets.send_to(packet, &to);
     }
 
     /// Takes the priority; whether it is permitted.

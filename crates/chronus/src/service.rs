@@ -2,8 +2,7 @@
 //! it goes, and restarts everything should the sound stand still. Without one, nothing of this happens.
 
 use std::io;
-use std::net::UdpSocket;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,10 +17,13 @@ use sd_notify::NotifyState;
 
 use crate::estate::Estate;
 use crate::log::counted;
+use crate::sockets::Sockets;
 
-/// The names under which the parts of the estate are kept.
-const NAMES: [&str; 5] =
-    ["chronus-log", "chronus-slots", "chronus-shelf", "chronus-ledger", "chronus-port"];
+/// The names under which the memory of the estate is kept.
+const MEMORY: [&str; 4] = ["chronus-log", "chronus-slots", "chronus-shelf", "chronus-ledger"];
+/// Those of its sockets, of which one may not be there.
+const UDP: &str = "chronus-port";
+const UNIX: &str = "chronus-unix";
 /// How it goes is looked at this often.
 const LOOK: Duration = Duration::from_millis(250);
 /// It is told this often, in looks.
@@ -44,22 +46,24 @@ fn tell(states: &[NotifyState]) {
 pub fn kept() -> io::Result<Option<Estate>> {
     let names: Vec<String> = sd_notify::listen_fds_with_names()?.map(|(_, name)| name).collect();
     let is_ours = |name: &&str| names.iter().any(|kept| kept == name);
-    if !NAMES.iter().any(is_ours) {
+    if !MEMORY.iter().chain([&UDP, &UNIX]).any(is_ours) {
         return Ok(None);
     }
-    let take = |name: &str| -> io::Result<OwnedFd> {
+    let find = |name: &str| -> Option<OwnedFd> {
         let position = names.iter().position(|kept| kept == name);
-        let missing = || io::Error::other(format!("{name} was not kept"));
-        position.and_then(spawn::take_handed_over).ok_or_else(missing)
+        position.and_then(spawn::take_handed_over)
     };
-    let [log, slots, shelf, ledger, port] = NAMES;
+    let take =
+        |name: &str| find(name).ok_or_else(|| io::Error::other(format!("{name} was not kept")));
+    let [log, slots, shelf, ledger] = MEMORY;
     Ok(Some(Estate {
         log: Memfd::adopt(take(log)?)?,
         slots: Memfd::adopt(take(slots)?)?,
         shelf: Memfd::adopt(take(shelf)?)?,
         ledger: Memfd::adopt(take(ledger)?)?,
         kick: Kick::new()?,
-        port: UdpSocket::from(take(port)?),
+        socket_file: None,
+        sockets: Sockets::new(find(UDP).map(Into::into), find(UNIX).map(Into::into)),
         children: Children::of_this_thread()?,
         journal: None,
     }))
@@ -71,10 +75,12 @@ pub fn keep(estate: &Estate) {
         return;
     }
     forget();
-    let Estate { log, slots, shelf, ledger, port, .. } = estate;
-    let parts: [BorrowedFd<'_>; 5] =
-        [log.as_fd(), slots.as_fd(), shelf.as_fd(), ledger.as_fd(), port.as_fd()];
-    for (name, part) in NAMES.iter().zip(parts) {
+    let Estate { log, slots, shelf, ledger, sockets, .. } = estate;
+    let memory = [log.as_fd(), slots.as_fd(), shelf.as_fd(), ledger.as_fd()];
+    let udp = sockets.udp.as_ref().map(|udp| (UDP, udp.as_fd()));
+    let unix = sockets.unix.as_ref().map(|unix| (UNIX, unix.as_fd()));
+    let memory = MEMORY.into_iter().zip(memory);
+    for (name, part) in memory.chain(udp).chain(unix) {
         // A port to which somebody could not be answered is no worse for it.
         let poll = NotifyState::Custom("FDPOLL=0");
         let states = [NotifyState::FdStore, NotifyState::FdName(name), poll];
@@ -86,7 +92,7 @@ pub fn keep(estate: &Estate) {
 
 /// Has the service manager give up what it has kept: the performance is over, or of no use.
 pub fn forget() {
-    for name in NAMES {
+    for name in MEMORY.into_iter().chain([UDP, UNIX]) {
         tell(&[NotifyState::FdStoreRemove, NotifyState::FdName(name)]);
     }
 }

@@ -46,7 +46,7 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     let estate = Estate::take_over()?;
     let (end, end_writer) = UnixStream::pair()?;
     signal_hook::low_level::pipe::register(SIGTERM, end_writer)?;
-    let Estate { log, slots, ledger, kick, port, children, journal, .. } = estate;
+    let Estate { log, slots, ledger, kick, sockets, children, journal, .. } = estate;
     let shelf = Arc::new(estate.shelf);
     let regions = Regions::map(&log, &slots, &ledger)?;
     let found = legacy::find(&regions, &ledger, &shelf);
@@ -75,15 +75,15 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
             begin(patch, start, ruin.remains, &kick)?
         }
     };
-    let port = osc_server::Port::new(port)?;
-    let address = port.address()?;
-    let replies = port.replies()?;
+    let port = osc_server::Port::new(sockets)?;
+    let places = port.describe();
+    let replies = port.replies();
     let (patches, file_watch) = patcher.serve(replies.clone())?;
     if args.watch {
         patcher::watch::watch(file_watch)?;
     }
     let inbox = port.serve(patches, kick.try_clone()?, !args.free_run)?;
-    tracing::info!("listening for OSC on udp://{address}");
+    tracing::info!("listening for OSC on {places}");
     let told = service::Output::default();
     told.tell(&device.describe());
     service::accompany(regions.ledger.clone(), told.clone())?;

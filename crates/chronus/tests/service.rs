@@ -84,7 +84,7 @@ impl Manager {
     }
 
     /// Starts the engine as systemd would: with all that was kept.
-    fn start(&self, folder: &Path, port: &str) -> Child {
+    fn start(&self, folder: &Path, osc: &[&str]) -> Child {
         let mut script = String::new();
         for (number, descriptor) in (3..).zip(self.kept.values()) {
             fcntl_setfd(descriptor, FdFlags::empty()).expect("to be inherited");
@@ -99,7 +99,8 @@ impl Manager {
         Command::new("bash")
             .current_dir(folder)
             .args(["-c", &script, "bash", env!("CARGO_BIN_EXE_chronus"), "run"])
-            .args(["--output", "wav:a.wav", "--journal", "a.journal", "--osc", port])
+            .args(["--output", "wav:a.wav", "--journal", "a.journal"])
+            .args(osc.iter().flat_map(|place| ["--osc", place]))
             .args(["--lead", "48"])
             .env("NOTIFY_SOCKET", folder.join("notify"))
             .env("WATCHDOG_USEC", "5000000")
@@ -117,11 +118,11 @@ fn even_the_keeper_may_die() {
     let folder = tempfile::tempdir().expect("folder");
     let folder = folder.path();
     let mut manager = Manager::new(folder);
-    let mut engine = manager.start(folder, ANY_PORT);
+    let mut engine = manager.start(folder, &[ANY_PORT, "unix:osc.sock"]);
     let client = Client::of(&mut engine, folder.join("log"));
     manager.wait_for("READY=1");
     manager.wait_for("STATUS=");
-    for name in ["log", "slots", "shelf", "ledger", "port"] {
+    for name in ["log", "slots", "shelf", "ledger", "port", "unix"] {
         assert!(manager.kept.contains_key(&format!("chronus-{name}")), "{:?}", manager.kept.keys());
     }
     for (address, arguments) in [
@@ -141,8 +142,10 @@ fn even_the_keeper_may_die() {
         engine.kill().expect("kill -9");
         engine.wait().expect("it ends");
         // What is sent while nobody is there waits in the port.
-        client.send("/mod/filter/cutoff", &["900"]);
-        engine = manager.start(folder, ANY_PORT);
+        let unix = UnixDatagram::unbound().expect("a socket");
+        let cutoff = support::packet("/mod/filter/cutoff", &["900"]);
+        unix.send_to(&cutoff, folder.join("osc.sock")).expect("it is sent");
+        engine = manager.start(folder, &[ANY_PORT, "unix:osc.sock"]);
         let status = client.wait_for("the next keeper", |status| {
             status["fresh_starts"].as_u64() == Some(life) && status["redundant"] == true
         });
@@ -165,6 +168,7 @@ fn even_the_keeper_may_die() {
         manager.take();
         manager.kept.is_empty()
     });
+    assert!(!folder.join("osc.sock").exists(), "the last keeper has removed the first one's");
     // Half a second of what was heard last, up to the fade-out, is what the journal gives.
     let rendered = Command::new(env!("CARGO_BIN_EXE_chronus"))
         .current_dir(folder)
@@ -185,7 +189,7 @@ fn what_was_kept_of_another_performance_is_not_gone_on_with() {
     let folder = tempfile::tempdir().expect("folder");
     let folder = folder.path();
     let mut manager = Manager::new(folder);
-    let mut engine = manager.start(folder, ANY_PORT);
+    let mut engine = manager.start(folder, &[ANY_PORT]);
     let client = Client::of(&mut engine, folder.join("log"));
     manager.wait_for("READY=1");
     client.send("/gate/adsr", &["on"]);
@@ -193,7 +197,7 @@ fn what_was_kept_of_another_performance_is_not_gone_on_with() {
     engine.kill().expect("kill -9");
     engine.wait().expect("it ends");
     // The player now asks for something else: another port.
-    let mut engine = manager.start(folder, "localhost:0");
+    let mut engine = manager.start(folder, &["localhost:0"]);
     client.wait_for_log("asked for otherwise");
     let old_port = Some(client.port().port());
     let other = Client::of_new(&mut engine, folder.join("log"), old_port);

@@ -60,7 +60,7 @@ impl Engine {
             let _ = process.wait();
             return Err(fs::read_to_string(log)?.into());
         };
-        let client = Client::connect(address)?;
+        let client = Client::connect(address.into())?;
         let mut engine = Self { process, client, events, log: log.to_owned() };
         while began.elapsed() < BEGINS_WITHIN {
             thread::sleep(Duration::from_millis(20));

@@ -1,7 +1,6 @@
 //! An engine that runs already, as it sees itself.
 
-use std::net::SocketAddr;
-
+use chronus_os::peer::Peer;
 use serde_json::Value;
 
 use super::Finding;
@@ -10,9 +9,17 @@ use crate::client::Client;
 const NAME: &str = "running engine";
 
 /// What the engine at this address says, if there is one.
-pub fn findings(osc: SocketAddr) -> Vec<Finding> {
-    let status = Client::connect(osc).map_err(Into::into).and_then(|client| client.status());
-    match status {
+pub fn findings(osc: Peer) -> Vec<Finding> {
+    let client = match Client::connect(osc) {
+        Ok(client) => client,
+        // Whether there is one can't be told.
+        Err(why) if why.is_forbidden => {
+            let mend = "ask as the user that runs it, or as root";
+            return vec![Finding::note(NAME, why.to_string(), mend)];
+        }
+        Err(_) => return vec![Finding::ok(NAME, format!("none at {osc}"))],
+    };
+    match client.status() {
         Ok(status) => vec![judge(&status)],
         Err(_) => vec![Finding::ok(NAME, format!("none at {osc}"))],
     }

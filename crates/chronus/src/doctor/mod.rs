@@ -6,8 +6,9 @@ mod engine;
 pub mod machine;
 mod timing;
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
+
+use chronus_os::peer::Peer;
 
 use crate::cli::DoctorArgs;
 
@@ -66,7 +67,7 @@ impl Finding {
 
 /// Examines the machine and prints what it finds, as it finds it. Fails if something stands in the way of sound or
 /// real time. An engine that runs is looked for at `osc`.
-pub fn run(args: &DoctorArgs, osc: SocketAddr) -> ExitCode {
+pub fn run(args: &DoctorArgs, osc: Peer) -> ExitCode {
     let mut lacks = 0;
     let mut tell = |findings: Vec<Finding>| {
         for finding in findings {

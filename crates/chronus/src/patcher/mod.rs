@@ -8,7 +8,6 @@ mod waiting;
 pub mod watch;
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +15,7 @@ use std::time::Duration;
 use chronus_engine::patch::Document;
 use chronus_engine::{Controls, Directory, Patch, PatchModule};
 use chronus_os::memfd::Memfd;
+use chronus_os::peer::Peer;
 use chronus_os::wake::Kick;
 use chronus_osc::PatchRequest;
 use chronus_shm::ledger::Edition;
@@ -312,7 +312,7 @@ impl Patcher {
     fn take(
         &mut self,
         request: PatchRequest,
-        asker: (String, SocketAddr),
+        asker: (String, Peer),
         time: Option<u64>,
     ) -> Result<Option<String>, String> {
         match request {
@@ -363,7 +363,7 @@ impl Patcher {
         Ok(told)
     }
 
-    fn commit(&mut self, asker: (String, SocketAddr), time: Option<u64>) -> Result<(), String> {
+    fn commit(&mut self, asker: (String, Peer), time: Option<u64>) -> Result<(), String> {
         let Some(draft) = &self.draft else {
             return Err(
                 "nothing to commit; begin with /patch/create, /patch/connect or the like".into()
@@ -389,12 +389,7 @@ impl Patcher {
         Ok(())
     }
 
-    fn load(
-        &mut self,
-        file: &str,
-        asker: (String, SocketAddr),
-        time: Option<u64>,
-    ) -> Result<(), String> {
+    fn load(&mut self, file: &str, asker: (String, Peer), time: Option<u64>) -> Result<(), String> {
         let (path, text) = self.folder.load(file)?;
         let patch = Patch::parse_all(&text, file).map_err(|mistakes| mistakes.on_one_line())?;
         let waiting = Waiting::new(patch, folder::parent(&path));

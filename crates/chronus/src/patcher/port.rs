@@ -1,11 +1,11 @@
 //! How others reach the patcher: nobody who does waits for it, since it has no priority.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::Thread;
 
 use chronus_engine::Directory;
+use chronus_os::peer::Peer;
 use chronus_osc::PatchRequest;
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
 
@@ -25,7 +25,7 @@ pub struct Task {
     /// The address that it came to.
     pub address: String,
     /// By whom.
-    pub from: SocketAddr,
+    pub from: Peer,
     /// Its timetag.
     pub time_wall_ns: Option<u64>,
 }
@@ -213,7 +213,7 @@ mod tests {
         let task = Task {
             request: PatchRequest::Abort,
             address: "/patch/abort".into(),
-            from: SocketAddr::from(([127, 0, 0, 1], 9)),
+            from: Peer::Ip(([127, 0, 0, 1], 9).into()),
             time_wall_ns: None,
         };
         for _ in 0..QUEUE {

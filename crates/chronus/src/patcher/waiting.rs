@@ -2,11 +2,11 @@
 //! Meanwhile further ones are made, and what sounds is saved.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use chronus_engine::Patch;
+use chronus_os::peer::Peer;
 
 use super::Draft;
 use crate::osc_server::Replies;
@@ -52,7 +52,7 @@ pub struct Waiting {
     /// What was being made, to be made further if this one is refused.
     pub draft: Option<Draft>,
     /// Who wants it, and by which address.
-    pub asker: Option<(String, SocketAddr)>,
+    pub asker: Option<(String, Peer)>,
     /// Since when it waits.
     pub since: Instant,
     /// Whether it was told that it waits.

@@ -227,7 +227,7 @@ impl Supervisor {
         let mut supervisor = Self {
             hindsight: begins.hindsight,
             blame: Blame::default(),
-            listeners: Listeners::default(),
+            listeners: Listeners::handed_down(&regions.ledger.listeners, clock::monotonic_ns()),
             supervision: Supervision::new(limits),
             sequencer: begins.sequencer,
             snapshots: begins.snapshots,

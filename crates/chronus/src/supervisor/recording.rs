@@ -2,10 +2,10 @@
 //! touches no file and waits for nobody here; the thread that writes the file also tells how it
 //! goes.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use chronus_os::peer::Peer;
 use chronus_osc::{Record, Value};
 use chronus_output::{
     Ask, Deck, Moment, Recording, RecordingState, Take, Tell, WavFormat, numbering,
@@ -54,7 +54,7 @@ impl Unfinished {
 }
 
 /// Who ended a recording, and shall hear when it is whole.
-type Stopper = Arc<OnceLock<SocketAddr>>;
+type Stopper = Arc<OnceLock<Peer>>;
 
 impl Recorder {
     /// Nothing recorded yet. Files go to `folder`, in `format` unless a player wants another.
@@ -101,7 +101,7 @@ impl Recorder {
         &mut self,
         (name, format): (Option<String>, Option<&str>),
         from_frame: u64,
-        (from, replies): (SocketAddr, Replies),
+        (from, replies): (Peer, Replies),
         rate_hz: u32,
     ) -> Result<(), String> {
         let format = format.map_or(Ok(self.format), str::parse);
@@ -127,7 +127,7 @@ impl Recorder {
         Ok(())
     }
 
-    fn stop(&self, at_frame: u64, from: SocketAddr) -> Result<(), String> {
+    fn stop(&self, at_frame: u64, from: Peer) -> Result<(), String> {
         match &self.last {
             Some((take, stopper)) if !take.is_done() => {
                 // Before the end, so that whoever comes to the end knows whom to tell.
@@ -176,7 +176,7 @@ impl Supervisor {
 }
 
 /// Tells who began a recording, and who ended it, and whoever reads the log.
-fn tell(starter: Option<SocketAddr>, stopper: Stopper, replies: Replies, rate_hz: u32) -> Tell {
+fn tell(starter: Option<Peer>, stopper: Stopper, replies: Replies, rate_hz: u32) -> Tell {
     Box::new(move |moment, recording| {
         let status = RecordStatus::of(recording, rate_hz);
         let file = file_of(recording);

@@ -477,7 +477,7 @@ fn receive(socket: &UdpSocket, within: Duration) -> Option<Reply> {
     None
 }
 
-fn packet(address: &str, arguments: &[&str]) -> Vec<u8> {
+pub fn packet(address: &str, arguments: &[&str]) -> Vec<u8> {
     let words: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
     message(address, encode_arguments(&words).expect("arguments")).expect("message")
 }

@@ -1,0 +1,104 @@
+//! Who listens to events, in the ledger: whoever was told that they do shall be told by the next supervisor, too.
+
+use chronus_os::peer::{PEER_WORDS, Peer};
+
+use crate::ledger::digest;
+use crate::sync::{AtomicU64, Ordering};
+
+/// As many may listen.
+pub const LISTENERS_MOST: usize = 32;
+
+/// Who listens, in the order in which they asked. Only one supervisor at a time writes.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct ListenerBoard {
+    places: [Place; LISTENERS_MOST],
+}
+
+#[derive(Debug)]
+struct Place {
+    digest: AtomicU64,
+    words: [AtomicU64; PEER_WORDS],
+}
+
+impl ListenerBoard {
+    /// Notes who listens now. Whoever stays is found at any moment meanwhile: all others move up one after the other, so that
+    /// each is written at the new place before the old one is written over.
+    pub fn note(&self, listeners: impl ExactSizeIterator<Item = Peer>) {
+        let left = self.places.iter().skip(listeners.len());
+        for (place, peer) in self.places.iter().zip(listeners) {
+            place.write(&peer);
+        }
+        for place in left {
+            place.digest.store(0, Ordering::Release);
+        }
+    }
+
+    /// Who listens; what is damaged is left out.
+    pub fn read(&self) -> impl Iterator<Item = Peer> + '_ {
+        self.places.iter().filter_map(Place::read)
+    }
+}
+
+impl Place {
+    fn write(&self, peer: &Peer) {
+        let words = peer.to_words();
+        let digest = digest_of(&words);
+        if self.digest.load(Ordering::Relaxed) == digest {
+            return;
+        }
+        self.digest.store(0, Ordering::Release);
+        for (place, word) in self.words.iter().zip(words) {
+            place.store(word, Ordering::Relaxed);
+        }
+        self.digest.store(digest, Ordering::Release);
+    }
+
+    fn read(&self) -> Option<Peer> {
+        let digest = self.digest.load(Ordering::Acquire);
+        let words = std::array::from_fn(|index| self.words[index].load(Ordering::Relaxed));
+        let is_whole = digest != 0 && digest_of(&words) == digest;
+        is_whole.then(|| Peer::from_words(&words)).flatten()
+    }
+}
+
+fn digest_of(words: &[u64; PEER_WORDS]) -> u64 {
+    digest(words.map(u64::to_le_bytes).as_flattened())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(port: u16) -> Peer {
+        Peer::Ip(([127, 0, 0, 1], port).into())
+    }
+
+    fn board() -> ListenerBoard {
+        let place = || Place {
+            digest: AtomicU64::new(0),
+            words: std::array::from_fn(|_| AtomicU64::new(0)),
+        };
+        ListenerBoard { places: std::array::from_fn(|_| place()) }
+    }
+
+    #[test]
+    fn who_listens_is_found_again_and_what_is_damaged_is_nobody() {
+        let board = board();
+        board.note([1, 2, 3].map(peer).into_iter());
+        assert_eq!(board.read().collect::<Vec<_>>(), [1, 2, 3].map(peer));
+        board.note([2, 3].map(peer).into_iter());
+        assert_eq!(board.read().collect::<Vec<_>>(), [2, 3].map(peer));
+        board.places[0].words[1].fetch_add(1, Ordering::Relaxed);
+        assert_eq!(board.read().collect::<Vec<_>>(), [peer(3)]);
+        board.note(std::iter::empty());
+        assert_eq!(board.read().count(), 0);
+    }
+
+    #[test]
+    fn as_many_as_there_is_room_for_are_noted() {
+        let board = board();
+        board.note((0..40).map(peer).collect::<Vec<_>>().into_iter());
+        assert_eq!(board.read().count(), LISTENERS_MOST);
+    }
+}
