@@ -2,6 +2,8 @@
 
 use rosc::{OscMessage, OscPacket, OscType, encoder};
 
+use crate::shortened::shortened_word;
+
 /// Reads arguments as typed on a command line: whole numbers, decimals, `true` and `false`, and text;
 /// `i:`, `h:`, `f:`, `d:` or `s:` in front forces a type.
 ///
@@ -60,6 +62,20 @@ pub(crate) fn single<'a>(args: &'a [OscType], wanted: &str) -> Result<&'a OscTyp
         [one] => Ok(one),
         [] => Err(format!("an argument is missing; give {wanted}")),
         _ => Err(format!("there are {} arguments, and one is wanted; give {wanted}", args.len())),
+    }
+}
+
+/// Letters of the longest name. Files, modules and keys are called by fewer.
+const LONGEST_NAME: usize = 255;
+
+/// A name, if somebody could mean it. What is longer is refused here, before it is quoted in every sentence about it.
+pub(crate) fn named(name: String) -> Result<String, String> {
+    match name.chars().count() {
+        0..=LONGEST_NAME => Ok(name),
+        count => Err(format!(
+            "a name of {count} letters is too long: `{}`; give one of {LONGEST_NAME} at most",
+            shortened_word(&name)
+        )),
     }
 }
 

@@ -5,7 +5,7 @@ use chronus_engine::command::{BEAT_MAX, BEATS_PER_BAR_MAX, TEMPOS_BPM};
 use chronus_engine::patch::Setting;
 use rosc::OscType;
 
-use crate::arguments::{Range, Told, number, shown, single, within};
+use crate::arguments::{Range, Told, named, number, shown, single, within};
 
 /// What is asked of the patch. All but the last four gather until `Commit`.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,14 +78,16 @@ type Args<'a> = &'a [OscType];
 
 fn words(args: Args<'_>, wanted: &str) -> Result<Vec<String>, String> {
     let word = |arg: &OscType| match arg {
-        OscType::String(text) => Ok(text.clone()),
+        OscType::String(text) => named(text.clone()),
         _ => Err(format!("give {wanted}")),
     };
     args.iter().map(word).collect()
 }
 
-fn setting(arg: &OscType) -> Result<Setting, String> {
+/// What a key is set to.
+fn setting(key: &str, arg: &OscType) -> Result<Setting, String> {
     match arg {
+        OscType::String(file) if key == "file" => named(file.clone()).map(Setting::Text),
         OscType::String(text) => Ok(Setting::Text(text.clone())),
         other => number(other, "a number or a text").map(Setting::Number),
     }
@@ -99,7 +101,9 @@ pub(crate) fn create(args: Args<'_>) -> Result<PatchRequest, String> {
     let names = words(&args[..2], wanted)?;
     let mut settings = Vec::new();
     for pair in args[2..].chunks_exact(2) {
-        settings.push((words(&pair[..1], wanted)?.remove(0), setting(&pair[1])?));
+        let key = words(&pair[..1], wanted)?.remove(0);
+        let setting = setting(&key, &pair[1])?;
+        settings.push((key, setting));
     }
     Ok(PatchRequest::Create { id: names[0].clone(), kind: names[1].clone(), settings })
 }
@@ -134,7 +138,7 @@ pub(crate) fn disconnect(args: Args<'_>) -> Result<PatchRequest, String> {
 pub(crate) fn set(args: Args<'_>) -> Result<PatchRequest, String> {
     let [id, key, value] = args else { return Err("give ID, KEY and VALUE".into()) };
     let names = words(&[id.clone(), key.clone()], "ID, KEY and VALUE")?;
-    let setting = setting(value)?;
+    let setting = setting(&names[1], value)?;
     Ok(PatchRequest::Set { id: names[0].clone(), key: names[1].clone(), setting })
 }
 

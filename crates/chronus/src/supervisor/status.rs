@@ -376,7 +376,7 @@ impl Supervisor {
             redundant: self.supervision.is_redundant(),
             frames: load(&shared.frames),
             rate_hz: self.rate_hz,
-            patch: self.plan.patch.name().to_owned(),
+            patch: chronus_osc::shortened(self.plan.patch.name()),
             modules: self.plan.patch.modules().len() as u64,
             edits: u64::from(self.edits.last.0),
             hasty_edits: self.edits.hasty,
