@@ -25,7 +25,7 @@ pub fn read_patch(path: Option<&Path>) -> Result<Patch, Box<dyn Error>> {
 /// # Errors
 /// If it can't be read, or is not a patch: a sentence for each mistake, with its place.
 pub fn read_patch_file(path: &Path) -> Result<Patch, Box<dyn Error>> {
-    let text = files::read_text("the patch", path)?;
+    let text = files::read_patch(path)?;
     Ok(Patch::parse_all(&text, &path.display().to_string())?)
 }
 

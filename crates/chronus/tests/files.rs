@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use chronus::journal::Journal;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use support::{ANY_PORT, Engine, samples, wait_until};
 
 fn chronus(folder: &Path, arguments: &[&str]) -> Output {
@@ -97,6 +98,30 @@ fn nothing_is_rendered_over_what_it_comes_from() {
     let (said, code) = outcome(&chronus(folder, &stems));
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("is written by the stem already"), "{said}");
+}
+
+#[test]
+fn what_is_no_file_is_no_patch_and_is_not_waited_for() {
+    let folder = tempfile::tempdir().expect("folder");
+    let folder = folder.path();
+    mknodat(CWD, folder.join("pipe.toml"), FileType::Fifo, Mode::RWXU, 0).expect("a pipe");
+    std::fs::create_dir(folder.join("d.toml")).expect("a folder");
+    let run = ["run", "--output", "null", "--osc", ANY_PORT, "--journal", "a.journal", "--patch"];
+    let render = ["render", "-o", "a.wav"];
+    for (file, what) in [("pipe.toml", "a pipe"), ("d.toml", "a folder"), ("/dev/zero", "a device")]
+    {
+        let sentence = format!(
+            "can't read the patch {file}: it is {what} and no ordinary file; give the name of one"
+        );
+        for (command, status) in [(&["check"][..], 1), (&["graph"], 1), (&render, 1), (&run, 2)] {
+            let output = chronus(folder, &[command, &[file]].concat());
+            let said = [&output.stdout[..], &output.stderr[..]].concat();
+            let said = String::from_utf8_lossy(&said);
+            assert!(said.contains(&sentence), "{command:?}: {said}");
+            assert_eq!(output.status.code(), Some(status), "{command:?}: {said}");
+        }
+    }
+    assert!(!folder.join("a.journal").exists(), "nothing was begun");
 }
 
 #[test]

@@ -399,7 +399,7 @@ impl Patcher {
     /// already.
     fn reload(&mut self) -> Result<(), String> {
         let Some(path) = self.folder.file().cloned() else { return Ok(()) };
-        let text = files::read_text("the patch", &path)?;
+        let text = files::read_patch(&path)?;
         let only_if_other = text == self.latest().0.text();
         let name = path.display().to_string();
         let patch = Patch::parse_all(&text, &name).map_err(|mistakes| mistakes.on_one_line())?;
