@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use chronus_engine::Patch;
 
 use crate::cli::RenderArgs;
-use crate::content::open::Allowed;
+use crate::content::{self, open::Allowed};
 use crate::files::{self, Refusal, Use};
 use crate::journal::Journal;
 use crate::render::{self, Performance};
@@ -26,7 +26,8 @@ pub fn read_patch(path: Option<&Path>) -> Result<Patch, Box<dyn Error>> {
 /// If it can't be read, or is not a patch: a sentence for each mistake, with its place.
 pub fn read_patch_file(path: &Path) -> Result<Patch, Box<dyn Error>> {
     let text = files::read_patch(path)?;
-    Ok(Patch::parse_all(&text, &path.display().to_string())?)
+    let (name, base) = (path.display().to_string(), path.parent().unwrap_or(Path::new("")));
+    Ok(content::parse_patch(&text, &name, (base, &Allowed::all()), |_| true)?)
 }
 
 /// Renders a journal or a patch to a file.

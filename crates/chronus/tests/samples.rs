@@ -321,6 +321,40 @@ fn what_is_no_audio_file_or_not_in_the_folders_is_refused_and_nothing_hangs() {
 }
 
 #[test]
+fn recordings_that_are_missing_are_told_with_the_other_mistakes() {
+    let folder = songs("sample", LOOPED);
+    let engine = play(&folder, &[]);
+    let text = patch("sample", "gian = 1").replace("s.wav", "none.wav");
+    let more = "[[module]]\nid = \"t\"\nkind = \"sample\"\nfile = \"away.wav\"\n[output]\n";
+    let text = text.replace("[output]\n", more);
+    std::fs::write(path_in(&folder, "wrong.toml"), &text).expect("written");
+    let right = text.replace("gian", "gain");
+    std::fs::write(path_in(&folder, "missing.toml"), right).expect("written");
+    for (file, count) in [("wrong", 3), ("missing", 2)] {
+        let told = engine.ask("/patch/load", &[file]).expect_err(file);
+        assert_eq!(told.matches(" | ").count() + 1, count, "{told}");
+        assert!(told.contains("none.wav; ") && told.contains("away.wav; "), "{told}");
+    }
+    for arguments in [&["check"][..], &["run", "--output", "null", "--patch"]] {
+        let told = said(&chronus(folder.path(), &[arguments, &["wrong.toml"]].concat()));
+        for sentence in ["wrong.toml:5:8: there is no recording none.wav", ":6:1: module `s`"] {
+            assert!(told.contains(sentence), "{told}");
+        }
+        assert!(told.contains("there is no recording away.wav"), "{told}");
+    }
+    // Of a module that plays on with what it has, the file is not asked for.
+    std::fs::remove_file(path_in(&folder, "s.wav")).expect("removed");
+    engine.done("/patch/create", &["x", "sample", "file", "none.wav"]);
+    engine.done("/patch/create", &["y", "vca", "channels", "4"]);
+    engine.done("/patch/create", &["z", "vca", "channels", "8"]);
+    engine.done("/patch/connect", &["y.out", "z.in"]);
+    let told = engine.ask("/patch/commit", &[]).expect_err("two mistakes");
+    assert!(told.contains("none.wav") && told.contains("a cable of 4 channels"), "{told}");
+    assert_eq!(told.matches(" | ").count(), 1, "{told}");
+    engine.end_and_compare().assert_identical();
+}
+
+#[test]
 fn what_the_patch_of_the_command_line_names_may_lie_anywhere() {
     let folder = songs("sample", LOOPED);
     let elsewhere = tempfile::tempdir().expect("a folder");

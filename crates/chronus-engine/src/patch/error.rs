@@ -37,20 +37,48 @@ pub const TOLD_MAX: usize = 20;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub struct Mistakes {
     /// The one that was found first.
-    pub(super) first: PatchError,
+    pub(super) first: Box<PatchError>,
     /// All of them, in the order of the text.
     pub(super) all: Vec<PatchError>,
+    /// The recordings that its modules name.
+    pub(super) files: Vec<NamedFile>,
+}
+
+/// A recording that a patch file names, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedFile {
+    /// The id of the module, if it has one.
+    pub module: String,
+    /// As it is named.
+    pub file: String,
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The character in the line, counted from 1.
+    pub column: usize,
 }
 
 impl Mistakes {
     /// The one that was found first.
     pub fn into_first(self) -> PatchError {
-        self.first
+        *self.first
     }
 
     /// All of them, in the order of the text.
     pub fn all(&self) -> &[PatchError] {
         &self.all
+    }
+
+    /// Adds what is wrong with the recordings that the patch names, as `wrong` finds it: what was found, and what would
+    /// be right.
+    pub fn add_files(&mut self, mut wrong: impl FnMut(&NamedFile) -> Option<(String, String)>) {
+        for named in &self.files {
+            if let Some((found, right)) = wrong(named) {
+                let (file_name, line, column) =
+                    (self.first.file_name.clone(), named.line, named.column);
+                self.all.push(PatchError { file_name, line, column, found, right });
+            }
+        }
+        self.all.sort_by_key(|mistake| (mistake.line, mistake.column));
     }
 
     /// A sentence for each, as `say` puts it, and for those that are too many to be told.
@@ -90,6 +118,7 @@ pub(super) struct Source<'a> {
     pub file_name: &'a str,
     pub text: &'a str,
     pub noted: &'a RefCell<Vec<PatchError>>,
+    pub files: &'a RefCell<Vec<NamedFile>>,
 }
 
 impl Source<'_> {
@@ -108,6 +137,13 @@ impl Source<'_> {
             found: found.into(),
             right: right.into(),
         }
+    }
+
+    /// Notes a recording that is named here.
+    pub fn names(&self, module: &str, file: &str, at: &Range<usize>) {
+        let (line, column) = place(self.text, at.start);
+        let (module, file) = (module.to_owned(), file.to_owned());
+        self.files.borrow_mut().push(NamedFile { module, file, line, column });
     }
 
     /// Notes a mistake.

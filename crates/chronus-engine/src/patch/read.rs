@@ -1,8 +1,6 @@
 //! From TOML to a patch: every key is checked, and every mistake gets its place in the text. What is wrong is noted
 //! and the rest read on, so that all mistakes are told at once.
 
-use core::cell::RefCell;
-
 use toml::de::DeTable;
 
 use super::error::{Mistakes, Source};
@@ -15,8 +13,8 @@ use crate::command::{BEATS_PER_BAR_MAX, TEMPOS_BPM};
 
 /// See [`Patch::parse_all`].
 pub(super) fn read(text: &str, file_name: &str) -> core::result::Result<Patch, Mistakes> {
-    let noted = RefCell::default();
-    let source = Source { file_name, text, noted: &noted };
+    let (noted, files) = Default::default();
+    let source = Source { file_name, text, noted: &noted, files: &files };
     let (document, errors) = DeTable::parse_recoverable(text);
     let mut mistakes = syntax::mistakes(source, &errors);
     let root = Section::root(source, document.get_ref());
@@ -30,7 +28,7 @@ pub(super) fn read(text: &str, file_name: &str) -> core::result::Result<Patch, M
     }
     let of_syntax = mistakes.len();
     mistakes.extend(noted.take());
-    Err(syntax::without_echoes(mistakes, of_syntax))
+    Err(Mistakes { files: files.take(), ..syntax::without_echoes(mistakes, of_syntax) })
 }
 
 /// The patch, or what there is of it: it counts only if nothing was noted.

@@ -126,7 +126,15 @@ impl<'a> Section<'a> {
 
     /// The module with this id, as far as it can be read: what is wrong with a parameter costs only that.
     pub fn read_module(&self, id: &str, index: usize) -> Option<PatchModule> {
-        let entry = self.source.note(self.read_kind())?;
+        let entry = self.source.note(self.read_kind());
+        let may_play = entry.is_none_or(|entry| entry.spec.recording.is_some());
+        let file = self.table.get("file").filter(|_| may_play);
+        let file = file.and_then(|value| {
+            let file = self.source.note(self.string(value, "the file"))?;
+            self.source.names(id, file, &value.span());
+            Some(file)
+        });
+        let entry = entry?;
         let spec = entry.spec;
         let mut keys = vec!["id", "kind", "channels"];
         keys.extend(spec.params.iter().map(|param| param.name));
@@ -141,8 +149,6 @@ impl<'a> Section<'a> {
             let value = self.table.get(spec.name);
             value.and_then(|value| self.source.note(self.read_text(spec, value)))
         };
-        let file = self.table.get("file").filter(|_| spec.recording.is_some());
-        let file = file.and_then(|value| self.source.note(self.string(value, "the file")));
         let params = spec.params.iter();
         let texts = spec.texts.iter();
         Some(PatchModule {

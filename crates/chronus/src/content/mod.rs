@@ -8,15 +8,17 @@ pub mod kept;
 pub mod open;
 pub mod prune;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use chronus_engine::{ContentDigest, Recording};
+use chronus_engine::patch::Mistakes;
+use chronus_engine::{ContentDigest, Patch, Recording};
 
-use open::Opened;
+use open::{Allowed, Opened};
 
 /// What recordings may be, to go on after what is wrong with one.
 const READABLE: &str =
@@ -149,6 +151,42 @@ pub fn ends_early(path: &Path) -> String {
         "the recording {} ends before its head says so; what is there is played",
         path.display()
     )
+}
+
+/// The patch that a text is, called `name` in errors. If it has mistakes, the recordings are looked at, too, of those
+/// modules that are to read theirs, by their ids. Names of recordings count from `base`.
+///
+/// # Errors
+/// Every mistake, also those of recordings that can't be had.
+pub fn parse_patch(
+    text: &str,
+    name: &str,
+    (base, allowed): (&Path, &Allowed),
+    reads: impl Fn(&str) -> bool,
+) -> Result<Patch, Mistakes> {
+    Patch::parse_all(text, name).map_err(|mut mistakes| {
+        let mut known: BTreeMap<String, Option<String>> = BTreeMap::new();
+        mistakes.add_files(|named| {
+            if !reads(&named.module) {
+                return None;
+            }
+            let file = named.file.clone();
+            let why = known.entry(file).or_insert_with(|| why_not(base, &named.file, allowed));
+            let why = why.as_deref()?;
+            let (found, right) = why.split_once("; ").unwrap_or((why, READABLE));
+            Some((found.to_owned(), right.to_owned()))
+        });
+        mistakes
+    })
+}
+
+/// Why the recording that a patch in the folder `base` calls `file` can't be had, if it can't: a sentence.
+pub fn why_not(base: &Path, file: &str, allowed: &Allowed) -> Option<String> {
+    if file.is_empty() {
+        return None;
+    }
+    let found = allowed.find(base, file);
+    found.and_then(|path| read(&path, Limit::of(MEMORY_MIB << 20))).err()
 }
 
 /// As much memory as recordings take if nobody says otherwise, in MiB.
