@@ -6,10 +6,11 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use chronus::content::{self, Limit};
 use chronus_shm::control_board::LogRegion;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use support::Engine;
 use support::takes::{self, kill_supervisor};
+use support::{Engine, wait_until};
 
 const HELD_HZ: f32 = 300.0;
 
@@ -267,14 +268,37 @@ fn recordings_are_watched_and_waited_for_until_they_are_whole() {
     let whole = std::fs::read(path_in(&folder, "t.wav")).expect("bytes");
     // Half of it is no recording yet, though it could be read.
     std::fs::write(&path, &whole[..whole.len() / 2]).expect("written");
-    std::thread::sleep(std::time::Duration::from_millis(600));
+    engine.wait_for_log("s.wav ends before its head says so; what it held plays on");
     std::fs::write(&path, &whole).expect("written");
-    engine.wait_for("the edit", |status| status["edits"].as_u64() == Some(1));
+    let content = content::read(&path, Limit::of(u64::MAX)).expect("a recording").content;
+    let name = content::kept::file_name(content.digest());
+    wait_until("the whole one plays", || kept(&engine).iter().any(|it| it.ends_with(&name)));
     engine.play_on(200);
     // The same samples are no change.
     std::fs::write(&path, &whole).expect("written");
     engine.wait_for_log("its recordings hold what they held");
-    assert_eq!(engine.status()["edits"].as_u64(), Some(1));
+    let comparison = engine.end_and_compare();
+    comparison.assert_identical();
+    assert_ends_with(&comparison.played, 1_200.0);
+}
+
+#[test]
+fn a_watched_recording_that_is_broken_or_removed_is_told_and_plays_on_until_it_is_back() {
+    let folder = songs("sample", LOOPED);
+    let engine = play(&folder, &["--watch"]);
+    let path = path_in(&folder, "s.wav");
+    std::fs::write(&path, "no sound at all").expect("written");
+    engine.wait_for_log("s.wav: ");
+    engine.wait_for_log("what it held plays on, and it is read when it changes");
+    std::fs::remove_file(&path).expect("removed");
+    let gone = "s.wav is not there any more; what it held plays on";
+    engine.wait_for_log(gone);
+    edit_others(&engine, 0..3);
+    assert_eq!(engine.status()["edits"].as_u64(), Some(3));
+    write_tone(&path, 1_200.0);
+    engine.wait_for("what came back", |status| status["edits"].as_u64() == Some(4));
+    engine.play_on(200);
+    assert_eq!(engine.log().matches(gone).count(), 1, "it is told once");
     let comparison = engine.end_and_compare();
     comparison.assert_identical();
     assert_ends_with(&comparison.played, 1_200.0);
