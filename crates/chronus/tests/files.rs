@@ -214,16 +214,22 @@ fn a_journal_is_one_engines_alone_and_goes_on_whatever_it_is_called() {
     std::fs::rename(folder.join("a.journal"), folder.join("moved.journal")).expect("renamed");
     // Another takes the name meanwhile.
     std::fs::write(folder.join("a.journal"), "of somebody else").expect("written");
+    let is_called = |status: &serde_json::Value, name: &str| {
+        status["journal"]["file"].as_str().is_some_and(|file| file.ends_with(name))
+    };
+    engine.wait_for("its name", |status| is_called(status, "/moved.journal"));
     let supervisor = before["supervisor_pid"].as_u64().expect("a process") as u32;
     Engine::signal(supervisor, "KILL");
     engine.wait_for("another supervisor", |status| status["supervisor_pid"] != supervisor);
     engine.wait_level();
+    engine.wait_for("its name again", |status| is_called(status, "/moved.journal"));
     engine.send("/mod/sine/freq", &["300"]);
     engine.play_on(500);
     assert_eq!(engine.status()["journal"]["state"], "writing", "log:\n{}", engine.log());
     let other = std::fs::read_to_string(folder.join("a.journal")).expect("it is there");
     assert_eq!(other, "of somebody else");
     std::fs::rename(folder.join("moved.journal"), folder.join("a.journal")).expect("renamed");
+    engine.wait_for("its first name", |status| status["journal"]["file"] == "a.journal");
     let (_engine, rendered) = engine.end_and_render();
     assert!(rendered.iter().any(|sample| sample.abs() > 0.05), "silence proves nothing");
 }

@@ -458,6 +458,16 @@ fn kept_recordings_are_pruned_when_no_journal_names_them() {
     assert!(said(&pruned).contains("1 recording left"), "{}", said(&pruned));
     // A journal under another name finds them; and without both, it is told what is missing.
     std::fs::rename(here.join("a.journal"), here.join("b.journal")).expect("renamed");
+    // To prune, it is told what it is called; under its own name it is found.
+    let refused = chronus(&here, &["journal", "prune", "b.journal"]);
+    assert!(!refused.status.success());
+    let told =
+        "is kept in a.recordings, from when it was called otherwise: rename that to b.recordings";
+    assert!(said(&refused).contains(told), "{}", said(&refused));
+    std::fs::rename(here.join("a.recordings"), here.join("b.recordings")).expect("renamed");
+    let pruned = chronus(&here, &["journal", "prune", "b.journal"]);
+    assert!(said(&pruned).contains("1 recording left"), "{}", said(&pruned));
+    std::fs::rename(here.join("b.recordings"), here.join("a.recordings")).expect("renamed");
     let render = || chronus(&here, &["render", "b.journal", "-o", "c.wav"]);
     std::fs::remove_file(path_in(&folder, "s.wav")).expect("removed");
     let rendered = render();
