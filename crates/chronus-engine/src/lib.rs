@@ -16,6 +16,7 @@ mod mixing;
 mod output;
 pub mod patch;
 mod plan;
+pub mod range;
 pub mod reference;
 mod safety;
 mod schedule;

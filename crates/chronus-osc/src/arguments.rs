@@ -1,5 +1,6 @@
 //! Arguments: as senders write them, and as the engine reads them.
 
+use chronus_engine::range::Range;
 use rosc::{OscMessage, OscPacket, OscType, encoder};
 
 use crate::shortened::shortened_word;
@@ -97,31 +98,11 @@ pub(crate) fn number(arg: &OscType, wanted: &str) -> Result<f64, String> {
 /// Sentences for the sender about what is done all the same.
 pub(crate) type Told<'a> = &'a mut Vec<String>;
 
-/// A range of numbers, and how it is told.
-pub(crate) struct Range {
-    /// What the number is, before it: "a tempo of ".
-    pub what: &'static str,
-    /// The least.
-    pub least: f64,
-    /// The most.
-    pub most: f64,
-    /// The unit, behind the number.
-    pub unit: String,
-    /// The range as a phrase: "0 to 1".
-    pub says: String,
-}
-
 /// The number within the range that is nearest. The one rule for every number: one that is out of range is clamped,
 /// and that is told.
 pub(crate) fn within(wanted: f64, range: &Range, told: Told<'_>) -> f64 {
-    let Range { what, least, most, unit, says } = range;
-    let value = wanted.clamp(*least, *most);
-    if value != wanted {
-        let (wanted, value) = (shown(wanted), shown(value));
-        told.push(format!(
-            "{what}{wanted}{unit} was clamped to {value}{unit}; the range is {says}"
-        ));
-    }
+    let (value, clamped) = range.clamp(wanted);
+    told.extend(clamped.map(|clamped| clamped.to_string()));
     value
 }
 
@@ -142,19 +123,6 @@ pub(crate) fn whole(arg: &OscType) -> Option<i64> {
             // Up to there every whole number is a float.
             (value.abs() < 9e15).then_some(value as i64)
         }
-    }
-}
-
-/// A number as people write it: as short as it was sent, and none with hundreds of digits.
-pub(crate) fn shown(value: f64) -> String {
-    let short = value as f32;
-    let size = value.abs();
-    let is_long = size >= 1e15 || (size > 0.0 && size < 1e-6);
-    match (f64::from(short) == value, is_long) {
-        (true, false) => short.to_string(),
-        (true, true) => format!("{short:e}"),
-        (false, false) => value.to_string(),
-        (false, true) => format!("{value:e}"),
     }
 }
 

@@ -25,6 +25,7 @@ pub fn run(args: &CheckArgs) -> ExitCode {
         match patch {
             Ok(patch) => {
                 println!("{}: fine, {}", path.display(), contents(&patch));
+                patch.remarks().iter().for_each(|remark| println!("{remark}"));
                 for hint in hints(&patch).iter().map(ToString::to_string).chain(remarks) {
                     println!("{}: {hint}", path.display());
                 }

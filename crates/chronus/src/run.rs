@@ -86,7 +86,7 @@ fn read_performance(
     let folder = args.input.parent().unwrap_or(Path::new(""));
     let allowed = Allowed::all();
     let patch = read_patch_file(&args.input)?;
-    let mut remarks = Vec::new();
+    let mut remarks = patch.remarks();
     let performance = Performance::of_patch(patch, folder, &allowed, rate_hz, &mut remarks)?;
     for remark in remarks {
         eprintln!("chronus: {remark}");

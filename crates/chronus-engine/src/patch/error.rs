@@ -6,6 +6,8 @@ use core::ops::Range;
 
 use thiserror::Error;
 
+use crate::range::{Clamped, Range as Numbers};
+
 /// A mistake in a patch file: where it is, what was found, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{file_name}:{line}:{column}: {found}; {right}")]
@@ -83,19 +85,28 @@ impl Mistakes {
 
     /// A sentence for each, as `say` puts it, and for those that are too many to be told.
     pub fn sentences(&self, say: impl Fn(&PatchError) -> String) -> Vec<String> {
-        let mut sentences: Vec<String> = self.all.iter().take(TOLD_MAX).map(say).collect();
-        match self.all.len().saturating_sub(TOLD_MAX) {
-            0 => {}
-            1 => sentences.push("and 1 more mistake".to_owned()),
-            more => sentences.push(format!("and {more} more mistakes")),
-        }
-        sentences
+        sentences(&self.all, ["mistake", "mistakes"], say)
     }
 
     /// All of them on one line.
     pub fn on_one_line(&self) -> String {
         self.sentences(ToString::to_string).join(" | ")
     }
+}
+
+/// A sentence for each of these, as `say` puts it, and for those that are too many to be told.
+pub(super) fn sentences(
+    all: &[PatchError],
+    [one, many]: [&str; 2],
+    say: impl Fn(&PatchError) -> String,
+) -> Vec<String> {
+    let mut sentences: Vec<String> = all.iter().take(TOLD_MAX).map(say).collect();
+    match all.len().saturating_sub(TOLD_MAX) {
+        0 => {}
+        1 => sentences.push(format!("and 1 more {one}")),
+        more => sentences.push(format!("and {more} more {many}")),
+    }
+    sentences
 }
 
 /// Each on a line of its own.
@@ -119,6 +130,7 @@ pub(super) struct Source<'a> {
     pub text: &'a str,
     pub noted: &'a RefCell<Vec<PatchError>>,
     pub files: &'a RefCell<Vec<NamedFile>>,
+    pub clamped: &'a RefCell<Vec<PatchError>>,
 }
 
 impl Source<'_> {
@@ -144,6 +156,15 @@ impl Source<'_> {
         let (line, column) = place(self.text, at.start);
         let (module, file) = (module.to_owned(), file.to_owned());
         self.files.borrow_mut().push(NamedFile { module, file, line, column });
+    }
+
+    /// The number within a range that is nearest to the finite one that is written here; if it is another, that is noted.
+    pub fn within(&self, range: &Numbers, wanted: f64, at: &Range<usize>) -> f64 {
+        let (value, told) = range.clamp(wanted);
+        if let Some(Clamped { found, right }) = told {
+            self.clamped.borrow_mut().push(self.error(at, found, right));
+        }
+        value
     }
 
     /// Notes a mistake.

@@ -203,8 +203,9 @@ impl Patcher {
         };
         let watched = Watched::default();
         watched.note(start.file.as_deref(), &patch, &base, &Fresh::All);
+        let said = patch.remarks();
         let plan = shelf.plan(patch, &base)?;
-        for remark in &plan.remarks {
+        for remark in said.iter().chain(&plan.remarks) {
             tracing::warn!("{remark}");
         }
         let score = Score::of(&plan.patch, plan.patch.text(), &base);
@@ -485,8 +486,10 @@ impl Patcher {
         if waiting.only_if_other && self.plays_already(&plan) {
             return Ok("its recordings hold what they held".into());
         }
-        let (patch, time, remarks) =
-            (plan.patch.clone(), waiting.time_wall_ns, plan.remarks.clone());
+        let (patch, time) = (plan.patch.clone(), waiting.time_wall_ns);
+        // What is edited over OSC was told when it was set, and the rest when it was loaded.
+        let of_file = waiting.file.as_ref().map(|_| waiting.patch.remarks());
+        let remarks = [of_file.unwrap_or_default(), plan.remarks.clone()].concat();
         let load = self.budget.check(&plan, &self.memory)?;
         self.take_answers();
         // Not even an edit that is refused later shares its number with another.
