@@ -145,12 +145,35 @@ impl Limit {
     }
 }
 
-/// What is told of a recording whose file was cut.
-pub fn ends_early(path: &Path) -> String {
-    format!(
-        "the recording {} ends before its head says so; what is there is played",
-        path.display()
-    )
+/// Rates that outputs and recorders have, in Hz; one far from them is most likely a damaged head.
+const USUAL_HZ: std::ops::RangeInclusive<u32> = 1000..=768_000;
+/// What is a hundred times full scale (40 dB above it) can hardly be meant.
+const LEVEL_MAX: f32 = 100.0;
+
+impl Found {
+    /// What is to be told of it though it is played: sentences.
+    pub fn remarks(&self, path: &Path) -> Vec<String> {
+        let (shown, rate_hz) = (path.display(), self.content.rate_hz);
+        let mut remarks = Vec::new();
+        if self.ends_early {
+            remarks.push(format!(
+                "the recording {shown} ends before its head says so; what is there is played"
+            ));
+        }
+        if !USUAL_HZ.contains(&rate_hz) {
+            remarks.push(format!(
+                "the recording {shown} has {rate_hz} frames per second if its head is right, and is played so"
+            ));
+        }
+        let peak = self.content.samples.iter().fold(0.0, |peak: f32, it| peak.max(it.abs()));
+        if peak > LEVEL_MAX {
+            remarks.push(format!(
+                "the recording {shown} is {:.0} dB above full scale where it is loudest; save it with lower samples",
+                20.0 * peak.log10()
+            ));
+        }
+        remarks
+    }
 }
 
 /// The patch that a text is, called `name` in errors. If it has mistakes, the recordings are looked at, too, of those

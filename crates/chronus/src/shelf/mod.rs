@@ -21,7 +21,7 @@ pub use sources::Sources;
 
 use crate::content::kept::{self, Keeping, Wanted};
 use crate::content::open::Allowed;
-use crate::content::{self, Content, Found, Limit};
+use crate::content::{self, Content, Limit};
 use crate::journal::Score;
 
 /// Plans lie here, one after the other, and again from the start: no more than a few are ever in use.
@@ -374,10 +374,9 @@ impl Shelf {
         {
             return Ok(*content);
         }
-        let Found { content, ends_early } = content::read(&path, self.limit())?;
-        if ends_early {
-            remarks.push(content::ends_early(&path));
-        }
+        let found = content::read(&path, self.limit())?;
+        remarks.extend(found.remarks(&path));
+        let content = found.content;
         let digest = self.put_content(&content, &path)?;
         read.push((path, digest));
         self.has(digest, spec)?;

@@ -56,9 +56,7 @@ impl Sources {
     ) -> Result<ContentDigest, String> {
         let path = allowed.find(&self.folder, name)?;
         let found = content::read(&path, Limit::of(content::MEMORY_MIB << 20))?;
-        if found.ends_early {
-            remarks.push(content::ends_early(&path));
-        }
+        remarks.extend(found.remarks(&path));
         let digest = found.content.digest();
         self.files.insert(digest, path);
         self.read.insert(digest, found.content);
