@@ -1,9 +1,9 @@
 //! What is no mistake in a patch, and can hardly be meant.
 
-use chronus_dsp::ModuleSpec;
 use chronus_dsp::envelope::stages::{self, Wait};
+use chronus_dsp::{ModuleSpec, Signal};
 
-use crate::patch::{Patch, PatchModule, TargetPort};
+use crate::patch::{Cable, Patch, PatchModule, TargetPort};
 
 /// A sentence for each thing to mind, in the order of the modules.
 pub fn hints(patch: &Patch) -> Vec<String> {
@@ -18,7 +18,28 @@ pub fn hints(patch: &Patch) -> Vec<String> {
         ];
         hints.extend(of_module.into_iter().flatten());
     }
+    hints.extend(patch.cables().iter().filter_map(|cable| deafening(patch, cable)));
     hints
+}
+
+/// A cable that makes sound louder by more than this, 40 dB, can hardly be meant.
+const DEPTH_MAX: f32 = 100.0;
+
+/// A cable whose depth makes sound louder than anybody wants it. All other levels have their ranges.
+fn deafening(patch: &Patch, cable: &Cable) -> Option<String> {
+    let TargetPort::Input(input) = cable.to.port else { return None };
+    let [from, to] = [cable.from.module, cable.to.module].map(|it| &patch.modules()[it]);
+    let (output, input) = (&from.spec().outputs[cable.from.output], &to.spec().inputs[input]);
+    let is_sound = output.signal == Signal::Audio && input.signal == Signal::Audio;
+    let depth = cable.depth.abs();
+    (is_sound && depth > DEPTH_MAX).then(|| {
+        let (from, to, db) = (from.id(), to.id(), 20.0 * depth.log10());
+        format!(
+            "mind that the cable from `{from}.{}` to `{to}.{}` makes what it carries {db:.0} dB louder; write a \
+             smaller `depth`, such as 1",
+            output.name, input.name
+        )
+    })
 }
 
 fn named(module: &PatchModule) -> String {
@@ -69,9 +90,8 @@ fn leads_nowhere(patch: &Patch, index: usize) -> String {
 fn opened_by_osc_only(patch: &Patch, index: usize) -> Option<String> {
     let module = &patch.modules()[index];
     let gate = gate_of(module.spec())?;
-    let is_gate = |cable: &&crate::patch::Cable| {
-        cable.to.module == index && cable.to.port == TargetPort::Input(gate)
-    };
+    let is_gate =
+        |cable: &&Cable| cable.to.module == index && cable.to.port == TargetPort::Input(gate);
     if patch.cables().iter().any(|cable| is_gate(&cable)) {
         return None;
     }
@@ -176,6 +196,26 @@ mod tests {
         assert!(found[0].contains("opens only over OSC, by /gate/a: no cable ends at `a.gate`"));
         let found = hints_of(&format!("{parts}{}{OUTPUT}", cable("keys.gate", "a.gate")));
         assert!(found.is_empty(), "{found:?}");
+    }
+
+    #[test]
+    fn a_cable_that_deafens_is_told() {
+        let with = |depth: &str| {
+            let parts = module("s", "sine", "") + &module("a", "vca", "") + &cable("s.out", "a.in");
+            hints_of(&format!("{parts}depth = {depth}\n{OUTPUT}"))
+        };
+        for loud in ["1e30", "-1000.0", "101"] {
+            let found = with(loud);
+            assert_eq!(found.len(), 1, "{loud}: {found:?}");
+            assert!(found[0].contains("from `s.out` to `a.in` makes what it carries"), "{found:?}");
+        }
+        assert!(with("1000")[0].contains("60 dB louder"));
+        for usual in ["100", "-0.5", "0"] {
+            assert!(with(usual).is_empty(), "{usual}");
+        }
+        // Of a parameter it is in its unit, and a gate is as open as can be.
+        let parts = module("s", "sine", "") + &module("a", "sine", "") + &cable("s.out", "a.freq");
+        assert!(hints_of(&format!("{parts}depth = 1e9\n{OUTPUT}")).is_empty());
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod mixing;
 mod output;
 pub mod patch;
 mod plan;
+pub mod range;
 pub mod reference;
 mod safety;
 mod schedule;

@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn the_overview_has_a_line_for_each_kind() {
         let text = overview();
-        for entry in chronus_dsp::catalog::CATALOG {
+        for entry in chronus_dsp::catalog::CATALOG.iter() {
             let line =
                 |line: &&str| line.trim_start().starts_with(&format!("{} ", entry.spec.kind));
             assert_eq!(text.lines().filter(line).count(), 1, "{}", entry.spec.kind);

@@ -74,8 +74,7 @@ fn mistakes_in_modules() {
             sine("loudness = 5\n"),
             "p.toml:5:1: module `s` of the kind `sine` has no `loudness`; it has: `id`, `kind`, `channels`, `freq`, `gain` and `index`",
         ),
-        (sine("freq = 5\n"), "p.toml:5:8: `freq` is 5; write a number from 20 to 20000 Hz"),
-        (sine("gain = 1.5\n"), "p.toml:5:8: `gain` is 1.5; write a number from 0 to 1"),
+        (sine("freq = -inf\n"), "p.toml:5:8: `freq` is -inf; write a number from 20 to 20000 Hz"),
         (sine("gain = nan\n"), "p.toml:5:8: `gain` is nan; write a number from 0 to 1"),
         (
             sine("freq = \"a4\"\n"),
@@ -337,7 +336,7 @@ fn texts_buses_and_transport() {
     let wrong = |from: &str, to: &str| mistake(&text.replace(from, to));
     for (found, expected) in [
         (wrong("x.X.", "x.Q."), "p.toml:8:11: `pattern` is \"x.Q.\"; "),
-        (wrong("99.5", "0"), "p.toml:10:9: `tempo` is 0; write a number from 1 to 1000"),
+        (wrong("99.5", "nan"), "p.toml:10:9: `tempo` is nan; write a number from 1 to 1000"),
         (wrong("tempo", "temp"), "p.toml:10:1: [transport] has no `temp`; did you mean `tempo`?"),
         (wrong("\"all\"", "\"a b\""), "p.toml:13:8: the name is \"a b\"; write 1 to 64"),
         (
@@ -347,6 +346,32 @@ fn texts_buses_and_transport() {
     ] {
         assert!(found.starts_with(expected), "{found}\nis not\n{expected}");
     }
+}
+
+#[test]
+fn a_number_out_of_range_is_clamped_and_told_with_its_place() {
+    let text = format!(
+        "format = 1\n[[module]]\nid = \"s\"\nkind = \"sine\"\ngain = -1\nfreq = 1e300\n{OUTPUT}\
+         [transport]\ntempo = 5000\nbeats_per_bar = 0\n"
+    );
+    let patch = Patch::parse(&text, "p.toml").unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(patch.modules()[0].params()[..2], [20_000.0, 0.0]);
+    assert_eq!((patch.transport().tempo_bpm, patch.transport().beats_per_bar), (1000.0, 1));
+    let expected = [
+        "p.toml:5:8: gain: -1 was clamped to 0; the range is 0 to 1",
+        "p.toml:6:8: freq: 1e300 Hz was clamped to 20000 Hz; the range is 20 to 20000 Hz",
+        "p.toml:11:9: a tempo of 5000 was clamped to 1000; the range is 1 to 1000 beats per minute",
+        "p.toml:12:17: a bar of 0 beats was clamped to 1 beats; the range is 1 to 64 beats in a bar",
+    ];
+    assert_eq!(patch.remarks(), expected);
+    // The choices of an enumeration are no range.
+    let echo = text.replace("\"sine\"\ngain = -1\nfreq = 1e300", "\"biquad\"\nmode = 99");
+    assert!(mistake(&echo).contains("`mode` is 99; choices: `low-pass`"));
+    let many = "gain = 2\n[[module]]\nid = \"ID\"\nkind = \"sine\"\n";
+    let many: String = (0..25).map(|n| many.replace("ID", &format!("m{n}"))).collect();
+    let text = format!("format = 1\n{SINE}{many}{OUTPUT}");
+    let told = Patch::parse(&text, "p.toml").expect("a patch").remarks();
+    assert_eq!((told.len(), told[20].as_str()), (21, "and 5 more numbers out of range"));
 }
 
 /// All mistakes of a text.
@@ -359,17 +384,17 @@ fn mistakes(text: &str) -> Vec<String> {
 #[test]
 fn each_mistake_is_told_in_the_order_of_the_text_and_what_follows_from_one_is_not() {
     let text = "format = 1\nnane = 3\ntempo = 90\n\
-                [[module]]\nid = \"a\"\nkind = \"sine\"\nfreq = 5\ngian = 0.5\nchannels = 3\n\
+                [[module]]\nid = \"a\"\nkind = \"sine\"\nfreq = true\ngian = 0.5\nchannels = 3\n\
                 [[module]]\nid = \"b\"\nkind = \"sien\"\n\
                 [[module]]\nid = \"a\"\nkind = \"adsr\"\nattak = 5\n\
                 [[cable]]\nfrom = \"a.ot\"\nto = \"c.in\"\ndepth = \"x\"\n\
                 [[cable]]\nfrom = \"b.out\"\nto = \"a.freq\"\n\
                 [output]\nleft = \"b.out\"\nright = 5\nmid = 1\n\
-                [transport]\ntempo = 0\n[[bus]]\nleft = \"a.out\"\n";
+                [transport]\ntempo = inf\n[[bus]]\nleft = \"a.out\"\n";
     let expected = [
         "p.toml:2:1: a patch has no `nane`; did you mean `name`?",
         "p.toml:3:1: a patch has no `tempo`; write it under [transport]",
-        "p.toml:7:8: `freq` is 5; write a number from 20 to 20000 Hz",
+        "p.toml:7:8: `freq` is true; write a number from 20 to 20000 Hz",
         "p.toml:8:1: module `a` of the kind `sine` has no `gian`; did you mean `gain`?",
         "p.toml:9:12: `channels` is 3; write 1, 4, 8 or 16",
         "p.toml:12:8: there is no kind of module `sien`; did you mean `sine`?",
@@ -379,7 +404,7 @@ fn each_mistake_is_told_in_the_order_of_the_text_and_what_follows_from_one_is_no
         "p.toml:20:9: `depth` is \"x\"; write a number",
         "p.toml:26:9: a port is 5; write a string in quotes",
         "p.toml:27:1: [output] has no `mid`; it has: `left`, `right`, `limiter` and `dc_blocker`",
-        "p.toml:29:9: `tempo` is 0; write a number from 1 to 1000",
+        "p.toml:29:9: `tempo` is inf; write a number from 1 to 1000",
         "p.toml:30:1: [[bus]] without `name`; add `name = \"NAME\"`",
         "p.toml:30:1: [[bus]] without `right`; add `right = \"MODULE.OUTPUT\"`",
     ];

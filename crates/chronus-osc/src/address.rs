@@ -374,11 +374,11 @@ A NUMBER may be an OSC int (`i`), float (`f`), double (`d`), long (`h`), `T` or 
 string (`s`, `S` or `c`) that reads as a number. There is one rule for all numbers: one that is out of range is
 clamped to the range, and the sender is told. NaN and infinity are refused, and so is what is no number but a
 name, as the ID of a note, the size of a bar with a fraction, or a text such as a pattern that has a mistake. `/patch/set` and
-`/patch/create` clamp, too, and say so in their `/done`; in a patch file a number out of range is a mistake.
+`/patch/create` clamp, too, and say so in their `/done`, and so does `/patch/load` of the numbers in a patch file.
 
 What is sent is read as generously as others read it. A message without type tags has no arguments. `I` (an
 impulse) at a button is a press, `N` (nil) as good as no argument. All types of OSC 1.0 are read: `i f s b h t d S
-c r m T F N I [ ]`; what doesn't fit where it is sent is told. Bytes behind a good message, and elements of a
+c r m T F N I [ ]`, each `[` with its `]`; what doesn't fit where it is sent is told. Bytes behind a good message, and elements of a
 bundle without any, are left out, which is told once with an empty ADDRESS; what is cut or broken costs only itself.
 
 In addresses that begin with `/mod`, `/gate`, `/note` and `/seq` the module may be an OSC 1.0 pattern
@@ -469,7 +469,8 @@ What changes the patch is answered with `/done ADDRESS` once it is done, and som
 longer than a second, `/wait ADDRESS REASON` comes before that. Whatever can't be done is answered to its sender with `/fail ADDRESS REASON`, where REASON is a
 sentence that names what would be right; the rest of its bundle is done all the same. A clamped value
 is answered in the same way, and done. What is refused or clamped is in the engine's log, too, at most a line a second. An address
-that takes no arguments refuses a message that has some. The engine plays on in any case.
+that takes no arguments refuses a message that has some. A name, such as that of a file, has 255 letters at most; of what is longer than
+200 letters, answers and log show both ends with `…` between. The engine plays on in any case.
 ";
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! Arguments: as senders write them, and as the engine reads them.
 
+use chronus_engine::range::Range;
 use rosc::{OscMessage, OscPacket, OscType, encoder};
+
+use crate::shortened::shortened_word;
 
 /// Reads arguments as typed on a command line: whole numbers, decimals, `true` and `false`, and text;
 /// `i:`, `h:`, `f:`, `d:` or `s:` in front forces a type.
@@ -63,6 +66,20 @@ pub(crate) fn single<'a>(args: &'a [OscType], wanted: &str) -> Result<&'a OscTyp
     }
 }
 
+/// Letters of the longest name. Files, modules and keys are called by fewer.
+const LONGEST_NAME: usize = 255;
+
+/// A name, if somebody could mean it. What is longer is refused here, before it is quoted in every sentence about it.
+pub(crate) fn named(name: String) -> Result<String, String> {
+    match name.chars().count() {
+        0..=LONGEST_NAME => Ok(name),
+        count => Err(format!(
+            "a name of {count} letters is too long: `{}`; give one of {LONGEST_NAME} at most",
+            shortened_word(&name)
+        )),
+    }
+}
+
 /// A finite number, from any type that can say one. `wanted` says which would be right.
 pub(crate) fn number(arg: &OscType, wanted: &str) -> Result<f64, String> {
     let wrong = |what: String| format!("{what} is not a number; give {wanted}");
@@ -81,31 +98,11 @@ pub(crate) fn number(arg: &OscType, wanted: &str) -> Result<f64, String> {
 /// Sentences for the sender about what is done all the same.
 pub(crate) type Told<'a> = &'a mut Vec<String>;
 
-/// A range of numbers, and how it is told.
-pub(crate) struct Range {
-    /// What the number is, before it: "a tempo of ".
-    pub what: &'static str,
-    /// The least.
-    pub least: f64,
-    /// The most.
-    pub most: f64,
-    /// The unit, behind the number.
-    pub unit: String,
-    /// The range as a phrase: "0 to 1".
-    pub says: String,
-}
-
 /// The number within the range that is nearest. The one rule for every number: one that is out of range is clamped,
 /// and that is told.
 pub(crate) fn within(wanted: f64, range: &Range, told: Told<'_>) -> f64 {
-    let Range { what, least, most, unit, says } = range;
-    let value = wanted.clamp(*least, *most);
-    if value != wanted {
-        let (wanted, value) = (shown(wanted), shown(value));
-        told.push(format!(
-            "{what}{wanted}{unit} was clamped to {value}{unit}; the range is {says}"
-        ));
-    }
+    let (value, clamped) = range.clamp(wanted);
+    told.extend(clamped.map(|clamped| clamped.to_string()));
     value
 }
 
@@ -126,19 +123,6 @@ pub(crate) fn whole(arg: &OscType) -> Option<i64> {
             // Up to there every whole number is a float.
             (value.abs() < 9e15).then_some(value as i64)
         }
-    }
-}
-
-/// A number as people write it: as short as it was sent, and none with hundreds of digits.
-pub(crate) fn shown(value: f64) -> String {
-    let short = value as f32;
-    let size = value.abs();
-    let is_long = size >= 1e15 || (size > 0.0 && size < 1e-6);
-    match (f64::from(short) == value, is_long) {
-        (true, false) => short.to_string(),
-        (true, true) => format!("{short:e}"),
-        (false, false) => value.to_string(),
-        (false, true) => format!("{value:e}"),
     }
 }
 

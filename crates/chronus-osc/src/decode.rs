@@ -2,11 +2,12 @@
 
 use chronus_engine::names::{self, near_miss};
 use chronus_engine::patch::choice_meant;
+use chronus_engine::range::Range;
 use chronus_engine::{Command, Directory, Handle, ModuleEntry, ParamSpec, TransportChange};
 use rosc::{OscMessage, OscType};
 
 use crate::address::{ADDRESSES, Kind, parts};
-use crate::arguments::{ON_OR_OFF, Range, is_on, is_pressed, number, plain, single, within};
+use crate::arguments::{ON_OR_OFF, is_on, is_pressed, number, plain, single, within};
 use crate::pattern::{is_pattern, matches};
 use crate::{PatchRequest, Record, Request, chaos, edits, notes, reading, record};
 
@@ -204,18 +205,8 @@ impl Decoded {
     }
 }
 
-fn unit_of(spec: &ParamSpec) -> String {
-    if spec.unit.is_empty() { String::new() } else { format!(" {}", spec.unit) }
-}
-
 fn range(spec: &ParamSpec) -> Range {
-    Range {
-        what: "",
-        least: f64::from(spec.min),
-        most: f64::from(spec.max),
-        unit: unit_of(spec),
-        says: range_of(spec),
-    }
+    Range { says: range_of(spec), ..Range::of(spec, "") }
 }
 
 fn range_of(spec: &ParamSpec) -> String {
@@ -224,7 +215,7 @@ fn range_of(spec: &ParamSpec) -> String {
     } else {
         format!(" ({})", spec.choices.join(", "))
     };
-    format!("{} to {}{}{names}", spec.min, spec.max, unit_of(spec))
+    Range::of(spec, "").says + &names
 }
 
 /// A number, or the name of a choice.

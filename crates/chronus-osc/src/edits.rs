@@ -3,9 +3,10 @@
 use chronus_engine::TransportChange;
 use chronus_engine::command::{BEAT_MAX, BEATS_PER_BAR_MAX, TEMPOS_BPM};
 use chronus_engine::patch::Setting;
+use chronus_engine::range::{Range, shown};
 use rosc::OscType;
 
-use crate::arguments::{Range, Told, number, shown, single, within};
+use crate::arguments::{Told, named, number, single, within};
 
 /// What is asked of the patch. All but the last four gather until `Commit`.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,14 +79,16 @@ type Args<'a> = &'a [OscType];
 
 fn words(args: Args<'_>, wanted: &str) -> Result<Vec<String>, String> {
     let word = |arg: &OscType| match arg {
-        OscType::String(text) => Ok(text.clone()),
+        OscType::String(text) => named(text.clone()),
         _ => Err(format!("give {wanted}")),
     };
     args.iter().map(word).collect()
 }
 
-fn setting(arg: &OscType) -> Result<Setting, String> {
+/// What a key is set to.
+fn setting(key: &str, arg: &OscType) -> Result<Setting, String> {
     match arg {
+        OscType::String(file) if key == "file" => named(file.clone()).map(Setting::Text),
         OscType::String(text) => Ok(Setting::Text(text.clone())),
         other => number(other, "a number or a text").map(Setting::Number),
     }
@@ -99,7 +102,9 @@ pub(crate) fn create(args: Args<'_>) -> Result<PatchRequest, String> {
     let names = words(&args[..2], wanted)?;
     let mut settings = Vec::new();
     for pair in args[2..].chunks_exact(2) {
-        settings.push((words(&pair[..1], wanted)?.remove(0), setting(&pair[1])?));
+        let key = words(&pair[..1], wanted)?.remove(0);
+        let setting = setting(&key, &pair[1])?;
+        settings.push((key, setting));
     }
     Ok(PatchRequest::Create { id: names[0].clone(), kind: names[1].clone(), settings })
 }
@@ -134,7 +139,7 @@ pub(crate) fn disconnect(args: Args<'_>) -> Result<PatchRequest, String> {
 pub(crate) fn set(args: Args<'_>) -> Result<PatchRequest, String> {
     let [id, key, value] = args else { return Err("give ID, KEY and VALUE".into()) };
     let names = words(&[id.clone(), key.clone()], "ID, KEY and VALUE")?;
-    let setting = setting(value)?;
+    let setting = setting(&names[1], value)?;
     Ok(PatchRequest::Set { id: names[0].clone(), key: names[1].clone(), setting })
 }
 
@@ -171,9 +176,7 @@ pub(crate) fn tempo(args: Args<'_>, told: Told<'_>) -> Result<TransportChange, S
     let (least, most) = (*TEMPOS_BPM.start(), *TEMPOS_BPM.end());
     let wanted = format!("the tempo, from {least} to {most} beats per minute");
     let bpm = number(single(args, &wanted)?, &wanted)?;
-    let says = format!("{least} to {most} beats per minute");
-    let range = Range { what: "a tempo of ", least, most, unit: String::new(), says };
-    Ok(TransportChange::Tempo(within(bpm, &range, told)))
+    Ok(TransportChange::Tempo(within(bpm, &Range::of_tempo(), told)))
 }
 
 pub(crate) fn meter(args: Args<'_>, told: Told<'_>) -> Result<TransportChange, String> {
@@ -183,9 +186,7 @@ pub(crate) fn meter(args: Args<'_>, told: Told<'_>) -> Result<TransportChange, S
     if beats.fract() != 0.0 {
         return Err(format!("a bar can't have {} beats; give {wanted}", shown(beats)));
     }
-    let (unit, says) = (" beats".to_owned(), format!("1 to {most} beats in a bar"));
-    let range = Range { what: "a bar of ", least: 1.0, most, unit, says };
-    Ok(TransportChange::BeatsPerBar(within(beats, &range, told) as u32))
+    Ok(TransportChange::BeatsPerBar(within(beats, &Range::of_bars(), told) as u32))
 }
 
 /// Where to go on: a beat, counted from 0.
@@ -193,6 +194,7 @@ pub(crate) fn position(args: Args<'_>, told: Told<'_>) -> Result<TransportChange
     let wanted = format!("the beat to go on from, from 0 to {BEAT_MAX}");
     let beat = number(single(args, &wanted)?, &wanted)?;
     let says = format!("0 to {BEAT_MAX}, counted from 0");
-    let range = Range { what: "beat ", least: 0.0, most: BEAT_MAX, unit: String::new(), says };
+    let range =
+        Range { what: "beat ".into(), least: 0.0, most: BEAT_MAX, unit: String::new(), says };
     Ok(TransportChange::Position(within(beat, &range, told)))
 }

@@ -13,6 +13,7 @@ mod pattern;
 mod reading;
 mod record;
 mod reply;
+mod shortened;
 
 pub use arguments::{encode_arguments, message};
 pub use decode::{Decoded, Failure, Timed, decode};
@@ -21,6 +22,7 @@ pub use reply::{
     MOST_DATAGRAM_BYTES, Reply, Value, done, event, fail, meter_reply, parse_reply, pong,
     record_reply, status_reply, version_reply, wait,
 };
+pub use shortened::shortened;
 
 use chronus_engine::{Command, Handle};
 pub use rosc::OscType;

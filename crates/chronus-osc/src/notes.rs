@@ -1,9 +1,10 @@
 //! Notes: what `/note/<module>/on` and `/off` take.
 
+use chronus_engine::range::{Range, shown};
 use chronus_engine::{ALL_NOTES, Note};
 use rosc::OscType;
 
-use crate::arguments::{Range, Told, number, shown, whole, within};
+use crate::arguments::{Told, number, whole, within};
 
 /// `KEY [VELOCITY [ID]]`. A number out of range is told and clamped.
 pub(crate) fn on(args: &[OscType], told: Told<'_>) -> Result<Note, String> {
@@ -32,14 +33,15 @@ fn velocity_of(arg: &OscType, told: Told<'_>) -> Result<f64, String> {
     let velocity = number(arg, "a velocity from 0 to 1, such as 0.8")?;
     let hint = if velocity > 1.0 { "; of MIDI's 0 to 127 send the 127th part" } else { "" };
     let says = format!("0 to 1{hint}");
-    let range = Range { what: "a velocity of ", least: 0.0, most: 1.0, unit: String::new(), says };
+    let range =
+        Range { what: "a velocity of ".into(), least: 0.0, most: 1.0, unit: String::new(), says };
     Ok(within(velocity, &range, told))
 }
 
 fn key_of(arg: &OscType, told: Told<'_>) -> Result<f32, String> {
     let key = number(arg, "a MIDI note number from 0 to 127; 60 is middle C")?;
     let says = "0 to 127, and 60 is middle C".to_owned();
-    let range = Range { what: "key ", least: 0.0, most: 127.0, unit: String::new(), says };
+    let range = Range { what: "key ".into(), least: 0.0, most: 127.0, unit: String::new(), says };
     Ok(within(key, &range, told) as f32)
 }
 

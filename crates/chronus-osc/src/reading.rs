@@ -15,6 +15,8 @@ const MOST_MESSAGES: usize = 1024;
 const BUNDLE: &[u8] = b"#bundle\0";
 /// The types that are read, for who sends another.
 const TYPES: &str = "i, f, s, b, h, t, d, S, c, r, m, T, F, N, I and [ ]";
+const UNOPENED: &str = "an array ends that has not begun; send a `[` for each `]` of the types";
+const UNCLOSED: &str = "an array has no end; send a `]` for each `[` of the types";
 
 /// What a packet holds.
 #[derive(Debug, Default)]
@@ -183,13 +185,13 @@ fn plain(bytes: &[u8]) -> Plain<'_> {
 }
 
 /// The parser calls itself for each array within an array, so a message of nothing but opening brackets would
-/// exhaust the stack.
+/// exhaust the stack. Of brackets without their other half it takes any, though nobody knows what was meant.
 fn check_tags(tags: &[u8]) -> Result<(), String> {
     let mut depth = 0_usize;
     for tag in tags {
         match tag {
             b'[' => depth += 1,
-            b']' => depth = depth.saturating_sub(1),
+            b']' => depth = depth.checked_sub(1).ok_or(UNOPENED)?,
             b'i' | b'f' | b's' | b'b' | b'h' | b't' | b'd' | b'S' | b'c' | b'r' | b'm' | b'T'
             | b'F' | b'N' | b'I' => {}
             other => {
@@ -201,7 +203,7 @@ fn check_tags(tags: &[u8]) -> Result<(), String> {
             return Err(format!("arrays may be nested {MOST_DEPTH} deep; send fewer brackets"));
         }
     }
-    Ok(())
+    if depth == 0 { Ok(()) } else { Err(UNCLOSED.to_owned()) }
 }
 
 /// A timetag in nanoseconds since 1970; `None` for "immediately" (1, and 0, which some senders take for it).

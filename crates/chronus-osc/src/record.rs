@@ -3,6 +3,7 @@
 use rosc::OscType;
 
 use crate::Record;
+use crate::arguments::named;
 
 /// `[FILE [FORMAT]]`; an empty FILE stands for the date and the time.
 pub(crate) fn start(args: &[OscType]) -> Result<Record, String> {
@@ -18,7 +19,7 @@ pub(crate) fn start(args: &[OscType]) -> Result<Record, String> {
 /// A text; or a whole number, for who types `take` number 7 or a format of 24 bits.
 fn word(arg: &OscType) -> Result<String, String> {
     match arg {
-        OscType::String(text) => Ok(text.trim().to_owned()),
+        OscType::String(text) => named(text.trim().to_owned()),
         OscType::Int(number) => Ok(number.to_string()),
         OscType::Long(number) => Ok(number.to_string()),
         _ => Err(wanted()),

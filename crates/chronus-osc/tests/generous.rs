@@ -135,6 +135,38 @@ fn every_type_of_osc_is_read() {
 }
 
 #[test]
+fn an_array_has_a_beginning_and_an_end() {
+    let ping = |tags: &str, ints: usize| {
+        let mut packet = b"/ping\0\0\0,".to_vec();
+        packet.extend(tags.bytes());
+        packet.resize((packet.len() / 4 + 1) * 4, 0);
+        packet.extend((1..=ints as u32).flat_map(u32::to_be_bytes));
+        packet
+    };
+    let array = |content: Vec<OscType>| OscType::Array(rosc::OscArray { content });
+    let [one, two] = [1, 2].map(OscType::Int);
+    let inner = array(vec![one.clone()]);
+    for (tags, expected) in [
+        ("[]", vec![array(vec![])]),
+        ("[i]i", vec![inner.clone(), two.clone()]),
+        ("[[i]i]", vec![array(vec![inner, two])]),
+    ] {
+        is_done(&ping(tags, tags.matches('i').count()), &[Request::Ping(expected)]);
+    }
+    for tags in ["[", "[[i", "[i", "i[", "[[i]", "i[i][", "[S"] {
+        let (address, reason) = refusal(&ping(tags, tags.matches('i').count()));
+        assert!(address == "/ping" && reason.contains("no end; send a `]` for each `[`"), "{tags}");
+    }
+    for tags in ["]", "i]", "[i]]", "][", "]i["] {
+        let (address, reason) = refusal(&ping(tags, tags.matches('i').count()));
+        assert!(address == "/ping" && reason.contains("has not begun; send a `[`"), "{tags}");
+    }
+    // It costs only itself.
+    let decoded = read(&bundle(1, &[&ping("[[i", 1), &ping("i", 1)]));
+    assert_eq!((requests(&decoded), decoded.failures.len()), (vec![Request::Ping(vec![one])], 1));
+}
+
+#[test]
 fn what_follows_a_good_message_is_told_and_it_is_done() {
     let ping = message("/ping", vec![OscType::Int(7)]).expect("encodes");
     let expected = [Request::Ping(vec![OscType::Int(7)])];

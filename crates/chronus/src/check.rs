@@ -1,14 +1,13 @@
 //! `chronus check`: whether patch files are right, without playing them.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use chronus_engine::Patch;
 use chronus_engine::hints::hints;
 
 use crate::cli::CheckArgs;
-use crate::content::open::Allowed;
+use crate::content::{self, open::Allowed};
 use crate::log::counted;
 use crate::run::read_patch_file;
 use crate::shelf::Sources;
@@ -26,6 +25,7 @@ pub fn run(args: &CheckArgs) -> ExitCode {
         match patch {
             Ok(patch) => {
                 println!("{}: fine, {}", path.display(), contents(&patch));
+                patch.remarks().iter().for_each(|remark| println!("{remark}"));
                 for hint in hints(&patch).iter().map(ToString::to_string).chain(remarks) {
                     println!("{}: {hint}", path.display());
                 }
@@ -42,8 +42,7 @@ pub fn run(args: &CheckArgs) -> ExitCode {
 /// A patch whose recordings can be had. What else is to be said of them is added to `remarks`.
 ///
 /// # Errors
-/// A sentence for each recording that is not there, or for the first that can't be read, with the place where the patch
-/// names it.
+/// A sentence for each recording that can't, with the place where the patch names it.
 fn with_recordings(
     patch: Patch,
     path: &Path,
@@ -52,28 +51,19 @@ fn with_recordings(
 ) -> Result<Patch, String> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let named = recordings_of(&patch, path);
-    let is_missing = |file: &Path| matches!(file.metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound);
-    let missing = named.iter().filter(|(file, _)| is_missing(file)).map(|(file, place)| {
-        let shown = file.display();
-        format!(
-            "{place}: there is no recording {shown}; `file` counts from the folder of the patch file"
-        )
-    });
-    let missing: Vec<String> = missing.collect();
-    if !missing.is_empty() {
-        return Err(missing.join("\n"));
-    }
     let read = Sources::of_patch(patch, folder, allowed, remarks);
     read.map(|(patch, _)| patch).map_err(|reason| {
-        let is_it = |(file, _): &&(PathBuf, String)| reason.contains(&file.display().to_string());
-        let place = named.iter().find(is_it).map(|(_, place)| place.clone());
-        format!("{}: {reason}", place.unwrap_or_else(|| path.display().to_string()))
+        let why = |(file, place): &(String, String)| {
+            let why = content::why_not(folder, file, allowed)?;
+            Some(format!("{place}: {why}"))
+        };
+        let told: Vec<String> = named.iter().filter_map(why).collect();
+        if told.is_empty() { format!("{}: {reason}", path.display()) } else { told.join("\n") }
     })
 }
 
-/// The recordings that a patch names: each file, and the place of its name.
-fn recordings_of(patch: &Patch, path: &Path) -> Vec<(PathBuf, String)> {
-    let folder = path.parent().unwrap_or(Path::new(""));
+/// The recordings that a patch names: each as it is named, and the place of its name.
+fn recordings_of(patch: &Patch, path: &Path) -> Vec<(String, String)> {
     let place = |module: usize| match patch.place_of(module, "file") {
         Some((line, column)) => format!("{}:{line}:{column}", path.display()),
         None => path.display().to_string(),
@@ -82,7 +72,7 @@ fn recordings_of(patch: &Patch, path: &Path) -> Vec<(PathBuf, String)> {
     let named = named.filter_map(|(at, module)| Some((at, module.file()?)));
     named
         .filter(|(_, file)| !file.is_empty())
-        .map(|(at, file)| (folder.join(file), place(at)))
+        .map(|(at, file)| (file.to_owned(), place(at)))
         .collect()
 }
 
@@ -129,7 +119,26 @@ mod tests {
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(found[0].starts_with(&start(5, "x.wav")), "{found:?}");
         assert!(found[1].starts_with(&start(13, "y.wav")), "{found:?}");
+        // One that is missing and one that can't be read are told alike, also beside other mistakes.
         std::fs::write(folder.path().join("x.wav"), "no sound").expect("written");
+        let found = check(parse(module("a", "x.wav") + &module("b", "y.wav")));
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].contains("read are WAV") && found[1].starts_with(&start(9, "y.wav")));
+        let wrong = module("a", "x.wav") + "gian = 1\n" + &module("b", "y.wav");
+        let kind = module("c", "y.wav").replace("\"sample\"", "\"sampel\"");
+        std::fs::write(&path, format!("format = 1\n{wrong}{kind}{output}")).expect("written");
+        let found = read_patch_file(&path).expect_err("five mistakes").to_string();
+        let lines: Vec<_> = found.lines().collect();
+        assert_eq!(lines.len(), 5, "{found}");
+        assert!(lines[0].starts_with(&format!("{at}:5:8: can't read the recording")), "{found}");
+        assert!(lines[0].ends_with("save or convert it as one of them"), "{found}");
+        assert!(
+            lines[1].contains(":6:1: module `a` of the kind `sample` has no `gian`"),
+            "{found}"
+        );
+        assert!(lines[2].starts_with(&start(10, "y.wav")), "{found}");
+        assert!(lines[3].contains("`sampel`; did you mean `sample`?"), "{found}");
+        assert!(lines[4].starts_with(&start(14, "y.wav")), "{found}");
         let found = check(parse(module("a", "x.wav")));
         assert!(found.len() == 1 && found[0].starts_with(&format!("{at}:5:8: ")), "{found:?}");
     }

@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chronus_os::peer::Peer;
+use chronus_osc::shortened;
 
 use crate::log::counted;
 
@@ -11,8 +12,8 @@ use crate::log::counted;
 const PAUSE_NS: u64 = 1_000_000_000;
 /// After so long without another, those left out are told by themselves.
 const BURST_NS: u64 = 2 * PAUSE_NS;
-/// Of what senders made up, so many letters are shown.
-const LETTERS: usize = 200;
+/// So many letters are shown of a sentence: more than of any name in it.
+const LETTERS: usize = 400;
 
 /// When it was told last, and how many were not told since. Any thread may complain, and none waits for another.
 #[derive(Debug, Default)]
@@ -72,7 +73,12 @@ fn line(from: Peer, address: &str, reason: &str, untold: u64) -> String {
 /// What a terminal can be trusted with.
 fn shown(text: &str) -> String {
     let harmless = |letter: char| if letter.is_control() { '\u{fffd}' } else { letter };
-    text.chars().take(LETTERS).map(harmless).collect()
+    let text = shortened(text);
+    let mut shown: String = text.chars().take(LETTERS).map(harmless).collect();
+    if text.chars().nth(LETTERS).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -108,5 +114,8 @@ mod tests {
             "OSC from 127.0.0.1:9000: a packet: \u{fffd}[2J\u{fffd}boo (and 2 more messages before that)"
         );
         assert!(line(from, &"/a".repeat(9999), "no", 1).len() < 300);
+        let reason = format!("there is no `{}`; give another", "a b ".repeat(9999));
+        let odd = line(from, "/patch/load", &reason, 0);
+        assert!(odd.len() < 300 && odd.contains('…') && odd.ends_with("`; give another"), "{odd}");
     }
 }

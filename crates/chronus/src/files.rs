@@ -1,7 +1,8 @@
 //! The files that a command line names: which of them may be written, and what becomes of those that are
 //! there already. A slip of the finger must not cost a patch or an evening.
 
-use std::fs::{self, Metadata};
+use std::fmt::Display;
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use chronus_output::{Options, OutputSpec, numbering};
 use rustix::fs::Access;
 
 use crate::cli::RunArgs;
+use crate::content::open;
 use crate::osc_address::Places;
 use crate::socket_file::why_no_socket;
 
@@ -82,6 +84,13 @@ pub fn check(args: &RunArgs) -> Result<(), Refusal> {
         ..Options::default()
     };
     chronus_output::check(&args.output, &options).map_err(|why| Refusal(why.to_string()))?;
+    // What is not there is told by who reads it, with the rest.
+    if let Some(path) = &args.patch
+        && let Ok(found) = path.metadata()
+        && let Err(why) = open::check(&found)
+    {
+        return Err(Refusal(unreadable(path, &why)));
+    }
     let patch = args.patch.as_deref().map(|path| ("the patch that is played", path));
     let output = match &args.output {
         OutputSpec::Wav(path) => Some(("--output wav:", path.as_path())),
@@ -164,21 +173,41 @@ pub fn fill(file: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
     Ok(length)
 }
 
-/// What a file of text says.
+/// A patch file that is longer, in bytes, is none.
+const LONGEST_PATCH: u64 = 8 << 20;
+
+/// What a patch file says. Whoever would write into a pipe is not waited for.
 ///
 /// # Errors
 /// A sentence with the name of the file, and the place if a byte of it is no text.
-pub fn read_text(what: &str, path: &Path) -> Result<String, String> {
-    let shown = path.display();
-    let bytes = fs::read(path).map_err(|error| format!("can't read {what} {shown}: {error}"))?;
-    text_of(bytes, &shown.to_string())
+pub fn read_patch(path: &Path) -> Result<String, String> {
+    match open::regular(path) {
+        Ok(opened) => read_opened_patch(opened.file, path),
+        Err(why) => Err(unreadable(path, &why)),
+    }
 }
 
-/// The text that these bytes of a file are.
+/// The same of a regular file that was opened; `path` is only named.
 ///
 /// # Errors
-/// A sentence with the place of the first byte that is none.
-pub fn text_of(bytes: Vec<u8>, name: &str) -> Result<String, String> {
+/// As [`read_patch`].
+pub fn read_opened_patch(file: File, path: &Path) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let read = file.take(LONGEST_PATCH + 1).read_to_end(&mut bytes);
+    read.map_err(|error| unreadable(path, &error))?;
+    if bytes.len() as u64 > LONGEST_PATCH {
+        let why = format!("it is longer than {LONGEST_PATCH} bytes, as no patch is");
+        return Err(unreadable(path, &why));
+    }
+    text_of(bytes, &path.display().to_string())
+}
+
+/// What is told of a patch file that can't be read.
+pub fn unreadable(path: &Path, why: &dyn Display) -> String {
+    format!("can't read the patch {}: {why}", path.display())
+}
+
+fn text_of(bytes: Vec<u8>, name: &str) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let bytes = error.as_bytes();
@@ -303,12 +332,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.toml");
         fs::write(&path, b"format = 1\nname = \"\xc3\xa4 \xe4\"\n").expect("written");
-        let found = read_text("the patch", &path).expect_err("no text");
+        let found = read_patch(&path).expect_err("no text");
         assert!(
             found.ends_with("a.toml:2:11: the byte 0xe4 is no UTF-8; save the file as UTF-8"),
             "{found}"
         );
-        let found = read_text("the patch", Path::new("/nowhere/a.toml")).expect_err("no file");
+        let found = read_patch(Path::new("/nowhere/a.toml")).expect_err("no file");
         assert!(found.starts_with("can't read the patch /nowhere/a.toml: No such file"), "{found}");
     }
 

@@ -19,6 +19,7 @@ use chronus_replication::amendment::{Amendment, Change};
 use chronus_shm::command_log::{from_words, to_words};
 use serde::{Deserialize, Serialize};
 
+use crate::content::open;
 use crate::files::fill;
 
 const MAGIC: &[u8; 8] = b"CHRONUSJ";
@@ -193,10 +194,11 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Whether a file begins as a journal does.
+    /// Whether a file begins as a journal does. What is no regular file is none, and is not opened.
     pub fn is_one(path: &Path) -> bool {
         let mut magic = [0; 8];
-        let read = File::open(path).and_then(|mut file| fill(&mut file, &mut magic));
+        let Ok(mut opened) = open::regular(path) else { return false };
+        let read = fill(&mut opened.file, &mut magic);
         read.is_ok_and(|length| length > 0 && MAGIC.starts_with(&magic[..length]))
     }
 

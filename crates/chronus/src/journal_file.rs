@@ -4,6 +4,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -33,6 +34,22 @@ impl Identity {
         let found = file.metadata()?;
         Ok(Self { device: found.dev(), inode: found.ino() })
     }
+
+    /// Whether an open file or folder is the one that is called so.
+    pub fn is_at(path: &Path, file: &File) -> bool {
+        let there = fs::metadata(path).map(|it| Self { device: it.dev(), inode: it.ino() });
+        there.ok().is_some_and(|there| Self::of(file).ok() == Some(there))
+    }
+}
+
+/// What a file is called that was called `given`: so, as long as that name leads to it, and else as the system says, with
+/// ` (deleted)` behind the last name of one that has none any more.
+pub fn name_of(file: &File, given: &Path) -> PathBuf {
+    if Identity::is_at(given, file) {
+        return given.to_owned();
+    }
+    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+    fs::read_link(link).unwrap_or_else(|_| given.to_owned())
 }
 
 /// So many engines may want to begin in the same folder in the same moment.
@@ -62,7 +79,7 @@ pub fn create(path: &Path) -> Result<File, String> {
             }
             there => there.map_err(wrong)?,
         };
-        if lock(&file) && is_still(path, &file) && is_empty(&file) {
+        if lock(&file) && Identity::is_at(path, &file) && is_empty(&file) {
             return Ok(file);
         }
     }
@@ -77,7 +94,7 @@ pub fn create(path: &Path) -> Result<File, String> {
 pub fn begin(path: &Path, made: Option<File>) -> Result<File, String> {
     match made {
         Some(file) if is_empty(&file) => return Ok(file),
-        Some(file) if is_still(path, &file) => {
+        Some(file) if Identity::is_at(path, &file) => {
             let aside = files::set_aside(path).map_err(|error| {
                 format!("the journal {} can't be kept aside: {error}", path.display())
             })?;
@@ -130,7 +147,7 @@ fn clear(path: &Path) -> Result<Option<PathBuf>, String> {
         if !lock_patiently(there) {
             return Err(taken(path));
         }
-        if !is_still(path, there) {
+        if !Identity::is_at(path, there) {
             return Ok(None);
         }
     }
@@ -155,12 +172,6 @@ fn lock_patiently(file: &File) -> bool {
         }
         std::thread::sleep(LOOK);
     }
-}
-
-fn is_still(path: &Path, file: &File) -> bool {
-    let there =
-        fs::metadata(path).map(|found| Identity { device: found.dev(), inode: found.ino() });
-    there.ok() == Identity::of(file).ok()
 }
 
 fn is_regular(file: &File) -> bool {
@@ -203,7 +214,9 @@ mod tests {
         drop(first);
         let again = reopen(&path, identity).expect("its engine is gone");
         let moved = folder.path().join("b.journal");
+        assert_eq!(name_of(&again, &path), path);
         fs::rename(&path, &moved).expect("renamed");
+        assert_eq!(name_of(&again, &path), fs::canonicalize(&moved).expect("it is there"));
         let second = create(&path).expect("the name is free");
         assert_ne!(Identity::of(&second).expect("a file"), identity);
         assert!(reopen(&path, identity).expect_err("renamed").contains("another file"));
@@ -226,6 +239,20 @@ mod tests {
         });
         create(&path).expect("its engine has ended meanwhile");
         dying.join().expect("it ends");
+    }
+
+    #[test]
+    fn a_journal_that_was_deleted_is_called_so() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.journal");
+        let file = create(&path).expect("there is none");
+        fs::remove_file(&path).expect("removed");
+        let name = name_of(&file, &path).display().to_string();
+        assert!(name.ends_with("/a.journal (deleted)"), "{name}");
+        // Whatever is called like it now is another.
+        fs::write(&path, "x").expect("written");
+        let name = name_of(&file, &path).display().to_string();
+        assert!(name.ends_with("/a.journal (deleted)"), "{name}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use serde::Serialize;
 
 use crate::journal::{Record, Score, edit_number, header, whole_part};
+use crate::journal_file;
 
 /// Records that may wait for the disk.
 const QUEUE: usize = 1 << 16;
@@ -61,6 +62,8 @@ struct Shared {
     thrown_away: AtomicU64,
     /// Text of patches in the queue.
     text_bytes: AtomicU64,
+    /// What the file is called now. Whoever has a priority only tries this lock.
+    name: RwLock<String>,
 }
 
 /// A journal, as the player sees it.
@@ -68,7 +71,7 @@ struct Shared {
 pub struct JournalStatus {
     /// none, writing, waiting (the disk takes nothing; it goes on when it does) or over.
     pub state: &'static str,
-    /// The file.
+    /// The file, as it is called now.
     pub file: String,
     /// Why it is not written.
     pub reason: Option<String>,
@@ -131,6 +134,7 @@ impl JournalWriter {
             given_up: OnceLock::new(),
             thrown_away: AtomicU64::new(0),
             text_bytes: AtomicU64::new(0),
+            name: RwLock::new(name.clone()),
         });
         let mut scribe = Scribe {
             disk,
@@ -142,6 +146,7 @@ impl JournalWriter {
         };
         let body = move || match find(&mut scribe.disk) {
             Ok(found) => {
+                scribe.mind_its_name();
                 (scribe.written_bytes, scribe.pending) = found;
                 scribe.write_all();
             }
@@ -202,7 +207,9 @@ impl JournalWriter {
             }
         };
         let lost = self.lost + self.shared.thrown_away.load(Ordering::Relaxed);
-        JournalStatus { state, file: self.name.clone(), reason, lost }
+        // Another thread looks for it once a second, since a disk may hold up who looks.
+        let file = self.shared.name.try_read().map_or_else(|_| self.name.clone(), |it| it.clone());
+        JournalStatus { state, file, reason, lost }
     }
 
     fn state(&self) -> State {
@@ -334,6 +341,8 @@ trait Disk: Send + 'static {
     fn sync(&mut self) -> io::Result<()>;
     /// Somebody has deleted the file.
     fn is_deleted(&self) -> bool;
+    /// What the file is called that was called `given`.
+    fn name(&self, given: &str) -> String;
 }
 
 impl Disk for File {
@@ -347,6 +356,10 @@ impl Disk for File {
 
     fn is_deleted(&self) -> bool {
         self.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
+    }
+
+    fn name(&self, given: &str) -> String {
+        journal_file::name_of(self, Path::new(given)).display().to_string()
     }
 }
 
@@ -373,6 +386,7 @@ impl<D: Disk> Scribe<D> {
             let written = self.write();
             if missed.elapsed() >= MISS_EVERY {
                 missed = Instant::now();
+                self.mind_its_name();
                 if self.disk.is_deleted() {
                     return self.discard("somebody has deleted it");
                 }
@@ -390,6 +404,16 @@ impl<D: Disk> Scribe<D> {
                 }
                 Err(_) => std::thread::sleep(RETRY),
             }
+        }
+    }
+
+    /// A file that was renamed is told by the name that it has now.
+    fn mind_its_name(&self) {
+        let name = self.disk.name(&self.name);
+        let lock = &self.shared.name;
+        let is_known = *lock.read().unwrap_or_else(PoisonError::into_inner) == name;
+        if !is_known {
+            *lock.write().unwrap_or_else(PoisonError::into_inner) = name;
         }
     }
 

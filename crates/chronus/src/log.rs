@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
+use chronus_osc::shortened;
 use rtrb::{Consumer, Producer, RingBuffer};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
@@ -137,8 +138,9 @@ impl<'a> MakeWriter<'a> for Lines {
 struct Line<'a>(&'a Lines);
 
 impl Write for Line<'_> {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+    fn write(&mut self, written: &[u8]) -> io::Result<usize> {
         let Lines { shared, wake } = self.0;
+        let line = readable(written);
         let taken = RING.try_with(|ring| {
             let mut ring = ring.try_borrow_mut().ok()?;
             let ring = ring.get_or_insert_with(|| shared.new_ring());
@@ -155,12 +157,20 @@ impl Write for Line<'_> {
         if let Some(thread) = wake {
             thread.unpark();
         }
-        Ok(line.len())
+        Ok(written.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// A line as people can read it, whoever made up the names in it, with its end.
+fn readable(line: &[u8]) -> Vec<u8> {
+    let line = String::from_utf8_lossy(line);
+    let mut line = shortened(line.trim_end_matches('\n'));
+    line.push('\n');
+    line.into_bytes()
 }
 
 impl Shared {
@@ -341,6 +351,20 @@ mod tests {
         terminal.change(|screen| screen.halted = false);
         end(guard, &terminal, |text| text.len() >= said.concat().len());
         assert_eq!((terminal.text(), lost.load(Ordering::Relaxed)), (said.concat(), 0));
+    }
+
+    #[test]
+    fn a_line_stays_short_whatever_a_name_in_it() {
+        let terminal = Terminal::default();
+        let (lines, guard, _) = log(&terminal);
+        let name = "take ".repeat(12_000);
+        let told = format!("no recording: `{name}` leads out of the folder; give another name\n");
+        say(&lines, vec![told, "the next\n".into()]);
+        end(guard, &terminal, |text| text.ends_with("the next\n"));
+        let text = terminal.text();
+        assert!(text.starts_with("no recording: `take take"), "{text}");
+        assert!(text.contains("…") && text.contains("give another name\nthe next\n"), "{text}");
+        assert!(text.chars().count() < 300, "{text}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use chronus_engine::Patch;
 
 use crate::cli::RenderArgs;
-use crate::content::open::Allowed;
+use crate::content::{self, open::Allowed};
 use crate::files::{self, Refusal, Use};
 use crate::journal::Journal;
 use crate::render::{self, Transcript};
@@ -25,8 +25,9 @@ pub fn read_patch(path: Option<&Path>) -> Result<Patch, Box<dyn Error>> {
 /// # Errors
 /// If it can't be read, or is not a patch: a sentence for each mistake, with its place.
 pub fn read_patch_file(path: &Path) -> Result<Patch, Box<dyn Error>> {
-    let text = files::read_text("the patch", path)?;
-    Ok(Patch::parse_all(&text, &path.display().to_string())?)
+    let text = files::read_patch(path)?;
+    let (name, base) = (path.display().to_string(), path.parent().unwrap_or(Path::new("")));
+    Ok(content::parse_patch(&text, &name, (base, &Allowed::all()), |_| true)?)
 }
 
 /// Renders a journal or a patch to a file.
@@ -85,7 +86,7 @@ fn read_performance(
     let folder = args.input.parent().unwrap_or(Path::new(""));
     let allowed = Allowed::all();
     let patch = read_patch_file(&args.input)?;
-    let mut remarks = Vec::new();
+    let mut remarks = patch.remarks();
     let transcript = Transcript::of_patch(patch, folder, &allowed, rate_hz, &mut remarks)?;
     for remark in remarks {
         eprintln!("chronus: {remark}");

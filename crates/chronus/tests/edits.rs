@@ -97,6 +97,44 @@ fn what_is_wrong_is_refused_whole_and_can_be_mended() {
 }
 
 #[test]
+fn a_number_out_of_range_in_a_file_is_clamped_and_told() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("loud.toml");
+    let module = "[[module]]\nid = \"a\"\nkind = \"sine\"\nfreq = 300\ngain = 5\n";
+    let text = format!(
+        "format = 1\n{module}[output]\nleft = \"a.out\"\nright = \"a.out\"\n[transport]\ntempo = 5000\n"
+    );
+    std::fs::write(&path, &text).expect("written");
+    let told = [
+        "loud.toml:6:8: gain: 5 was clamped to 1; the range is 0 to 1",
+        "loud.toml:11:9: a tempo of 5000 was clamped to 1000; the range is 1 to 1000 beats per minute",
+    ];
+    let path = path.display().to_string();
+    let check = std::process::Command::new(env!("CARGO_BIN_EXE_chronus"))
+        .args(["check", &path])
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&check.stdout).into_owned();
+    assert!(check.status.success() && said.contains("loud.toml: fine, 1 module"), "{said}");
+    assert!(told.iter().all(|sentence| said.contains(sentence)), "{said}");
+    let engine = Engine::free_running(&["--patch", &path, "--watch"]);
+    for sentence in told {
+        engine.wait_for_log(sentence);
+    }
+    assert_eq!(engine.status()["tempo_bpm"], 1000.0);
+    let answer = engine.done("/patch/load", &["loud.toml"]);
+    assert!(told.iter().all(|sentence| answer.contains(sentence)), "{answer}");
+    // Who edits something else is not told of it again.
+    engine.done("/patch/set", &["a", "freq", "200"]);
+    let answer = engine.done("/patch/commit", &[]);
+    assert!(!answer.contains("clamped"), "{answer}");
+    std::fs::write(&path, text.replace("freq = 300", "freq = -7")).expect("written");
+    engine.wait_for_log("loud.toml:5:8: freq: -7 Hz was clamped to 20 Hz");
+    engine.play_on(100);
+    engine.end_and_compare().assert_identical();
+}
+
+#[test]
 fn patches_are_saved_as_they_sound_and_loaded_again() {
     let engine = Engine::free_running(&[]);
     engine.send("/gate/adsr", &["on"]);

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use chronus::journal::Journal;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use support::{ANY_PORT, Engine, samples, wait_until};
 
 fn chronus(folder: &Path, arguments: &[&str]) -> Output {
@@ -100,6 +101,30 @@ fn nothing_is_rendered_over_what_it_comes_from() {
 }
 
 #[test]
+fn what_is_no_file_is_no_patch_and_is_not_waited_for() {
+    let folder = tempfile::tempdir().expect("folder");
+    let folder = folder.path();
+    mknodat(CWD, folder.join("pipe.toml"), FileType::Fifo, Mode::RWXU, 0).expect("a pipe");
+    std::fs::create_dir(folder.join("d.toml")).expect("a folder");
+    let run = ["run", "--output", "null", "--osc", ANY_PORT, "--journal", "a.journal", "--patch"];
+    let render = ["render", "-o", "a.wav"];
+    for (file, what) in [("pipe.toml", "a pipe"), ("d.toml", "a folder"), ("/dev/zero", "a device")]
+    {
+        let sentence = format!(
+            "can't read the patch {file}: it is {what} and no ordinary file; give the name of one"
+        );
+        for (command, status) in [(&["check"][..], 1), (&["graph"], 1), (&render, 1), (&run, 2)] {
+            let output = chronus(folder, &[command, &[file]].concat());
+            let said = [&output.stdout[..], &output.stderr[..]].concat();
+            let said = String::from_utf8_lossy(&said);
+            assert!(said.contains(&sentence), "{command:?}: {said}");
+            assert_eq!(output.status.code(), Some(status), "{command:?}: {said}");
+        }
+    }
+    assert!(!folder.join("a.journal").exists(), "nothing was begun");
+}
+
+#[test]
 fn of_a_damaged_journal_the_whole_part_is_rendered_and_the_rest_is_told() {
     let folder = tempfile::tempdir().expect("folder");
     let folder = folder.path();
@@ -189,16 +214,22 @@ fn a_journal_is_one_engines_alone_and_goes_on_whatever_it_is_called() {
     std::fs::rename(folder.join("a.journal"), folder.join("moved.journal")).expect("renamed");
     // Another takes the name meanwhile.
     std::fs::write(folder.join("a.journal"), "of somebody else").expect("written");
+    let is_called = |status: &serde_json::Value, name: &str| {
+        status["journal"]["file"].as_str().is_some_and(|file| file.ends_with(name))
+    };
+    engine.wait_for("its name", |status| is_called(status, "/moved.journal"));
     let supervisor = before["supervisor_pid"].as_u64().expect("a process") as u32;
     Engine::signal(supervisor, "KILL");
     engine.wait_for("another supervisor", |status| status["supervisor_pid"] != supervisor);
     engine.wait_level();
+    engine.wait_for("its name again", |status| is_called(status, "/moved.journal"));
     engine.send("/mod/sine/freq", &["300"]);
     engine.play_on(500);
     assert_eq!(engine.status()["journal"]["state"], "writing", "log:\n{}", engine.log());
     let other = std::fs::read_to_string(folder.join("a.journal")).expect("it is there");
     assert_eq!(other, "of somebody else");
     std::fs::rename(folder.join("moved.journal"), folder.join("a.journal")).expect("renamed");
+    engine.wait_for("its first name", |status| status["journal"]["file"] == "a.journal");
     let (_engine, rendered) = engine.end_and_render();
     assert!(rendered.iter().any(|sample| sample.abs() > 0.05), "silence proves nothing");
 }

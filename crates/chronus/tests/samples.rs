@@ -6,10 +6,11 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use chronus::content::{self, Limit};
 use chronus_shm::control_board::LogRegion;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use support::Engine;
 use support::takes::{self, kill_supervisor};
+use support::{Engine, wait_until};
 
 const HELD_HZ: f32 = 300.0;
 
@@ -267,14 +268,37 @@ fn recordings_are_watched_and_waited_for_until_they_are_whole() {
     let whole = std::fs::read(path_in(&folder, "t.wav")).expect("bytes");
     // Half of it is no recording yet, though it could be read.
     std::fs::write(&path, &whole[..whole.len() / 2]).expect("written");
-    std::thread::sleep(std::time::Duration::from_millis(600));
+    engine.wait_for_log("s.wav ends before its head says so; what it held plays on");
     std::fs::write(&path, &whole).expect("written");
-    engine.wait_for("the edit", |status| status["edits"].as_u64() == Some(1));
+    let content = content::read(&path, Limit::of(u64::MAX)).expect("a recording").content;
+    let name = content::kept::file_name(content.digest());
+    wait_until("the whole one plays", || kept(&engine).iter().any(|it| it.ends_with(&name)));
     engine.play_on(200);
     // The same samples are no change.
     std::fs::write(&path, &whole).expect("written");
     engine.wait_for_log("its recordings hold what they held");
-    assert_eq!(engine.status()["edits"].as_u64(), Some(1));
+    let comparison = engine.end_and_compare();
+    comparison.assert_identical();
+    assert_ends_with(&comparison.played, 1_200.0);
+}
+
+#[test]
+fn a_watched_recording_that_is_broken_or_removed_is_told_and_plays_on_until_it_is_back() {
+    let folder = songs("sample", LOOPED);
+    let engine = play(&folder, &["--watch"]);
+    let path = path_in(&folder, "s.wav");
+    std::fs::write(&path, "no sound at all").expect("written");
+    engine.wait_for_log("s.wav: ");
+    engine.wait_for_log("what it held plays on, and it is read when it changes");
+    std::fs::remove_file(&path).expect("removed");
+    let gone = "s.wav is not there any more; what it held plays on";
+    engine.wait_for_log(gone);
+    edit_others(&engine, 0..3);
+    assert_eq!(engine.status()["edits"].as_u64(), Some(3));
+    write_tone(&path, 1_200.0);
+    engine.wait_for("what came back", |status| status["edits"].as_u64() == Some(4));
+    engine.play_on(200);
+    assert_eq!(engine.log().matches(gone).count(), 1, "it is told once");
     let comparison = engine.end_and_compare();
     comparison.assert_identical();
     assert_ends_with(&comparison.played, 1_200.0);
@@ -317,6 +341,40 @@ fn what_is_no_audio_file_or_not_in_the_folders_is_refused_and_nothing_hangs() {
     let error = engine.ask("/patch/load", &["pipe"]).expect_err("a pipe");
     assert!(error.contains("is a pipe"), "{error}");
     edit_others(&engine, 0..2);
+    engine.end_and_compare().assert_identical();
+}
+
+#[test]
+fn recordings_that_are_missing_are_told_with_the_other_mistakes() {
+    let folder = songs("sample", LOOPED);
+    let engine = play(&folder, &[]);
+    let text = patch("sample", "gian = 1").replace("s.wav", "none.wav");
+    let more = "[[module]]\nid = \"t\"\nkind = \"sample\"\nfile = \"away.wav\"\n[output]\n";
+    let text = text.replace("[output]\n", more);
+    std::fs::write(path_in(&folder, "wrong.toml"), &text).expect("written");
+    let right = text.replace("gian", "gain");
+    std::fs::write(path_in(&folder, "missing.toml"), right).expect("written");
+    for (file, count) in [("wrong", 3), ("missing", 2)] {
+        let told = engine.ask("/patch/load", &[file]).expect_err(file);
+        assert_eq!(told.matches(" | ").count() + 1, count, "{told}");
+        assert!(told.contains("none.wav; ") && told.contains("away.wav; "), "{told}");
+    }
+    for arguments in [&["check"][..], &["run", "--output", "null", "--patch"]] {
+        let told = said(&chronus(folder.path(), &[arguments, &["wrong.toml"]].concat()));
+        for sentence in ["wrong.toml:5:8: there is no recording none.wav", ":6:1: module `s`"] {
+            assert!(told.contains(sentence), "{told}");
+        }
+        assert!(told.contains("there is no recording away.wav"), "{told}");
+    }
+    // Of a module that plays on with what it has, the file is not asked for.
+    std::fs::remove_file(path_in(&folder, "s.wav")).expect("removed");
+    engine.done("/patch/create", &["x", "sample", "file", "none.wav"]);
+    engine.done("/patch/create", &["y", "vca", "channels", "4"]);
+    engine.done("/patch/create", &["z", "vca", "channels", "8"]);
+    engine.done("/patch/connect", &["y.out", "z.in"]);
+    let told = engine.ask("/patch/commit", &[]).expect_err("two mistakes");
+    assert!(told.contains("none.wav") && told.contains("a cable of 4 channels"), "{told}");
+    assert_eq!(told.matches(" | ").count(), 1, "{told}");
     engine.end_and_compare().assert_identical();
 }
 
@@ -400,6 +458,16 @@ fn kept_recordings_are_pruned_when_no_journal_names_them() {
     assert!(said(&pruned).contains("1 recording left"), "{}", said(&pruned));
     // A journal under another name finds them; and without both, it is told what is missing.
     std::fs::rename(here.join("a.journal"), here.join("b.journal")).expect("renamed");
+    // To prune, it is told what it is called; under its own name it is found.
+    let refused = chronus(&here, &["journal", "prune", "b.journal"]);
+    assert!(!refused.status.success());
+    let told =
+        "is kept in a.recordings, from when it was called otherwise: rename that to b.recordings";
+    assert!(said(&refused).contains(told), "{}", said(&refused));
+    std::fs::rename(here.join("a.recordings"), here.join("b.recordings")).expect("renamed");
+    let pruned = chronus(&here, &["journal", "prune", "b.journal"]);
+    assert!(said(&pruned).contains("1 recording left"), "{}", said(&pruned));
+    std::fs::rename(here.join("b.recordings"), here.join("a.recordings")).expect("renamed");
     let render = || chronus(&here, &["render", "b.journal", "-o", "c.wav"]);
     std::fs::remove_file(path_in(&folder, "s.wav")).expect("removed");
     let rendered = render();

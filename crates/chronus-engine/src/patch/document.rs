@@ -8,6 +8,7 @@ use super::{FORMAT, NAME_RULE, Patch, PatchModule, is_name};
 use crate::command::ParamIndex;
 use crate::controls::Controls;
 use crate::names;
+use crate::range::Range;
 use chronus_dsp::catalog::{self, CATALOG};
 use chronus_dsp::{ModuleSpec, ParamSpec, PortSpec};
 
@@ -328,19 +329,14 @@ fn changes(module: &PatchModule, controls: &Controls) -> Vec<(&'static str, Sett
 /// A number as this parameter takes it, and a sentence if it is another than was given. Whoever names a choice by a
 /// number may be as far off.
 fn clamped(spec: &ParamSpec, wanted: f64) -> (Value, String) {
-    let value = wanted.clamp(f64::from(spec.min), f64::from(spec.max));
-    if value == wanted || wanted.is_nan() || wanted.is_infinite() {
+    if !wanted.is_finite() {
         return (value_of(&Setting::Number(wanted)), String::new());
     }
-    let unit = if spec.unit.is_empty() { String::new() } else { format!(" {}", spec.unit) };
-    let (least, most) = (spec.min, spec.max);
-    let told = format!(
-        "{}: {wanted}{unit} was clamped to {value}{unit}; the range is {least} to {most}{unit}",
-        spec.name
-    );
+    let (value, told) = Range::of(spec, format!("{}: ", spec.name)).clamp(wanted);
+    let Some(told) = told else { return (value_of(&Setting::Number(wanted)), String::new()) };
     // Through its shortest form, so that 0.1 does not become 0.10000000149.
     let short = (value as f32).to_string().parse().unwrap_or(value);
-    (value_of(&Setting::Number(short)), told)
+    (value_of(&Setting::Number(short)), told.to_string())
 }
 
 fn param_setting(spec: &ParamSpec, value: f32) -> Setting {

@@ -6,6 +6,8 @@ use core::ops::Range;
 
 use thiserror::Error;
 
+use crate::range::{Clamped, Range as Numbers};
+
 /// A mistake in a patch file: where it is, what was found, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{file_name}:{line}:{column}: {found}; {right}")]
@@ -37,15 +39,30 @@ pub const TOLD_MAX: usize = 20;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub struct Mistakes {
     /// The one that was found first.
-    pub(super) first: PatchError,
+    pub(super) first: Box<PatchError>,
     /// All of them, in the order of the text.
     pub(super) all: Vec<PatchError>,
+    /// The recordings that its modules name.
+    pub(super) files: Vec<NamedFile>,
+}
+
+/// A recording that a patch file names, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedFile {
+    /// The id of the module, if it has one.
+    pub module: String,
+    /// As it is named.
+    pub file: String,
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The character in the line, counted from 1.
+    pub column: usize,
 }
 
 impl Mistakes {
     /// The one that was found first.
     pub fn into_first(self) -> PatchError {
-        self.first
+        *self.first
     }
 
     /// All of them, in the order of the text.
@@ -53,21 +70,43 @@ impl Mistakes {
         &self.all
     }
 
+    /// Adds what is wrong with the recordings that the patch names, as `wrong` finds it: what was found, and what would
+    /// be right.
+    pub fn add_files(&mut self, mut wrong: impl FnMut(&NamedFile) -> Option<(String, String)>) {
+        for named in &self.files {
+            if let Some((found, right)) = wrong(named) {
+                let (file_name, line, column) =
+                    (self.first.file_name.clone(), named.line, named.column);
+                self.all.push(PatchError { file_name, line, column, found, right });
+            }
+        }
+        self.all.sort_by_key(|mistake| (mistake.line, mistake.column));
+    }
+
     /// A sentence for each, as `say` puts it, and for those that are too many to be told.
     pub fn sentences(&self, say: impl Fn(&PatchError) -> String) -> Vec<String> {
-        let mut sentences: Vec<String> = self.all.iter().take(TOLD_MAX).map(say).collect();
-        match self.all.len().saturating_sub(TOLD_MAX) {
-            0 => {}
-            1 => sentences.push("and 1 more mistake".to_owned()),
-            more => sentences.push(format!("and {more} more mistakes")),
-        }
-        sentences
+        sentences(&self.all, ["mistake", "mistakes"], say)
     }
 
     /// All of them on one line.
     pub fn on_one_line(&self) -> String {
         self.sentences(ToString::to_string).join(" | ")
     }
+}
+
+/// A sentence for each of these, as `say` puts it, and for those that are too many to be told.
+pub(super) fn sentences(
+    all: &[PatchError],
+    [one, many]: [&str; 2],
+    say: impl Fn(&PatchError) -> String,
+) -> Vec<String> {
+    let mut sentences: Vec<String> = all.iter().take(TOLD_MAX).map(say).collect();
+    match all.len().saturating_sub(TOLD_MAX) {
+        0 => {}
+        1 => sentences.push(format!("and 1 more {one}")),
+        more => sentences.push(format!("and {more} more {many}")),
+    }
+    sentences
 }
 
 /// Each on a line of its own.
@@ -90,6 +129,8 @@ pub(super) struct Source<'a> {
     pub file_name: &'a str,
     pub text: &'a str,
     pub noted: &'a RefCell<Vec<PatchError>>,
+    pub files: &'a RefCell<Vec<NamedFile>>,
+    pub clamped: &'a RefCell<Vec<PatchError>>,
 }
 
 impl Source<'_> {
@@ -108,6 +149,22 @@ impl Source<'_> {
             found: found.into(),
             right: right.into(),
         }
+    }
+
+    /// Notes a recording that is named here.
+    pub fn names(&self, module: &str, file: &str, at: &Range<usize>) {
+        let (line, column) = place(self.text, at.start);
+        let (module, file) = (module.to_owned(), file.to_owned());
+        self.files.borrow_mut().push(NamedFile { module, file, line, column });
+    }
+
+    /// The number within a range that is nearest to the finite one that is written here; if it is another, that is noted.
+    pub fn within(&self, range: &Numbers, wanted: f64, at: &Range<usize>) -> f64 {
+        let (value, told) = range.clamp(wanted);
+        if let Some(Clamped { found, right }) = told {
+            self.clamped.borrow_mut().push(self.error(at, found, right));
+        }
+        value
     }
 
     /// Notes a mistake.

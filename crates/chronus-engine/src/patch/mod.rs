@@ -20,7 +20,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::command::Handle;
 
 pub use document::{Document, Setting};
-pub use error::{Mistakes, PatchError, TOLD_MAX};
+pub use error::{Mistakes, NamedFile, PatchError, TOLD_MAX};
 pub use former::with_former_defaults;
 pub use recordings::{ContentDigest, NoDigest, NoRecordings, Recordings};
 pub use section::choice_meant;
@@ -49,13 +49,16 @@ pub fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 64 && name.chars().all(is_allowed)
 }
 
-/// A patch that was read and found right: every name leads somewhere, every value is in its range,
+/// A patch that was read and found right: every name leads somewhere, every value is one that can be had,
 /// and every cable fits where it ends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Patch {
     /// Not sent to workers, who have no use for it.
     #[serde(skip)]
     text: String,
+    /// The numbers of the text that were clamped. Only whoever reads it is told.
+    #[serde(skip)]
+    clamped: Vec<PatchError>,
     name: String,
     modules: Vec<PatchModule>,
     cables: Vec<Cable>,
@@ -184,6 +187,12 @@ impl Patch {
     /// The text that it was read from.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// What was read otherwise than it is written: a sentence for each number that was out of range, with its place.
+    pub fn remarks(&self) -> Vec<String> {
+        let what = ["number out of range", "numbers out of range"];
+        error::sentences(&self.clamped, what, ToString::to_string)
     }
 
     /// Its name; "untitled" if the text gives none.

@@ -1,8 +1,6 @@
 //! From TOML to a patch: every key is checked, and every mistake gets its place in the text. What is wrong is noted
 //! and the rest read on, so that all mistakes are told at once.
 
-use core::cell::RefCell;
-
 use toml::de::DeTable;
 
 use super::error::{Mistakes, Source};
@@ -11,12 +9,12 @@ use super::{
     BUSES_MAX, Bus, CABLES_MAX, Cable, DRIVES_MAX, MODULES_MAX, Patch, PatchModule, PatchTransport,
     Safety, TargetPort, order, syntax,
 };
-use crate::command::{BEATS_PER_BAR_MAX, TEMPOS_BPM};
+use crate::range::Range;
 
 /// See [`Patch::parse_all`].
 pub(super) fn read(text: &str, file_name: &str) -> core::result::Result<Patch, Mistakes> {
-    let noted = RefCell::default();
-    let source = Source { file_name, text, noted: &noted };
+    let (noted, files, clamped) = Default::default();
+    let source = Source { file_name, text, noted: &noted, files: &files, clamped: &clamped };
     let (document, errors) = DeTable::parse_recoverable(text);
     let mut mistakes = syntax::mistakes(source, &errors);
     let root = Section::root(source, document.get_ref());
@@ -26,11 +24,13 @@ pub(super) fn read(text: &str, file_name: &str) -> core::result::Result<Patch, M
         None
     };
     if let Some(patch) = patch.filter(|_| mistakes.is_empty() && noted.borrow().is_empty()) {
-        return Ok(patch);
+        let mut clamped = clamped.take();
+        clamped.sort_by_key(|it| (it.line, it.column));
+        return Ok(Patch { clamped, ..patch });
     }
     let of_syntax = mistakes.len();
     mistakes.extend(noted.take());
-    Err(syntax::without_echoes(mistakes, of_syntax))
+    Err(Mistakes { files: files.take(), ..syntax::without_echoes(mistakes, of_syntax) })
 }
 
 /// The patch, or what there is of it: it counts only if nothing was noted.
@@ -57,6 +57,7 @@ fn read_patch(root: &Section) -> Option<Patch> {
     let (cables, order) = wired?;
     Some(Patch {
         text: source.text.to_owned(),
+        clamped: Vec::new(),
         name: name?.unwrap_or_else(|| "untitled".to_owned()),
         next_handle: rack.modules.len() as u32,
         buses,
@@ -102,10 +103,9 @@ fn read_transport(root: &Section) -> Option<PatchTransport> {
     let Some(value) = root.table.get("transport") else { return Some(rest) };
     let section = root.source.note(root.section(value, "[transport]"))?;
     section.allow(&["tempo", "beats_per_bar", "playing"]);
-    let (least, most) = (*TEMPOS_BPM.start(), *TEMPOS_BPM.end());
-    let beats = f64::from(BEATS_PER_BAR_MAX);
-    let tempo_bpm = root.source.note(section.number_within("tempo", least, most));
-    let beats_per_bar = root.source.note(section.number_within("beats_per_bar", 1.0, beats));
+    let tempo_bpm = root.source.note(section.number_within("tempo", &Range::of_tempo()));
+    let beats_per_bar = section.number_within("beats_per_bar", &Range::of_bars());
+    let beats_per_bar = root.source.note(beats_per_bar);
     Some(PatchTransport {
         playing: root.source.note(section.switch("playing"))?,
         tempo_bpm: tempo_bpm?.unwrap_or(rest.tempo_bpm),

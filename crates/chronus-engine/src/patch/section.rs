@@ -13,6 +13,7 @@ use super::read::Rack;
 use super::{Cable, FORMAT, OutputPort, PatchModule, Target, TargetPort};
 use crate::command::Handle;
 use crate::names;
+use crate::range::Range as Numbers;
 
 pub(super) type Result<T> = core::result::Result<T, PatchError>;
 type Value<'a> = Spanned<DeValue<'a>>;
@@ -126,7 +127,15 @@ impl<'a> Section<'a> {
 
     /// The module with this id, as far as it can be read: what is wrong with a parameter costs only that.
     pub fn read_module(&self, id: &str, index: usize) -> Option<PatchModule> {
-        let entry = self.source.note(self.read_kind())?;
+        let entry = self.source.note(self.read_kind());
+        let may_play = entry.is_none_or(|entry| entry.spec.recording.is_some());
+        let file = self.table.get("file").filter(|_| may_play);
+        let file = file.and_then(|value| {
+            let file = self.source.note(self.string(value, "the file"))?;
+            self.source.names(id, file, &value.span());
+            Some(file)
+        });
+        let entry = entry?;
         let spec = entry.spec;
         let mut keys = vec!["id", "kind", "channels"];
         keys.extend(spec.params.iter().map(|param| param.name));
@@ -141,8 +150,6 @@ impl<'a> Section<'a> {
             let value = self.table.get(spec.name);
             value.and_then(|value| self.source.note(self.read_text(spec, value)))
         };
-        let file = self.table.get("file").filter(|_| spec.recording.is_some());
-        let file = file.and_then(|value| self.source.note(self.string(value, "the file")));
         let params = spec.params.iter();
         let texts = spec.texts.iter();
         Some(PatchModule {
@@ -170,12 +177,14 @@ impl<'a> Section<'a> {
         })
     }
 
-    pub fn number_within(&self, key: &str, least: f64, most: f64) -> Result<Option<f64>> {
+    pub fn number_within(&self, key: &str, range: &Numbers) -> Result<Option<f64>> {
         let Some(value) = self.table.get(key) else { return Ok(None) };
-        let within = number(value.get_ref()).filter(|number| (least..=most).contains(number));
+        let wanted = number(value.get_ref()).filter(|number| number.is_finite());
+        let within = wanted.map(|wanted| self.source.within(range, wanted, &value.span()));
         within.map(Some).ok_or_else(|| {
             let found = format!("`{key}` is {}", described(value.get_ref()));
-            self.error(&value.span(), found, format!("write a number from {least} to {most}"))
+            let right = format!("write a number from {} to {}", range.least, range.most);
+            self.error(&value.span(), found, right)
         })
     }
 
@@ -230,8 +239,14 @@ impl<'a> Section<'a> {
         };
         let choice = spec.choices.iter().position(|choice| *choice == name);
         let choice = choice.map(|choice| choice as f32);
-        let number = number(value.get_ref()).map(|number| number as f32);
-        choice.or(number.filter(|&number| spec.accept(number) == Some(number))).ok_or_else(|| {
+        let number = number(value.get_ref()).and_then(|wanted| {
+            if spec.is_enumeration() || !wanted.is_finite() {
+                return spec.accept(wanted as f32).filter(|it| *it == wanted as f32);
+            }
+            let range = Numbers::of(spec, format!("{}: ", spec.name));
+            spec.accept(self.source.within(&range, wanted, &value.span()) as f32)
+        });
+        choice.or(number).ok_or_else(|| {
             let found = format!("`{}` is {}", spec.name, described(value.get_ref()));
             self.error(&value.span(), found, what_is_right(spec, value.get_ref()))
         })

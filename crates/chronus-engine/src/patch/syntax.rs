@@ -73,7 +73,7 @@ pub(super) fn costs_only_keys(text: &str, mistakes: &[PatchError]) -> bool {
 
 /// All mistakes, of which the first so many are of syntax. What a broken line lacks is no mistake of its own.
 pub(super) fn without_echoes(found: Vec<PatchError>, of_syntax: usize) -> Mistakes {
-    let first = found.first().cloned().unwrap_or_else(PatchError::unsaid);
+    let first = Box::new(found.first().cloned().unwrap_or_else(PatchError::unsaid));
     let broken: Vec<usize> = found[..of_syntax].iter().map(|mistake| mistake.line).collect();
     let mut all = found;
     let mut index = 0;
@@ -83,5 +83,5 @@ pub(super) fn without_echoes(found: Vec<PatchError>, of_syntax: usize) -> Mistak
         index <= of_syntax || of_syntax == 0 || !is_echo
     });
     all.sort_by_key(|mistake| (mistake.line, mistake.column));
-    Mistakes { first, all }
+    Mistakes { first, all, files: Vec::new() }
 }

@@ -17,6 +17,7 @@ use rustix::io::Errno;
 
 use super::{Content, Limit};
 use crate::files;
+use crate::journal_file::Identity;
 
 /// A disk that did not take something is asked again after this time.
 const RETRY: Duration = Duration::from_secs(1);
@@ -113,8 +114,8 @@ impl Keeping {
         let shared = Arc::new(Shared { waiting: Mutex::default(), more: Condvar::new() });
         let of_thread = shared.clone();
         let thread = std::thread::Builder::new().name("recordings".into());
-        thread
-            .spawn(move || Scribe { shared: of_thread, folder, shelf, lock: None }.write_all())?;
+        let scribe = Scribe { shared: of_thread, folder, shelf, locks: Vec::new() };
+        thread.spawn(move || scribe.write_all())?;
         Ok(Self(shared))
     }
 
@@ -195,8 +196,8 @@ struct Scribe {
     shared: Arc<Shared>,
     folder: PathBuf,
     shelf: Arc<Memfd>,
-    /// The folder, locked against whoever would prune it.
-    lock: Option<File>,
+    /// The folder, locked against whoever would prune it; and those that were it before they were renamed.
+    locks: Vec<File>,
 }
 
 impl Scribe {
@@ -230,11 +231,12 @@ impl Scribe {
     }
 
     fn keep(&mut self, wanted: &Wanted) -> io::Result<()> {
-        if self.lock.is_none() {
+        // Who renames a journal renames its folder, too, and rendering finds what is kept in either.
+        if !self.locks.last().is_some_and(|folder| Identity::is_at(&self.folder, folder)) {
             fs::create_dir_all(&self.folder)?;
             let folder = File::open(&self.folder)?;
             flock(&folder, FlockOperation::LockShared)?;
-            self.lock = Some(folder);
+            self.locks.push(folder);
         }
         let path = self.folder.join(file_name(wanted.digest));
         if read(&path, wanted.digest).is_ok() {
@@ -325,6 +327,13 @@ mod tests {
         assert_eq!(digest_of(&path), Some(digest));
         assert_eq!(fs::read_dir(folder_of(&night)).expect("a folder").count(), 1);
         assert_eq!(folders_beside(&folder.path().join("night-1.journal"))[1], folder_of(&night));
+        // What is played after the folder was renamed is kept, too.
+        fs::rename(folder_of(&night), folder.path().join("day.recordings")).expect("renamed");
+        let one = Content { channels: 1, ..content.clone() };
+        keeping.want(Wanted { digest: one.digest(), place, channels: 1, rate_hz: 44_100 });
+        keeping.finish();
+        let path = folder_of(&night).join(file_name(one.digest()));
+        assert_eq!(read(&path, one.digest()).expect("kept").channels, 1);
         let error = read(&path, ContentDigest([7; 32])).expect_err("another");
         assert!(error.contains("is damaged"), "{error}");
     }

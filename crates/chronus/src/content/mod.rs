@@ -8,15 +8,17 @@ pub mod kept;
 pub mod open;
 pub mod prune;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use chronus_engine::{ContentDigest, Recording};
+use chronus_engine::patch::Mistakes;
+use chronus_engine::{ContentDigest, Patch, Recording};
 
-use open::Opened;
+use open::{Allowed, Opened};
 
 /// What recordings may be, to go on after what is wrong with one.
 const READABLE: &str =
@@ -143,12 +145,71 @@ impl Limit {
     }
 }
 
-/// What is told of a recording whose file was cut.
-pub fn ends_early(path: &Path) -> String {
-    format!(
-        "the recording {} ends before its head says so; what is there is played",
-        path.display()
-    )
+/// Rates that outputs and recorders have, in Hz; one far from them is most likely a damaged head.
+const USUAL_HZ: std::ops::RangeInclusive<u32> = 1000..=768_000;
+/// What is a hundred times full scale (40 dB above it) can hardly be meant.
+const LEVEL_MAX: f32 = 100.0;
+
+impl Found {
+    /// What is to be told of it though it is played: sentences.
+    pub fn remarks(&self, path: &Path) -> Vec<String> {
+        let (shown, rate_hz) = (path.display(), self.content.rate_hz);
+        let mut remarks = Vec::new();
+        if self.ends_early {
+            remarks.push(format!(
+                "the recording {shown} ends before its head says so; what is there is played"
+            ));
+        }
+        if !USUAL_HZ.contains(&rate_hz) {
+            remarks.push(format!(
+                "the recording {shown} has {rate_hz} frames per second if its head is right, and is played so"
+            ));
+        }
+        let peak = self.content.samples.iter().fold(0.0, |peak: f32, it| peak.max(it.abs()));
+        if peak > LEVEL_MAX {
+            remarks.push(format!(
+                "the recording {shown} is {:.0} dB above full scale where it is loudest; save it with lower samples",
+                20.0 * peak.log10()
+            ));
+        }
+        remarks
+    }
+}
+
+/// The patch that a text is, called `name` in errors. If it has mistakes, the recordings are looked at, too, of those
+/// modules that are to read theirs, by their ids. Names of recordings count from `base`.
+///
+/// # Errors
+/// Every mistake, also those of recordings that can't be had.
+pub fn parse_patch(
+    text: &str,
+    name: &str,
+    (base, allowed): (&Path, &Allowed),
+    reads: impl Fn(&str) -> bool,
+) -> Result<Patch, Mistakes> {
+    Patch::parse_all(text, name).map_err(|mut mistakes| {
+        let mut known: BTreeMap<String, Option<String>> = BTreeMap::new();
+        mistakes.add_files(|named| {
+            if !reads(&named.module) {
+                return None;
+            }
+            let file = named.file.clone();
+            let why = known.entry(file).or_insert_with(|| why_not(base, &named.file, allowed));
+            let why = why.as_deref()?;
+            let (found, right) = why.split_once("; ").unwrap_or((why, READABLE));
+            Some((found.to_owned(), right.to_owned()))
+        });
+        mistakes
+    })
+}
+
+/// Why the recording that a patch in the folder `base` calls `file` can't be had, if it can't: a sentence.
+pub fn why_not(base: &Path, file: &str, allowed: &Allowed) -> Option<String> {
+    if file.is_empty() {
+        return None;
+    }
+    let found = allowed.find(base, file);
+    found.and_then(|path| read(&path, Limit::of(MEMORY_MIB << 20))).err()
 }
 
 /// As much memory as recordings take if nobody says otherwise, in MiB.

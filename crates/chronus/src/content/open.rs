@@ -1,6 +1,7 @@
 //! Files of others are opened so that nothing can hang: regular files alone, and none outside of the folders that
 //! were allowed.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
@@ -30,6 +31,18 @@ pub enum NotOpened {
 impl From<io::Error> for NotOpened {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
+    }
+}
+
+/// As the end of a sentence about any file.
+impl fmt::Display for NotOpened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoFile(what) => {
+                write!(f, "it is {what} and no ordinary file; give the name of one")
+            }
+            Self::Io(error) => error.fmt(f),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use chronus_engine::ContentDigest;
 use rustix::fs::{FlockOperation, flock};
 
-use super::kept::{digest_of, folder_of};
+use super::kept::{digest_of, file_name, folder_of, folders_beside};
 use crate::files;
 use crate::journal::Journal;
 use crate::log::counted;
@@ -22,10 +22,7 @@ pub fn run(name: &Path) -> Result<ExitCode, Box<dyn Error>> {
     let folder = find(name);
     let shown = folder.display();
     if !folder.is_dir() {
-        return Err(format!(
-            "there is no folder {shown}; give the name of a journal whose recordings were kept"
-        )
-        .into());
+        return Err(format!("there is no folder {shown}; {}", instead(name)?).into());
     }
     let lock = File::open(&folder)?;
     if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
@@ -68,6 +65,35 @@ fn find(name: &Path) -> PathBuf {
     if longer.is_dir() { longer } else { folder_of(name) }
 }
 
+/// What to do where a journal has no folder of its name: it was renamed, perhaps while it was written.
+fn instead(name: &Path) -> Result<String, Box<dyn Error>> {
+    if !name.is_file() || !Journal::is_one(name) {
+        return Ok("give the name of a journal whose recordings were kept".into());
+    }
+    let played: Vec<_> = contents(&Journal::read(name)?).map(file_name).collect();
+    if played.is_empty() {
+        return Ok("the journal names no recording, so nothing was kept for it".into());
+    }
+    let has_one = |folder: &PathBuf| played.iter().any(|file| folder.join(file).is_file());
+    let own = folder_of(name);
+    Ok(match folders_beside(name).into_iter().find(has_one) {
+        Some(kept) => format!(
+            "what this journal plays is kept in {kept}, from when it was called otherwise: rename that to {own}, or \
+             prune what all journals there leave: chronus journal prune {kept}",
+            kept = name.with_file_name(kept.file_name().unwrap_or_default()).display(),
+            own = own.display()
+        ),
+        None => "what this journal plays is kept in no folder beside it; give the name of the journal as it was when \
+                 it was played, where it was"
+            .into(),
+    })
+}
+
+/// What a journal plays.
+fn contents(journal: &Journal) -> impl Iterator<Item = ContentDigest> {
+    journal.scores.iter().flat_map(|score| &score.recordings).map(|it| it.content)
+}
+
 fn mib(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
@@ -89,8 +115,7 @@ fn named_beside(folder: &Path) -> Result<BTreeSet<ContentDigest>, Box<dyn Error>
         if let Some(what) = journal.damage {
             return Err(unsure(&format!("{}: {what}", path.display())).into());
         }
-        named
-            .extend(journal.scores.iter().flat_map(|score| &score.recordings).map(|it| it.content));
+        named.extend(contents(&journal));
     }
     Ok(named)
 }

@@ -295,3 +295,21 @@ fn a_recording_is_its_samples_its_channels_and_its_rate() {
         assert_ne!(one, other);
     }
 }
+
+#[test]
+fn what_can_hardly_be_meant_is_told() {
+    let path = Path::new("a.wav");
+    let told = |samples: &[f32], rate_hz, ends_early| {
+        let content = Content { samples: Arc::new(samples.to_vec()), channels: 1, rate_hz };
+        Found { content, ends_early }.remarks(path)
+    };
+    assert_eq!(told(&[0.0, -1.0, 4.0], 44_100, false), Vec::<String>::new());
+    let odd = told(&[0.0, -1e30], 1, true);
+    assert_eq!(odd.len(), 3, "{odd:?}");
+    assert!(
+        odd[0].contains("ends before its head says so")
+            && odd[1].contains("has 1 frames per second")
+    );
+    assert!(odd[2].starts_with("the recording a.wav is 600 dB above full scale"), "{odd:?}");
+    assert_eq!(told(&[0.0], u32::MAX, false).len(), 1);
+}

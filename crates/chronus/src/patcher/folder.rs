@@ -1,7 +1,7 @@
 //! Where patches are loaded from and saved to, and where the names of their recordings count from.
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Component, Path, PathBuf};
 
 use chronus_engine::patch::Document;
@@ -9,11 +9,9 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use crate::content::open::{self, NotOpened};
+use crate::content::open;
 use crate::files;
 
-/// A patch file that is longer, in bytes, is none.
-const LONGEST: u64 = 8 << 20;
 const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC);
 /// Nobody waits for who would write into a pipe.
 const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
@@ -202,19 +200,11 @@ fn said(errno: Errno) -> String {
 
 /// The text of a file that lies in a folder.
 fn read_in(folder: &OwnedFd, inside: &Path, path: &Path) -> Result<String, String> {
-    let shown = path.display();
-    let wrong = |why: &dyn std::fmt::Display| format!("can't read the patch {shown}: {why}");
+    let wrong = |why: &dyn std::fmt::Display| files::unreadable(path, why);
     let file = File::from(open_beneath(folder, inside, READ).map_err(|errno| wrong(&said(errno)))?);
     let metadata = file.metadata().map_err(|error| wrong(&error))?;
-    if let Err(NotOpened::NoFile(what)) = open::check(&metadata) {
-        return Err(wrong(&format!("it is {what} and no ordinary file; give the name of one")));
-    }
-    let mut bytes = Vec::new();
-    file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(|error| wrong(&error))?;
-    if bytes.len() as u64 > LONGEST {
-        return Err(wrong(&format!("it is longer than {LONGEST} bytes, as no patch is")));
-    }
-    files::text_of(bytes, &shown.to_string())
+    open::check(&metadata).map_err(|why| wrong(&why))?;
+    files::read_opened_patch(file, path)
 }
 
 /// Refuses to write a patch over anything but a patch.

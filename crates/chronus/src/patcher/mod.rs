@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chronus_engine::patch::Document;
+use chronus_engine::patch::{Document, Mistakes};
 use chronus_engine::{Controls, Directory, Patch, PatchModule};
 use chronus_os::memfd::Memfd;
 use chronus_os::peer::Peer;
@@ -22,6 +22,7 @@ use chronus_shm::ledger::Edition;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::check::contents;
+use crate::content;
 use crate::files;
 use crate::journal::Score;
 use crate::osc_server::Replies;
@@ -210,8 +211,9 @@ impl Patcher {
         };
         let watched = Watched::default();
         watched.note(start.file.as_deref(), &patch, &base, &Fresh::All);
+        let said = patch.remarks();
         let plan = shelf.plan(patch, &base)?;
-        for remark in &plan.remarks {
+        for remark in said.iter().chain(&plan.remarks) {
             tracing::warn!("{remark}");
         }
         let score = Score::of(&plan.patch, plan.patch.text(), &base);
@@ -375,7 +377,9 @@ impl Patcher {
                 .into());
         }
         let text = draft.document.to_string();
-        let patch = Patch::parse_all(&text, "the edited patch").map_err(|mistakes| {
+        let base = self.latest().1.to_owned();
+        let fresh = Fresh::Modules(draft.touched.clone());
+        let patch = self.parse(&text, "the edited patch", &base, &fresh).map_err(|mistakes| {
             let lines: Vec<_> = text.lines().collect();
             let sentences = mistakes.sentences(|error| {
                 let line = lines.get(error.line.saturating_sub(1)).unwrap_or(&"").trim();
@@ -383,16 +387,22 @@ impl Patcher {
             });
             sentences.join(" | ")
         })?;
-        let (base, fresh) = (self.latest().1.to_owned(), Fresh::Modules(draft.touched.clone()));
         let waiting = Waiting::new(patch, base);
         self.wait(Waiting { fresh, time_wall_ns: time, asker: Some(asker), ..waiting });
         Ok(())
     }
 
+    /// The patch that a text is, whose names of recordings count from `base`; it reads those of `fresh` modules.
+    fn parse(&self, text: &str, name: &str, base: &Path, fresh: &Fresh) -> Result<Patch, Mistakes> {
+        content::parse_patch(text, name, (base, self.shelf.allowed()), |id| fresh.has(id))
+    }
+
     fn load(&mut self, file: &str, asker: (String, Peer), time: Option<u64>) -> Result<(), String> {
         let (path, text) = self.folder.load(file)?;
-        let patch = Patch::parse_all(&text, file).map_err(|mistakes| mistakes.on_one_line())?;
-        let waiting = Waiting::new(patch, folder::parent(&path));
+        let base = folder::parent(&path);
+        let patch = self.parse(&text, file, &base, &Fresh::All);
+        let patch = patch.map_err(|mistakes| mistakes.on_one_line())?;
+        let waiting = Waiting::new(patch, base);
         let asker = Some(asker);
         self.wait(Waiting { file: Some(path), time_wall_ns: time, asker, ..waiting });
         Ok(())
@@ -402,11 +412,13 @@ impl Patcher {
     /// already.
     fn reload(&mut self) -> Result<(), String> {
         let Some(path) = self.folder.file().cloned() else { return Ok(()) };
-        let text = files::read_text("the patch", &path)?;
+        let text = files::read_patch(&path)?;
         let only_if_other = text == self.latest().0.text();
         let name = path.display().to_string();
-        let patch = Patch::parse_all(&text, &name).map_err(|mistakes| mistakes.on_one_line())?;
-        let waiting = Waiting::new(patch, folder::parent(&path));
+        let base = folder::parent(&path);
+        let patch = self.parse(&text, &name, &base, &Fresh::All);
+        let patch = patch.map_err(|mistakes| mistakes.on_one_line())?;
+        let waiting = Waiting::new(patch, base);
         self.waiting.push(Waiting { only_if_other, file: Some(path), ..waiting });
         Ok(())
     }
@@ -477,8 +489,10 @@ impl Patcher {
         if waiting.only_if_other && self.plays_already(&plan) {
             return Ok("its recordings hold what they held".into());
         }
-        let (patch, time, remarks) =
-            (plan.patch.clone(), waiting.time_wall_ns, plan.remarks.clone());
+        let (patch, time) = (plan.patch.clone(), waiting.time_wall_ns);
+        // What is edited over OSC was told when it was set, and the rest when it was loaded.
+        let of_file = waiting.file.as_ref().map(|_| waiting.patch.remarks());
+        let remarks = [of_file.unwrap_or_default(), plan.remarks.clone()].concat();
         let load = self.budget.check(&plan, &self.memory)?;
         self.take_answers();
         // Not even an edit that is refused later shares its number with another.

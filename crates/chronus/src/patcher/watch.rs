@@ -11,13 +11,15 @@ use chronus_engine::Patch;
 
 use super::FileWatch;
 use super::waiting::Fresh;
-use crate::content::{self, Limit};
+use crate::content::{self, Found, Limit};
 
 /// The files are looked at this often.
 const LOOK: Duration = Duration::from_millis(100);
 /// A recording that was not written to for so long may be whole.
 const WHOLE_AFTER: Duration = Duration::from_millis(300);
-/// One that still can't be read then, or ends before its head says so, will not get any better.
+/// Of one that is not, it is told then, and so of a file that is not there any more.
+const TOLD_AFTER: Duration = Duration::from_millis(800);
+/// One that ends before its head says so is as whole as it gets, and is played so.
 const AS_IT_IS_AFTER: Duration = Duration::from_secs(5);
 
 /// What tells one state of a file from another: when it was written, how long it is, and which it is.
@@ -68,15 +70,14 @@ impl Watched {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The files that are not as they were seen, and whether each is a recording.
-    fn changed(&self) -> Vec<(PathBuf, Stamp, bool)> {
+    /// The files that are not as they were seen, how they are now, and whether each is a recording.
+    fn changed(&self) -> Vec<(PathBuf, Option<Stamp>, bool)> {
         let seen = self.lock();
         let patch = seen.patch.iter().map(|(path, stamp)| (path, stamp, false));
         let recordings = seen.recordings.iter().map(|(path, stamp)| (path, stamp, true));
         let found = patch.chain(recordings).filter_map(|(path, stamp, is_recording)| {
-            // Between two looks an editor may have taken the file away, to put the new one there.
-            let now = stamp_of(path)?;
-            (*stamp != Some(now)).then(|| (path.clone(), now, is_recording))
+            let now = stamp_of(path);
+            (*stamp != now).then(|| (path.clone(), now, is_recording))
         });
         found.collect()
     }
@@ -84,11 +85,31 @@ impl Watched {
 
 /// A file that has changed.
 struct Change {
-    stamp: Stamp,
+    /// How it is now; nothing if it is not there.
+    stamp: Option<Stamp>,
     since: Instant,
-    /// Whether the patcher was told, or it was found that there is nothing to tell yet.
-    is_told: bool,
-    is_tried: bool,
+    step: Step,
+}
+
+/// How far a change was followed.
+enum Step {
+    /// Nothing was found out yet.
+    New,
+    /// It is not whole yet, or not there.
+    Doubtful,
+    /// It was told that it is cut.
+    Cut,
+    /// There is nothing more to do.
+    Done,
+}
+
+/// What comes of a change.
+#[derive(Debug, PartialEq, Eq)]
+enum News {
+    /// The file is to be read.
+    Take,
+    /// This is to be told.
+    Say(String),
 }
 
 /// Starts a thread that watches the files of the patch that plays.
@@ -103,15 +124,21 @@ pub fn watch(watch: FileWatch) -> std::io::Result<()> {
             let found = watch.watched().changed();
             changes.retain(|path, _| found.iter().any(|(known, ..)| known == path));
             for (path, stamp, is_recording) in found {
-                let since = Instant::now();
-                let new = || Change { stamp, since, is_told: false, is_tried: false };
+                let new = || Change { stamp, since: Instant::now(), step: Step::New };
                 let change = changes.entry(path.clone()).or_insert_with(new);
                 if change.stamp != stamp {
                     *change = new();
                 }
-                if !change.is_told && (!is_recording || change.is_whole(&path)) {
-                    change.is_told = true;
-                    watch.changed();
+                let rested = change.since.elapsed();
+                let news = if is_recording {
+                    change.of_recording(&path, rested)
+                } else {
+                    change.of_patch(&path, rested)
+                };
+                match news {
+                    Some(News::Take) => watch.changed(),
+                    Some(News::Say(sentence)) => tracing::warn!("{sentence}"),
+                    None => {}
                 }
             }
         }
@@ -120,15 +147,136 @@ pub fn watch(watch: FileWatch) -> std::io::Result<()> {
 }
 
 impl Change {
-    /// Whether a recording is written to its end, as far as can be told.
-    fn is_whole(&mut self, path: &Path) -> bool {
-        let age = self.since.elapsed();
-        if age >= AS_IT_IS_AFTER {
-            return true;
+    /// What comes of a patch file that has been as it is for so long. Whoever reads it tells what is wrong with it.
+    fn of_patch(&mut self, path: &Path, rested: Duration) -> Option<News> {
+        let is_new = matches!(self.step, Step::New);
+        let news = if is_new && self.stamp.is_some() {
+            News::Take
+        } else if is_new && rested >= TOLD_AFTER {
+            // Between two looks an editor may have taken the file away, to put the new one there.
+            News::Say(format!(
+                "the patch file {} is not there any more; what it said plays on, and it is read when it comes back",
+                path.display()
+            ))
+        } else {
+            return None;
+        };
+        self.step = Step::Done;
+        Some(news)
+    }
+
+    /// The same of a recording, which may have been written to its end by then, as far as can be told.
+    fn of_recording(&mut self, path: &Path, rested: Duration) -> Option<News> {
+        let (next, news) = match self.step {
+            Step::New if rested >= WHOLE_AFTER => {
+                let is_whole = self.stamp.is_some() && read(path).is_ok_and(|it| !it.ends_early);
+                if is_whole { (Step::Done, Some(News::Take)) } else { (Step::Doubtful, None) }
+            }
+            Step::Doubtful if rested >= TOLD_AFTER => self.doubtful(path),
+            Step::Cut if rested >= AS_IT_IS_AFTER => (Step::Done, Some(News::Take)),
+            _ => return None,
+        };
+        self.step = next;
+        news
+    }
+
+    /// What there is to tell of a recording that is not whole after a while, or not there.
+    fn doubtful(&self, path: &Path) -> (Step, Option<News>) {
+        let shown = path.display();
+        if self.stamp.is_none() {
+            let gone = format!(
+                "the recording {shown} is not there any more; what it held plays on, and it is read when it comes back"
+            );
+            return (Step::Done, Some(News::Say(gone)));
         }
-        if age < WHOLE_AFTER || std::mem::replace(&mut self.is_tried, true) {
-            return false;
+        match read(path) {
+            Ok(found) if !found.ends_early => (Step::Done, Some(News::Take)),
+            Ok(_) => {
+                let cut = format!(
+                    "the recording {shown} ends before its head says so; what it held plays on, and what is there is \
+                     played if it stays so for {} s",
+                    AS_IT_IS_AFTER.as_secs()
+                );
+                (Step::Cut, Some(News::Say(cut)))
+            }
+            Err(why) => {
+                let broken =
+                    format!("{why}; what it held plays on, and it is read when it changes");
+                (Step::Done, Some(News::Say(broken)))
+            }
         }
-        content::read(path, Limit::of(u64::MAX)).is_ok_and(|found| !found.ends_early)
+    }
+}
+
+fn read(path: &Path) -> Result<Found, String> {
+    content::read(path, Limit::of(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A WAV file of 1000 frames of silence, of which so many bytes are there.
+    fn write(path: &Path, bytes: usize) {
+        let mut wav = b"RIFF\xf4\x07\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x80\xbb\0\0\0\x77\x01\0\x02\0\x10\0data".to_vec();
+        wav.extend(2000_u32.to_le_bytes());
+        wav.resize(2044, 0);
+        fs::write(path, &wav[..bytes]).expect("written");
+    }
+
+    /// What is told of a file, as it is now, in the first ten seconds: when, in units of 100 ms, and what.
+    fn followed(
+        path: &Path,
+        follow: fn(&mut Change, &Path, Duration) -> Option<News>,
+    ) -> Vec<(u32, News)> {
+        let mut change = Change { stamp: stamp_of(path), since: Instant::now(), step: Step::New };
+        let news = (0..100).filter_map(|at| Some((at, follow(&mut change, path, at * LOOK)?)));
+        news.collect()
+    }
+
+    #[test]
+    fn a_recording_is_taken_when_it_is_whole_and_what_is_wrong_is_told_within_a_second() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("s.wav");
+        let told = |expected: &str| {
+            let mut news = followed(&path, Change::of_recording);
+            let (at, said) = news.remove(0);
+            let News::Say(said) = said else { panic!("{said:?}") };
+            assert!(at <= 10 && said.contains("s.wav") && said.contains(expected), "{at}: {said}");
+            news
+        };
+        assert_eq!(told("is not there any more; what it held plays on"), []);
+        write(&path, 2044);
+        assert_eq!(followed(&path, Change::of_recording), [(3, News::Take)]);
+        write(&path, 1000);
+        assert_eq!(told("ends before its head says so"), [(50, News::Take)]);
+        write(&path, 10);
+        assert_eq!(told("what it held plays on"), []);
+        fs::write(&path, "no sound").expect("written");
+        assert_eq!(told("read are WAV"), []);
+    }
+
+    #[test]
+    fn a_recording_that_has_grown_whole_meanwhile_is_not_told_of() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("s.wav");
+        write(&path, 1000);
+        let mut change = Change { stamp: stamp_of(&path), since: Instant::now(), step: Step::New };
+        assert_eq!(change.of_recording(&path, WHOLE_AFTER), None);
+        write(&path, 2044);
+        assert_eq!(change.of_recording(&path, TOLD_AFTER), Some(News::Take));
+        assert_eq!(change.of_recording(&path, AS_IT_IS_AFTER), None);
+    }
+
+    #[test]
+    fn a_patch_file_is_taken_at_once_and_told_of_when_it_is_gone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("p.toml");
+        let news = followed(&path, Change::of_patch);
+        assert!(
+            matches!(&news[..], [(8, News::Say(told))] if told.contains("p.toml is not there"))
+        );
+        fs::write(&path, "format = 1").expect("written");
+        assert_eq!(followed(&path, Change::of_patch), [(0, News::Take)]);
     }
 }

@@ -21,7 +21,7 @@ pub use sources::Sources;
 
 use crate::content::kept::{self, Keeping, Wanted};
 use crate::content::open::Allowed;
-use crate::content::{self, Content, Found, Limit};
+use crate::content::{self, Content, Limit};
 use crate::journal::Score;
 
 /// Plans lie here, one after the other, and again from the start: no more than a few are ever in use.
@@ -211,6 +211,11 @@ impl Shelf {
         shelf
     }
 
+    /// The files that may be played.
+    pub fn allowed(&self) -> &Allowed {
+        &self.stock.allowed
+    }
+
     /// Has what a plan plays kept beside the journal.
     fn keep(&self, plan: &Plan) {
         let Some((keeping, _)) = &self.stock.kept else { return };
@@ -313,21 +318,29 @@ impl Shelf {
     /// File names of the patch count from `base`.
     ///
     /// # Errors
-    /// A sentence about the recording that can't be had.
+    /// A sentence about each recording that can't be had.
     pub fn plan(&mut self, patch: Patch, base: &Path) -> Result<Plan, String> {
         // What was read for an edition that was refused is in nobody's way.
         self.sweep();
         let mut contents = Vec::new();
         let mut read = Vec::new();
         let mut remarks = Vec::new();
+        let mut wrong: Vec<String> = Vec::new();
         for module in patch.modules().iter().filter(|module| module.plays_a_file()) {
             let Some(spec) = &module.spec().recording else { continue };
             let file = module.file().unwrap_or_default();
             let content = match module.content() {
-                Some(content) if self.has(content, spec)? => content,
-                _ => self.read(base, file, spec, &mut read, &mut remarks)?,
+                Some(content) if self.has(content, spec)? => Ok(content),
+                _ => self.read(base, file, spec, &mut read, &mut remarks),
             };
-            contents.push((module.handle(), content));
+            match content {
+                Ok(content) => contents.push((module.handle(), content)),
+                Err(reason) if !wrong.contains(&reason) => wrong.push(reason),
+                Err(_) => {}
+            }
+        }
+        if !wrong.is_empty() {
+            return Err(wrong.join(" | "));
         }
         let content_of = |module: &PatchModule| {
             contents.iter().find(|(of, _)| *of == module.handle()).map(|(_, content)| *content)
@@ -361,10 +374,9 @@ impl Shelf {
         {
             return Ok(*content);
         }
-        let Found { content, ends_early } = content::read(&path, self.limit())?;
-        if ends_early {
-            remarks.push(content::ends_early(&path));
-        }
+        let found = content::read(&path, self.limit())?;
+        remarks.extend(found.remarks(&path));
+        let content = found.content;
         let digest = self.put_content(&content, &path)?;
         read.push((path, digest));
         self.has(digest, spec)?;

@@ -22,7 +22,7 @@ impl Sources {
     /// of them is put into `remarks`.
     ///
     /// # Errors
-    /// A sentence about the first that can't be had.
+    /// A sentence about each that can't be had, on a line of its own.
     pub fn of_patch(
         patch: Patch,
         folder: &Path,
@@ -30,24 +30,37 @@ impl Sources {
         remarks: &mut Vec<String>,
     ) -> Result<(Patch, Self), String> {
         let mut sources = Self { folder: folder.to_owned(), ..Self::default() };
-        let mut names: BTreeMap<String, ContentDigest> = BTreeMap::new();
+        let mut names: BTreeMap<String, Option<ContentDigest>> = BTreeMap::new();
+        let mut wrong = Vec::new();
         for module in patch.modules().iter().filter(|module| module.plays_a_file()) {
             let file = module.file().unwrap_or_default();
             if names.contains_key(file) {
                 continue;
             }
-            let path = allowed.find(folder, file)?;
-            let found = content::read(&path, Limit::of(content::MEMORY_MIB << 20))?;
-            if found.ends_early {
-                remarks.push(content::ends_early(&path));
-            }
-            let digest = found.content.digest();
-            sources.files.insert(digest, path);
-            sources.read.insert(digest, found.content);
-            names.insert(file.to_owned(), digest);
+            let content = sources.read_file(file, allowed, remarks);
+            names.insert(file.to_owned(), content.as_ref().ok().copied());
+            wrong.extend(content.err());
         }
-        let patch = patch.with_contents(|module| names.get(module.file()?).copied());
+        if !wrong.is_empty() {
+            return Err(wrong.join("\n"));
+        }
+        let patch = patch.with_contents(|module| names.get(module.file()?).copied().flatten());
         Ok((patch, sources))
+    }
+
+    fn read_file(
+        &mut self,
+        name: &str,
+        allowed: &Allowed,
+        remarks: &mut Vec<String>,
+    ) -> Result<ContentDigest, String> {
+        let path = allowed.find(&self.folder, name)?;
+        let found = content::read(&path, Limit::of(content::MEMORY_MIB << 20))?;
+        remarks.extend(found.remarks(&path));
+        let digest = found.content.digest();
+        self.files.insert(digest, path);
+        self.read.insert(digest, found.content);
+        Ok(digest)
     }
 
     /// This content is kept in this file.

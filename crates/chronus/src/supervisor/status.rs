@@ -378,7 +378,7 @@ impl Supervisor {
             redundant: self.supervision.is_redundant(),
             frames: load(&shared.frames),
             rate_hz: self.rate_hz,
-            patch: self.performance.edition.patch.name().to_owned(),
+            patch: chronus_osc::shortened(self.performance.edition.patch.name()),
             modules: self.performance.edition.patch.modules().len() as u64,
             edits: u64::from(self.edits.last.0),
             hasty_edits: self.edits.hasty,
