@@ -1,10 +1,11 @@
-//! `cargo xtask`: benchmarks, of what faults and edits cost, of how constant the time from a message to its sound is and
-//! of how many voices a core renders; chaos; an hour of playing; the noise of a bad machine beside them; and what
-//! instructions kernels became.
+//! `cargo xtask`: what the continuous integration checks; benchmarks, of what faults and edits cost, of how constant the
+//! time from a message to its sound is and of how many voices a core renders; chaos; an hour of playing; the noise of a bad
+//! machine beside them; and what instructions kernels became.
 
 #![forbid(unsafe_code)]
 
 mod chaos;
+mod check;
 mod comparison;
 mod edits;
 mod engine;
@@ -30,6 +31,8 @@ enum Task {
     /// Measures, and prints tables
     #[command(subcommand)]
     Bench(Bench),
+    /// Runs what the continuous integration runs, each check by its name
+    Check(check::Check),
     /// Everything that can go wrong, by chance; every sample is compared
     Chaos(chaos::Chaos),
     /// An hour in real time: does anything grow?
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Task::Bench(Bench::Osc(osc)) => osc::bench(&osc),
         Task::Bench(Bench::Voices(voices)) => voices::bench(&voices).map(|()| true),
         Task::Soak(soak) => soak::run(&soak),
+        Task::Check(check) => check::run(&check),
         Task::Chaos(chaos) => chaos::run(&chaos),
         Task::Noise(command) => noise::run(&command),
         Task::Vectors(options) => vectors::run(&options),
