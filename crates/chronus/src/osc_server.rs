@@ -107,7 +107,7 @@ pub struct Replies {
 
 impl Replies {
     /// Whoever can't be reached, or does not read, is not told.
-    fn send(&self, packet: &[u8], to: Peer) {
+    pub fn send(&self, packet: &[u8], to: Peer) {
         let _ = self.sockets.send_to(packet, &to);
     }
 
@@ -145,11 +145,10 @@ impl Replies {
         self.sockets.is_crowded()
     }
 
-    /// Tells a sender how the engine is.
-    pub fn status(&self, status: &Status, to: Peer) {
+    /// What is told to whoever asks how the engine is.
+    pub fn how_it_is(status: &Status) -> Vec<u8> {
         let json = serde_json::to_string(status).unwrap_or_default();
-        let reply = chronus_osc::status_reply(&status.fields(), &json);
-        self.send(&reply, to);
+        chronus_osc::status_reply(&status.fields(), &json)
     }
 
     /// Tells a sender the values of a module.

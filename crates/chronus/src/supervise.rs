@@ -27,7 +27,7 @@ use crate::playback::Regions;
 use crate::run::read_patch;
 use crate::service;
 use crate::shelf::{Plan, Stock};
-use crate::supervisor::{Beginning, Ears, Memory, Setup, Supervisor, Unfinished};
+use crate::supervisor::{Beginning, Ears, Memory, Questions, Setup, Supervisor, Unfinished};
 
 /// Runs an engine until it is told to end, as the supervisor that a keeper has started.
 ///
@@ -123,7 +123,7 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
         record_format: args.record_format,
         told,
     };
-    let ears = Ears { inbox, kick, end, replies };
+    let ears = Ears { inbox, kick, end, replies, questions: Questions::default() };
     let mut supervisor = Supervisor::new(setup, ears, device)
         .map_err(|error| format!("can't set the engine up: {error}"))?;
     supervisor.run()?;

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use chronus_osc::Reply;
+use support::takes::kill_supervisor;
 use support::{Engine, string, wait_until};
 
 fn refused(engine: &Engine, address: &str, arguments: &[&str]) -> String {
@@ -294,6 +295,31 @@ fn write_recording(path: &Path, seed: u32) {
         file.write_sample(noise as f32 / u32::MAX as f32 - 0.5).expect("written");
     }
     file.finalize().expect("a whole file");
+}
+
+#[test]
+fn a_takeover_undoes_no_edit_of_a_patch_that_is_watched() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("watched.toml");
+    let first = include_str!("../../../patches/first.toml");
+    std::fs::write(&path, first).expect("written");
+    let path_text = path.display().to_string();
+    let engine = Engine::free_running(&["--patch", &path_text, "--watch"]);
+    engine.send("/gate/adsr", &["on"]);
+    engine.done("/patch/create", &["more", "sine", "freq", "660"]);
+    engine.done("/patch/commit", &[]);
+    let before = kill_supervisor(&engine);
+    assert_eq!(before["edits"], 1, "{before:#?}");
+    // Long enough for the file to be looked at, which must find nothing; a slow machine finds less, never more.
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    std::fs::write(&path, first.replace("kind = \"sine\"", "kind = \"saw\"")).expect("written");
+    let after = engine.wait_for("the file", |status| status["edits"].as_u64() >= Some(2));
+    engine.play_on(100);
+    assert_eq!(engine.status()["edits"], 2, "log:\n{}", engine.log());
+    assert_eq!(after["modules"], before["modules"].as_u64().expect("a count") - 1);
+    let log = engine.log();
+    let played = log.matches("watched.toml: plays with").count();
+    assert_eq!(played, 1, "the file was played when it was saved, and not before; log:\n{log}");
 }
 
 /// What the shelf takes of memory, in MB.

@@ -235,8 +235,7 @@ impl Patcher {
         let mut folder = Folder::new(start.folder, start.file);
         folder.set_base(left.base.clone());
         let watched = Watched::default();
-        // What has changed meanwhile is found by comparing.
-        watched.note_unseen(folder.file().map(PathBuf::as_path), &left.patch, &left.base);
+        watched.note_taken_over(folder.file().map(PathBuf::as_path), &left.patch, &left.base);
         let patcher = Self {
             bulletin: Bulletin::new(Directory::of(&left.patch)),
             desk,

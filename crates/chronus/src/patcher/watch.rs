@@ -58,12 +58,11 @@ impl Watched {
         }
     }
 
-    /// This patch plays, which another supervisor has read.
-    pub fn note_unseen(&self, file: Option<&Path>, patch: &Patch, base: &Path) {
+    /// This patch plays, which another supervisor has read. Its recordings are compared with what plays. The file of the
+    /// patch is left as it is, for what plays may have been edited since it was read, or be another.
+    pub fn note_taken_over(&self, file: Option<&Path>, patch: &Patch, base: &Path) {
         self.note(file, patch, base, &Fresh::All);
-        let mut seen = self.lock();
-        seen.patch.iter_mut().for_each(|(_, stamp)| *stamp = None);
-        seen.recordings.values_mut().for_each(|stamp| *stamp = None);
+        self.lock().recordings.values_mut().for_each(|stamp| *stamp = None);
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {

@@ -12,6 +12,7 @@ mod family;
 mod hindsight;
 mod orders;
 mod processes;
+mod questions;
 mod recording;
 mod sight;
 mod stalls;
@@ -68,6 +69,7 @@ use hindsight::Hindsight;
 pub use hindsight::Settled;
 use orders::Timing;
 use processes::Processes;
+pub use questions::Questions;
 use recording::Recorder;
 pub use recording::Unfinished;
 use stalls::StallWatch;
@@ -147,6 +149,8 @@ pub struct Ears {
     pub end: UnixStream,
     /// Replies to OSC senders.
     pub replies: Replies,
+    /// Who waits to be told how the engine is.
+    pub questions: Questions,
 }
 
 /// The supervisor's state.
@@ -300,6 +304,7 @@ impl Supervisor {
         let now_ns = clock::monotonic_ns();
         self.follow_device(now_ns);
         self.take_orders(now_ns);
+        self.answer_questions(now_ns);
         self.settle();
         self.tend_edits(now_ns);
         self.seal_due();
@@ -420,7 +425,9 @@ impl Supervisor {
 
     /// How long to sleep if nothing happens and nobody is late; `None` for until something does, which saves a timer.
     fn time_to_sleep(&self) -> Option<Duration> {
-        let is_any_due = self.processes.any_pending() || self.edits.is_under_way();
+        let is_any_due = self.processes.any_pending()
+            || self.edits.is_under_way()
+            || self.ears.questions.are_open();
         let frame_ns = 1_000_000_000 / u64::from(self.rate_hz);
         let answer = is_any_due.then(|| Duration::from_nanos(BLOCK_FRAMES as u64 * frame_ns));
         let reader = self.timing.hearing.sleeps_ns().map(Duration::from_nanos);

@@ -66,10 +66,7 @@ impl Supervisor {
                     let values = told.unwrap_or_default();
                     self.ears.replies.meter(id, names, values, incoming.from);
                 }
-                Request::Status => {
-                    let status = self.status(now_ns);
-                    self.ears.replies.status(&status, incoming.from);
-                }
+                Request::Status => self.take_question(incoming.from),
                 Request::Chaos(chaos) => self.take_chaos(&incoming, *chaos),
                 Request::Record(record) => self.take_record(&incoming, record),
                 _ => {}
