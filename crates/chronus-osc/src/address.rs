@@ -439,7 +439,8 @@ Who has sent `/events` is told, at the port or unix socket that it sent from:
   many milliseconds at most.
 * `/event/alarm alone TEXT`: a replica has been missing for two seconds or more; the sound goes on, but the next fault may be
   heard. `/event/alarm unburied TEXT`: dead processes are not buried, as if the keeper were stopped, and it would not
-  start another supervisor. Told again every minute; TEXT is `over` once all is well.
+  start another supervisor. `/event/alarm unreachable TEXT`: the file of the unix socket was removed, renamed or replaced, so
+  that nobody new finds it. Told again every minute; TEXT is `over` once all is well.
 * `/event/clock suspended SECONDS`, `/event/clock set SECONDS`: the machine was suspended for so long, or its wall
   clock was set by so much (back, if it is negative).
 

@@ -106,6 +106,11 @@ pub struct Replies {
 }
 
 impl Replies {
+    /// By what they leave.
+    pub fn sockets(&self) -> &Sockets {
+        &self.sockets
+    }
+
     /// Whoever can't be reached, or does not read, is not told.
     pub fn send(&self, packet: &[u8], to: Peer) {
         let _ = self.sockets.send_to(packet, &to);

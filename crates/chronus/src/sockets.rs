@@ -119,6 +119,11 @@ impl Sockets {
         self.unix.as_ref().is_some_and(socket::is_crowded)
     }
 
+    /// Whether the unix socket can't be found any more, because its file is gone or another is in its place.
+    pub fn is_lost(&self) -> bool {
+        self.post.as_ref().is_some_and(Post::is_lost)
+    }
+
     /// How many packets the kernel had no room for.
     pub fn lost(&self) -> u64 {
         let lost = |descriptor| socket::packets_lost(descriptor).map_or(0, u64::from);

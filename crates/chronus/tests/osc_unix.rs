@@ -299,6 +299,19 @@ fn who_listens_is_told_by_the_next_supervisor_too() {
 }
 
 #[test]
+fn a_socket_whose_file_is_taken_away_is_told() {
+    let engine = Engine::free_running(&["--osc", "unix:osc.sock"]);
+    let (path, aside) = (engine.folder.path().join("osc.sock"), engine.folder.path().join("aside"));
+    fs::rename(&path, &aside).expect("renamed");
+    let is_told = |status: &Value| status["alarms"].to_string().contains("the unix socket");
+    engine.wait_for("an alarm", is_told);
+    // The next supervisor finds it gone, and says so.
+    kill_supervisor(&engine);
+    engine.wait_for("the alarm of the next", is_told);
+    assert_eq!(engine.status()["gaps"], 0);
+}
+
+#[test]
 fn a_socket_that_was_left_behind_is_replaced() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("osc.sock");

@@ -1,4 +1,4 @@
-//! Alarms about the processes: nobody is there to take over, or the dead are not buried. While one of them holds, the
+//! Alarms about the processes: nobody is there to take over, the dead are not buried, or nobody finds the socket. While one of them holds, the
 //! sound goes on, but the next fault may be heard.
 
 use chronus_osc::Value;
@@ -18,6 +18,7 @@ pub struct FamilyWatch {
     looked_ns: u64,
     alone: Alarm,
     unburied: Alarm,
+    unreachable: Alarm,
 }
 
 /// Something that should not last.
@@ -58,7 +59,8 @@ impl Alarm {
 }
 
 impl Supervisor {
-    /// Tells of what must not be silent: that nobody could take over, and that the keeper does not bury the dead.
+    /// Tells of what must not be silent: that nobody could take over, that the keeper does not bury the dead, and that the
+    /// unix socket is not found any more.
     pub(super) fn watch_family(&mut self, now_ns: u64) {
         if now_ns < self.family_watch.looked_ns + LOOK_EVERY_NS {
             return;
@@ -81,10 +83,21 @@ impl Supervisor {
                  die, no other would come; is the keeper stopped? `kill -CONT {keeper}`"
             )
         });
+        let sockets = self.ears.replies.sockets();
+        let unreachable = sockets.is_lost().then(|| {
+            let where_it_was = sockets.describe();
+            move |seconds: f64| {
+                format!(
+                    "the file of the unix socket has been gone, or another was in its place, for {seconds:.0} s: nobody new \
+                     finds the engine there ({where_it_was}); the sound goes on, and the next start makes it again"
+                )
+            }
+        });
         let watch = &mut self.family_watch;
         let news = [
             ("alone", watch.alone.look(now_ns, alone)),
             ("unburied", watch.unburied.look(now_ns, dead)),
+            ("unreachable", watch.unreachable.look(now_ns, unreachable)),
         ];
         for (name, news) in news {
             let text = match news {
@@ -104,8 +117,8 @@ impl Supervisor {
 
     /// What is the matter, in sentences.
     pub(super) fn alarms(&self) -> Vec<String> {
-        let FamilyWatch { alone, unburied, .. } = &self.family_watch;
-        [alone, unburied].into_iter().filter_map(|alarm| alarm.says.clone()).collect()
+        let FamilyWatch { alone, unburied, unreachable, .. } = &self.family_watch;
+        [alone, unburied, unreachable].into_iter().filter_map(|alarm| alarm.says.clone()).collect()
     }
 }
 
