@@ -48,8 +48,14 @@ pub fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// A use of a file, such as `--journal`, and its name.
+/// A use of a file, such as `--journal` or `--output wav:`, and its name.
 pub type Use<'a> = (&'a str, &'a Path);
+
+/// A use as it is typed.
+fn typed((usage, path): Use) -> String {
+    let space = if usage.ends_with(':') { "" } else { " " };
+    format!("{usage}{space}{}", path.display())
+}
 
 /// Refuses what would be written over one of the `sources`, or twice.
 ///
@@ -57,15 +63,13 @@ pub type Use<'a> = (&'a str, &'a Path);
 /// A [`Refusal`].
 pub fn keep_apart(sources: &[Use], written: &[Use]) -> Result<(), Refusal> {
     for (index, (usage, path)) in written.iter().enumerate() {
-        let shown = path.display();
+        let typed = typed((usage, path));
         if let Some((what, _)) = sources.iter().find(|(_, source)| is_same(source, path)) {
-            return Err(Refusal(format!(
-                "{usage} {shown} would overwrite {what}; give it another name"
-            )));
+            return Err(Refusal(format!("{typed} would overwrite {what}; give it another name")));
         }
         if let Some((twin, _)) = written[..index].iter().find(|(_, twin)| is_same(twin, path)) {
             return Err(Refusal(format!(
-                "{usage} {shown} is written by {twin} already; give one of them another name"
+                "{typed} is written by {twin} already; give one of them another name"
             )));
         }
     }
@@ -104,13 +108,13 @@ pub fn check(args: &RunArgs) -> Result<(), Refusal> {
     let written: Vec<Use> = [output, journal, capture, socket].into_iter().flatten().collect();
     keep_apart(&patch.into_iter().collect::<Vec<_>>(), &written)?;
     for (usage, path) in written {
-        let (shown, folder) = (path.display(), folder_of(path));
+        let (typed, folder) = (typed((usage, path)), folder_of(path));
         if path.is_dir() {
-            return Err(Refusal(format!("{usage} {shown} is a folder; give the name of a file")));
+            return Err(Refusal(format!("{typed} is a folder; give the name of a file")));
         }
         if !folder.is_dir() {
             return Err(Refusal(format!(
-                "{usage} {shown} can't be written, for there is no folder {folder}; make it with \
+                "{typed} can't be written, for there is no folder {folder}; make it with \
                  `mkdir -p {folder}`, or give a file in another",
                 folder = folder.display()
             )));
@@ -119,7 +123,7 @@ pub fn check(args: &RunArgs) -> Result<(), Refusal> {
     if let Some((usage, path)) = socket
         && let Some(why) = fs::symlink_metadata(path).ok().and_then(|found| why_no_socket(&found))
     {
-        return Err(Refusal(format!("{usage}{}: {why}", path.display())));
+        return Err(Refusal(format!("{}: {why}", typed((usage, path)))));
     }
     if let Some(folder) = args.patches.as_deref().filter(|folder| !folder.is_dir()) {
         return Err(Refusal(format!(

@@ -4,12 +4,13 @@
 mod support;
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use chronus_osc::Reply;
 use support::takes::kill_supervisor;
 use support::{Engine, string, wait_until};
+use tempfile::TempDir;
 
 fn refused(engine: &Engine, address: &str, arguments: &[&str]) -> String {
     engine.ask(address, arguments).expect_err(address)
@@ -161,19 +162,25 @@ fn patches_are_saved_as_they_sound_and_loaded_again() {
     engine.end_and_compare().assert_identical();
 }
 
-#[test]
-fn a_watched_file_is_played_each_time_that_it_is_saved() {
+const FIRST: &str = include_str!("../../../patches/first.toml");
+
+/// An engine that plays the patch `first` from a file that it watches, the file, and its folder.
+fn watching() -> (Engine, PathBuf, TempDir) {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("watched.toml");
-    let first = include_str!("../../../patches/first.toml");
-    std::fs::write(&path, first).expect("written");
-    let path_text = path.display().to_string();
-    let engine = Engine::free_running(&["--patch", &path_text, "--watch"]);
+    std::fs::write(&path, FIRST).expect("written");
+    let engine = Engine::free_running(&["--patch", &path.display().to_string(), "--watch"]);
     engine.send("/gate/adsr", &["on"]);
-    std::fs::write(&path, first.replace("kind = \"sine\"", "kind = \"saww\"")).expect("written");
+    (engine, path, folder)
+}
+
+#[test]
+fn a_watched_file_is_played_each_time_that_it_is_saved() {
+    let (engine, path, _folder) = watching();
+    std::fs::write(&path, FIRST.replace("kind = \"sine\"", "kind = \"saww\"")).expect("written");
     engine.wait_for_log("did you mean `saw`?");
     engine.done("/patch/set", &["adsr", "attack", "20"]);
-    let saved = first.replace("kind = \"sine\"", "kind = \"saw\"");
+    let saved = FIRST.replace("kind = \"sine\"", "kind = \"saw\"");
     std::fs::write(&path, &saved).expect("written");
     engine.wait_for("the edit", |status| status["edits"].as_u64() == Some(1));
     engine.play_on(50);
@@ -299,20 +306,14 @@ fn write_recording(path: &Path, seed: u32) {
 
 #[test]
 fn a_takeover_undoes_no_edit_of_a_patch_that_is_watched() {
-    let folder = tempfile::tempdir().expect("folder");
-    let path = folder.path().join("watched.toml");
-    let first = include_str!("../../../patches/first.toml");
-    std::fs::write(&path, first).expect("written");
-    let path_text = path.display().to_string();
-    let engine = Engine::free_running(&["--patch", &path_text, "--watch"]);
-    engine.send("/gate/adsr", &["on"]);
+    let (engine, path, _folder) = watching();
     engine.done("/patch/create", &["more", "sine", "freq", "660"]);
     engine.done("/patch/commit", &[]);
     let before = kill_supervisor(&engine);
     assert_eq!(before["edits"], 1, "{before:#?}");
     // Long enough for the file to be looked at, which must find nothing; a slow machine finds less, never more.
     std::thread::sleep(std::time::Duration::from_millis(400));
-    std::fs::write(&path, first.replace("kind = \"sine\"", "kind = \"saw\"")).expect("written");
+    std::fs::write(&path, FIRST.replace("kind = \"sine\"", "kind = \"saw\"")).expect("written");
     let after = engine.wait_for("the file", |status| status["edits"].as_u64() >= Some(2));
     engine.play_on(100);
     assert_eq!(engine.status()["edits"], 2, "log:\n{}", engine.log());

@@ -60,7 +60,7 @@ impl Supervisor {
         let first_ns = callback.began_ns.saturating_sub(before_ns);
         self.figures.resumed_after_ms = first_ns.saturating_sub(died_ns) as f64 / 1e6;
         tracing::warn!(
-            "the supervisor had died; the sound goes on at frame {frame}, {:.1} ms later",
+            "the supervisor had died; the sound goes on at frame {frame}, {:.1} ms after that was noticed",
             self.figures.resumed_after_ms
         );
     }
