@@ -2,10 +2,8 @@
 //! whoever sends. So a thread of its own sends them; it gets them through sockets, which make nobody wait.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::io::{self, IoSlice};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +13,8 @@ use std::time::{Duration, Instant};
 use chronus_os::peer::{PATH_BYTES_MOST, Peer, UnixName};
 use chronus_os::socket;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+
+use crate::socket_file::identity_at;
 
 /// In front of each packet stands where it shall go, filled up with zeros.
 const NAME_BYTES: usize = PATH_BYTES_MOST + 1;
@@ -41,11 +41,11 @@ impl Post {
         let lost = is_lost.clone();
         let body = move || {
             let mut letter = vec![0; NAME_BYTES + chronus_osc::MOST_DATAGRAM_BYTES];
-            let (mut looked, first) = (Instant::now(), identity_of(&by));
+            let (mut looked, first) = (Instant::now(), file_of(&by));
             loop {
                 if looked.elapsed() >= LOOK_EVERY {
                     looked = Instant::now();
-                    lost.store(first.is_none() || identity_of(&by) != first, Ordering::Relaxed);
+                    lost.store(first.is_none() || file_of(&by) != first, Ordering::Relaxed);
                 }
                 let Ok(bytes @ NAME_BYTES..) = given.recv(&mut letter) else { continue };
                 let (name, packet) = letter[..bytes].split_at(NAME_BYTES);
@@ -82,7 +82,6 @@ impl Post {
 }
 
 /// Which file a socket is found by, if it is there.
-fn identity_of(socket: &UnixDatagram) -> Option<[u64; 2]> {
-    let found = fs::symlink_metadata(socket.local_addr().ok()?.as_pathname()?).ok()?;
-    Some([found.dev(), found.ino()])
+fn file_of(socket: &UnixDatagram) -> Option<[u64; 2]> {
+    identity_at(socket.local_addr().ok()?.as_pathname()?).ok()
 }

@@ -48,8 +48,8 @@ impl SocketFile {
             }
             other => other.map_err(refused)?,
         };
-        let identity = fs::symlink_metadata(path).map(|found| identity(&found));
-        let identity = identity.map_err(|error| format!("{name} is gone already: {error}"))?;
+        let identity =
+            identity_at(path).map_err(|error| format!("{name} is gone already: {error}"))?;
         Ok((socket, Self { path: path.to_owned(), identity }))
     }
 
@@ -62,8 +62,7 @@ impl SocketFile {
 
     /// Whether it is still there.
     pub fn is_there(&self) -> bool {
-        let found = fs::symlink_metadata(&self.path);
-        found.is_ok_and(|found| identity(&found) == self.identity)
+        identity_at(&self.path).is_ok_and(|found| found == self.identity)
     }
 
     /// Notes which file it is.
@@ -133,8 +132,13 @@ fn advice(error: &io::Error) -> &'static str {
     }
 }
 
-fn identity(found: &Metadata) -> [u64; 2] {
-    [found.dev(), found.ino()]
+/// Which file, device and number there, is at a path itself, not where a link leads.
+///
+/// # Errors
+/// As the system says.
+pub fn identity_at(path: &Path) -> io::Result<[u64; 2]> {
+    let found = fs::symlink_metadata(path)?;
+    Ok([found.dev(), found.ino()])
 }
 
 /// The turn of one engine in a folder: of two that find a file left behind at the same time, the second must not remove the
