@@ -20,10 +20,10 @@ use crate::content::open::Allowed;
 use crate::estate::Estate;
 use crate::journal::Score;
 use crate::lead;
-use crate::legacy::{self, Found, Legacy, Remains};
 use crate::osc_server;
 use crate::patcher::{self, Line, Patcher};
 use crate::playback::Regions;
+use crate::recovery::{self, Found, Recovery, Remains};
 use crate::run::read_patch;
 use crate::service;
 use crate::shelf::{Plan, Stock};
@@ -49,7 +49,7 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     let Estate { log, slots, ledger, kick, sockets, children, journal, .. } = estate;
     let shelf = Arc::new(estate.shelf);
     let regions = Regions::map(&log, &slots, &ledger)?;
-    let found = legacy::find(&regions, &ledger, &shelf);
+    let found = recovery::find(&regions, &ledger, &shelf);
     found.say();
     let device =
         chronus_output::connect(&args.output, &device_options(args, &found, kick.try_clone()?))?;
@@ -69,9 +69,9 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     let keeping = start.stock.kept.clone();
     let (patcher, beginning, line) = match found {
         Found::Nothing => begin(patch, start, None, &kick)?,
-        Found::Legacy(legacy) => take_over(*legacy, start, &regions, &kick)?,
+        Found::Recovery(recovery) => take_over(*recovery, start, &regions, &kick)?,
         Found::Ruin(ruin) => {
-            legacy::clear(&children, [&log, &slots], &ledger, &regions)?;
+            recovery::clear(&children, [&log, &slots], &ledger, &regions)?;
             begin(patch, start, ruin.remains, &kick)?
         }
     };
@@ -167,12 +167,12 @@ fn begin(
 
 /// The patcher, with what another supervisor has left.
 fn take_over(
-    legacy: Legacy,
+    recovery: Recovery,
     start: patcher::Start,
     regions: &Regions,
     kick: &Kick,
 ) -> Result<(Patcher, Beginning, Line), Box<dyn Error>> {
-    let (played_hz, rate_hz) = (legacy.journal.rate_hz, start.rate_hz);
+    let (played_hz, rate_hz) = (recovery.journal.rate_hz, start.rate_hz);
     if played_hz != rate_hz {
         return Err(format!(
             "the output runs at {rate_hz} Hz, but what is played at {played_hz} Hz; let it run as before"
@@ -180,34 +180,34 @@ fn take_over(
         .into());
     }
     let with_text = |plan: &Plan, score: &Score| plan.patch.clone().with_text(score.text.clone());
-    let under_way = legacy.under_way.as_ref().map(|(revision, _)| revision);
-    let playing = &legacy.performance.edition;
-    let last = under_way.or(legacy.pending_edit.as_ref());
+    let under_way = recovery.under_way.as_ref().map(|(revision, _)| revision);
+    let playing = &recovery.performance.edition;
+    let last = under_way.or(recovery.pending_edit.as_ref());
     let plan = under_way.map_or(playing, |revision| &revision.plan);
-    let mut shelf = legacy::shelf_of(regions, &start.shelf, start.stock.clone(), playing);
-    shelf.needs(&legacy.settled.performance.edition, playing);
+    let mut shelf = recovery::shelf_of(regions, &start.shelf, start.stock.clone(), playing);
+    shelf.needs(&recovery.settled.performance.edition, playing);
     if let Some(revision) = last {
         shelf.needs(&revision.edition, &revision.plan);
     }
     let left = patcher::Left {
-        patch: with_text(plan, &legacy.score),
+        patch: with_text(plan, &recovery.score),
         shelf,
         number: regions.ledger.editions().map(|edition| edition.number).max().unwrap_or(0),
-        base: legacy.score.folder.clone(),
+        base: recovery.score.folder.clone(),
         before: last.map(|revision| {
             let (plan, score) = &revision.before;
             (revision.edition.number, with_text(plan, score))
         }),
-        base_before: last.map_or(&legacy.score, |revision| &revision.before.1).folder.clone(),
+        base_before: last.map_or(&recovery.score, |revision| &revision.before.1).folder.clone(),
     };
     let (patcher, line) = Patcher::taking_over(start, left, kick.try_clone()?);
-    Ok((patcher, Beginning::TakenOver(Box::new(legacy)), line))
+    Ok((patcher, Beginning::TakenOver(Box::new(recovery)), line))
 }
 
 fn device_options(args: &RunArgs, found: &Found, kick: Kick) -> Options {
     let free_run = args.free_run;
     let played_hz = match found {
-        Found::Legacy(legacy) => Some(legacy.journal.rate_hz),
+        Found::Recovery(recovery) => Some(recovery.journal.rate_hz),
         Found::Nothing | Found::Ruin(_) => args.rate,
     };
     Options {

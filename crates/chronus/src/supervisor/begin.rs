@@ -17,10 +17,10 @@ use super::edits::Edits;
 use super::hindsight::{Hindsight, Settled};
 use crate::journal_file::{self, Identity};
 use crate::journal_writer::JournalWriter;
-use crate::legacy::{Legacy, Revision};
 use crate::patcher::{Edit, First, Line};
 use crate::performance::Performance;
 use crate::playback::Regions;
+use crate::recovery::{Recovery, Revision};
 use crate::shelf::Plan;
 use crate::snapshot::{Snapshot, Snapshots};
 
@@ -32,7 +32,7 @@ pub enum Beginning {
     /// A patch, and what is to be commanded first.
     Anew(Box<First>, Vec<Command>),
     /// Everything that another has left.
-    TakenOver(Box<Legacy>),
+    TakenOver(Box<Recovery>),
 }
 
 /// Notes in the ledger what waits for its frame.
@@ -105,15 +105,15 @@ impl Beginning {
                     performance: Performance { edition: plan, controls },
                 })
             }
-            Self::TakenOver(legacy) => {
-                let legacy = *legacy;
-                let snapshot = Snapshot::of(&legacy.settled, legacy.amendments, rate_hz);
+            Self::TakenOver(recovery) => {
+                let recovery = *recovery;
+                let snapshot = Snapshot::of(&recovery.settled, recovery.amendments, rate_hz);
                 let resume = |(path, made): (PathBuf, _)| {
                     let [device, inode] = &regions.ledger.roster.journal;
                     let [device, inode] = [device, inode].map(|it| it.load(Ordering::Acquire));
                     let resumed = journal_file::go_on(&path, made, Identity { device, inode })
                         .and_then(|file| {
-                            let resumed = JournalWriter::resume(file, &path, legacy.journal);
+                            let resumed = JournalWriter::resume(file, &path, recovery.journal);
                             resumed.map_err(|error| error.to_string())
                         });
                     let say = |error: &String| {
@@ -124,20 +124,20 @@ impl Beginning {
                     };
                     resumed.inspect_err(say).ok()
                 };
-                let under_way = legacy
+                let under_way = recovery
                     .under_way
                     .map(|(revision, is_ordered)| (edit_under_way(revision), is_ordered));
                 Ok(Begins {
                     journal: journal.and_then(resume),
                     snapshots: Snapshots::begin(ledger, &snapshot)?,
                     hindsight: Hindsight::new(
-                        legacy.settled,
-                        legacy.pending,
-                        legacy.pending_edit.map(sealed_edit),
+                        recovery.settled,
+                        recovery.pending,
+                        recovery.pending_edit.map(sealed_edit),
                     ),
-                    performance: legacy.performance,
-                    edits: Edits::new(line, legacy.last_edit, under_way),
-                    sequencer: CommandSequencer::noting(noted, WAITING_COMMANDS, &legacy.begun),
+                    performance: recovery.performance,
+                    edits: Edits::new(line, recovery.last_edit, under_way),
+                    sequencer: CommandSequencer::noting(noted, WAITING_COMMANDS, &recovery.begun),
                 })
             }
         }

@@ -1,4 +1,4 @@
-//! The legacy: what a supervisor finds when it takes over. Everything that the one before knew is made again of
+//! Recovery: what a supervisor finds when it takes over. Everything that the one before knew is made again of
 //! what lies in shared memory. Nothing is believed that does not fit: a digest, a checksum, a number out of its
 //! range.
 
@@ -32,9 +32,9 @@ use crate::supervisor::Settled;
 /// No gap is longer: 20 minutes.
 const LONGEST_GAP_BLOCKS: u64 = 1 << 20;
 
-/// What a supervisor leaves to the next.
+/// What a supervisor has recovered of the one before.
 #[derive(Debug)]
-pub struct Legacy {
+pub struct Recovery {
     /// What is settled.
     pub settled: Settled,
     /// How many amendments there are.
@@ -78,7 +78,7 @@ pub enum Found {
     /// Nothing: this is the first supervisor.
     Nothing,
     /// Everything.
-    Legacy(Box<Legacy>),
+    Recovery(Box<Recovery>),
     /// What there is can't be trusted, or not all of it.
     Ruin(Box<Ruin>),
 }
@@ -110,8 +110,8 @@ impl Found {
     pub fn say(&self) {
         match self {
             Self::Nothing => {}
-            Self::Legacy(legacy) => {
-                for remark in &legacy.remarks {
+            Self::Recovery(recovery) => {
+                for remark in &recovery.remarks {
                     tracing::error!("what the supervisor before has left is damaged: {remark}");
                 }
             }
@@ -185,9 +185,9 @@ pub fn find(regions: &Regions, ledger: &Memfd, shelf: &Arc<Memfd>) -> Found {
     }
     for snapshot in &snapshots {
         match reading.replay(snapshot) {
-            Ok(mut legacy) => {
-                legacy.remarks.splice(0..0, remarks);
-                return Found::Legacy(Box::new(legacy));
+            Ok(mut recovery) => {
+                recovery.remarks.splice(0..0, remarks);
+                return Found::Recovery(Box::new(recovery));
             }
             Err(why) => remarks.push(why),
         }
@@ -196,7 +196,7 @@ pub fn find(regions: &Regions, ledger: &Memfd, shelf: &Arc<Memfd>) -> Found {
     Found::Ruin(Box::new(Ruin { why: remarks.join("; "), remains }))
 }
 
-/// The shelf that goes with a legacy, written on from the last edition; nothing that one names is written over.
+/// The shelf that goes with what was recovered, written on from the last edition; nothing that one names is written over.
 pub fn shelf_of(regions: &Regions, memory: &Arc<Memfd>, stock: Stock, playing: &Plan) -> Shelf {
     let reading = Reading { regions, shelf: memory };
     let editions: Vec<Edition> = regions.ledger.editions().collect();
@@ -219,7 +219,7 @@ type Edited = (Edition, Plan);
 
 impl Reading<'_> {
     /// Applies to a snapshot what has entered the log since.
-    fn replay(&self, snapshot: &Snapshot) -> Result<Legacy, String> {
+    fn replay(&self, snapshot: &Snapshot) -> Result<Recovery, String> {
         let Reading { regions, .. } = *self;
         let log = &regions.log;
         let (head, sealed) = (log.board.head.load(Ordering::Acquire), log.board.sealed());
@@ -282,7 +282,7 @@ impl Reading<'_> {
         let last_edit = entries.iter().rev().find(|entry| edit_number(entry).is_some());
         let last_edit = last_edit.map_or((position, 0), |it| (it.sequence + 1, it.block() + 1));
         let frame = standing.next_block * BLOCK_FRAMES as u64;
-        Ok(Legacy {
+        Ok(Recovery {
             settled,
             amendments: standing.amendments,
             pending,
