@@ -1,4 +1,4 @@
-//! The keeper: `chronus run` itself. It makes the estate, is the parent of the supervisor and of all workers,
+//! The keeper: `chronus run` itself. It makes the handover, is the parent of the supervisor and of all workers,
 //! reaps them, and starts another supervisor when one dies or stands still. It does nothing else, so that there
 //! is little in it that could go wrong: no device, no file, no message from outside.
 
@@ -24,8 +24,8 @@ use chronus_shm::region::{View, Whole};
 use signal_hook::consts::{SIGCHLD, SIGTERM};
 
 use crate::cli::RunArgs;
-use crate::estate::Estate;
 use crate::files;
+use crate::handover::Handover;
 use crate::journal_file;
 use crate::osc_address::Places;
 use crate::playback::Regions;
@@ -52,7 +52,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
     if let Some(parent) = args.end_with {
         child::die_with_parent(parent);
     }
-    let estate = find_estate(args)?;
+    let handover = find_handover(args)?;
     child::mind_no_meaningless_signals();
     outside::mind_own_crashes_only();
     // What was ignored when it was started stays so: `nohup` means that a hang-up does not end it. But who may end it
@@ -65,8 +65,8 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
         let _ = sched::set_fifo_for_self(sched::priority::KEEPER);
     }
     let mut keeper = Keeper {
-        ledger: LedgerRegion::map(&estate.ledger)?,
-        estate,
+        ledger: LedgerRegion::map(&handover.ledger)?,
+        handover,
         ends,
         deaths,
         spare: Spare::new(SPAWN_DESCRIPTORS),
@@ -85,16 +85,16 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
     })
 }
 
-/// What the service manager has kept of a performance whose keeper died, or a new estate.
-fn find_estate(args: &RunArgs) -> Result<Estate, Box<dyn Error>> {
+/// What the service manager has kept of a performance whose keeper died, or a new handover.
+fn find_handover(args: &RunArgs) -> Result<Handover, Box<dyn Error>> {
     let identity = identity();
     let places = Places::of(&args.osc);
     match service::kept() {
         Ok(None) => {}
-        Ok(Some(mut estate)) => {
-            let Some(why) = why_not(&mut estate, places.as_ref().ok(), identity) else {
+        Ok(Some(mut handover)) => {
+            let Some(why) = why_not(&mut handover, places.as_ref().ok(), identity) else {
                 tracing::warn!("the keeper had died; the service manager has kept the performance");
-                return Ok(estate);
+                return Ok(handover);
             };
             tracing::warn!("{why}: another performance begins");
             // Its sockets may be in the way; if they are now, they are not when this is tried again.
@@ -105,7 +105,7 @@ fn find_estate(args: &RunArgs) -> Result<Estate, Box<dyn Error>> {
     // Of a performance that goes on, nothing is refused any more.
     files::check(args)?;
     let places = places?;
-    let mut estate = Estate::create(&places)?;
+    let mut handover = Handover::create(&places)?;
     if let Some(address) = places.udp.filter(|address| !address.ip().is_loopback()) {
         tracing::warn!(
             "OSC is received from other machines, at udp://{address}: whoever reaches this port can play, change and end \
@@ -113,20 +113,24 @@ fn find_estate(args: &RunArgs) -> Result<Estate, Box<dyn Error>> {
             address.port()
         );
     }
-    estate.journal = args.journal.as_deref().map(journal_file::create).transpose()?;
-    let ledger = LedgerRegion::map(&estate.ledger)?;
+    handover.journal = args.journal.as_deref().map(journal_file::create).transpose()?;
+    let ledger = LedgerRegion::map(&handover.ledger)?;
     ledger.keeper.identity.store(identity, Ordering::Release);
     ledger.keeper.began_at_ns.store(clock::monotonic_ns(), Ordering::Release);
-    if let Some(file) = &estate.socket_file {
+    if let Some(file) = &handover.socket_file {
         file.note(&ledger.keeper.socket_file);
     }
-    service::keep(&estate);
-    Ok(estate)
+    service::keep(&handover);
+    Ok(handover)
 }
 
-/// Why a kept estate can't be gone on with, if it can't.
-fn why_not(estate: &mut Estate, places: Option<&Places>, identity: u64) -> Option<&'static str> {
-    let Ok(regions) = Regions::map(&estate.log, &estate.slots, &estate.ledger) else {
+/// Why a kept handover can't be gone on with, if it can't.
+fn why_not(
+    handover: &mut Handover,
+    places: Option<&Places>,
+    identity: u64,
+) -> Option<&'static str> {
+    let Ok(regions) = Regions::map(&handover.log, &handover.slots, &handover.ledger) else {
         return Some("what was kept is of another version");
     };
     let keeper = &regions.ledger.keeper;
@@ -136,14 +140,14 @@ fn why_not(estate: &mut Estate, places: Option<&Places>, identity: u64) -> Optio
     if keeper.ended.load(Ordering::Acquire) != 0 {
         return Some("what was kept has ended");
     }
-    let sockets = &estate.sockets;
+    let sockets = &handover.sockets;
     let kinds = (sockets.udp.is_some(), sockets.unix.is_some());
     if places.is_none_or(|places| kinds != (places.udp.is_some(), places.unix.is_some())) {
         return Some("a socket was not kept");
     }
     let unix = sockets.unix.as_ref();
-    estate.socket_file = unix.and_then(|unix| SocketFile::kept(unix, &keeper.socket_file));
-    if let Some(file) = estate.socket_file.as_ref().filter(|file| !file.is_there()) {
+    handover.socket_file = unix.and_then(|unix| SocketFile::kept(unix, &keeper.socket_file));
+    if let Some(file) = handover.socket_file.as_ref().filter(|file| !file.is_there()) {
         tracing::warn!(
             "{file} is gone, so nobody can send there; start the engine anew for another"
         );
@@ -184,7 +188,7 @@ impl Signals {
 }
 
 struct Keeper {
-    estate: Estate,
+    handover: Handover,
     ledger: View<LedgerRegion>,
     /// Signals that ask for the end.
     ends: Signals,
@@ -278,9 +282,9 @@ impl Keeper {
 
     fn start_supervisor(&mut self) -> std::io::Result<()> {
         let line = command_line(std::env::args_os().skip(1));
-        let Self { estate, spare, .. } = self;
+        let Self { handover, spare, .. } = self;
         let process =
-            spare.open(SPAWN_DESCRIPTORS, || spawn::spawn_child(&line, &estate.hand_over()))?;
+            spare.open(SPAWN_DESCRIPTORS, || spawn::spawn_child(&line, &handover.descriptors()))?;
         self.ledger.keeper.lives.fetch_add(1, Ordering::Release);
         let since_ns = clock::monotonic_ns();
         let looked_ns = since_ns;
@@ -317,7 +321,7 @@ impl Keeper {
             any = true;
         }
         if any {
-            self.estate.kick.raise();
+            self.handover.kick.raise();
         }
     }
 
@@ -332,7 +336,7 @@ impl Keeper {
 
     /// Ends whoever is left.
     fn end_all(&self) {
-        let children = || self.estate.children.list().unwrap_or_default();
+        let children = || self.handover.children.list().unwrap_or_default();
         while let Some(child) = children().into_iter().find_map(|pid| Child::open(pid).ok()) {
             child.kill();
             let _ = child.reap();

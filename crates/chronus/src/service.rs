@@ -15,11 +15,11 @@ use chronus_shm::ledger::LedgerRegion;
 use chronus_shm::region::View;
 use sd_notify::NotifyState;
 
-use crate::estate::Estate;
+use crate::handover::Handover;
 use crate::log::counted;
 use crate::sockets::Sockets;
 
-/// The names under which the memory of the estate is kept.
+/// The names under which the memory of the handover is kept.
 const MEMORY: [&str; 4] = ["chronus-log", "chronus-slots", "chronus-shelf", "chronus-ledger"];
 /// Those of its sockets, of which one may not be there.
 const UDP: &str = "chronus-port";
@@ -39,11 +39,11 @@ fn tell(states: &[NotifyState]) {
     }
 }
 
-/// The estate that the service manager has kept for this process.
+/// The handover that the service manager has kept for this process.
 ///
 /// # Errors
 /// If parts of it are missing.
-pub fn kept() -> io::Result<Option<Estate>> {
+pub fn kept() -> io::Result<Option<Handover>> {
     let names: Vec<String> = sd_notify::listen_fds_with_names()?.map(|(_, name)| name).collect();
     let is_ours = |name: &&str| names.iter().any(|kept| kept == name);
     if !MEMORY.iter().chain([&UDP, &UNIX]).any(is_ours) {
@@ -56,7 +56,7 @@ pub fn kept() -> io::Result<Option<Estate>> {
     let take =
         |name: &str| find(name).ok_or_else(|| io::Error::other(format!("{name} was not kept")));
     let [log, slots, shelf, ledger] = MEMORY;
-    Ok(Some(Estate {
+    Ok(Some(Handover {
         log: Memfd::adopt(take(log)?)?,
         slots: Memfd::adopt(take(slots)?)?,
         shelf: Memfd::adopt(take(shelf)?)?,
@@ -69,13 +69,13 @@ pub fn kept() -> io::Result<Option<Estate>> {
     }))
 }
 
-/// Has the service manager keep the estate, in the place of any other.
-pub fn keep(estate: &Estate) {
+/// Has the service manager keep the handover, in the place of any other.
+pub fn keep(handover: &Handover) {
     if !is_there() {
         return;
     }
     forget();
-    let Estate { log, slots, shelf, ledger, sockets, .. } = estate;
+    let Handover { log, slots, shelf, ledger, sockets, .. } = handover;
     let memory = [log.as_fd(), slots.as_fd(), shelf.as_fd(), ledger.as_fd()];
     let udp = sockets.udp.as_ref().map(|udp| (UDP, udp.as_fd()));
     let unix = sockets.unix.as_ref().map(|unix| (UNIX, unix.as_fd()));

@@ -17,7 +17,7 @@ use signal_hook::consts::SIGTERM;
 use crate::cli::{RunArgs, SupervisorArgs};
 use crate::content::kept::{self, Keeping};
 use crate::content::open::Allowed;
-use crate::estate::Estate;
+use crate::handover::Handover;
 use crate::journal::Score;
 use crate::lead;
 use crate::osc_server;
@@ -43,11 +43,11 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     if args.watch && args.patch.is_none() {
         return Err("there is no file to watch; give one with --patch FILE".into());
     }
-    let estate = Estate::take_over()?;
+    let handover = Handover::take_over()?;
     let (end, end_writer) = UnixStream::pair()?;
     signal_hook::low_level::pipe::register(SIGTERM, end_writer)?;
-    let Estate { log, slots, ledger, kick, sockets, children, journal, .. } = estate;
-    let shelf = Arc::new(estate.shelf);
+    let Handover { log, slots, ledger, kick, sockets, children, journal, .. } = handover;
+    let shelf = Arc::new(handover.shelf);
     let regions = Regions::map(&log, &slots, &ledger)?;
     let found = recovery::find(&regions, &ledger, &shelf);
     found.say();

@@ -1,4 +1,4 @@
-//! The estate: what outlives a supervisor. The keeper makes it and hands it down to one after another.
+//! The handover: descriptors that outlive a supervisor. The keeper makes them and hands them to one after another.
 
 use std::fs::File;
 use std::io;
@@ -20,7 +20,7 @@ use crate::sockets::{KINDS, Sockets};
 
 /// What a supervisor hands down to the next.
 #[derive(Debug)]
-pub struct Estate {
+pub struct Handover {
     /// The command log and the control board.
     pub log: Memfd,
     /// What the workers have rendered.
@@ -41,8 +41,8 @@ pub struct Estate {
     pub journal: Option<File>,
 }
 
-impl Estate {
-    /// A new estate that listens there.
+impl Handover {
+    /// New memory, and sockets that listen there.
     ///
     /// # Errors
     /// A sentence.
@@ -68,7 +68,7 @@ impl Estate {
     }
 
     /// The descriptors for a supervisor.
-    pub fn hand_over(&self) -> Vec<BorrowedFd<'_>> {
+    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let Self { log, slots, shelf, ledger, kick, sockets, children, journal, .. } = self;
         let memory = [log.as_fd(), slots.as_fd(), shelf.as_fd(), ledger.as_fd()];
         let others = [kick.as_fd(), children.as_fd()];
@@ -131,10 +131,10 @@ mod tests {
         let taken = UdpSocket::bind("127.0.0.1:0").expect("a port");
         let taken = taken.local_addr().map(|address| (taken, address)).expect("an address");
         let at = |udp| Places { udp: Some(udp), unix: None };
-        let error = Estate::create(&at(taken.1)).expect_err("it is taken");
+        let error = Handover::create(&at(taken.1)).expect_err("it is taken");
         assert!(error.contains("is another engine running?"), "{error}");
         // 192.0.2.0/24 is kept for documents; no machine has it.
-        let error = Estate::create(&at("192.0.2.1:5005".parse().expect("an address")));
+        let error = Handover::create(&at("192.0.2.1:5005".parse().expect("an address")));
         let error = error.expect_err("it is nobody's");
         assert!(error.contains("no such address") && !error.contains("another"), "{error}");
     }
