@@ -1,10 +1,10 @@
-//! Plans as workers find them on the shelf: what decodes says the same once more, and nothing that it says
-//! of the shelf leads beyond it.
+//! Plans as workers find them among the shared assets: what decodes says the same once more, and nothing that it says
+//! of the shared assets leads beyond them.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use chronus::shelf::{Plan, Shelf, Stock};
+use chronus::shared_assets::{Plan, SharedAssets, Stock};
 use chronus_engine::Patch;
 use chronus_os::memfd::Memfd;
 
@@ -21,9 +21,9 @@ pub fn run(bytes: &[u8]) {
 /// The plans of the patches that come with the program.
 pub fn seeds() -> Vec<Vec<u8>> {
     let plan = |text: &str| {
-        let memory = Arc::new(Memfd::create("fuzz-shelf", 1 << 30).expect("sparse memory"));
+        let memory = Arc::new(Memfd::create("fuzz-assets", 1 << 30).expect("sparse memory"));
         let patch = Patch::parse(text, "a patch").expect("a good patch");
-        Shelf::new(memory, Stock::default())
+        SharedAssets::new(memory, Stock::default())
             .plan(patch, Path::new(""))
             .expect("no recordings")
             .to_bytes()

@@ -39,7 +39,7 @@ pub struct Belongings<'a> {
     /// It may be raised.
     pub kick: BorrowedFd<'a>,
     /// It may be read and mapped for reading.
-    pub shelf: BorrowedFd<'a>,
+    pub assets: BorrowedFd<'a>,
     /// Another part of this memory may be laid over the mapping.
     pub slots: BorrowedFd<'a>,
     /// The worker's own slot.
@@ -169,7 +169,7 @@ fn calls(belongings: &Belongings<'_>) -> BTreeMap<c_long, Vec<SeccompRule>> {
     );
     let kick = belongings.kick.as_raw_fd();
     calls.insert(libc::SYS_write, any_of(0, &[libc::STDERR_FILENO, kick]));
-    calls.insert(libc::SYS_pread64, any_of(0, &[belongings.shelf.as_raw_fd()]));
+    calls.insert(libc::SYS_pread64, any_of(0, &[belongings.assets.as_raw_fd()]));
     calls.insert(libc::SYS_mmap, mappings(belongings));
     calls.insert(libc::SYS_mremap, moves(belongings.own_slot));
     calls.insert(libc::SYS_mprotect, vec![rule(&[masked(2, libc::PROT_EXEC, 0)])]);
@@ -189,17 +189,17 @@ fn moves(own_slot: &Mapping) -> Vec<SeccompRule> {
     elsewhere.map(|place| rule(&[place, masked(3, !libc::MREMAP_MAYMOVE, 0)])).into()
 }
 
-/// Memory of its own, the shelf for reading, and another slot in the place of the worker's own.
+/// Memory of its own, the shared assets for reading, and another slot in the place of the worker's own.
 fn mappings(belongings: &Belongings<'_>) -> Vec<SeccompRule> {
     let kind = libc::MAP_TYPE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
     let own_memory = rule(&[
         masked(2, libc::PROT_EXEC, 0),
         masked(3, kind, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS),
     ]);
-    let shelf = rule(&[
+    let assets = rule(&[
         equal(2, libc::PROT_READ),
         masked(3, kind, libc::MAP_SHARED),
-        equal(4, belongings.shelf.as_raw_fd()),
+        equal(4, belongings.assets.as_raw_fd()),
     ]);
     let own_slot = belongings.own_slot;
     let in_place = rule(&[
@@ -209,7 +209,7 @@ fn mappings(belongings: &Belongings<'_>) -> Vec<SeccompRule> {
         masked(3, kind, libc::MAP_SHARED | libc::MAP_FIXED),
         equal(4, belongings.slots.as_raw_fd()),
     ]);
-    vec![own_memory, shelf, in_place]
+    vec![own_memory, assets, in_place]
 }
 
 /// What a system call is called, of those that a module gone astray is most likely to make.

@@ -50,7 +50,7 @@ pub struct ControlBoard {
     offer: [AtomicU64; 4],
 }
 
-/// The plan of a patch that workers shall prepare, and where it lies on the shelf.
+/// The plan of a patch that workers shall prepare, and where it lies among the shared assets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offer {
     /// The number of the edit that will call for it; 0 for none.

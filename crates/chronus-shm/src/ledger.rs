@@ -185,7 +185,7 @@ pub struct NoteBoard {
 /// A note is no longer than 1 KiB.
 const NOTE_WORDS: usize = 128;
 
-/// A piece of the shelf, and what is written there.
+/// A piece of the shared assets, and what is written there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece {
     /// Where it begins.
@@ -409,7 +409,7 @@ impl Edition {
     }
 }
 
-/// The shelf is not longer than 2^36 bytes, and nothing on it that an edition names than 2^28.
+/// The shared assets are not longer than 2^36 bytes, and nothing among them that an edition names than 2^28.
 const OFFSET_BITS: u32 = 36;
 
 #[cfg(all(test, not(loom)))]

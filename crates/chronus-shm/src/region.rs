@@ -108,37 +108,37 @@ pub const fn offset_of_snapshot(which: usize) -> usize {
     size_of::<LedgerRegion>() + which % 2 * SNAPSHOT_BYTES
 }
 
-/// As much as the shelf can hold. Memory that nothing was written to takes none.
-const SHELF_BYTES: usize = 1 << 36;
+/// As much as the shared assets can hold. Memory that nothing was written to takes none.
+const SHARED_ASSETS_BYTES: usize = 1 << 36;
 
-/// Creates the shelf: memory for plans of patches and for recordings, which workers may only read.
+/// Creates the shared assets: memory for plans of patches and for recordings, which workers may only read.
 ///
 /// # Errors
 /// As the kernel says.
-pub fn create_shelf() -> io::Result<Memfd> {
-    Memfd::create("chronus-shelf", SHELF_BYTES)
+pub fn create_shared_assets() -> io::Result<Memfd> {
+    Memfd::create("chronus-assets", SHARED_ASSETS_BYTES)
 }
 
-/// Samples on the shelf. They were written before anybody was told of them, and never change.
+/// Samples among the shared assets. They were written before anybody was told of them, and never change.
 #[derive(Debug)]
-pub struct ShelfSamples {
+pub struct SharedSamples {
     mapping: Mapping,
     count: usize,
 }
 
-impl ShelfSamples {
+impl SharedSamples {
     /// Maps `count` samples from `offset` (a multiple of the page size).
     ///
     /// # Errors
     /// `InvalidInput` if the range is not inside; otherwise as the kernel says.
-    pub fn map(shelf: &Memfd, offset: usize, count: usize) -> io::Result<Self> {
+    pub fn map(assets: &Memfd, offset: usize, count: usize) -> io::Result<Self> {
         let bytes = count.checked_mul(size_of::<f32>()).ok_or(io::ErrorKind::InvalidInput)?;
-        let mapping = shelf.map(Access::Read, offset, bytes)?;
+        let mapping = assets.map(Access::Read, offset, bytes)?;
         Ok(Self { mapping, count })
     }
 }
 
-impl AsRef<[f32]> for ShelfSamples {
+impl AsRef<[f32]> for SharedSamples {
     fn as_ref(&self) -> &[f32] {
         // SAFETY: the mapping holds `count` values, is aligned to a page, lives as long as self, and is
         // never written once its place is known to anybody; every bit pattern is an f32.
@@ -174,8 +174,12 @@ impl WorkerView {
     }
 
     /// What the worker goes on using, once it is confined.
-    pub fn belongings<'a>(&'a self, kick: BorrowedFd<'a>, shelf: BorrowedFd<'a>) -> Belongings<'a> {
-        Belongings { kick, shelf, slots: self.slots_memory.as_fd(), own_slot: &self.own.mapping }
+    pub fn belongings<'a>(
+        &'a self,
+        kick: BorrowedFd<'a>,
+        assets: BorrowedFd<'a>,
+    ) -> Belongings<'a> {
+        Belongings { kick, assets, slots: self.slots_memory.as_fd(), own_slot: &self.own.mapping }
     }
 
     /// Where the worker's own slot is mapped.

@@ -10,7 +10,7 @@ use crate::cli::CheckArgs;
 use crate::content::{self, open::Allowed};
 use crate::log::counted;
 use crate::run::read_patch_file;
-use crate::shelf::Sources;
+use crate::shared_assets::Sources;
 
 /// Prints a line for each file: what is in it, and what can hardly be meant; or its mistakes and where they are.
 /// Fails if any has one.

@@ -26,7 +26,7 @@ pub struct Handover {
     /// What the workers have rendered.
     pub slots: Memfd,
     /// Plans of patches, and recordings.
-    pub shelf: Memfd,
+    pub assets: Memfd,
     /// What supervisors note for their successors.
     pub ledger: Memfd,
     /// Raised by whoever has something for the supervisor.
@@ -55,7 +55,7 @@ impl Handover {
             Ok::<_, io::Error>(Self {
                 log: LogRegion::create()?,
                 slots: SlotsRegion::create()?,
-                shelf: region::create_shelf()?,
+                assets: region::create_shared_assets()?,
                 ledger: LedgerRegion::create()?,
                 kick: Kick::new()?,
                 socket_file,
@@ -69,8 +69,8 @@ impl Handover {
 
     /// The descriptors for a supervisor.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        let Self { log, slots, shelf, ledger, kick, sockets, children, journal, .. } = self;
-        let memory = [log.as_fd(), slots.as_fd(), shelf.as_fd(), ledger.as_fd()];
+        let Self { log, slots, assets, ledger, kick, sockets, children, journal, .. } = self;
+        let memory = [log.as_fd(), slots.as_fd(), assets.as_fd(), ledger.as_fd()];
         let others = [kick.as_fd(), children.as_fd()];
         let journal = journal.as_ref().map(AsFd::as_fd);
         memory.into_iter().chain(others).chain(sockets.descriptors()).chain(journal).collect()
@@ -97,7 +97,7 @@ impl Handover {
         Ok(Self {
             log: Memfd::adopt(take(0)?)?,
             slots: Memfd::adopt(take(1)?)?,
-            shelf: Memfd::adopt(take(2)?)?,
+            assets: Memfd::adopt(take(2)?)?,
             ledger: Memfd::adopt(take(3)?)?,
             kick: Kick::adopt(take(4)?),
             children: Children::adopt(take(5)?),

@@ -39,7 +39,7 @@ mod refusals;
 pub mod render;
 mod run;
 mod service;
-pub mod shelf;
+pub mod shared_assets;
 mod snapshot;
 mod socket_file;
 mod sockets;

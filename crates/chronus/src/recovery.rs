@@ -25,7 +25,7 @@ use crate::journal::{Score, edit_number};
 use crate::journal_writer::Left;
 use crate::performance::{NotApplied, Performance};
 use crate::playback::Regions;
-use crate::shelf::{Plan, Shelf, Stock};
+use crate::shared_assets::{Plan, SharedAssets, Stock};
 use crate::snapshot::{self, Snapshot};
 use crate::supervisor::Settled;
 
@@ -167,7 +167,7 @@ pub fn clear(
 }
 
 /// Looks at what the supervisor before has left.
-pub fn find(regions: &Regions, ledger: &Memfd, shelf: &Arc<Memfd>) -> Found {
+pub fn find(regions: &Regions, ledger: &Memfd, assets: &Arc<Memfd>) -> Found {
     let (snapshots, damaged) = snapshot::find(ledger);
     let board = &regions.log.board;
     if snapshots.is_empty() {
@@ -178,7 +178,7 @@ pub fn find(regions: &Regions, ledger: &Memfd, shelf: &Arc<Memfd>) -> Found {
             Found::Ruin(Box::new(Ruin { why: "no snapshot is whole".into(), remains: None }))
         };
     }
-    let reading = Reading { regions, shelf };
+    let reading = Reading { regions, assets };
     let mut remarks = Vec::new();
     if damaged > 0 {
         remarks.push(format!("{damaged} of 2 snapshots are damaged"));
@@ -196,22 +196,27 @@ pub fn find(regions: &Regions, ledger: &Memfd, shelf: &Arc<Memfd>) -> Found {
     Found::Ruin(Box::new(Ruin { why: remarks.join("; "), remains }))
 }
 
-/// The shelf that goes with what was recovered, written on from the last edition; nothing that one names is written over.
-pub fn shelf_of(regions: &Regions, memory: &Arc<Memfd>, stock: Stock, playing: &Plan) -> Shelf {
-    let reading = Reading { regions, shelf: memory };
+/// The shared assets, written on from the last edition; nothing that one names is written over.
+pub fn shared_assets_of(
+    regions: &Regions,
+    memory: &Arc<Memfd>,
+    stock: Stock,
+    playing: &Plan,
+) -> SharedAssets {
+    let reading = Reading { regions, assets: memory };
     let editions: Vec<Edition> = regions.ledger.editions().collect();
     let plans = editions.iter().filter_map(|edition| reading.plan(edition).ok());
     let plans: Vec<Plan> = plans.collect();
     let last = editions.iter().max_by_key(|edition| edition.number);
     let end = last.map_or(0, |last| last.score.offset + last.score.bytes);
-    Shelf::taken_over(memory.clone(), stock, end as usize, &plans, playing)
+    SharedAssets::taken_over(memory.clone(), stock, end as usize, &plans, playing)
 }
 
 /// What is read.
 #[derive(Clone, Copy)]
 struct Reading<'a> {
     regions: &'a Regions,
-    shelf: &'a Memfd,
+    assets: &'a Memfd,
 }
 
 /// Where an edition lies, and its plan.
@@ -483,7 +488,7 @@ impl Reading<'_> {
     }
 
     fn piece(&self, piece: Piece) -> Option<Vec<u8>> {
-        let bytes = self.shelf.read_at(piece.offset as usize, piece.bytes as usize).ok()?;
+        let bytes = self.assets.read_at(piece.offset as usize, piece.bytes as usize).ok()?;
         (digest(&bytes) == piece.digest).then_some(bytes)
     }
 }

@@ -17,7 +17,7 @@ use crate::content::open::Allowed;
 use crate::content::{self, Limit, kept};
 use crate::journal::{self, Journal, Played};
 use crate::machine::{Instrument, Plans};
-use crate::shelf::Sources;
+use crate::shared_assets::Sources;
 
 /// Everything that was played: patches and commands.
 #[derive(Clone, Debug)]

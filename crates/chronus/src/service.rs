@@ -20,7 +20,7 @@ use crate::log::counted;
 use crate::sockets::Sockets;
 
 /// The names under which the memory of the handover is kept.
-const MEMORY: [&str; 4] = ["chronus-log", "chronus-slots", "chronus-shelf", "chronus-ledger"];
+const MEMORY: [&str; 4] = ["chronus-log", "chronus-slots", "chronus-assets", "chronus-ledger"];
 /// Those of its sockets, of which one may not be there.
 const UDP: &str = "chronus-port";
 const UNIX: &str = "chronus-unix";
@@ -55,11 +55,11 @@ pub fn kept() -> io::Result<Option<Handover>> {
     };
     let take =
         |name: &str| find(name).ok_or_else(|| io::Error::other(format!("{name} was not kept")));
-    let [log, slots, shelf, ledger] = MEMORY;
+    let [log, slots, assets, ledger] = MEMORY;
     Ok(Some(Handover {
         log: Memfd::adopt(take(log)?)?,
         slots: Memfd::adopt(take(slots)?)?,
-        shelf: Memfd::adopt(take(shelf)?)?,
+        assets: Memfd::adopt(take(assets)?)?,
         ledger: Memfd::adopt(take(ledger)?)?,
         kick: Kick::new()?,
         socket_file: None,
@@ -75,8 +75,8 @@ pub fn keep(handover: &Handover) {
         return;
     }
     forget();
-    let Handover { log, slots, shelf, ledger, sockets, .. } = handover;
-    let memory = [log.as_fd(), slots.as_fd(), shelf.as_fd(), ledger.as_fd()];
+    let Handover { log, slots, assets, ledger, sockets, .. } = handover;
+    let memory = [log.as_fd(), slots.as_fd(), assets.as_fd(), ledger.as_fd()];
     let udp = sockets.udp.as_ref().map(|udp| (UDP, udp.as_fd()));
     let unix = sockets.unix.as_ref().map(|unix| (UNIX, unix.as_fd()));
     let memory = MEMORY.into_iter().zip(memory);

@@ -26,7 +26,7 @@ use crate::playback::Regions;
 use crate::recovery::{self, Found, Recovery, Remains};
 use crate::run::read_patch;
 use crate::service;
-use crate::shelf::{Plan, Stock};
+use crate::shared_assets::{Plan, Stock};
 use crate::supervisor::{Beginning, Ears, Memory, Questions, Setup, Supervisor, Unfinished};
 
 /// Runs an engine until it is told to end, as the supervisor that a keeper has started.
@@ -47,9 +47,9 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     let (end, end_writer) = UnixStream::pair()?;
     signal_hook::low_level::pipe::register(SIGTERM, end_writer)?;
     let Handover { log, slots, ledger, kick, sockets, children, journal, .. } = handover;
-    let shelf = Arc::new(handover.shelf);
+    let assets = Arc::new(handover.assets);
     let regions = Regions::map(&log, &slots, &ledger)?;
-    let found = recovery::find(&regions, &ledger, &shelf);
+    let found = recovery::find(&regions, &ledger, &assets);
     found.say();
     let device =
         chronus_output::connect(&args.output, &device_options(args, &found, kick.try_clone()?))?;
@@ -63,8 +63,8 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
         in_real_time: !args.free_run,
         allow_chaos: args.allow_chaos,
         rate_hz: device.rate_hz(),
-        shelf: shelf.clone(),
-        stock: stock(args, patch.as_ref().ok(), &shelf)?,
+        assets: assets.clone(),
+        stock: stock(args, patch.as_ref().ok(), &assets)?,
     };
     let keeping = start.stock.kept.clone();
     let (patcher, beginning, line) = match found {
@@ -110,7 +110,7 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
         end_frame: args.seconds.map(|seconds| ((seconds * rate_hz).round() as u64).max(1)),
         journal: args.journal.clone().map(|path| (path, journal)),
         beginning,
-        shelf,
+        assets,
         // Workers can't even ask for writing into the log.
         memory: Memory { log: Memfd::adopt(log.read_only()?)?, slots },
         ledger,
@@ -135,7 +135,7 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
 
 /// Where recordings come from, and where they are kept if there is a journal. What the patch of the command line names
 /// is allowed wherever it lies: the player has named it.
-fn stock(args: &RunArgs, patch: Option<&Patch>, shelf: &Arc<Memfd>) -> std::io::Result<Stock> {
+fn stock(args: &RunArgs, patch: Option<&Patch>, assets: &Arc<Memfd>) -> std::io::Result<Stock> {
     let own = args.patch.as_deref().and_then(Path::parent).map(Path::to_owned);
     let mut allowed = Allowed::new([patches_folder(args)].into_iter().chain(own.clone()));
     if let (Some(own), Some(patch)) = (own, patch) {
@@ -143,7 +143,7 @@ fn stock(args: &RunArgs, patch: Option<&Patch>, shelf: &Arc<Memfd>) -> std::io::
     }
     let keep = |journal: &PathBuf| {
         let folder = std::path::absolute(kept::folder_of(journal))?;
-        Ok::<_, std::io::Error>((Keeping::start(folder.clone(), shelf.clone())?, folder))
+        Ok::<_, std::io::Error>((Keeping::start(folder.clone(), assets.clone())?, folder))
     };
     let kept = args.journal.as_ref().map(keep).transpose()?;
     Ok(Stock { allowed, memory_bytes: args.sample_memory << 20, kept })
@@ -184,14 +184,15 @@ fn take_over(
     let playing = &recovery.performance.edition;
     let last = under_way.or(recovery.pending_edit.as_ref());
     let plan = under_way.map_or(playing, |revision| &revision.plan);
-    let mut shelf = recovery::shelf_of(regions, &start.shelf, start.stock.clone(), playing);
-    shelf.needs(&recovery.settled.performance.edition, playing);
+    let mut assets =
+        recovery::shared_assets_of(regions, &start.assets, start.stock.clone(), playing);
+    assets.needs(&recovery.settled.performance.edition, playing);
     if let Some(revision) = last {
-        shelf.needs(&revision.edition, &revision.plan);
+        assets.needs(&revision.edition, &revision.plan);
     }
     let left = patcher::Left {
         patch: with_text(plan, &recovery.score),
-        shelf,
+        assets,
         number: regions.ledger.editions().map(|edition| edition.number).max().unwrap_or(0),
         base: recovery.score.folder.clone(),
         before: last.map(|revision| {

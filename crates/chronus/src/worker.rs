@@ -28,10 +28,10 @@ use chronus_shm::{block_ring, command_log, control_board};
 use crate::deeds;
 use crate::machine::{Instrument, Plans};
 use crate::performance::Performance;
-use crate::shelf::Plan;
+use crate::shared_assets::Plan;
 
 /// What a fresh worker is told on its command line; its descriptors are the log, the slots, the
-/// supervisor's kick, its [`Genesis`], and the shelf.
+/// supervisor's kick, its [`Genesis`], and the shared assets.
 #[derive(Clone, Debug, clap::Args)]
 pub struct WorkerArgs {
     #[arg(long)]
@@ -119,14 +119,14 @@ impl Genesis {
 /// The plans that the supervisor offers.
 struct Offered {
     log: Arc<View<LogRegion>>,
-    shelf: Arc<Memfd>,
+    assets: Arc<Memfd>,
 }
 
 impl Plans for Offered {
     fn plan(&self, number: u32) -> Option<(Patch, Box<dyn Recordings>)> {
         let offer = self.log.board.offer().filter(|offer| offer.number == number)?;
-        let bytes = self.shelf.read_at(offer.offset as usize, offer.bytes as usize).ok()?;
-        Some(Plan::from_bytes(&bytes).ok()?.open(&self.shelf))
+        let bytes = self.assets.read_at(offer.offset as usize, offer.bytes as usize).ok()?;
+        Some(Plan::from_bytes(&bytes).ok()?.open(&self.assets))
     }
 }
 
@@ -145,14 +145,14 @@ pub fn run(args: &WorkerArgs) -> io::Result<()> {
     let slots_memory = Memfd::adopt(take(1)?)?;
     let kick = Kick::adopt(take(2)?);
     let Genesis { plan, controls, edit } = Genesis::read(File::from(take(3)?))?;
-    let shelf = Arc::new(Memfd::adopt(take(4)?)?);
+    let assets = Arc::new(Memfd::adopt(take(4)?)?);
     let view = WorkerView::attach(log_memory, slots_memory, args.slot)?;
-    let (patch, recordings) = plan.open(&shelf);
+    let (patch, recordings) = plan.open(&assets);
     let first_frame = args.start_block * BLOCK_FRAMES as u64;
     let engine = Engine::new(patch, args.rate, controls, first_frame, &*recordings)
         .map_err(io::Error::other)?;
     drop(recordings);
-    let plans = Offered { log: view.log.clone(), shelf: shelf.clone() };
+    let plans = Offered { log: view.log.clone(), assets: assets.clone() };
     if fork::thread_count()? != 1 {
         return Err(io::Error::other("a worker must have a single thread"));
     }
@@ -193,7 +193,7 @@ pub fn run(args: &WorkerArgs) -> io::Result<()> {
     crash::note_in(&worker.view.own().board.crash.words)?;
     float::flush_denormals();
     deeds::arm(view);
-    worker.confine(shelf.as_fd())?;
+    worker.confine(assets.as_fd())?;
     alloc_guard::forbid_allocation();
     worker.take_slot();
     worker.work()
@@ -251,10 +251,10 @@ impl Worker {
 
     /// From here on it can harm nobody but itself. Where the kernel can't filter system calls, which the
     /// supervisor has said, it plays all the same.
-    fn confine(&self, shelf: BorrowedFd<'_>) -> io::Result<()> {
+    fn confine(&self, assets: BorrowedFd<'_>) -> io::Result<()> {
         confine::limit_resources()?;
         if confine::is_available() {
-            confine::filter_calls(&self.view.belongings(self.kick.as_fd(), shelf))?;
+            confine::filter_calls(&self.view.belongings(self.kick.as_fd(), assets))?;
         }
         Ok(())
     }

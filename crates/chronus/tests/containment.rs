@@ -97,13 +97,13 @@ fn a_worker_and_its_fork_hold_nothing_that_they_do_not_need() {
             let found = open.iter().find(|(open, _)| *open == number);
             found.map_or(String::new(), |(_, path)| path.display().to_string())
         };
-        // Standard input, output and error, the slots, the kick, and the shelf. Not the log.
+        // Standard input, output and error, the slots, the kick, and the shared assets. Not the log.
         let numbers: Vec<u32> = open.iter().map(|(number, _)| *number).collect();
         assert_eq!(numbers, [0, 1, 2, 4, 5, 7], "{open:?}");
         assert_eq!(leads_to(0), "/dev/null");
         assert!(leads_to(4).starts_with("/memfd:chronus-slots"), "{open:?}");
         assert_eq!(leads_to(5), "anon_inode:[eventfd]");
-        assert!(leads_to(7).starts_with("/memfd:chronus-shelf"), "{open:?}");
+        assert!(leads_to(7).starts_with("/memfd:chronus-assets"), "{open:?}");
         let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).expect("maps");
         let shared = |name: &str| -> Vec<String> {
             let named = maps.lines().filter(|line| line.contains(name));

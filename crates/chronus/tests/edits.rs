@@ -323,9 +323,9 @@ fn a_takeover_undoes_no_edit_of_a_patch_that_is_watched() {
     assert_eq!(played, 1, "the file was played when it was saved, and not before; log:\n{log}");
 }
 
-/// What the shelf takes of memory, in MB.
-fn shelf_mb(engine: &Engine) -> u64 {
-    let metadata = std::fs::metadata(engine.memory("chronus-shelf")).expect("metadata");
+/// What the shared assets take of memory, in MB.
+fn assets_mb(engine: &Engine) -> u64 {
+    let metadata = std::fs::metadata(engine.memory("chronus-assets")).expect("metadata");
     metadata.blocks() * 512 / 1_000_000
 }
 
@@ -363,7 +363,7 @@ fn recordings_that_no_patch_names_any_more_take_no_memory() {
         engine.done("/patch/set", &["sine", "gain", &gain.to_string()]);
         engine.done("/patch/commit", &[]);
         engine.play_on(40);
-        (2..=6).contains(&shelf_mb(&engine))
+        (2..=6).contains(&assets_mb(&engine))
     });
     let status = engine.status();
     assert_eq!((&status["fresh_starts"], &status["divergences"]), (&0.into(), &0.into()));

@@ -122,7 +122,7 @@ fn even_the_keeper_may_die() {
     let client = Client::of(&mut engine, folder.join("log"));
     manager.wait_for("READY=1");
     manager.wait_for("STATUS=");
-    for name in ["log", "slots", "shelf", "ledger", "port", "unix"] {
+    for name in ["log", "slots", "assets", "ledger", "port", "unix"] {
         assert!(manager.kept.contains_key(&format!("chronus-{name}")), "{:?}", manager.kept.keys());
     }
     for (address, arguments) in [

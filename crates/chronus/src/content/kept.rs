@@ -72,7 +72,7 @@ pub fn folders_beside(journal: &Path) -> Vec<PathBuf> {
     std::iter::once(own).chain(others).collect()
 }
 
-/// Samples on the shelf that are to be kept.
+/// Samples among the shared assets that are to be kept.
 #[derive(Clone, Debug)]
 pub struct Wanted {
     /// What they are.
@@ -106,15 +106,15 @@ struct Waiting {
 }
 
 impl Keeping {
-    /// Starts the thread that writes into `folder` what lies on the shelf. The folder is made when it is needed.
+    /// Starts the thread that writes into `folder` what lies among the shared assets. The folder is made when it is needed.
     ///
     /// # Errors
     /// As the system says.
-    pub fn start(folder: PathBuf, shelf: Arc<Memfd>) -> io::Result<Self> {
+    pub fn start(folder: PathBuf, assets: Arc<Memfd>) -> io::Result<Self> {
         let shared = Arc::new(Shared { waiting: Mutex::default(), more: Condvar::new() });
         let of_thread = shared.clone();
         let thread = std::thread::Builder::new().name("recordings".into());
-        let scribe = Scribe { shared: of_thread, folder, shelf, locks: Vec::new() };
+        let scribe = Scribe { shared: of_thread, folder, assets, locks: Vec::new() };
         thread.spawn(move || scribe.write_all())?;
         Ok(Self(shared))
     }
@@ -130,7 +130,7 @@ impl Keeping {
         }
     }
 
-    /// The places on the shelf that are still to be written, and must not be freed.
+    /// The places among the shared assets that are still to be written, and must not be freed.
     pub fn places(&self) -> Vec<Range<usize>> {
         self.0.lock().queue.iter().map(|wanted| wanted.place.clone()).collect()
     }
@@ -195,7 +195,7 @@ impl Shared {
 struct Scribe {
     shared: Arc<Shared>,
     folder: PathBuf,
-    shelf: Arc<Memfd>,
+    assets: Arc<Memfd>,
     /// The folder, locked against whoever would prune it; and those that were it before they were renamed.
     locks: Vec<File>,
 }
@@ -252,7 +252,7 @@ impl Scribe {
     }
 
     fn write(&self, wanted: &Wanted, path: &Path) -> io::Result<()> {
-        let bytes = self.shelf.read_at(wanted.place.start, wanted.place.len())?;
+        let bytes = self.assets.read_at(wanted.place.start, wanted.place.len())?;
         let (words, _) = bytes.as_chunks::<4>();
         let samples: Vec<f32> = words.iter().map(|word| f32::from_ne_bytes(*word)).collect();
         if super::digest(&samples, wanted.channels, wanted.rate_hz) != wanted.digest {
@@ -305,14 +305,14 @@ mod tests {
     #[test]
     fn what_is_kept_is_read_back_to_the_bit_and_never_mistaken() {
         let folder = tempfile::tempdir().expect("a folder");
-        let shelf = Arc::new(Memfd::create("chronus-test", 1 << 20).expect("memory"));
+        let assets = Arc::new(Memfd::create("chronus-test", 1 << 20).expect("memory"));
         let samples = vec![0.0, -0.0, 1e-42, 0.1, -1.0, 3.5];
         let bytes: Vec<u8> = samples.iter().flat_map(|it: &f32| it.to_ne_bytes()).collect();
-        shelf.write_at(4096, &bytes).expect("written");
+        assets.write_at(4096, &bytes).expect("written");
         let content = Content { samples: Arc::new(samples), channels: 3, rate_hz: 44_100 };
         let digest = content.digest();
         let night = folder.path().join("night.journal");
-        let keeping = Keeping::start(folder_of(&night), shelf).expect("a thread");
+        let keeping = Keeping::start(folder_of(&night), assets).expect("a thread");
         let place = 4096..4096 + bytes.len();
         let wanted = Wanted { digest, place: place.clone(), channels: 3, rate_hz: 44_100 };
         keeping.want(wanted.clone());

@@ -27,7 +27,7 @@ use crate::files;
 use crate::journal::Score;
 use crate::osc_server::Replies;
 use crate::performance::Performance;
-use crate::shelf::{Plan, Shelf, Stock};
+use crate::shared_assets::{Plan, SharedAssets, Stock};
 use budget::Budget;
 use folder::Folder;
 use port::{Bulletin, Desk, Entrance};
@@ -43,7 +43,7 @@ const LOOK_IDLE: Duration = Duration::from_millis(100);
 /// A patch that was found right, for the supervisor.
 #[derive(Debug)]
 pub struct Edit {
-    /// Its number and where it lies on the shelf. Edits are counted from 1.
+    /// Its number and where it lies among the shared assets. Edits are counted from 1.
     pub edition: Edition,
     /// What it plays: the patch, for workers that start afresh, and its controls. In the end, what played before it.
     pub next: Performance<Plan>,
@@ -109,7 +109,7 @@ pub struct Start {
     /// The rate, in frames per second.
     pub rate_hz: u32,
     /// Where plans and recordings go.
-    pub shelf: Arc<Memfd>,
+    pub assets: Arc<Memfd>,
     /// Where recordings come from.
     pub stock: Stock,
 }
@@ -120,7 +120,7 @@ pub struct First {
     pub plan: Plan,
     /// What the journal keeps of it.
     pub score: Score,
-    /// Where it lies on the shelf.
+    /// Where it lies among the shared assets.
     pub edition: Edition,
 }
 
@@ -128,8 +128,8 @@ pub struct First {
 pub struct Left {
     /// The patch that plays, or will.
     pub patch: Patch,
-    /// The shelf.
-    pub shelf: Shelf,
+    /// The shared assets.
+    pub assets: SharedAssets,
     /// The number of the last edit.
     pub number: u32,
     /// Where names of recordings count from.
@@ -171,7 +171,7 @@ pub struct Patcher {
     /// Those that are made and wait for their turn.
     waiting: Queue,
     folder: Folder,
-    shelf: Shelf,
+    assets: SharedAssets,
     memory: Arc<Memfd>,
     budget: Budget,
     allow_chaos: bool,
@@ -202,25 +202,26 @@ impl Patcher {
     ) -> Result<(Self, First, Line), String> {
         permit_trials(&patch, start.allow_chaos)?;
         let folder = Folder::new(start.folder.clone(), start.file.clone());
-        let (memory, stock) = (start.shelf.clone(), start.stock.clone());
-        let (base, mut shelf) = match remains {
-            Some((base, plan)) => {
-                (base, Shelf::taken_over(memory, stock, 0, std::slice::from_ref(&plan), &plan))
-            }
-            None => (folder.base().to_owned(), Shelf::new(memory, stock)),
+        let (memory, stock) = (start.assets.clone(), start.stock.clone());
+        let (base, mut assets) = match remains {
+            Some((base, plan)) => (
+                base,
+                SharedAssets::taken_over(memory, stock, 0, std::slice::from_ref(&plan), &plan),
+            ),
+            None => (folder.base().to_owned(), SharedAssets::new(memory, stock)),
         };
         let watched = Watched::default();
         watched.note(start.file.as_deref(), &patch, &base, &Fresh::All);
         let said = patch.remarks();
-        let plan = shelf.plan(patch, &base)?;
+        let plan = assets.plan(patch, &base)?;
         for remark in said.iter().chain(&plan.remarks) {
             tracing::warn!("{remark}");
         }
         let score = Score::of(&plan.patch, plan.patch.text(), &base);
-        let edition = shelf.put_edition(0, &plan, &score, None)?;
-        shelf.needs(&edition, &plan);
+        let edition = assets.put_edition(0, &plan, &score, None)?;
+        assets.needs(&edition, &plan);
         let (patch, base_before) = (plan.patch.clone(), base.clone());
-        let left = Left { patch, shelf, number: 0, base, before: None, base_before };
+        let left = Left { patch, assets, number: 0, base, before: None, base_before };
         let (mut patcher, line) = Self::taking_over(start, left, kick);
         patcher.watched = watched;
         Ok((patcher, First { plan, score, edition }, line))
@@ -248,8 +249,8 @@ impl Patcher {
             draft: None,
             waiting: Queue::default(),
             folder,
-            shelf: left.shelf,
-            memory: start.shelf,
+            assets: left.assets,
+            memory: start.assets,
             budget: Budget { in_real_time: start.in_real_time, rate_hz: start.rate_hz },
             number: left.number,
             allow_chaos: start.allow_chaos,
@@ -393,7 +394,7 @@ impl Patcher {
 
     /// The patch that a text is, whose names of recordings count from `base`; it reads those of `fresh` modules.
     fn parse(&self, text: &str, name: &str, base: &Path, fresh: &Fresh) -> Result<Patch, Mistakes> {
-        content::parse_patch(text, name, (base, self.shelf.allowed()), |id| fresh.has(id))
+        content::parse_patch(text, name, (base, self.assets.allowed()), |id| fresh.has(id))
     }
 
     fn load(&mut self, file: &str, asker: (String, Peer), time: Option<u64>) -> Result<(), String> {
@@ -484,7 +485,7 @@ impl Patcher {
         let patch = self.succeeding(waiting);
         let file = waiting.file.as_deref().or(self.folder.file().map(PathBuf::as_path));
         self.watched.note(file, &patch, &base, &waiting.fresh);
-        let plan = self.shelf.plan(patch, &base)?;
+        let plan = self.assets.plan(patch, &base)?;
         if waiting.only_if_other && self.plays_already(&plan) {
             return Ok("its recordings hold what they held".into());
         }
@@ -498,7 +499,7 @@ impl Patcher {
         self.number += 1;
         let number = self.number;
         let score = Arc::new(Score::of(&patch, &text, &base));
-        let edition = self.shelf.put_edition(number, &plan, &score, time)?;
+        let edition = self.assets.put_edition(number, &plan, &score, time)?;
         let needed = plan.clone();
         let edit = Edit::new(edition, plan, score);
         match self.ask(Ask::Edit(Box::new(edit)))? {
@@ -508,7 +509,7 @@ impl Patcher {
             }
             _ => return Err("the engine gave no answer; send it again".into()),
         }
-        self.shelf.needs(&edition, &needed);
+        self.assets.needs(&edition, &needed);
         let contents = contents(&patch);
         let before = self.now_playing(patch);
         self.before = Some((number, before));
@@ -550,7 +551,7 @@ impl Patcher {
         };
         if let Some(reason) = refused {
             self.now_playing(before);
-            self.shelf.withdraw(edit.edition.number);
+            self.assets.withdraw(edit.edition.number);
             let base = std::mem::take(&mut self.base_before);
             self.folder.back_to(self.file_before.clone(), base);
             tracing::error!("{reason}; what played before plays on");

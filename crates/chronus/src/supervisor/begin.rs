@@ -21,7 +21,7 @@ use crate::patcher::{Edit, First, Line};
 use crate::performance::Performance;
 use crate::playback::Regions;
 use crate::recovery::{Recovery, Revision};
-use crate::shelf::Plan;
+use crate::shared_assets::Plan;
 use crate::snapshot::{Snapshot, Snapshots};
 
 /// Commands that may wait for their frame.

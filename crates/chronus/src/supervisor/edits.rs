@@ -14,7 +14,7 @@ use super::hindsight::Hindsight;
 use crate::journal_writer::JournalWriter;
 use crate::patcher::{Answer, Ask, Edit, Line};
 use crate::performance::Performance;
-use crate::shelf::Plan;
+use crate::shared_assets::Plan;
 
 /// Workers may take this long to prepare an edit.
 const PREPARE_WITHIN_NS: u64 = 1_000_000_000;

@@ -9,7 +9,7 @@ use chronus_shm::ledger::Edition;
 
 use crate::patcher::Edit;
 use crate::performance::Performance;
-use crate::shelf::Plan;
+use crate::shared_assets::Plan;
 
 /// See the file's head.
 pub struct Hindsight {

@@ -54,7 +54,7 @@ use crate::performance::Performance;
 use crate::playback::{Gap, Playback, Regions};
 use crate::refusals::Refusals;
 use crate::service::Output;
-use crate::shelf::Plan;
+use crate::shared_assets::Plan;
 use crate::snapshot::Snapshots;
 use crate::stall_monitor::StallMonitor;
 pub use begin::Beginning;
@@ -87,7 +87,7 @@ pub struct Setup {
     /// What is played.
     pub beginning: Beginning,
     /// Plans and recordings, for workers.
-    pub shelf: Arc<Memfd>,
+    pub assets: Arc<Memfd>,
     /// What is shared with workers.
     pub memory: Memory,
     /// What is left to a successor.
@@ -226,7 +226,7 @@ impl Supervisor {
         let folder = setup.recordings.clone();
         let recorder = Recorder::new(device.deck(), folder, setup.record_format);
         device.bear((setup.lead_blocks * BLOCK_FRAMES as u64) as u32);
-        let (shelf, ledger) = (setup.shelf.read_only()?, regions.ledger.clone());
+        let (assets, ledger) = (setup.assets.read_only()?, regions.ledger.clone());
         let family = (setup.keeper, setup.children);
         let mut supervisor = Self {
             hindsight: begins.hindsight,
@@ -239,7 +239,7 @@ impl Supervisor {
             snapshot_failed: false,
             goes_on_at: (is_taken_over && has_played).then_some(goes_on_at),
             divergence: DivergenceDetector::default(),
-            processes: Processes::new(setup.memory, ledger, family, shelf),
+            processes: Processes::new(setup.memory, ledger, family, assets),
             testimony: Testimony::default(),
             device_clock: DeviceClock::new(rate_hz),
             slips_seen: 0,

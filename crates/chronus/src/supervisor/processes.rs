@@ -25,7 +25,7 @@ use super::Memory;
 use super::sight::Blind;
 use crate::performance::Performance;
 use crate::playback::Regions;
-use crate::shelf::Plan;
+use crate::shared_assets::Plan;
 use crate::worker::{Genesis, WorkerArgs, status};
 
 /// The processes of all slots.
@@ -49,7 +49,7 @@ pub struct Processes {
     /// Obituaries of processes that are not known yet.
     strangers: Vec<Obituary>,
     /// Through this descriptor it can only be read.
-    shelf: OwnedFd,
+    assets: OwnedFd,
     pub(super) children: [Option<Child>; PLACES],
     /// The fork under way: who was asked, for which slot, by which number.
     pub(super) pending: Option<(Slot, Slot, u32)>,
@@ -120,7 +120,7 @@ impl Processes {
         memory: Memory,
         ledger: Arc<region::View<LedgerRegion>>,
         (keeper, family): (u32, Children),
-        shelf: OwnedFd,
+        assets: OwnedFd,
     ) -> Self {
         Self {
             memory,
@@ -133,7 +133,7 @@ impl Processes {
             unburied: Vec::new(),
             sought: None,
             strangers: Vec::new(),
-            shelf,
+            assets,
             children: Default::default(),
             pending: None,
             events: VecDeque::new(),
@@ -360,7 +360,7 @@ impl Processes {
     ) {
         self.ledger.roster.enrol(slot, Some(Member { pid: 0, number }));
         let line = WorkerArgs::command_line(self.keeper, (slot, number), start, rate);
-        let (memory, shelf) = (&self.memory, &self.shelf);
+        let (memory, assets) = (&self.memory, &self.assets);
         let started = self.spare.open(SPAWN_DESCRIPTORS, || {
             let genesis = Genesis::to_file(performance, last_edit)?;
             let hand_over = [
@@ -368,7 +368,7 @@ impl Processes {
                 memory.slots.as_fd(),
                 kick.as_fd(),
                 genesis.as_fd(),
-                shelf.as_fd(),
+                assets.as_fd(),
             ];
             spawn::spawn_sibling(&line, &hand_over)
         });
@@ -468,7 +468,7 @@ fn claim(answer: ForkAnswer) -> String {
 #[cfg(test)]
 mod tests {
     use chronus_shm::control_board::LogRegion;
-    use chronus_shm::region::{Whole, create_shelf};
+    use chronus_shm::region::{Whole, create_shared_assets};
     use chronus_shm::status_board::SlotsRegion;
 
     use super::*;
@@ -483,12 +483,12 @@ mod tests {
             [LogRegion::create(), SlotsRegion::create(), LedgerRegion::create()]
                 .map(|memory| memory.expect("memory"));
         let regions = Regions::map(&log, &slots, &ledger).expect("they can be mapped");
-        let shelf = create_shelf().expect("memory").read_only().expect("it can be opened");
+        let assets = create_shared_assets().expect("memory").read_only().expect("it can be opened");
         // This process is its own keeper, who alone is the parent of workers.
         let this = std::process::id();
         let memory = Memory { log, slots };
         let family = Children::of_this_thread().expect("it can be read");
-        let mut processes = Processes::new(memory, regions.ledger.clone(), (this, family), shelf);
+        let mut processes = Processes::new(memory, regions.ledger.clone(), (this, family), assets);
         let (known, new) = (child(), child());
         processes.children[0] = Some(Child::open(known).expect("it runs"));
         let mut answer = |number: u32, answer| {

@@ -1,4 +1,4 @@
-//! The shelf: plans of patches and recordings in memory that workers can read, written before they are
+//! Shared assets: plans of patches and recordings in memory that workers can read, written before they are
 //! told of it.
 
 mod room;
@@ -13,7 +13,7 @@ use chronus_engine::tables::{self, Table};
 use chronus_engine::{ContentDigest, Patch, PatchModule, Recording, RecordingSpec, Recordings};
 use chronus_os::memfd::Memfd;
 use chronus_shm::ledger::{self, Edition, Piece};
-use chronus_shm::region::ShelfSamples;
+use chronus_shm::region::SharedSamples;
 use serde::{Deserialize, Serialize};
 
 use room::Room;
@@ -105,13 +105,13 @@ impl Plan {
     }
 
     /// The patch, and its recordings as a worker finds them. Its tables are installed.
-    pub fn open(self, shelf: &Arc<Memfd>) -> (Patch, Box<dyn Recordings>) {
+    pub fn open(self, assets: &Arc<Memfd>) -> (Patch, Box<dyn Recordings>) {
         for (name, place) in &self.tables {
-            if let (Some(table), Some(data)) = (tables::find(name), place.open(shelf)) {
+            if let (Some(table), Some(data)) = (tables::find(name), place.open(assets)) {
                 table.install(data);
             }
         }
-        (self.patch, Box::new(OnShelf { shelf: shelf.clone(), places: self.recordings }))
+        (self.patch, Box::new(InSharedAssets { assets: assets.clone(), places: self.recordings }))
     }
 }
 
@@ -120,22 +120,22 @@ impl Place {
         self.offset..self.offset + self.samples * size_of::<f32>()
     }
 
-    fn open(&self, shelf: &Memfd) -> Option<Recording> {
-        let samples = ShelfSamples::map(shelf, self.offset, self.samples).ok()?;
+    fn open(&self, assets: &Memfd) -> Option<Recording> {
+        let samples = SharedSamples::map(assets, self.offset, self.samples).ok()?;
         Some(Recording::new(Arc::new(samples), self.channels, self.rate_hz))
     }
 }
 
-struct OnShelf {
-    shelf: Arc<Memfd>,
+struct InSharedAssets {
+    assets: Arc<Memfd>,
     places: Vec<Recorded>,
 }
 
-impl Recordings for OnShelf {
+impl Recordings for InSharedAssets {
     fn get(&self, module: &PatchModule) -> Option<Recording> {
         let sought = (module.content()?, module.spec().recording?.doc);
         let is_it = |recorded: &&Recorded| (recorded.content, recorded.what.as_str()) == sought;
-        self.places.iter().find(is_it)?.place.open(&self.shelf)
+        self.places.iter().find(is_it)?.place.open(&self.assets)
     }
 }
 
@@ -156,9 +156,9 @@ impl Default for Stock {
     }
 }
 
-/// The shelf as its only writer sees it.
+/// The shared assets as their only writer sees them.
 #[derive(Debug)]
-pub struct Shelf {
+pub struct SharedAssets {
     memory: Arc<Memfd>,
     stock: Stock,
     next_plan: usize,
@@ -173,8 +173,8 @@ pub struct Shelf {
     needed: [Piece; 4],
 }
 
-impl Shelf {
-    /// An empty shelf.
+impl SharedAssets {
+    /// No assets yet.
     pub fn new(memory: Arc<Memfd>, stock: Stock) -> Self {
         Self {
             memory,
@@ -188,7 +188,7 @@ impl Shelf {
         }
     }
 
-    /// The shelf that another has left, written on from `next_plan`. What `plans` name stays where it is, and is found
+    /// Those that another has left, written on from `next_plan`. What `plans` name stays where it is, and is found
     /// again by what it holds, and so are the tables of `playing`.
     pub fn taken_over(
         memory: Arc<Memfd>,
@@ -197,18 +197,18 @@ impl Shelf {
         plans: &[Plan],
         playing: &Plan,
     ) -> Self {
-        let mut shelf = Self::new(memory, stock);
-        shelf.next_plan = next_plan.next_multiple_of(64);
-        shelf.tables.clone_from(&playing.tables);
+        let mut assets = Self::new(memory, stock);
+        assets.next_plan = next_plan.next_multiple_of(64);
+        assets.tables.clone_from(&playing.tables);
         let all = || plans.iter().chain([playing]);
         for recorded in all().flat_map(|plan| &plan.recordings) {
-            if !shelf.left.contains(recorded) {
-                shelf.left.push(recorded.clone());
+            if !assets.left.contains(recorded) {
+                assets.left.push(recorded.clone());
             }
         }
-        shelf.room.needs(LEFT, all().flat_map(Plan::places).collect());
-        all().for_each(|plan| shelf.keep(plan));
-        shelf
+        assets.room.needs(LEFT, all().flat_map(Plan::places).collect());
+        all().for_each(|plan| assets.keep(plan));
+        assets
     }
 
     /// The files that may be played.
@@ -410,7 +410,7 @@ impl Shelf {
         None
     }
 
-    /// Whether a content can be had without its file, prepared for this kind of module: from the shelf, or from what
+    /// Whether a content can be had without its file, prepared for this kind of module: from the shared assets, or from what
     /// was kept. It is prepared if it was not yet.
     fn has(&mut self, content: ContentDigest, spec: &RecordingSpec) -> Result<bool, String> {
         if self.find(content, spec.doc).is_some() {

@@ -1,4 +1,4 @@
-//! What lies on the shelf stays there as long as anybody may read it, whoever writes it.
+//! What lies among the shared assets stays there as long as anybody may read it, whoever writes it.
 
 use super::*;
 
@@ -33,15 +33,15 @@ fn found(plan: &Plan, memory: &Arc<Memfd>) -> Vec<f32> {
 }
 
 /// Has an edition play.
-fn play(shelf: &mut Shelf, number: u32, plan: &Plan) {
+fn play(assets: &mut SharedAssets, number: u32, plan: &Plan) {
     let text = plan.patch.text().to_owned();
     let score = Score { text, folder: PathBuf::new(), recordings: Vec::new() };
-    let edition = shelf.put_edition(number, plan, &score, None).expect("room");
-    shelf.needs(&edition, plan);
+    let edition = assets.put_edition(number, plan, &score, None).expect("room");
+    assets.needs(&edition, plan);
 }
 
 fn memory() -> Arc<Memfd> {
-    Arc::new(chronus_shm::region::create_shelf().expect("memory"))
+    Arc::new(chronus_shm::region::create_shared_assets().expect("memory"))
 }
 
 #[test]
@@ -49,24 +49,24 @@ fn the_same_content_has_one_place_whatever_its_file_is_called() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
     let memory = memory();
-    let mut shelf = Shelf::new(memory.clone(), Stock::default());
+    let mut assets = SharedAssets::new(memory.clone(), Stock::default());
     write(folder, "a.wav", 0.25, 5_000);
     write(folder, "b.wav", 0.25, 5_000);
-    let a = shelf.plan(patch("sample", "a.wav"), folder).expect("a plan");
-    let b = shelf.plan(patch("sample", "b.wav"), folder).expect("a plan");
+    let a = assets.plan(patch("sample", "a.wav"), folder).expect("a plan");
+    let b = assets.plan(patch("sample", "b.wav"), folder).expect("a plan");
     assert_eq!(a.recordings, b.recordings);
     // A module that knows its recording needs no file.
     std::fs::remove_file(folder.join("a.wav")).expect("removed");
-    play(&mut shelf, 0, &a);
-    assert_eq!(shelf.plan(a.patch.clone(), folder).expect("a plan").recordings, a.recordings);
+    play(&mut assets, 0, &a);
+    assert_eq!(assets.plan(a.patch.clone(), folder).expect("a plan").recordings, a.recordings);
     // Nor does one of another kind that plays the same.
     let content = a.patch.modules()[0].content();
     let table = patch("wavetable", "a.wav").with_contents(|_| content);
-    let table = shelf.plan(table, folder).expect("a plan");
+    let table = assets.plan(table, folder).expect("a plan");
     assert_eq!(table.patch.modules()[0].content(), content);
     assert!(found(&table, &memory) != found(&a, &memory), "it is prepared");
     write(folder, "a.wav", 0.25, 4_000);
-    let shorter = shelf.plan(patch("sample", "a.wav"), folder).expect("a plan");
+    let shorter = assets.plan(patch("sample", "a.wav"), folder).expect("a plan");
     assert_ne!(shorter.patch.modules()[0].content(), content);
 }
 
@@ -75,29 +75,30 @@ fn what_lies_there_since_long_ago_is_not_believed_and_costs_nothing_that_plays()
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
     let memory = memory();
-    let mut shelf = Shelf::new(memory.clone(), Stock::default());
+    let mut assets = SharedAssets::new(memory.clone(), Stock::default());
     let mut plans = Vec::new();
     // Of many sizes, so that places are given back and taken anew, otherwise divided.
     for (number, samples) in (0..).zip([9_000, 3_000, 20_000, 2_000, 7_000, 1_500, 4_000, 6_000]) {
         write(folder, "a.wav", 0.01 * (number + 1) as f32, samples);
-        let plan = shelf.plan(patch("sample", "a.wav"), folder).expect("a plan");
-        play(&mut shelf, number, &plan);
+        let plan = assets.plan(patch("sample", "a.wav"), folder).expect("a plan");
+        play(&mut assets, number, &plan);
         plans.push(plan);
     }
     let playing = plans.last().expect("some").clone();
     let expected = found(&playing, &memory);
-    let mut shelf = Shelf::taken_over(memory.clone(), Stock::default(), 0, &plans, &playing);
+    let mut assets =
+        SharedAssets::taken_over(memory.clone(), Stock::default(), 0, &plans, &playing);
     // The file that the first edition named holds something else by now.
-    let first = shelf.plan(plans[0].patch.clone(), folder).expect("a plan");
+    let first = assets.plan(plans[0].patch.clone(), folder).expect("a plan");
     assert_eq!(found(&first, &memory), expected, "what it held is gone, so the file is read");
-    let again = shelf.plan(playing.patch.clone(), folder).expect("a plan");
+    let again = assets.plan(playing.patch.clone(), folder).expect("a plan");
     assert_eq!(again.recordings, playing.recordings, "it keeps its place");
     for number in 8..14 {
         write(folder, "b.wav", 0.5, 1_000 * number as usize);
-        let plan = shelf.plan(patch("sample", "b.wav"), folder).expect("a plan");
+        let plan = assets.plan(patch("sample", "b.wav"), folder).expect("a plan");
         assert_eq!(found(&playing, &memory), expected, "before edition {number}");
         drop(plan);
-        play(&mut shelf, number, &again);
+        play(&mut assets, number, &again);
     }
     assert_eq!(found(&playing, &memory), expected);
 }
@@ -107,16 +108,16 @@ fn more_than_the_memory_for_recordings_is_refused_and_given_back() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
     let stock = Stock { memory_bytes: 100_000, ..Stock::default() };
-    let mut shelf = Shelf::new(memory(), stock);
+    let mut assets = SharedAssets::new(memory(), stock);
     for file in ["a.wav", "b.wav"] {
         write(folder, file, if file == "a.wav" { 0.1 } else { 0.2 }, 15_000);
     }
     let mut two = patch("sample", "a.wav").text().to_owned();
     two += "[[module]]\nid = \"t\"\nkind = \"sample\"\nfile = \"b.wav\"\n";
     let two = Patch::parse(&two, "two.toml").unwrap_or_else(|error| panic!("{error}"));
-    let error = shelf.plan(two, folder).expect_err("it is too much");
+    let error = assets.plan(two, folder).expect_err("it is too much");
     for words in ["b.wav takes at least 1 MiB", "--sample-memory", "others take"] {
         assert!(error.contains(words), "{error}");
     }
-    shelf.plan(patch("sample", "b.wav"), folder).expect("one of them is not too much");
+    assets.plan(patch("sample", "b.wav"), folder).expect("one of them is not too much");
 }

@@ -1,4 +1,4 @@
-//! Room on the shelf for recordings and tables: what no edition of the patch that may still sound names is given
+//! Room among the shared assets for recordings and tables: what no edition of the patch that may still sound names is given
 //! back, so that an installation whose patch is edited for months does not fill the memory.
 
 use std::collections::{BTreeSet, VecDeque};
