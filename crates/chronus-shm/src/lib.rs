@@ -7,6 +7,8 @@
 
 pub mod admissions;
 pub mod block_ring;
+#[cfg(not(loom))]
+pub mod claim_check;
 pub mod command_log;
 pub mod control_board;
 pub mod crash_note;
@@ -19,5 +21,3 @@ pub mod region;
 pub mod settlement;
 pub mod status_board;
 pub mod sync;
-#[cfg(not(loom))]
-pub mod testimony;

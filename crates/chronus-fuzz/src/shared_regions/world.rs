@@ -17,13 +17,13 @@ use chronus_replication::selector::{Read, Selected, Selector};
 use chronus_replication::supervision::{self, Action, Event, Settings, Supervision};
 use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, BlockIndex, PLACES, SLOTS, Slot};
 use chronus_shm::block_ring::{self, RING_BLOCKS};
+use chronus_shm::claim_check::ClaimCheck;
 use chronus_shm::command_log::{LOG_ENTRIES, LogWriter};
 use chronus_shm::control_board::{LogRegion, SEALS};
 use chronus_shm::ledger::LedgerRegion;
 use chronus_shm::region::{View, Whole};
 use chronus_shm::status_board::{ForkAnswer, SlotsRegion};
 use chronus_shm::sync::Ordering;
-use chronus_shm::testimony::Testimony;
 
 use super::process::{Did, Process};
 
@@ -52,7 +52,7 @@ pub struct World {
     processes: Vec<Process>,
     selector: Selector,
     sequencer: CommandSequencer,
-    testimony: Testimony,
+    claims: ClaimCheck,
     supervision: Supervision,
     divergence: DivergenceDetector,
     pending: Option<(Slot, Slot, u32)>,
@@ -80,7 +80,7 @@ impl World {
             processes: Vec::new(),
             selector: Selector::default(),
             sequencer: CommandSequencer::new(WAITING),
-            testimony: Testimony::default(),
+            claims: ClaimCheck::default(),
             supervision: Supervision::new(Settings::for_replicas(replicas)),
             divergence: DivergenceDetector::default(),
             pending: None,
@@ -206,7 +206,7 @@ impl World {
     }
 
     fn rendered(&self, place: Slot) -> BlockIndex {
-        self.testimony.rendered_now(place, &self.log, &self.slots)
+        self.claims.rendered_now(place, &self.log, &self.slots)
     }
 
     fn seal_due(&mut self) {
@@ -243,7 +243,7 @@ impl World {
     fn watch(&mut self) {
         let mut events = std::mem::take(&mut self.events);
         self.collect(&mut events);
-        let said = self.testimony.hear(&self.log, &self.slots);
+        let said = self.claims.hear(&self.log, &self.slots);
         for (slot, impossible) in said.iter().enumerate() {
             if impossible.is_some() {
                 let is_honest = |it: &&Process| it.position.slot == slot && !it.is_wild;
@@ -263,8 +263,8 @@ impl World {
         let view = supervision::View {
             sealed: self.log.board.sealed(),
             released: self.log.board.released(),
-            claimed: self.testimony.claimed(),
-            rendered: self.testimony.rendered(),
+            claimed: self.claims.claimed(),
+            rendered: self.claims.rendered(),
             proven: std::array::from_fn(|slot| self.divergence.has_vote(slot)),
             renew_before: 0,
             useless_before: self.useless_before(),
@@ -322,7 +322,7 @@ impl World {
 
     fn compare(&mut self) -> Option<Slot> {
         let reference = self.supervision.primary()?;
-        let (finished, numbers) = (self.testimony.rendered(), self.testimony.claimed());
+        let (finished, numbers) = (self.claims.rendered(), self.claims.claimed());
         let rendered =
             std::array::from_fn(|slot| self.supervision.is_live(slot).then_some(finished[slot]));
         let amendments = self.log.settlement.standing().amendments;
@@ -342,7 +342,7 @@ impl World {
 
     fn useless_before(&self) -> BlockIndex {
         let (head, sealed) = (self.sequencer.log_position(), self.sequencer.next_block());
-        let rendered = self.testimony.rendered();
+        let rendered = self.claims.rendered();
         let holds_up = |block: &BlockIndex| {
             let entry = self.log.position_after(*block).unwrap_or(0);
             head.saturating_sub(entry) > LOG_ENTRIES as u64 / 2
@@ -369,7 +369,7 @@ impl World {
             }
             Action::Fence(slot) => self.die(slot, Death::Killed),
             Action::Fork { forker, into, number } => {
-                self.testimony.expect(into, number, self.testimony.rendered()[forker]);
+                self.claims.expect(into, number, self.claims.rendered()[forker]);
                 self.pending = Some((forker, into, number));
                 self.log.board.give_order(forker, Order::Fork { into, number });
             }
@@ -396,7 +396,7 @@ impl World {
 
     fn spawn(&mut self, slot: Slot, number: u32) {
         let (block, log_position) = (self.sequencer.next_block(), self.sequencer.log_position());
-        self.testimony.expect(slot, number, block);
+        self.claims.expect(slot, number, block);
         let position = Position {
             slot,
             incarnation: number,
@@ -419,7 +419,7 @@ impl World {
     }
 
     fn thaw(&mut self, from: Slot, into: Slot, number: u32) {
-        self.testimony.expect(into, number, self.testimony.rendered()[from]);
+        self.claims.expect(into, number, self.claims.rendered()[from]);
         self.log.board.give_order(from, Order::Thaw { into, number });
         // The supervisor knows it by its new place from here on; one that is wild never goes there.
         let log = self.log.clone();

@@ -41,10 +41,10 @@ use chronus_replication::divergence::DivergenceDetector;
 use chronus_replication::supervision::{self, Supervision};
 use chronus_replication::{BLOCK_FRAMES, BlockIndex, PLACES, SLOTS, Slot};
 use chronus_shm::block_ring::{RING_BLOCKS, SPARE_BLOCKS};
+use chronus_shm::claim_check::ClaimCheck;
 use chronus_shm::command_log::LogWriter;
 use chronus_shm::control_board::SEALS;
 use chronus_shm::playback_board::Callback;
-use chronus_shm::testimony::Testimony;
 
 use crate::journal_writer::JournalWriter;
 use crate::log::counted;
@@ -177,7 +177,7 @@ pub struct Supervisor {
     supervision: Supervision,
     divergence: DivergenceDetector,
     processes: Processes,
-    testimony: Testimony,
+    claims: ClaimCheck,
     device_clock: DeviceClock,
     /// How often the device's clock had slipped when it was last looked at.
     slips_seen: u64,
@@ -240,7 +240,7 @@ impl Supervisor {
             goes_on_at: (is_taken_over && has_played).then_some(goes_on_at),
             divergence: DivergenceDetector::default(),
             processes: Processes::new(setup.memory, ledger, family, assets),
-            testimony: Testimony::default(),
+            claims: ClaimCheck::default(),
             device_clock: DeviceClock::new(rate_hz),
             slips_seen: 0,
             timing: Timing::resume(&regions, rate_hz),
@@ -519,7 +519,7 @@ impl Supervisor {
 
     /// How many blocks the worker of a place has finished by now.
     fn rendered(&self, place: Slot) -> BlockIndex {
-        self.testimony.rendered_now(place, &self.regions.log, &self.regions.slots)
+        self.claims.rendered_now(place, &self.regions.log, &self.regions.slots)
     }
 
     /// Releases to the standbys what the primary has finished, and wakes the workers.

@@ -15,11 +15,11 @@ use chronus_replication::blame::{Cause, Crumb};
 use chronus_replication::restart::Death;
 use chronus_replication::supervision::{Event, View};
 use chronus_replication::{BlockIndex, PLACES, SLOTS, Slot};
+use chronus_shm::claim_check::ClaimCheck;
 use chronus_shm::control_board::ControlBoard;
 use chronus_shm::ledger::{ForkUnderWay, LedgerRegion, Member, Obituary};
 use chronus_shm::region;
 use chronus_shm::status_board::ForkAnswer;
-use chronus_shm::testimony::Testimony;
 
 use super::Memory;
 use super::sight::Blind;
@@ -97,12 +97,12 @@ impl Seen {
     }
 
     /// What was ordered, and what is believed of the workers.
-    pub fn of(board: &ControlBoard, testimony: &Testimony) -> Self {
+    pub fn of(board: &ControlBoard, claims: &ClaimCheck) -> Self {
         Self {
             sealed: board.sealed(),
             released: board.released(),
-            claimed: testimony.claimed(),
-            rendered: testimony.rendered(),
+            claimed: claims.claimed(),
+            rendered: claims.rendered(),
             proven: [false; SLOTS],
             renew_before: 0,
             useless_before: 0,

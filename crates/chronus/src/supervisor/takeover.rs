@@ -11,10 +11,10 @@ use chronus_replication::blame::Culprit;
 use chronus_replication::lockstep::Order;
 use chronus_replication::supervision::Left;
 use chronus_replication::{BlockIndex, PLACES, Slot};
+use chronus_shm::claim_check::ClaimCheck;
 use chronus_shm::ledger::{ForkUnderWay, Member};
 use chronus_shm::playback_board::Callback;
 use chronus_shm::settlement::Settlement;
-use chronus_shm::testimony::Testimony;
 
 use super::Supervisor;
 use super::blame::culprit_of;
@@ -28,7 +28,7 @@ impl Supervisor {
     /// # Errors
     /// If it can't be seen who is there. Nobody is harmed then; the next supervisor tries again.
     pub(super) fn take_in_workers(&mut self) -> io::Result<()> {
-        let left = self.processes.take_over(&self.regions, &mut self.testimony)?;
+        let left = self.processes.take_over(&self.regions, &mut self.claims)?;
         self.supervision.take_over(&left);
         let board = &self.regions.log.board;
         if let Some((forker, into, number)) = left.fork {
@@ -87,7 +87,7 @@ impl Processes {
     ///
     /// # Errors
     /// If it can't be seen who is there.
-    pub fn take_over(&mut self, regions: &Regions, testimony: &mut Testimony) -> io::Result<Left> {
+    pub fn take_over(&mut self, regions: &Regions, claims: &mut ClaimCheck) -> io::Result<Left> {
         let (ledger, board) = (self.ledger.clone(), &regions.log.board);
         let roster = &ledger.roster;
         let alive = self.family.list()?;
@@ -134,7 +134,7 @@ impl Processes {
             left.last_number = left.last_number.max(member.number);
             // One that has not begun can only be waited for if there is another for it to follow.
             if let Some(block) = begun.or(lowest).filter(can_be) {
-                testimony.expect(place, member.number, block);
+                claims.expect(place, member.number, block);
             } else {
                 child.kill();
                 left.unfit[place] = true;
@@ -142,7 +142,7 @@ impl Processes {
         }
         left.fork = self.take_over_fork(&left);
         if let Some((forker, into, number)) = left.fork {
-            testimony.expect(into, number, testimony.rendered()[forker]);
+            claims.expect(into, number, claims.rendered()[forker]);
         }
         Ok(left)
     }

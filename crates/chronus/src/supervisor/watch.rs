@@ -61,7 +61,7 @@ impl Supervisor {
 
     /// Hears what the workers say of themselves.
     fn hear(&mut self, events: &mut Vec<Event>) {
-        let said = self.testimony.hear(&self.regions.log, &self.regions.slots);
+        let said = self.claims.hear(&self.regions.log, &self.regions.slots);
         for (slot, impossible) in said.into_iter().enumerate() {
             if let Some(impossible) = impossible {
                 tracing::error!("the worker in slot {slot} {impossible}");
@@ -72,7 +72,7 @@ impl Supervisor {
 
     /// What is believed of the workers, and which checkpoints are of use.
     fn seen(&self) -> Seen {
-        let mut seen = Seen::of(&self.regions.log.board, &self.testimony);
+        let mut seen = Seen::of(&self.regions.log.board, &self.claims);
         seen.renew_before = self.edits.last_block;
         seen.proven = std::array::from_fn(|slot| self.divergence.has_vote(slot));
         let (head, sealed) = (self.sequencer.log_position(), self.sequencer.next_block());
@@ -91,7 +91,7 @@ impl Supervisor {
     fn compare(&mut self) -> Option<Divergence> {
         let reference = self.supervision.primary()?;
         let (log, slots) = (&self.regions.log, &self.regions.slots.slots);
-        let (finished, numbers) = (self.testimony.rendered(), self.testimony.claimed());
+        let (finished, numbers) = (self.claims.rendered(), self.claims.claimed());
         let rendered =
             std::array::from_fn(|slot| self.supervision.is_live(slot).then_some(finished[slot]));
         let amendments = log.settlement.standing().amendments;
@@ -129,7 +129,7 @@ impl Supervisor {
             Action::Fence(slot) => self.processes.fence(slot),
             Action::Fork { forker, into, number } => {
                 self.regions.ledger.roster.last_number.store(number, Ordering::Release);
-                self.testimony.expect(into, number, self.testimony.rendered()[forker]);
+                self.claims.expect(into, number, self.claims.rendered()[forker]);
                 self.processes.expect_fork(forker, into, number);
                 let order = Order::Fork { into, number };
                 self.regions.log.board.give_order(forker, order);
@@ -155,7 +155,7 @@ impl Supervisor {
         let amendments = self.regions.log.settlement.standing().amendments;
         let start = (self.sequencer.next_block(), self.sequencer.log_position(), amendments);
         self.regions.ledger.playback.lost_before.store(start.0, Ordering::Release);
-        self.testimony.expect(slot, number, start.0);
+        self.claims.expect(slot, number, start.0);
         let genesis = (&self.performance, self.edits.last.0);
         let kick = &self.ears.kick;
         self.processes.spawn(slot, number, start, genesis, (self.rate_hz, self.realtime), kick);
@@ -165,7 +165,7 @@ impl Supervisor {
     fn thaw(&mut self, from: Slot, into: Slot, number: u32) {
         self.regions.ledger.roster.last_number.store(number, Ordering::Release);
         // It reads the log from where it was taken.
-        self.testimony.expect(into, number, self.testimony.rendered()[from]);
+        self.claims.expect(into, number, self.claims.rendered()[from]);
         let board = &self.regions.log.board;
         self.processes.move_to(from, into, number, || {
             board.give_order(from, Order::Thaw { into, number });

@@ -1,4 +1,4 @@
-//! Testimony: what workers say of themselves, believed as far as it can be checked.
+//! Claim check: what workers say of themselves, believed as far as it can be checked.
 //!
 //! A worker can write what it likes into its own slot, and one whose memory is damaged does. So each number
 //! is held against what the supervisor knows by itself: which worker it has put where, from which block on,
@@ -45,13 +45,13 @@ pub enum Impossible {
 
 /// What is believed of the workers of all places.
 #[derive(Clone, Debug, Default)]
-pub struct Testimony {
-    witnesses: [Option<Witness>; PLACES],
+pub struct ClaimCheck {
+    claimants: [Option<Claimant>; PLACES],
 }
 
 /// One worker.
 #[derive(Clone, Copy, Debug)]
-struct Witness {
+struct Claimant {
     number: u32,
     is_checkpoint: bool,
     /// Whether it has claimed its place.
@@ -63,10 +63,10 @@ struct Witness {
     is_discredited: bool,
 }
 
-impl Testimony {
+impl ClaimCheck {
     /// A worker with this number is to claim a place. It has rendered at least `rendered` blocks then.
     pub fn expect(&mut self, place: Slot, number: u32, rendered: BlockIndex) {
-        self.witnesses[place] = Some(Witness {
+        self.claimants[place] = Some(Claimant {
             number,
             is_checkpoint: place >= SLOTS,
             has_claimed: false,
@@ -79,35 +79,36 @@ impl Testimony {
     /// Hears all workers; returns, for each, what it said that can't be. That is told once.
     pub fn hear(&mut self, log: &LogRegion, slots: &SlotsRegion) -> [Option<Impossible>; PLACES] {
         std::array::from_fn(|place| {
-            let witness = self.witnesses[place].as_mut().filter(|it| !it.is_discredited)?;
-            let said = witness.hear(log, &slots.slots[place]);
-            witness.is_discredited = said.is_err();
+            let claimant = self.claimants[place].as_mut().filter(|it| !it.is_discredited)?;
+            let said = claimant.hear(log, &slots.slots[place]);
+            claimant.is_discredited = said.is_err();
             said.err()
         })
     }
 
     /// For each place, the number of the worker that has claimed it, as heard; 0 for none.
     pub fn claimed(&self) -> [u32; PLACES] {
-        self.witnesses.map(|witness| witness.filter(|it| it.has_claimed).map_or(0, |it| it.number))
+        self.claimants
+            .map(|claimant| claimant.filter(|it| it.has_claimed).map_or(0, |it| it.number))
     }
 
     /// For each place, how many blocks its worker has finished, as heard; 0 for none.
     pub fn rendered(&self) -> [BlockIndex; PLACES] {
-        self.witnesses.map(|witness| witness.map_or(0, |it| it.rendered))
+        self.claimants.map(|claimant| claimant.map_or(0, |it| it.rendered))
     }
 
     /// How many blocks the worker of a place has finished by now, if what it says can be.
     pub fn rendered_now(&self, place: Slot, log: &LogRegion, slots: &SlotsRegion) -> BlockIndex {
-        let Some(witness) = &self.witnesses[place] else { return 0 };
+        let Some(claimant) = &self.claimants[place] else { return 0 };
         let board = &slots.slots[place].board;
         // Whose number it is tells whether the next word is its own.
-        let is_its_own = !witness.is_discredited && board.incarnation() == witness.number;
-        let can_be = |said: &BlockIndex| (witness.rendered..=log.board.sealed()).contains(said);
-        Some(board.rendered()).filter(can_be).filter(|_| is_its_own).unwrap_or(witness.rendered)
+        let is_its_own = !claimant.is_discredited && board.incarnation() == claimant.number;
+        let can_be = |said: &BlockIndex| (claimant.rendered..=log.board.sealed()).contains(said);
+        Some(board.rendered()).filter(can_be).filter(|_| is_its_own).unwrap_or(claimant.rendered)
     }
 }
 
-impl Witness {
+impl Claimant {
     fn hear(&mut self, log: &LogRegion, slot: &SlotRegion) -> Result<(), Impossible> {
         let number = slot.board.incarnation();
         if number != self.number {
