@@ -5,7 +5,7 @@
 //! hash does not match. Structures work on borrowed parts, on the heap as in shared memory; only
 //! [`region`] knows of mappings. One of the two crates that may hold `unsafe`.
 
-pub mod admissions;
+pub mod accepted_incarnations;
 pub mod block_ring;
 #[cfg(not(loom))]
 pub mod claim_check;

@@ -2,7 +2,7 @@
 
 use chronus_replication::{BlockIndex, SLOTS};
 
-use crate::admissions::Admissions;
+use crate::accepted_incarnations::AcceptedIncarnations;
 use crate::periods::Periods;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
@@ -11,7 +11,7 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 #[derive(Debug, Default)]
 pub struct PlaybackBoard {
     /// For each slot, whose blocks may be played.
-    pub admissions: [Admissions; SLOTS],
+    pub accepted: [AcceptedIncarnations; SLOTS],
     /// The block that the callback takes next.
     pub next_block: AtomicU64,
     /// Frames handed out.

@@ -24,17 +24,17 @@ impl World {
                 self.promote(slot);
                 self.ring();
             }
-            Action::Admit { slot, number } => {
-                self.boards.slots[slot].admitted.push(number);
+            Action::Accept { slot, number } => {
+                self.boards.slots[slot].accepted.push(number);
                 self.divergence.forget(slot);
                 self.copied(number);
-                self.oracles.admitted.admit(slot, number);
+                self.oracles.accepted.accept(slot, number);
             }
             Action::Disown(slot) => {
                 if !self.is_mutant(Mutation::DisownIgnored) {
-                    self.boards.slots[slot].admitted.clear();
+                    self.boards.slots[slot].accepted.clear();
                 }
-                self.oracles.admitted.admit(slot, 0);
+                self.oracles.accepted.accept(slot, 0);
             }
             Action::Fence(slot) => self.fence(slot),
             Action::Fork { forker, into, number } => self.order_fork(forker, into, number),

@@ -45,7 +45,7 @@ pub(crate) struct SlotBoard {
     pub(crate) answer: Option<(u32, Answer)>,
     /// The numbers that the selector accepts: what dead workers left behind is played, what disowned ones
     /// wrote is not.
-    pub(crate) admitted: Vec<u32>,
+    pub(crate) accepted: Vec<u32>,
     order: u64,
     ring: Vec<RingEntry>,
 }
@@ -197,7 +197,7 @@ impl Slots for Boards {
         let Some(seal) = self.seal_of(block) else { return Read::Absent };
         let Some(entry) = board.entry(block) else { return Read::Absent };
         out.copy_from_slice(&entry.samples);
-        let sound = (board.admitted.contains(&entry.incarnation) || self.any_incarnation)
+        let sound = (board.accepted.contains(&entry.incarnation) || self.any_incarnation)
             && (entry.version == version(seal, self.amendments_of(block, amendments))
                 || self.any_version)
             && (entry.is_sound() || self.any_bits);
@@ -229,7 +229,7 @@ impl SlotBoard {
             rendered: 0,
             log_position: 0,
             answer: None,
-            admitted: Vec::new(),
+            accepted: Vec::new(),
             order: 0,
             ring: (0..RING_BLOCKS).map(|_| nothing()).collect(),
         }

@@ -516,7 +516,7 @@ impl World {
                 let board = &self.boards.slots[slot];
                 Some(process.pid) != victim
                     && process.is_healthy(self.now)
-                    && board.admitted.last() == Some(&process.position.incarnation)
+                    && board.accepted.last() == Some(&process.position.incarnation)
                     && board.rendered >= level
                     && process.whole_from <= self.selector.next_block()
             })

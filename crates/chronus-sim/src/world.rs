@@ -103,7 +103,7 @@ impl World {
         boards.log.loses = is_mutant(Mutation::LogLosesEntries);
         let period_frames = [64, 64, 100, 256][rng.between(0, 4) as usize];
         let oracles = Oracles {
-            admitted: oracle::admitted::Admitted::default(),
+            accepted: oracle::accepted::Accepted::default(),
             blame: oracle::blame::Blame::default(),
             checkpoints: oracle::checkpoints::Checkpoints::default(),
             journal: oracle::journal::Journal::default(),
@@ -260,8 +260,8 @@ impl World {
                 let entry = self.boards.slots[slot].entry(block);
                 let incarnation = entry.map(|entry| entry.incarnation);
                 let tainted = entry.is_some_and(|entry| entry.tainted);
-                let verdict = self.oracles.admitted.played(block, slot, incarnation);
-                self.object("admitted", verdict);
+                let verdict = self.oracles.accepted.played(block, slot, incarnation);
+                self.object("accepted", verdict);
                 self.oracles.liveness.played(self.now);
                 self.oracles.journal.played();
                 if tainted && !self.oracles.no_gap.is_at_risk() {

@@ -56,9 +56,9 @@ pub struct Regions {
 }
 
 /// What the selector sees: the slots, and whose blocks in them may be played.
-pub struct Admitted<'a>(pub &'a Regions);
+pub struct Accepted<'a>(pub &'a Regions);
 
-impl Slots for Admitted<'_> {
+impl Slots for Accepted<'_> {
     fn primary(&self) -> Slot {
         self.0.log.board.primary()
     }
@@ -79,8 +79,8 @@ impl Slots for Admitted<'_> {
         let log = &self.0.log;
         let Some(version) = log.version_of(block, amendments) else { return Read::Absent };
         let ring = &self.0.slots.slots[slot].ring;
-        let admissions = &self.0.ledger.playback.admissions[slot];
-        block_ring::read(ring, block, version, |number| admissions.include(number), out)
+        let accepted = &self.0.ledger.playback.accepted[slot];
+        block_ring::read(ring, block, version, |number| accepted.include(number), out)
     }
 
     fn settle(&self, block: BlockIndex, amendments: u64, is_gap: bool) -> bool {
@@ -154,8 +154,8 @@ impl Playback {
     /// Whether a worker is at work in this slot that has yet to render a block.
     fn owes(&self, slot: Slot, block: BlockIndex) -> bool {
         let board = &self.regions.slots.slots[slot].board;
-        let admitted = self.regions.ledger.playback.admissions[slot].newest();
-        admitted != 0 && admitted == board.incarnation() && board.rendered() <= block
+        let accepted = self.regions.ledger.playback.accepted[slot].newest();
+        accepted != 0 && accepted == board.incarnation() && board.rendered() <= block
     }
 
     /// Whether this is so of all blocks up to this one, of which the last comes last. Who has the last need not have those
@@ -173,16 +173,16 @@ impl Playback {
     /// Whether it is settled what will be played: somebody has the block or, where there are enough to vote,
     /// two have the same or nobody else will have it.
     fn is_decided(&mut self, block: BlockIndex) -> bool {
-        let admitted = Admitted(&self.regions);
-        let amendments = admitted.amendments();
-        let is_vote = (0..SLOTS).filter(|slot| admitted.has_vote(*slot)).count() >= VOTERS;
+        let accepted = Accepted(&self.regions);
+        let amendments = accepted.amendments();
+        let is_vote = (0..SLOTS).filter(|slot| accepted.has_vote(*slot)).count() >= VOTERS;
         let mut hashes = ArrayVec::<u64, SLOTS>::new();
         for slot in 0..SLOTS {
-            if let Read::Taken(hash) = admitted.read(slot, block, amendments, &mut self.scratch) {
+            if let Read::Taken(hash) = accepted.read(slot, block, amendments, &mut self.scratch) {
                 if !is_vote || hashes.contains(&hash) {
                     return true;
                 }
-                if admitted.has_vote(slot) {
+                if accepted.has_vote(slot) {
                     hashes.push(hash);
                 }
             }
@@ -203,10 +203,10 @@ impl Source for Playback {
         board.periods.note(frames);
         board.runs_free.store(u32::from(std::mem::take(&mut self.has_waited)), Ordering::Relaxed);
         let before = self.selector.frames();
-        let admitted = Admitted(&self.regions);
+        let accepted = Accepted(&self.regions);
         let gaps = &mut self.gaps;
         let at_ns = clock::monotonic_ns();
-        let begun = self.selector.fill(interleaved, &admitted, |selected| {
+        let begun = self.selector.fill(interleaved, &accepted, |selected| {
             if let Selected::Gap(block) = selected {
                 // If nobody has emptied the queue, the count still tells.
                 let _ = gaps.push(Gap { block, at_ns });

@@ -1,5 +1,5 @@
 //! Everything that a worker can write, written by one that has gone wild: the supervisor's reading of it never
-//! crashes and never hangs, nothing is played that was not published whole by an admitted worker in the
+//! crashes and never hangs, nothing is played that was not published whole by an accepted worker in the
 //! right version, the honest workers find in the log what they need, and the sound goes on.
 //!
 //! The world is made of the real shared memory, selector, claim check, supervision and settlement; processes

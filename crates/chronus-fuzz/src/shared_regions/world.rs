@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chronus::playback::{Admitted, Regions};
+use chronus::playback::{Accepted, Regions};
 use chronus_engine::{Command, Handle};
 use chronus_os::memfd::Memfd;
 use chronus_replication::amendment::{Amendment, Change};
@@ -61,8 +61,8 @@ pub struct World {
     next_pid: u32,
     standstill: u64,
     replicas: usize,
-    /// Who was admitted, and not disowned since.
-    admitted: [Vec<u32>; SLOTS],
+    /// Who was accepted, and not disowned since.
+    accepted: [Vec<u32>; SLOTS],
     published: Published,
 }
 
@@ -89,7 +89,7 @@ impl World {
             next_pid: 100,
             standstill: 0,
             replicas,
-            admitted: Default::default(),
+            accepted: Default::default(),
             published: HashMap::new(),
         }
     }
@@ -358,14 +358,14 @@ impl World {
                 self.log.board.promote(slot);
                 self.ring();
             }
-            Action::Admit { slot, number } => {
-                self.regions.ledger.playback.admissions[slot].admit(number);
+            Action::Accept { slot, number } => {
+                self.regions.ledger.playback.accepted[slot].accept(number);
                 self.divergence.forget(slot);
-                self.admitted[slot].push(number);
+                self.accepted[slot].push(number);
             }
             Action::Disown(slot) => {
-                self.regions.ledger.playback.admissions[slot].disown();
-                self.admitted[slot].clear();
+                self.regions.ledger.playback.accepted[slot].disown();
+                self.accepted[slot].clear();
             }
             Action::Fence(slot) => self.die(slot, Death::Killed),
             Action::Fork { forker, into, number } => {
@@ -448,15 +448,15 @@ impl World {
         let _ = settlement.amend(Amendment { number: 0, block, change });
     }
 
-    /// The device takes a block. What it plays was published whole, by an admitted worker, in the right version.
+    /// The device takes a block. What it plays was published whole, by an accepted worker, in the right version.
     fn play(&mut self) {
         assert!(self.standstill <= STANDSTILL_MOST, "sealing stands still");
         let regions = self.regions.clone();
-        let admitted = Admitted(&regions);
+        let accepted = Accepted(&regions);
         let mut out = [f32::NAN; BLOCK_FRAMES * 2];
         let before = self.selector.clone();
         let mut selected = None;
-        self.selector.fill(&mut out, &admitted, |it| selected = Some(it));
+        self.selector.fill(&mut out, &accepted, |it| selected = Some(it));
         assert!(out.iter().all(|sample| sample.is_finite()), "a sample is not finite");
         let Some(Selected::Played(block, slot)) = selected else { return };
         let amendments = self.log.settlement.standing().amendments;
@@ -464,7 +464,7 @@ impl World {
         let fades_in = before.counts().gap_blocks > 0 && before.counts() != self.selector.counts();
         let known = self.published.get(&(slot, block)).map(Vec::as_slice).unwrap_or_default();
         let is_right = |(number, of, hash): &(u32, u64, u64)| {
-            self.admitted[slot].contains(number)
+            self.accepted[slot].contains(number)
                 && *of == version
                 && (fades_in || *hash == block_hash(block, &out))
         };

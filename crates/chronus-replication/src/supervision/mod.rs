@@ -132,7 +132,7 @@ impl Supervision {
         matches!(self.states[slot], State::Live { .. })
     }
 
-    /// Whether a worker has taken its slot and was not admitted yet: it may have died of its first block before
+    /// Whether a worker has taken its slot and was not accepted yet: it may have died of its first block before
     /// anybody looked.
     fn has_claimed(&self, slot: Slot, view: &View<'_>) -> bool {
         matches!(self.states[slot], State::Joining { number, .. } if view.claimed[slot] == number)
@@ -311,7 +311,7 @@ impl Supervision {
                 self.detector.forget(slot);
                 let joined = Joined { number, block: view.rendered[slot], at_ns: self.now_ns };
                 self.states[slot] = State::Live { joined, late: None, thrived: false };
-                actions.push(Action::Admit { slot, number });
+                actions.push(Action::Accept { slot, number });
             } else if self.detector.patience_ns() >= until_ns {
                 self.fence(slot, Reason::NeverJoined, actions);
             }

@@ -167,7 +167,7 @@ pub enum Action {
     /// This slot goes first from now on.
     Promote(Slot),
     /// What this slot holds may be played if it bears this number.
-    Admit {
+    Accept {
         /// The slot.
         slot: Slot,
         /// The number of the worker in it.

@@ -433,7 +433,7 @@ fn one_that_is_discredited_before_it_was_admitted_never_is() {
     let actions = world.send(Event::Discredited { slot: 1 });
     assert_eq!(actions[0], Action::Fence(1));
     world.run(5);
-    assert_eq!(world.count(|action| *action == Action::Admit { slot: 1, number }), 0);
+    assert_eq!(world.count(|action| *action == Action::Accept { slot: 1, number }), 0);
     assert!(world.supervision.is_redundant());
 }
 

@@ -1,7 +1,7 @@
 //! The oracles: each watches one promise and objects when it is broken. They believe only what
 //! they are told by the world, never the code that they watch.
 
-pub mod admitted;
+pub mod accepted;
 pub mod blame;
 pub mod checkpoints;
 pub mod divergence;
@@ -20,7 +20,7 @@ pub type Verdict = Result<(), String>;
 /// All of them.
 #[derive(Debug)]
 pub(crate) struct Oracles {
-    pub(crate) admitted: admitted::Admitted,
+    pub(crate) accepted: accepted::Accepted,
     pub(crate) blame: blame::Blame,
     pub(crate) checkpoints: checkpoints::Checkpoints,
     pub(crate) journal: journal::Journal,

@@ -81,8 +81,8 @@ pub struct Figures {
     redundancy: Durations,
     /// How long after the death of its supervisor the sound went on.
     pub resumed_after_ms: f64,
-    /// What was counted of each slot when its worker was admitted.
-    admitted: [Slips; SLOTS],
+    /// What was counted of each slot when its worker was accepted.
+    accepted: [Slips; SLOTS],
 }
 
 /// What is counted of a slot, whoever is in it.
@@ -114,13 +114,13 @@ impl Figures {
             promotion: Durations::default(),
             redundancy: Durations::default(),
             resumed_after_ms: 0.0,
-            admitted: Default::default(),
+            accepted: Default::default(),
         }
     }
 
     /// Another worker is in a slot; what was counted of it before is not that one's.
-    pub fn admitted(&mut self, slot: Slot, board: &PlaybackBoard) {
-        self.admitted[slot] = Slips::of(board, slot);
+    pub fn accepted(&mut self, slot: Slot, board: &PlaybackBoard) {
+        self.accepted[slot] = Slips::of(board, slot);
     }
 
     /// Notes what happened to a process.
@@ -453,7 +453,7 @@ impl Supervisor {
         let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let lived_ns = now_ns.saturating_sub(get(&board.claimed_at_ns)).max(1);
         let slips = Slips::of(&self.regions.ledger.playback, slot);
-        let before = self.figures.admitted[slot];
+        let before = self.figures.accepted[slot];
         Some(Replica {
             slot,
             role: self.supervision.role(slot),

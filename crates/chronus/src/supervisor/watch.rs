@@ -120,12 +120,12 @@ impl Supervisor {
                     wake_all(&slot.board.bell);
                 }
             }
-            Action::Admit { slot, number } => {
-                self.regions.ledger.playback.admissions[slot].admit(number);
-                self.figures.admitted(slot, &self.regions.ledger.playback);
+            Action::Accept { slot, number } => {
+                self.regions.ledger.playback.accepted[slot].accept(number);
+                self.figures.accepted(slot, &self.regions.ledger.playback);
                 self.divergence.forget(slot);
             }
-            Action::Disown(slot) => self.regions.ledger.playback.admissions[slot].disown(),
+            Action::Disown(slot) => self.regions.ledger.playback.accepted[slot].disown(),
             Action::Fence(slot) => self.processes.fence(slot),
             Action::Fork { forker, into, number } => {
                 self.regions.ledger.roster.last_number.store(number, Ordering::Release);

@@ -1,4 +1,4 @@
-//! Which workers' blocks may be played from a slot: those of each that was admitted, and of nobody else. A
+//! Which workers' blocks may be played from a slot: those of each that was accepted, and of nobody else. A
 //! worker that has died leaves good blocks behind, which are played though the slot has a new one.
 
 use crate::block_ring::RING_BLOCKS;
@@ -8,22 +8,22 @@ use crate::sync::{AtomicU32, Ordering};
 /// blocks, so no more than that many can be asked for.
 #[repr(C)]
 #[derive(Debug)]
-pub struct Admissions {
+pub struct AcceptedIncarnations {
     newest: AtomicU32,
     numbers: [AtomicU32; KEPT],
 }
 
 const KEPT: usize = if cfg!(loom) { 2 } else { RING_BLOCKS };
 
-impl Default for Admissions {
+impl Default for AcceptedIncarnations {
     fn default() -> Self {
         Self { newest: AtomicU32::new(0), numbers: std::array::from_fn(|_| AtomicU32::new(0)) }
     }
 }
 
-impl Admissions {
+impl AcceptedIncarnations {
     /// What the worker with this number renders may be played. Only the supervisor may.
-    pub fn admit(&self, number: u32) {
+    pub fn accept(&self, number: u32) {
         let place = (self.newest.load(Ordering::Relaxed) + 1) % KEPT as u32;
         self.numbers[place as usize].store(number, Ordering::Release);
         self.newest.store(place, Ordering::Release);
@@ -40,10 +40,10 @@ impl Admissions {
     pub fn include(&self, number: u32) -> bool {
         let newest = self.newest.load(Ordering::Acquire) as usize;
         let mut back = (0..KEPT).map(|back| &self.numbers[(newest + KEPT - back) % KEPT]);
-        number != 0 && back.any(|admitted| admitted.load(Ordering::Acquire) == number)
+        number != 0 && back.any(|accepted| accepted.load(Ordering::Acquire) == number)
     }
 
-    /// The number of the worker that was admitted last; 0 if there is none.
+    /// The number of the worker that was accepted last; 0 if there is none.
     pub fn newest(&self) -> u32 {
         let newest = self.newest.load(Ordering::Acquire) as usize;
         self.numbers[newest % KEPT].load(Ordering::Acquire)
@@ -56,18 +56,18 @@ mod tests {
 
     #[test]
     fn exactly_those_who_were_admitted_are_played_until_all_are_disowned() {
-        let admissions = Admissions::default();
-        assert!(!admissions.include(0) && admissions.newest() == 0);
+        let accepted = AcceptedIncarnations::default();
+        assert!(!accepted.include(0) && accepted.newest() == 0);
         for number in [3, 9] {
-            admissions.admit(number);
+            accepted.accept(number);
         }
-        let included = |numbers: [u32; 4]| numbers.map(|number| admissions.include(number));
+        let included = |numbers: [u32; 4]| numbers.map(|number| accepted.include(number));
         assert_eq!(included([3, 5, 9, 10]), [true, false, true, false]);
-        assert_eq!(admissions.newest(), 9);
-        admissions.disown();
+        assert_eq!(accepted.newest(), 9);
+        accepted.disown();
         assert_eq!(included([0, 3, 9, 10]), [false; 4]);
         for number in 10..10 + RING_BLOCKS as u32 {
-            admissions.admit(number);
+            accepted.accept(number);
         }
         assert_eq!(included([9, 10, 11, 137]), [false, true, true, true]);
     }
