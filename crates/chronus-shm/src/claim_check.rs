@@ -176,5 +176,5 @@ fn can_be(version: u64, block: BlockIndex, log: &LogRegion) -> bool {
     let (position, amendments) = (version & ((1 << POSITION_BITS) - 1), version >> POSITION_BITS);
     // A seal that is gone proves nothing.
     let is_of_the_seal = seal_of(&log.seals, block).map_or(true, |seal| seal == position);
-    is_of_the_seal && amendments <= log.settlement.standing().amendments
+    is_of_the_seal && amendments <= log.commit_point.standing().amendments
 }

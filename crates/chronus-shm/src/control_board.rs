@@ -8,7 +8,7 @@ use chronus_replication::lockstep::Order;
 use chronus_replication::{BlockIndex, PLACES, SLOTS, Seal, Slot};
 
 use crate::command_log::{LOG_ENTRIES, LogEntry};
-use crate::settlement::Settlement;
+use crate::commit_point::CommitPoint;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Seals that are kept. A worker further behind than this can't go on.
@@ -23,7 +23,7 @@ pub struct LogRegion {
     /// The seals, by block.
     pub seals: [AtomicU64; SEALS],
     /// What was played, and what was decided about blocks after they were sealed.
-    pub settlement: Settlement,
+    pub commit_point: CommitPoint,
     /// The command log.
     pub entries: [LogEntry; LOG_ENTRIES],
 }
@@ -174,7 +174,7 @@ impl LogRegion {
     /// is gone.
     pub fn version_of(&self, block: BlockIndex, amendments: u64) -> Option<u64> {
         let seal = seal_of(&self.seals, block).ok()?;
-        Some(version(seal, self.settlement.amendments_of(block, amendments)))
+        Some(version(seal, self.commit_point.amendments_of(block, amendments)))
     }
 
     /// How many entries of the log a reader has taken that has rendered so many blocks; `None` if the seals

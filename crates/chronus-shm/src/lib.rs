@@ -10,6 +10,7 @@ pub mod block_ring;
 #[cfg(not(loom))]
 pub mod claim_check;
 pub mod command_log;
+pub mod commit_point;
 pub mod control_board;
 pub mod crash_note;
 pub mod ledger;
@@ -18,6 +19,5 @@ pub mod periods;
 pub mod playback_board;
 #[cfg(not(loom))]
 pub mod region;
-pub mod settlement;
 pub mod status_board;
 pub mod sync;

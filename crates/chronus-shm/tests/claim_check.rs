@@ -130,7 +130,7 @@ fn a_block_rendered_before_it_was_amended_discredits_nobody() {
         case.render(50..52);
         let change = Change::Withhold { sequence: 50 * ENTRIES };
         let amendment = Amendment { number: 0, block: 50, change };
-        case.log.settlement.amend(amendment).expect("it is not played");
+        case.log.commit_point.amend(amendment).expect("it is not played");
     });
     assert_eq!(said, None);
 }

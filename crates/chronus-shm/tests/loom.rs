@@ -14,8 +14,8 @@ use chronus_replication::selector::Read;
 use chronus_replication::{BLOCK_SAMPLES, Block, BlockIndex, Entry, Seal};
 use chronus_shm::block_ring::{BlockEntry, Label, find, publish, read};
 use chronus_shm::command_log::{self, LogEntry, LogWriter};
+use chronus_shm::commit_point::{CommitPoint, Played, Standing};
 use chronus_shm::control_board::{ControlBoard, seal_of};
-use chronus_shm::settlement::{Played, Settlement, Standing};
 use chronus_shm::status_board::StatusBoard;
 use chronus_shm::sync::{AtomicU32, AtomicU64, Ordering, fence};
 use loom::sync::{Arc, Mutex};
@@ -407,11 +407,11 @@ fn amendment(block: BlockIndex) -> Amendment {
 
 /// The audio callback settles the next block, as played if it is found with so many amendments; returns how
 /// it stood then, and whether it was played.
-fn settle(settlement: &Settlement, is_found: impl Fn(u64) -> bool) -> (Standing, bool) {
+fn settle(commit_point: &CommitPoint, is_found: impl Fn(u64) -> bool) -> (Standing, bool) {
     loop {
-        let standing = settlement.standing();
+        let standing = commit_point.standing();
         let is_found = is_found(standing.amendments);
-        if settlement.settle(standing, !is_found) {
+        if commit_point.commit(standing, !is_found) {
             return (standing, is_found);
         }
     }
@@ -420,15 +420,15 @@ fn settle(settlement: &Settlement, is_found: impl Fn(u64) -> bool) -> (Standing,
 #[test]
 fn a_block_is_played_or_amended_first_and_never_both() {
     loom::model(|| {
-        let settlement = Arc::new(Settlement::default());
-        let amended = settlement.clone();
+        let commit_point = Arc::new(CommitPoint::default());
+        let amended = commit_point.clone();
         let supervisor = thread::spawn(move || amended.amend(amendment(0)));
-        let (before, _) = settle(&settlement, |_| true);
+        let (before, _) = settle(&commit_point, |_| true);
         match supervisor.join().expect("joins") {
             Ok(made) => assert_eq!((made.number, before.amendments), (0, 1), "looked for again"),
             Err(played) => assert_eq!((played, before.amendments), (Played(0), 0)),
         }
-        assert_eq!(settlement.standing().open_from, 1);
+        assert_eq!(commit_point.standing().open_from, 1);
     });
 }
 
@@ -456,19 +456,19 @@ fn two_words_instead_of_one_would_be_found() {
 #[test]
 fn who_sees_an_amendment_counted_sees_it() {
     loom::model(|| {
-        let settlement = Arc::new(Settlement::default());
-        let amended = settlement.clone();
+        let commit_point = Arc::new(CommitPoint::default());
+        let amended = commit_point.clone();
         let supervisor = thread::spawn(move || {
             for block in [4, 9] {
                 amended.amend(amendment(block)).expect("not played");
             }
         });
-        let count = settlement.standing().amendments;
+        let count = commit_point.standing().amendments;
         for (number, block) in (0..count).zip([4, 9]) {
-            let seen = settlement.amendment(number);
+            let seen = commit_point.amendment(number);
             assert_eq!(seen, Ok(Amendment { number, ..amendment(block) }));
         }
-        assert_eq!(settlement.amendments_of(4, count), count.min(1));
+        assert_eq!(commit_point.amendments_of(4, count), count.min(1));
         supervisor.join().expect("joins");
     });
 }
@@ -478,18 +478,18 @@ fn who_sees_an_amendment_counted_sees_it() {
 #[test]
 fn what_is_played_was_rendered_with_all_amendments() {
     loom::model(|| {
-        let shared = Arc::new((Settlement::default(), AtomicU64::new(u64::MAX)));
+        let shared = Arc::new((CommitPoint::default(), AtomicU64::new(u64::MAX)));
         let (amended, renders) = (shared.clone(), shared.clone());
         let supervisor = thread::spawn(move || amended.0.amend(amendment(0)).is_ok());
         let worker = thread::spawn(move || {
-            let (settlement, rendered) = &*renders;
-            let count = settlement.standing().amendments;
-            assert!((0..count).all(|number| settlement.amendment(number).is_ok()));
+            let (commit_point, rendered) = &*renders;
+            let count = commit_point.standing().amendments;
+            assert!((0..count).all(|number| commit_point.amendment(number).is_ok()));
             rendered.store(count, Ordering::Release);
         });
-        let (settlement, rendered) = &*shared;
+        let (commit_point, rendered) = &*shared;
         let (standing, was_played) =
-            settle(settlement, |count| rendered.load(Ordering::Acquire) == count);
+            settle(commit_point, |count| rendered.load(Ordering::Acquire) == count);
         let was_amended = supervisor.join().expect("joins");
         worker.join().expect("joins");
         let rendered = rendered.load(Ordering::Relaxed);
@@ -504,18 +504,18 @@ fn what_is_played_was_rendered_with_all_amendments() {
 #[test]
 fn a_gap_may_be_amended_until_sound_is_there_again() {
     loom::model(|| {
-        let settlement = Arc::new(Settlement::default());
-        settle(&settlement, |_| false);
-        let amended = settlement.clone();
+        let commit_point = Arc::new(CommitPoint::default());
+        settle(&commit_point, |_| false);
+        let amended = commit_point.clone();
         let supervisor =
             thread::spawn(move || [0, 0].map(|block| amended.amend(amendment(block)).is_ok()));
-        let (standing, was_played) = settle(&settlement, |amendments| amendments == 0);
+        let (standing, was_played) = settle(&commit_point, |amendments| amendments == 0);
         let made = supervisor.join().expect("joins");
         if was_played {
             assert_eq!((standing.amendments, made), (0, [false, false]));
         } else {
             assert_eq!(made, [true, true], "the gap lasts");
-            assert_eq!(settlement.standing().open_from, 0);
+            assert_eq!(commit_point.standing().open_from, 0);
         }
     });
 }
@@ -524,18 +524,18 @@ fn a_gap_may_be_amended_until_sound_is_there_again() {
 #[test]
 fn what_was_played_between_two_gaps_is_not_amended() {
     loom::model(|| {
-        let settlement = Arc::new(Settlement::default());
-        settle(&settlement, |_| false);
-        let amended = settlement.clone();
+        let commit_point = Arc::new(CommitPoint::default());
+        settle(&commit_point, |_| false);
+        let amended = commit_point.clone();
         let supervisor = thread::spawn(move || {
             let seen = amended.standing();
             (seen, amended.amend(amendment(1)).is_ok())
         });
-        let (played, _) = settle(&settlement, |_| true);
-        settle(&settlement, |_| false);
+        let (played, _) = settle(&commit_point, |_| true);
+        settle(&commit_point, |_| false);
         let (seen, was_amended) = supervisor.join().expect("joins");
         assert!(seen.open_from <= 2 && (seen.next_block > 1 || seen.open_from != 1));
         assert_eq!(played.amendments, u64::from(was_amended), "amended first, or not at all");
-        assert_eq!(settlement.standing().open_from, 2);
+        assert_eq!(commit_point.standing().open_from, 2);
     });
 }

@@ -68,7 +68,7 @@ impl Slots for Accepted<'_> {
     }
 
     fn amendments(&self) -> u64 {
-        self.0.log.settlement.standing().amendments
+        self.0.log.commit_point.standing().amendments
     }
 
     fn lost_before(&self) -> BlockIndex {
@@ -84,10 +84,10 @@ impl Slots for Accepted<'_> {
     }
 
     fn settle(&self, block: BlockIndex, amendments: u64, is_gap: bool) -> bool {
-        let settlement = &self.0.log.settlement;
-        let standing = settlement.standing();
+        let commit_point = &self.0.log.commit_point;
+        let standing = commit_point.standing();
         let is_as_found = standing.next_block == block && standing.amendments == amendments;
-        is_as_found && settlement.settle(standing, is_gap)
+        is_as_found && commit_point.commit(standing, is_gap)
     }
 }
 
@@ -120,7 +120,7 @@ impl Playback {
             refused: std::array::from_fn(|slot| count(&board.refused[slot])),
             outvoted: std::array::from_fn(|slot| count(&board.outvoted[slot])),
         };
-        let selector = match regions.log.settlement.standing().next_block {
+        let selector = match regions.log.commit_point.standing().next_block {
             0 => Selector::default(),
             next_block => Selector::resuming(next_block, counts),
         };

@@ -17,9 +17,9 @@ use chronus_replication::command_sequencer::Begun;
 use chronus_replication::{BLOCK_FRAMES, BlockIndex, Entry};
 use chronus_shm::block_ring::RING_BLOCKS;
 use chronus_shm::command_log::{self, LOG_ENTRIES};
+use chronus_shm::commit_point::AMENDMENTS;
 use chronus_shm::control_board::seal_of;
 use chronus_shm::ledger::{Edition, Piece, digest};
-use chronus_shm::settlement::AMENDMENTS;
 
 use crate::journal::{Score, edit_number};
 use crate::journal_writer::Left;
@@ -228,7 +228,7 @@ impl Reading<'_> {
         let Reading { regions, .. } = *self;
         let log = &regions.log;
         let (head, sealed) = (log.board.head.load(Ordering::Acquire), log.board.sealed());
-        let standing = log.settlement.standing();
+        let standing = log.commit_point.standing();
         let rate_hz = snapshot.rate_hz;
         let fits = snapshot.position <= head
             && head - snapshot.position <= LOG_ENTRIES as u64
@@ -346,7 +346,7 @@ impl Reading<'_> {
             plan.patch.modules().iter().find(|it| it.id() == module.id())?.content()
         };
         let patch = patch.map_err(|error| error.to_string())?.with_contents(content_of);
-        let frame = self.regions.log.settlement.standing().next_block * BLOCK_FRAMES as u64;
+        let frame = self.regions.log.commit_point.standing().next_block * BLOCK_FRAMES as u64;
         let gestures = controls.gestures(&patch, frame, snapshot.rate_hz);
         Ok(Remains { patch, base: score.folder, plan, gestures })
     }
@@ -400,7 +400,7 @@ impl Reading<'_> {
     /// The last amendments, at least from number `from` on.
     fn amendments(&self, from: u64, count: u64) -> Result<Vec<Amendment>, String> {
         let first = count.saturating_sub(AMENDMENTS as u64);
-        let read = |number| self.regions.log.settlement.amendment(number);
+        let read = |number| self.regions.log.commit_point.amendment(number);
         let numbers = (first..count).filter(|number| *number >= from || read(*number).is_ok());
         numbers.map(|number| read(number).map_err(|gone| gone.to_string())).collect()
     }

@@ -349,11 +349,11 @@ impl Worker {
 
     /// Takes the amendments of a block, and returns the entries of the log that it withholds.
     fn take_amendments(&mut self, block: BlockIndex) -> ArrayVec<u64, WITHHELD_MOST> {
-        let settlement = &self.view.log.settlement;
+        let commit_point = &self.view.log.commit_point;
         let mut withheld = ArrayVec::new();
-        let count = settlement.standing().amendments;
+        let count = commit_point.standing().amendments;
         while self.position.amended < count {
-            let amendment = match settlement.amendment(self.position.amended) {
+            let amendment = match commit_point.amendment(self.position.amended) {
                 Ok(amendment) => amendment,
                 Err(gone) => panic!("{gone}"),
             };

@@ -2,7 +2,7 @@
 //! crashes and never hangs, nothing is played that was not published whole by an accepted worker in the
 //! right version, the honest workers find in the log what they need, and the sound goes on.
 //!
-//! The world is made of the real shared memory, selector, claim check, supervision and settlement; processes
+//! The world is made of the real shared memory, selector, claim check, supervision and commit point; processes
 //! are played by the harness, honest ones as the real worker does it.
 
 mod process;

@@ -117,8 +117,8 @@ impl Process {
     /// What is withheld of a block; `None` if it has rendered on before it knew of an amendment.
     fn take_amendments(&mut self, block: BlockIndex, log: &LogRegion) -> Option<Vec<u64>> {
         let mut withheld = Vec::new();
-        while self.position.amended < log.settlement.standing().amendments {
-            let amendment = log.settlement.amendment(self.position.amended).expect("it is kept");
+        while self.position.amended < log.commit_point.standing().amendments {
+            let amendment = log.commit_point.amendment(self.position.amended).expect("it is kept");
             if amendment.block > block {
                 break;
             }

@@ -154,7 +154,7 @@ impl World {
 
     fn publish(&mut self, place: Slot, own: u32, deeds: &mut Deeds<'_>) {
         let block = deeds.number(self.log.board.sealed());
-        let amendments = self.log.settlement.standing().amendments;
+        let amendments = self.log.commit_point.standing().amendments;
         let right = self.log.version_of(block, amendments).unwrap_or(0);
         let (version, number) = (deeds.number(right), deeds.number(own.into()) as u32);
         let sample = f32::from_bits(deeds.number(0x3f00_0000) as u32);

@@ -325,7 +325,7 @@ impl World {
         let (finished, numbers) = (self.claims.rendered(), self.claims.claimed());
         let rendered =
             std::array::from_fn(|slot| self.supervision.is_live(slot).then_some(finished[slot]));
-        let amendments = self.log.settlement.standing().amendments;
+        let amendments = self.log.commit_point.standing().amendments;
         let (log, slots) = (&self.log, &self.slots);
         let mut samples = [0.0; BLOCK_SAMPLES];
         let found = self.divergence.compare(reference, &rendered, |slot, block| {
@@ -402,7 +402,7 @@ impl World {
             incarnation: number,
             next_block: block,
             log_position,
-            amended: self.log.settlement.standing().amendments,
+            amended: self.log.commit_point.standing().amendments,
             obeyed: self.log.board.order(slot).number(),
             blocks_since_order: 0,
         };
@@ -440,12 +440,12 @@ impl World {
             }
             _ => return,
         };
-        let settlement = &self.log.settlement;
-        let last = settlement.standing().amendments.checked_sub(1);
-        if let Some(last) = last.map(|last| settlement.amendment(last).expect("it is kept")) {
+        let commit_point = &self.log.commit_point;
+        let last = commit_point.standing().amendments.checked_sub(1);
+        if let Some(last) = last.map(|last| commit_point.amendment(last).expect("it is kept")) {
             assert!(last.block <= block, "amendments must ascend");
         }
-        let _ = settlement.amend(Amendment { number: 0, block, change });
+        let _ = commit_point.amend(Amendment { number: 0, block, change });
     }
 
     /// The device takes a block. What it plays was published whole, by an accepted worker, in the right version.
@@ -459,7 +459,7 @@ impl World {
         self.selector.fill(&mut out, &accepted, |it| selected = Some(it));
         assert!(out.iter().all(|sample| sample.is_finite()), "a sample is not finite");
         let Some(Selected::Played(block, slot)) = selected else { return };
-        let amendments = self.log.settlement.standing().amendments;
+        let amendments = self.log.commit_point.standing().amendments;
         let version = self.log.version_of(block, amendments).expect("what is played is sealed");
         let fades_in = before.counts().gap_blocks > 0 && before.counts() != self.selector.counts();
         let known = self.published.get(&(slot, block)).map(Vec::as_slice).unwrap_or_default();

@@ -35,7 +35,7 @@ impl Supervisor {
         }
         let Some(change) = change_for(culprit) else { return };
         let amendment = Amendment { number: 0, block, change };
-        let made = match self.regions.log.settlement.amend(amendment) {
+        let made = match self.regions.log.commit_point.amend(amendment) {
             Ok(made) => made,
             Err(played) => {
                 tracing::warn!("nobody is blamed: {played}");

@@ -450,7 +450,7 @@ impl Supervisor {
 
     /// What was played can't be amended any more; nor what was not, once nobody will render it again.
     fn settle(&mut self) {
-        let standing = self.regions.log.settlement.standing();
+        let standing = self.regions.log.commit_point.standing();
         let (_, slowest_block) = self.slowest_reader();
         let settled = standing.open_from.max(slowest_block).min(standing.next_block);
         if let Some(edit) = self.hindsight.settle(settled, self.rate_hz) {

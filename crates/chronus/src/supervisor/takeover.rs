@@ -12,9 +12,9 @@ use chronus_replication::lockstep::Order;
 use chronus_replication::supervision::Left;
 use chronus_replication::{BlockIndex, PLACES, Slot};
 use chronus_shm::claim_check::ClaimCheck;
+use chronus_shm::commit_point::CommitPoint;
 use chronus_shm::ledger::{ForkUnderWay, Member};
 use chronus_shm::playback_board::Callback;
-use chronus_shm::settlement::Settlement;
 
 use super::Supervisor;
 use super::blame::culprit_of;
@@ -69,7 +69,7 @@ impl Supervisor {
     pub(super) fn keep_ledger(&mut self) {
         let roster = &self.regions.ledger.roster;
         roster.edit_under_way.store(self.edits.number_under_way(), Ordering::Release);
-        let amendments = self.regions.log.settlement.standing().amendments;
+        let amendments = self.regions.log.commit_point.standing().amendments;
         let settled = self.hindsight.settled();
         let kept = self.snapshots.keep(&self.ledger, settled, amendments, self.rate_hz);
         if let Err(error) = kept
@@ -118,7 +118,7 @@ impl Processes {
         let mut left = Left {
             last_number,
             primary: board.primary(),
-            amended: amended_last(&regions.log.settlement),
+            amended: amended_last(&regions.log.commit_point),
             distrusted: roster.distrusted.load(Ordering::Acquire),
             ..Left::default()
         };
@@ -186,9 +186,9 @@ impl Processes {
 }
 
 /// The last block that was amended, and all that was put aside for it.
-fn amended_last(settlement: &Settlement) -> (BlockIndex, Vec<Culprit>) {
-    let count = settlement.standing().amendments;
-    let mut amendments = (0..count).rev().map_while(|number| settlement.amendment(number).ok());
+fn amended_last(commit_point: &CommitPoint) -> (BlockIndex, Vec<Culprit>) {
+    let count = commit_point.standing().amendments;
+    let mut amendments = (0..count).rev().map_while(|number| commit_point.amendment(number).ok());
     let Some(last) = amendments.next() else { return (0, Vec::new()) };
     let of_block = amendments.take_while(|before| before.block == last.block);
     let culprits = std::iter::once(last).chain(of_block).filter_map(|it| culprit_of(it.change));

@@ -94,7 +94,7 @@ impl Supervisor {
         let (finished, numbers) = (self.claims.rendered(), self.claims.claimed());
         let rendered =
             std::array::from_fn(|slot| self.supervision.is_live(slot).then_some(finished[slot]));
-        let amendments = log.settlement.standing().amendments;
+        let amendments = log.commit_point.standing().amendments;
         let mut samples = [0.0; BLOCK_SAMPLES];
         self.divergence.compare(reference, &rendered, |slot, block| {
             let version = log.version_of(block, amendments)?;
@@ -152,7 +152,7 @@ impl Supervisor {
         if restart {
             self.sequencer.submit_urgent(Command::Restart.encode());
         }
-        let amendments = self.regions.log.settlement.standing().amendments;
+        let amendments = self.regions.log.commit_point.standing().amendments;
         let start = (self.sequencer.next_block(), self.sequencer.log_position(), amendments);
         self.regions.ledger.playback.lost_before.store(start.0, Ordering::Release);
         self.claims.expect(slot, number, start.0);

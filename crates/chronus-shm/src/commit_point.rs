@@ -1,4 +1,4 @@
-//! The settlement: which blocks are settled for good because they were played, and how many amendments hold.
+//! The commit point: which blocks are committed for good because they were played, and how many amendments hold.
 //! Both stand in one word, so that a block is either played or amended first, never both at once.
 
 use chronus_replication::amendment::Amendment;
@@ -13,7 +13,7 @@ pub const AMENDMENTS: usize = 256;
 /// The word, written by the audio callback and by the supervisor, and the amendments.
 #[repr(C, align(64))]
 #[derive(Debug)]
-pub struct Settlement {
+pub struct CommitPoint {
     /// The next block to be played, whether it follows a gap, and the number of amendments.
     word: AtomicU64,
     /// The first block of the gap, if the word speaks of one. Written by the audio callback alone, before it
@@ -29,7 +29,7 @@ const BLOCK_SHIFT: u32 = 24;
 const GAP: u64 = 1 << (BLOCK_SHIFT - 1);
 const COUNT: u64 = GAP - 1;
 
-/// What was settled when it was looked at.
+/// What was committed when it was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// The block that is played next.
@@ -57,15 +57,15 @@ pub struct Played(pub BlockIndex);
 #[error("amendment {0} is damaged or gone")]
 pub struct Gone(pub u64);
 
-impl Default for Settlement {
+impl Default for CommitPoint {
     fn default() -> Self {
         let entries = std::array::from_fn(|_| LogEntry::default());
         Self { word: AtomicU64::new(0), gap_since: AtomicU64::new(0), entries }
     }
 }
 
-impl Settlement {
-    /// What is settled now. If another gap begins in between, that one is spoken of.
+impl CommitPoint {
+    /// What is committed now. If another gap begins in between, that one is spoken of.
     pub fn standing(&self) -> Standing {
         // Pairs with the releasing exchanges: who sees the word sees the amendments and the gap.
         let word = self.word.load(Ordering::Acquire);
@@ -76,9 +76,9 @@ impl Settlement {
         Standing { next_block, open_from, amendments: word & COUNT }
     }
 
-    /// Settles the next block as it was found under `standing`: as played, or as one that nobody had. Only
+    /// Commits the next block as it was found under `standing`: as played, or as one that nobody had. Only
     /// the audio callback may. `false` if there is an amendment since, and the block must be looked for again.
-    pub fn settle(&self, standing: Standing, is_gap: bool) -> bool {
+    pub fn commit(&self, standing: Standing, is_gap: bool) -> bool {
         let next_block = standing.next_block + 1;
         let open_from = if is_gap { standing.open_from } else { next_block };
         if is_gap && open_from == standing.next_block {
@@ -145,53 +145,53 @@ mod tests {
 
     #[test]
     fn a_block_is_played_or_amended_and_never_both() {
-        let settlement = Settlement::default();
-        let before = settlement.standing();
-        assert_eq!(settlement.amend(amendment(0)).map(|made| made.number), Ok(0));
-        assert!(!settlement.settle(before, false), "it must be looked for again");
-        assert!(settlement.settle(settlement.standing(), false));
-        assert_eq!(settlement.amend(amendment(0)), Err(Played(0)));
-        assert_eq!(settlement.amend(amendment(1)).map(|made| made.number), Ok(1));
+        let commit_point = CommitPoint::default();
+        let before = commit_point.standing();
+        assert_eq!(commit_point.amend(amendment(0)).map(|made| made.number), Ok(0));
+        assert!(!commit_point.commit(before, false), "it must be looked for again");
+        assert!(commit_point.commit(commit_point.standing(), false));
+        assert_eq!(commit_point.amend(amendment(0)), Err(Played(0)));
+        assert_eq!(commit_point.amend(amendment(1)).map(|made| made.number), Ok(1));
     }
 
     #[test]
     fn a_block_that_nobody_had_may_be_amended_until_sound_is_there_again() {
-        let settlement = Settlement::default();
-        assert!(settlement.settle(settlement.standing(), false));
+        let commit_point = CommitPoint::default();
+        assert!(commit_point.commit(commit_point.standing(), false));
         for _ in 1..4 {
-            assert!(settlement.settle(settlement.standing(), true));
+            assert!(commit_point.commit(commit_point.standing(), true));
         }
-        assert_eq!(settlement.amend(amendment(0)), Err(Played(0)));
-        assert!(settlement.amend(amendment(1)).is_ok());
-        assert_eq!(settlement.standing().open_from, 1);
-        assert!(settlement.settle(settlement.standing(), false));
-        assert_eq!(settlement.amend(amendment(2)), Err(Played(2)), "the gap is over");
-        assert_eq!(settlement.standing().open_from, 5);
+        assert_eq!(commit_point.amend(amendment(0)), Err(Played(0)));
+        assert!(commit_point.amend(amendment(1)).is_ok());
+        assert_eq!(commit_point.standing().open_from, 1);
+        assert!(commit_point.commit(commit_point.standing(), false));
+        assert_eq!(commit_point.amend(amendment(2)), Err(Played(2)), "the gap is over");
+        assert_eq!(commit_point.standing().open_from, 5);
     }
 
     /// Block 1 is there as it was sealed when block 0, which nobody had, finds its first culprit, and not any
     /// more when it finds its second.
     #[test]
     fn an_attempt_in_vain_does_not_end_a_gap() {
-        let settlement = Settlement::default();
-        assert!(settlement.settle(settlement.standing(), true));
-        let found = settlement.standing();
-        assert!(settlement.amend(amendment(0)).is_ok());
-        assert!(!settlement.settle(found, false));
-        assert!(settlement.settle(settlement.standing(), true));
-        assert_eq!(settlement.amend(amendment(0)).map(|made| made.number), Ok(1));
+        let commit_point = CommitPoint::default();
+        assert!(commit_point.commit(commit_point.standing(), true));
+        let found = commit_point.standing();
+        assert!(commit_point.amend(amendment(0)).is_ok());
+        assert!(!commit_point.commit(found, false));
+        assert!(commit_point.commit(commit_point.standing(), true));
+        assert_eq!(commit_point.amend(amendment(0)).map(|made| made.number), Ok(1));
     }
 
     #[test]
     fn a_block_wants_the_amendments_up_to_it() {
-        let settlement = Settlement::default();
+        let commit_point = CommitPoint::default();
         for block in [3, 3, 7] {
-            settlement.amend(amendment(block)).expect("not played");
+            commit_point.amend(amendment(block)).expect("not played");
         }
-        let wanted = |block| settlement.amendments_of(block, 3);
+        let wanted = |block| commit_point.amendments_of(block, 3);
         assert_eq!([2, 3, 6, 7, 8].map(wanted), [0, 2, 2, 3, 3]);
-        assert_eq!(settlement.amendments_of(7, 1), 1, "only those that were there");
-        assert_eq!(settlement.amendment(2).map(|last| last.block), Ok(7));
-        assert_eq!(settlement.amendment(3), Err(Gone(3)));
+        assert_eq!(commit_point.amendments_of(7, 1), 1, "only those that were there");
+        assert_eq!(commit_point.amendment(2).map(|last| last.block), Ok(7));
+        assert_eq!(commit_point.amendment(3), Err(Gone(3)));
     }
 }
