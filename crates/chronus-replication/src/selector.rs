@@ -22,7 +22,7 @@ pub trait Slots {
     fn read(&self, slot: Slot, block: BlockIndex, amendments: u64, out: &mut Block) -> Read;
     /// Settles a block as found: to be played, or as one that nobody had. `false` if there is another
     /// amendment by now: then the block must be looked for again.
-    fn settle(&self, block: BlockIndex, amendments: u64, is_gap: bool) -> bool;
+    fn commit(&self, block: BlockIndex, amendments: u64, is_gap: bool) -> bool;
 }
 
 /// What was found in a slot.
@@ -181,7 +181,7 @@ impl Selector {
             let amendments = slots.amendments();
             let found = self.find(block, amendments, slots);
             // Each turn but the last is due to another amendment, for each of which a worker had to die.
-            if slots.settle(block, amendments, found.is_none()) {
+            if slots.commit(block, amendments, found.is_none()) {
                 break found;
             }
         };
@@ -286,7 +286,7 @@ mod tests {
         primary: Slot,
         absent: Vec<(Slot, BlockIndex)>,
         refused: Vec<(Slot, BlockIndex)>,
-        /// The first block with an amendment, which comes between looking for it and settling it.
+        /// The first block with an amendment, which comes between looking for it and committing it.
         amended: BlockIndex,
         amendments: Cell<u64>,
         lost_before: BlockIndex,
@@ -315,7 +315,7 @@ mod tests {
             self.lost_before
         }
 
-        fn settle(&self, block: BlockIndex, amendments: u64, _: bool) -> bool {
+        fn commit(&self, block: BlockIndex, amendments: u64, _: bool) -> bool {
             if block == self.amended && self.amendments.get() == 0 {
                 self.amendments.set(1);
             }

@@ -405,9 +405,9 @@ fn amendment(block: BlockIndex) -> Amendment {
     Amendment { number: 0, block, change: Change::Withhold { sequence: block + 7 } }
 }
 
-/// The audio callback settles the next block, as played if it is found with so many amendments; returns how
+/// The audio callback commits the next block, as played if it is found with so many amendments; returns how
 /// it stood then, and whether it was played.
-fn settle(commit_point: &CommitPoint, is_found: impl Fn(u64) -> bool) -> (Standing, bool) {
+fn commit(commit_point: &CommitPoint, is_found: impl Fn(u64) -> bool) -> (Standing, bool) {
     loop {
         let standing = commit_point.standing();
         let is_found = is_found(standing.amendments);
@@ -423,7 +423,7 @@ fn a_block_is_played_or_amended_first_and_never_both() {
         let commit_point = Arc::new(CommitPoint::default());
         let amended = commit_point.clone();
         let supervisor = thread::spawn(move || amended.amend(amendment(0)));
-        let (before, _) = settle(&commit_point, |_| true);
+        let (before, _) = commit(&commit_point, |_| true);
         match supervisor.join().expect("joins") {
             Ok(made) => assert_eq!((made.number, before.amendments), (0, 1), "looked for again"),
             Err(played) => assert_eq!((played, before.amendments), (Played(0), 0)),
@@ -473,8 +473,8 @@ fn who_sees_an_amendment_counted_sees_it() {
     });
 }
 
-/// While the callback settles, a worker takes the amendments of its block and renders it with them. What it
-/// has rendered is played only if it took all that were counted when it was settled.
+/// While the callback commits, a worker takes the amendments of its block and renders it with them. What it
+/// has rendered is played only if it took all that were counted when it was committed.
 #[test]
 fn what_is_played_was_rendered_with_all_amendments() {
     loom::model(|| {
@@ -489,7 +489,7 @@ fn what_is_played_was_rendered_with_all_amendments() {
         });
         let (commit_point, rendered) = &*shared;
         let (standing, was_played) =
-            settle(commit_point, |count| rendered.load(Ordering::Acquire) == count);
+            commit(commit_point, |count| rendered.load(Ordering::Acquire) == count);
         let was_amended = supervisor.join().expect("joins");
         worker.join().expect("joins");
         let rendered = rendered.load(Ordering::Relaxed);
@@ -499,17 +499,17 @@ fn what_is_played_was_rendered_with_all_amendments() {
     });
 }
 
-/// Nobody had block 0. While block 1 is settled, which is there as it was sealed and not as amended, block 0
+/// Nobody had block 0. While block 1 is committed, which is there as it was sealed and not as amended, block 0
 /// finds two culprits: both are put aside, unless sound was there again first.
 #[test]
 fn a_gap_may_be_amended_until_sound_is_there_again() {
     loom::model(|| {
         let commit_point = Arc::new(CommitPoint::default());
-        settle(&commit_point, |_| false);
+        commit(&commit_point, |_| false);
         let amended = commit_point.clone();
         let supervisor =
             thread::spawn(move || [0, 0].map(|block| amended.amend(amendment(block)).is_ok()));
-        let (standing, was_played) = settle(&commit_point, |amendments| amendments == 0);
+        let (standing, was_played) = commit(&commit_point, |amendments| amendments == 0);
         let made = supervisor.join().expect("joins");
         if was_played {
             assert_eq!((standing.amendments, made), (0, [false, false]));
@@ -525,14 +525,14 @@ fn a_gap_may_be_amended_until_sound_is_there_again() {
 fn what_was_played_between_two_gaps_is_not_amended() {
     loom::model(|| {
         let commit_point = Arc::new(CommitPoint::default());
-        settle(&commit_point, |_| false);
+        commit(&commit_point, |_| false);
         let amended = commit_point.clone();
         let supervisor = thread::spawn(move || {
             let seen = amended.standing();
             (seen, amended.amend(amendment(1)).is_ok())
         });
-        let (played, _) = settle(&commit_point, |_| true);
-        settle(&commit_point, |_| false);
+        let (played, _) = commit(&commit_point, |_| true);
+        commit(&commit_point, |_| false);
         let (seen, was_amended) = supervisor.join().expect("joins");
         assert!(seen.open_from <= 2 && (seen.next_block > 1 || seen.open_from != 1));
         assert_eq!(played.amendments, u64::from(was_amended), "amended first, or not at all");

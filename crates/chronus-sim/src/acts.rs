@@ -192,11 +192,11 @@ impl World {
         let is_forgotten = match self.scenario.mutation {
             Some(Mutation::FreshWithoutHindsight) => true,
             Some(Mutation::FreshWithWithheld) => is_withheld,
-            Some(Mutation::HindsightSettlesGaps) => is_withheld && is_settled,
+            Some(Mutation::ControlHistoryCommitsGaps) => is_withheld && is_settled,
             _ => false,
         };
         if !is_forgotten {
-            self.hindsight.amended(made);
+            self.control_history.amended(made);
         }
     }
 
@@ -353,7 +353,7 @@ impl World {
         self.object("one process", one_process::born(slot, others));
         let mut block = self.sequencer.next_block();
         let mut log_position = self.sequencer.log_position();
-        let mut rack = self.hindsight.rack(block);
+        let mut rack = self.control_history.rack(block);
         if !restart || self.is_mutant(Mutation::FreshFromTheBeginning) {
             (block, log_position, rack) = (0, 0, Rack::default());
         }

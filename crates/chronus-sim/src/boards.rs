@@ -61,7 +61,7 @@ pub(crate) struct Boards {
     /// Whose word counts.
     pub(crate) voters: [bool; SLOTS],
     /// The block that is played next, and the first of the gap that lasts.
-    pub(crate) settled: Cell<(BlockIndex, Option<BlockIndex>)>,
+    pub(crate) committed: Cell<(BlockIndex, Option<BlockIndex>)>,
     /// Where the last fresh worker began.
     pub(crate) lost_before: BlockIndex,
     /// Planted bugs.
@@ -99,7 +99,7 @@ impl Boards {
             slots: std::array::from_fn(|_| SlotBoard::new()),
             amendments: Vec::new(),
             voters: [false; SLOTS],
-            settled: Cell::new((0, None)),
+            committed: Cell::new((0, None)),
             lost_before: 0,
             any_incarnation: false,
             any_version: false,
@@ -121,7 +121,7 @@ impl Boards {
 
     /// Adds an amendment, unless its block was played.
     pub(crate) fn amend(&mut self, block: BlockIndex, change: Change) -> Option<Amendment> {
-        let (next_block, gap) = self.settled.get();
+        let (next_block, gap) = self.committed.get();
         let was_played = block < next_block && gap.is_none_or(|gap| block < gap);
         if was_played && !self.amends_played {
             return None;
@@ -185,10 +185,10 @@ impl Slots for Boards {
         self.lost_before
     }
 
-    fn settle(&self, block: BlockIndex, amendments: u64, is_gap: bool) -> bool {
-        let (_, gap) = self.settled.get();
+    fn commit(&self, block: BlockIndex, amendments: u64, is_gap: bool) -> bool {
+        let (_, gap) = self.committed.get();
         let gap = is_gap.then(|| gap.unwrap_or(block));
-        self.settled.set((block + 1, gap));
+        self.committed.set((block + 1, gap));
         amendments == self.amendments.len() as u64
     }
 

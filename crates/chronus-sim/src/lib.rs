@@ -17,9 +17,9 @@
 mod acts;
 mod boards;
 mod clock;
+mod control_history;
 mod fault;
 mod faults;
-mod hindsight;
 mod mutation;
 pub mod oracle;
 mod poison;

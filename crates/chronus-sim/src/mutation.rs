@@ -97,7 +97,7 @@ mutations! {
     /// A fresh worker knows nothing of withheld commands.
     FreshWithWithheld,
     /// What is withheld in a gap is not forgotten by a fresh worker.
-    HindsightSettlesGaps,
+    ControlHistoryCommitsGaps,
     /// A fresh worker begins though a checkpoint is there.
     FreshInsteadOfThaw,
     /// Amendments are made though their block was played.

@@ -117,7 +117,7 @@ impl World {
             self.boards.log.slowest_reader = slowest_entry;
             let mut entries: Vec<Entry> = Vec::new();
             let seal = self.sequencer.seal_next(&mut self.boards.log, |entry| entries.push(*entry));
-            self.hindsight.sealed(&entries);
+            self.control_history.sealed(&entries);
             let waiting = self.sequencer.waiting();
             let verdict = self.oracles.total_order.sealed(seal, &entries, waiting);
             self.object("total order", verdict);

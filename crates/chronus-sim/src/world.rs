@@ -10,8 +10,8 @@ use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, CHANNE
 
 use crate::boards::Boards;
 use crate::clock::Clock;
+use crate::control_history::ControlHistory;
 use crate::faults::Armed;
-use crate::hindsight::Hindsight;
 use crate::oracle::{self, Oracles, Verdict, restart_bounds::RestartBounds};
 use crate::process::Process;
 use crate::rng::Rng;
@@ -66,7 +66,7 @@ pub(crate) struct World {
     pub(crate) put_off: Vec<Action>,
     pub(crate) tick_ns: u64,
     pub(crate) promotions: u64,
-    pub(crate) hindsight: Hindsight,
+    pub(crate) control_history: ControlHistory,
     /// When the supervisor, the device and chance do something next.
     pub(crate) supervisor_ns: u64,
     pub(crate) supervisor_not_before_ns: u64,
@@ -144,7 +144,7 @@ impl World {
             put_off: Vec::new(),
             tick_ns: 0,
             promotions: 0,
-            hindsight: Hindsight::default(),
+            control_history: ControlHistory::default(),
             supervisor_ns: 0,
             supervisor_not_before_ns: 0,
             fault_ns: u64::MAX,

@@ -1,5 +1,5 @@
 //! A performance: which edition of the patch plays, and where its controls stand. What an entry of the log does to the
-//! two is written here and nowhere else: for what is sealed, for what is settled, and for what is found by a
+//! two is written here and nowhere else: for what is sealed, for what is committed, and for what is found by a
 //! supervisor that takes over. (The sound follows from the same entries in the engine.)
 
 use chronus_engine::{Command, Controls, DecodeError};

@@ -83,7 +83,7 @@ impl Slots for Accepted<'_> {
         block_ring::read(ring, block, version, |number| accepted.include(number), out)
     }
 
-    fn settle(&self, block: BlockIndex, amendments: u64, is_gap: bool) -> bool {
+    fn commit(&self, block: BlockIndex, amendments: u64, is_gap: bool) -> bool {
         let commit_point = &self.0.log.commit_point;
         let standing = commit_point.standing();
         let is_as_found = standing.next_block == block && standing.amendments == amendments;

@@ -27,7 +27,7 @@ use crate::performance::{NotApplied, Performance};
 use crate::playback::Regions;
 use crate::shared_assets::{Plan, SharedAssets, Stock};
 use crate::snapshot::{self, Snapshot};
-use crate::supervisor::Settled;
+use crate::supervisor::CommittedControls;
 
 /// No gap is longer: 20 minutes.
 const LONGEST_GAP_BLOCKS: u64 = 1 << 20;
@@ -35,8 +35,8 @@ const LONGEST_GAP_BLOCKS: u64 = 1 << 20;
 /// What a supervisor has recovered of the one before.
 #[derive(Debug)]
 pub struct Recovery {
-    /// What is settled.
-    pub settled: Settled,
+    /// What is committed.
+    pub committed: CommittedControls,
     /// How many amendments there are.
     pub amendments: u64,
     /// What was sealed since and is not withheld.
@@ -249,7 +249,7 @@ impl Reading<'_> {
             amendments.iter().any(|amendment| amendment.change == change)
         };
         let new = entries.iter().filter(|entry| entry.sequence >= snapshot.position);
-        let (settled, pending): (Vec<Entry>, Vec<Entry>) = new
+        let (committed, pending): (Vec<Entry>, Vec<Entry>) = new
             .filter(|entry| !is_withheld(entry))
             .partition(|entry| entry.block() < standing.open_from);
         let mut inserts = amendments.iter().filter_map(|amendment| match amendment.change {
@@ -259,7 +259,7 @@ impl Reading<'_> {
             _ => None,
         });
         let mut inserted = inserts.by_ref().peekable();
-        for entry in &settled {
+        for entry in &committed {
             while let Some(insert) = inserted.next_if(|insert| insert.block() <= entry.block()) {
                 self.apply(&mut playing, &insert, rate_hz)?;
             }
@@ -268,9 +268,10 @@ impl Reading<'_> {
         for insert in inserted {
             self.apply(&mut playing, &insert, rate_hz)?;
         }
-        let position = settled.last().map_or(snapshot.position, |last| last.sequence + 1);
+        let position = committed.last().map_or(snapshot.position, |last| last.sequence + 1);
         let (edition, controls) = (playing.edition.0, playing.controls.clone());
-        let settled = Settled { performance: Performance { edition, controls }, position };
+        let committed =
+            CommittedControls { performance: Performance { edition, controls }, position };
         let mut pending_edit = None;
         for entry in &pending {
             if let Some(before) = self.apply(&mut playing, entry, rate_hz)? {
@@ -288,7 +289,7 @@ impl Reading<'_> {
         let last_edit = last_edit.map_or((position, 0), |it| (it.sequence + 1, it.block() + 1));
         let frame = standing.next_block * BLOCK_FRAMES as u64;
         Ok(Recovery {
-            settled,
+            committed,
             amendments: standing.amendments,
             pending,
             pending_edit,

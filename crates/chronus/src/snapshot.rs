@@ -9,7 +9,7 @@ use chronus_shm::ledger::{Edition, digest};
 use chronus_shm::region::{SNAPSHOT_BYTES, offset_of_snapshot};
 use serde::{Deserialize, Serialize};
 
-use crate::supervisor::Settled;
+use crate::supervisor::CommittedControls;
 
 /// After so many entries of the log it is time for another.
 const EVERY_ENTRIES: u64 = 512;
@@ -32,14 +32,14 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// A snapshot of what is settled.
-    pub fn of(settled: &Settled, amendments: u64, rate_hz: u32) -> Self {
+    /// A snapshot of what is committed.
+    pub fn of(committed: &CommittedControls, amendments: u64, rate_hz: u32) -> Self {
         Self {
-            position: settled.position,
+            position: committed.position,
             amendments,
-            edition: settled.performance.edition.to_words(),
+            edition: committed.performance.edition.to_words(),
             rate_hz,
-            controls: settled.performance.controls.encode(),
+            controls: committed.performance.controls.encode(),
         }
     }
 
@@ -117,29 +117,29 @@ impl Snapshots {
         self.positions[0]
     }
 
-    /// Writes a snapshot of what is settled if it is time.
+    /// Writes a snapshot of what is committed if it is time.
     ///
     /// # Errors
     /// If there is no room.
     pub fn keep(
         &mut self,
         ledger: &Memfd,
-        settled: &Settled,
+        committed: &CommittedControls,
         amendments: u64,
         rate_hz: u32,
     ) -> io::Result<()> {
-        let edited = settled.performance.edition.number != self.edition;
-        if !edited && settled.position < self.positions[1] + EVERY_ENTRIES {
+        let edited = committed.performance.edition.number != self.edition;
+        if !edited && committed.position < self.positions[1] + EVERY_ENTRIES {
             return Ok(());
         }
-        let snapshot = Snapshot::of(settled, amendments, rate_hz);
+        let snapshot = Snapshot::of(committed, amendments, rate_hz);
         // After an edit both are renewed, so that the edition before it is not needed any more.
         for _ in 0..if edited { 2 } else { 1 } {
             snapshot.write(ledger, self.next)?;
             self.next = 1 - self.next;
-            self.positions = [self.positions[1], settled.position];
+            self.positions = [self.positions[1], committed.position];
         }
-        self.edition = settled.performance.edition.number;
+        self.edition = committed.performance.edition.number;
         Ok(())
     }
 }
@@ -153,21 +153,21 @@ mod tests {
     use super::*;
     use crate::performance::Performance;
 
-    fn settled(position: u64, number: u32) -> Settled {
+    fn committed(position: u64, number: u32) -> CommittedControls {
         let piece = Piece { offset: 0, bytes: 1, digest: 2 };
         let edition = Edition { number, plan: piece, score: piece, time_wall_ns: 0 };
         let controls = Controls::of(&Patch::first());
-        Settled { performance: Performance { edition, controls }, position }
+        CommittedControls { performance: Performance { edition, controls }, position }
     }
 
     #[test]
     fn the_older_one_is_there_when_the_newer_one_is_damaged() {
         let ledger = LedgerRegion::create().expect("memory");
         assert_eq!(find(&ledger), (vec![], 0));
-        let first = Snapshot::of(&settled(0, 0), 0, 48_000);
+        let first = Snapshot::of(&committed(0, 0), 0, 48_000);
         let mut snapshots = Snapshots::begin(&ledger, &first).expect("room");
         let mut keep = |position, number| {
-            snapshots.keep(&ledger, &settled(position, number), 3, 48_000).expect("room");
+            snapshots.keep(&ledger, &committed(position, number), 3, 48_000).expect("room");
             snapshots.needed_from()
         };
         assert_eq!(keep(EVERY_ENTRIES - 1, 0), 0);
@@ -180,7 +180,7 @@ mod tests {
         assert_eq!((whole.len(), whole[0].position, damaged), (1, 0, 1));
         assert_eq!(keep(EVERY_ENTRIES + 1, 1), EVERY_ENTRIES + 1, "after an edit both are renewed");
         let whole = find(&ledger).0;
-        assert_eq!(whole, vec![Snapshot::of(&settled(EVERY_ENTRIES + 1, 1), 3, 48_000); 2]);
+        assert_eq!(whole, vec![Snapshot::of(&committed(EVERY_ENTRIES + 1, 1), 3, 48_000); 2]);
         ledger.write_at(offset_of_snapshot(1), &[0xff; 8]).expect("written");
         assert_eq!(find(&ledger).1, 1, "a length beyond all bounds");
     }

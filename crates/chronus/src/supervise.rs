@@ -186,7 +186,7 @@ fn take_over(
     let plan = under_way.map_or(playing, |revision| &revision.plan);
     let mut assets =
         recovery::shared_assets_of(regions, &start.assets, start.stock.clone(), playing);
-    assets.needs(&recovery.settled.performance.edition, playing);
+    assets.needs(&recovery.committed.performance.edition, playing);
     if let Some(revision) = last {
         assets.needs(&revision.edition, &revision.plan);
     }

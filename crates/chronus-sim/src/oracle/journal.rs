@@ -6,7 +6,7 @@ use chronus_replication::machine::block_hash;
 use chronus_replication::{BLOCK_SAMPLES, Entry, Payload};
 
 use super::Verdict;
-use crate::hindsight::inserts;
+use crate::control_history::inserts;
 use crate::rack::Rack;
 
 /// All that was sealed, amended and heard.

@@ -7,7 +7,7 @@ use chronus_replication::machine::block_hash;
 use chronus_replication::{BLOCK_SAMPLES, Block, BlockIndex, CHANNELS, Entry, Payload, Slot};
 
 use super::Verdict;
-use crate::hindsight::inserts;
+use crate::control_history::inserts;
 use crate::rack::Rack;
 
 /// An undisturbed machine, and what it rendered lately.

@@ -47,7 +47,7 @@ pub struct Edit {
     pub edition: Edition,
     /// What it plays: the patch, for workers that start afresh, and its controls. In the end, what played before it.
     pub next: Performance<Plan>,
-    /// The same for hindsight.
+    /// The same for the control history.
     pub twin: Performance<Edition>,
     /// What the journal keeps of it.
     pub score: Arc<Score>,

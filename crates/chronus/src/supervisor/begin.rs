@@ -13,8 +13,8 @@ use chronus_replication::command_sequencer::{Begun, CommandSequencer, WaitingRoo
 use chronus_shm::ledger::LedgerRegion;
 use chronus_shm::region::View;
 
+use super::control_history::{CommittedControls, ControlHistory};
 use super::edits::Edits;
-use super::hindsight::{Hindsight, Settled};
 use crate::journal_file::{self, Identity};
 use crate::journal_writer::JournalWriter;
 use crate::patcher::{Edit, First, Line};
@@ -55,7 +55,7 @@ impl WaitingRoom for Noted {
 /// Everything that differs between the two.
 pub(super) struct Begins {
     pub performance: Performance<Plan>,
-    pub hindsight: Hindsight,
+    pub control_history: ControlHistory,
     pub edits: Edits,
     pub sequencer: CommandSequencer<Noted>,
     pub journal: Option<JournalWriter>,
@@ -86,7 +86,7 @@ impl Beginning {
                 }
                 let controls = Controls::of(&plan.patch);
                 let performance = Performance { edition, controls: controls.clone() };
-                let settled = Settled { performance, position: 0 };
+                let committed = CommittedControls { performance, position: 0 };
                 let create = |(path, made): (PathBuf, _)| {
                     let file = journal_file::begin(&path, made).map_err(io::Error::other)?;
                     note_journal(regions, &file);
@@ -98,8 +98,8 @@ impl Beginning {
                 Ok(Begins {
                     journal: journal.map(create).transpose()?,
                     // From here on a successor finds something to take over.
-                    snapshots: Snapshots::begin(ledger, &Snapshot::of(&settled, 0, rate_hz))?,
-                    hindsight: Hindsight::new(settled, Vec::new(), None),
+                    snapshots: Snapshots::begin(ledger, &Snapshot::of(&committed, 0, rate_hz))?,
+                    control_history: ControlHistory::new(committed, Vec::new(), None),
                     edits: Edits::new(line, (0, 0, 0), None),
                     sequencer,
                     performance: Performance { edition: plan, controls },
@@ -107,7 +107,7 @@ impl Beginning {
             }
             Self::TakenOver(recovery) => {
                 let recovery = *recovery;
-                let snapshot = Snapshot::of(&recovery.settled, recovery.amendments, rate_hz);
+                let snapshot = Snapshot::of(&recovery.committed, recovery.amendments, rate_hz);
                 let resume = |(path, made): (PathBuf, _)| {
                     let [device, inode] = &regions.ledger.roster.journal;
                     let [device, inode] = [device, inode].map(|it| it.load(Ordering::Acquire));
@@ -130,8 +130,8 @@ impl Beginning {
                 Ok(Begins {
                     journal: journal.and_then(resume),
                     snapshots: Snapshots::begin(ledger, &snapshot)?,
-                    hindsight: Hindsight::new(
-                        recovery.settled,
+                    control_history: ControlHistory::new(
+                        recovery.committed,
                         recovery.pending,
                         recovery.pending_edit.map(sealed_edit),
                     ),

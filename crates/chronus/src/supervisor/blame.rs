@@ -58,7 +58,8 @@ impl Supervisor {
         match culprit {
             Culprit::Module(module) => {
                 let module = Handle(module);
-                self.performance.controls.position(module).is_some() || self.hindsight.knows(module)
+                self.performance.controls.position(module).is_some()
+                    || self.control_history.knows(module)
             }
             Culprit::Command { sequence } => self.regions.log.holds(block, sequence),
             Culprit::Edit(_) => true,
@@ -68,7 +69,7 @@ impl Supervisor {
     fn put_aside(&mut self, module: Handle, block: BlockIndex, cause: Cause, now_ns: u64) {
         let (command, frame) = (Command::Bypass { module }, block * BLOCK_FRAMES as u64);
         self.performance.controls.apply(&command, frame, self.rate_hz);
-        self.hindsight.amend(&command, frame, self.rate_hz);
+        self.control_history.amend(&command, frame, self.rate_hz);
         self.blame.probations.entry(module).or_default().offend(now_ns);
         let (name, reason) = (self.name_of(module), describe(cause));
         tracing::error!("module `{name}` {reason}: bypassed from block {block} on");
@@ -78,7 +79,7 @@ impl Supervisor {
     fn withhold(&mut self, sequence: u64, cause: Cause) {
         self.regions.ledger.tally.withheld.add_one();
         let rate_hz = self.rate_hz;
-        let edit = self.hindsight.withhold(sequence, &mut self.performance, rate_hz);
+        let edit = self.control_history.withhold(sequence, &mut self.performance, rate_hz);
         let reason = describe(cause);
         tracing::error!("command {sequence} {reason}: withheld");
         self.tell("withheld", &[Value::Count(sequence), Value::Text(reason.clone())]);

@@ -10,7 +10,7 @@ use chronus_replication::{BlockIndex, Entry, SLOTS, Slot};
 use chronus_shm::ledger::Edition;
 
 use super::Supervisor;
-use super::hindsight::Hindsight;
+use super::control_history::ControlHistory;
 use crate::journal_writer::JournalWriter;
 use crate::patcher::{Answer, Ask, Edit, Line};
 use crate::performance::Performance;
@@ -62,7 +62,7 @@ enum Stage {
 pub(super) struct Sealed<'a> {
     pub performance: &'a mut Performance<Plan>,
     pub edits: &'a mut Edits,
-    pub hindsight: &'a mut Hindsight,
+    pub control_history: &'a mut ControlHistory,
     pub journal: &'a mut Option<JournalWriter>,
     pub rate_hz: u32,
 }
@@ -146,9 +146,9 @@ impl Sealed<'_> {
             if let Some(journal) = self.journal {
                 journal.score(&edit.score);
             }
-            self.hindsight.sealed_edit(edit);
+            self.control_history.sealed_edit(edit);
         }
-        self.hindsight.sealed(entry);
+        self.control_history.sealed(entry);
         if let Some(journal) = self.journal {
             journal.command(entry);
         }

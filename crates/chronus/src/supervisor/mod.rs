@@ -4,12 +4,12 @@
 mod begin;
 mod blame;
 mod clocks;
+mod control_history;
 mod device;
 mod edits;
 mod ending;
 mod events;
 mod family;
-mod hindsight;
 mod orders;
 mod processes;
 mod questions;
@@ -61,12 +61,12 @@ pub use begin::Beginning;
 use begin::Noted;
 use blame::Blame;
 use clocks::ClockWatch;
+pub use control_history::CommittedControls;
+use control_history::ControlHistory;
 use device::DeviceWatch;
 use edits::{Edits, Sealed};
 use events::Listeners;
 use family::FamilyWatch;
-use hindsight::Hindsight;
-pub use hindsight::Settled;
 use orders::Timing;
 use processes::Processes;
 pub use questions::Questions;
@@ -171,7 +171,7 @@ pub struct Supervisor {
     snapshot_failed: bool,
     /// The frame at which the sound of another supervisor goes on, until it does.
     goes_on_at: Option<u64>,
-    hindsight: Hindsight,
+    control_history: ControlHistory,
     blame: Blame,
     listeners: Listeners,
     supervision: Supervision,
@@ -229,7 +229,7 @@ impl Supervisor {
         let (assets, ledger) = (setup.assets.read_only()?, regions.ledger.clone());
         let family = (setup.keeper, setup.children);
         let mut supervisor = Self {
-            hindsight: begins.hindsight,
+            control_history: begins.control_history,
             blame: Blame::default(),
             listeners: Listeners::handed_down(&regions.ledger.listeners, clock::monotonic_ns()),
             supervision: Supervision::new(limits),
@@ -305,7 +305,7 @@ impl Supervisor {
         self.follow_device(now_ns);
         self.take_orders(now_ns);
         self.answer_questions(now_ns);
-        self.settle();
+        self.commit();
         self.tend_edits(now_ns);
         self.seal_due();
         self.watch(now_ns);
@@ -449,11 +449,11 @@ impl Supervisor {
     }
 
     /// What was played can't be amended any more; nor what was not, once nobody will render it again.
-    fn settle(&mut self) {
+    fn commit(&mut self) {
         let standing = self.regions.log.commit_point.standing();
         let (_, slowest_block) = self.slowest_reader();
-        let settled = standing.open_from.max(slowest_block).min(standing.next_block);
-        if let Some(edit) = self.hindsight.settle(settled, self.rate_hz) {
+        let committed = standing.open_from.max(slowest_block).min(standing.next_block);
+        if let Some(edit) = self.control_history.commit(committed, self.rate_hz) {
             self.edits.over(edit);
         }
     }
@@ -487,7 +487,7 @@ impl Supervisor {
             let mut sealed = Sealed {
                 performance: &mut self.performance,
                 edits: &mut self.edits,
-                hindsight: &mut self.hindsight,
+                control_history: &mut self.control_history,
                 journal: &mut self.journal,
                 rate_hz: self.rate_hz,
             };

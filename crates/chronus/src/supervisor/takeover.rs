@@ -70,8 +70,8 @@ impl Supervisor {
         let roster = &self.regions.ledger.roster;
         roster.edit_under_way.store(self.edits.number_under_way(), Ordering::Release);
         let amendments = self.regions.log.commit_point.standing().amendments;
-        let settled = self.hindsight.settled();
-        let kept = self.snapshots.keep(&self.ledger, settled, amendments, self.rate_hz);
+        let committed = self.control_history.committed();
+        let kept = self.snapshots.keep(&self.ledger, committed, amendments, self.rate_hz);
         if let Err(error) = kept
             && !std::mem::replace(&mut self.snapshot_failed, true)
         {

@@ -7,12 +7,12 @@ use crate::rack::Rack;
 
 /// Everything that was sealed and amended; the world is short.
 #[derive(Debug, Default)]
-pub(crate) struct Hindsight {
+pub(crate) struct ControlHistory {
     entries: Vec<Entry>,
     amendments: Vec<Amendment>,
 }
 
-impl Hindsight {
+impl ControlHistory {
     pub(crate) fn sealed(&mut self, entries: &[Entry]) {
         self.entries.extend(entries);
     }

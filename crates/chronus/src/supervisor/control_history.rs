@@ -1,4 +1,4 @@
-//! Hindsight: where the controls stood before the blocks that may still be amended, and what was sealed since.
+//! Control history: where the controls stood before the blocks that may still be amended, and what was sealed since.
 //! When a command of those blocks is withheld, the controls are worked out anew as if it had never come.
 
 use std::collections::VecDeque;
@@ -12,39 +12,39 @@ use crate::performance::Performance;
 use crate::shared_assets::Plan;
 
 /// See the file's head.
-pub struct Hindsight {
-    settled: Settled,
+pub struct ControlHistory {
+    committed: CommittedControls,
     /// What was sealed since, in order.
     pending: VecDeque<Entry>,
     /// The edit among it, with what was played before. Edits come one at a time.
     edit: Option<Box<Edit>>,
 }
 
-/// What is settled: where everything stood before the first block that may still be amended.
+/// What is committed: where everything stood before the first block that may still be amended.
 #[derive(Clone, Debug)]
-pub struct Settled {
+pub struct CommittedControls {
     /// The edition of the patch, and its controls.
     pub performance: Performance<Edition>,
     /// How many entries of the log have been applied, or withheld.
     pub position: u64,
 }
 
-impl Hindsight {
-    /// This is settled, and this was sealed since; `edit` is among it.
-    pub fn new(settled: Settled, sealed: Vec<Entry>, edit: Option<Box<Edit>>) -> Self {
+impl ControlHistory {
+    /// This is committed, and this was sealed since; `edit` is among it.
+    pub fn new(committed: CommittedControls, sealed: Vec<Entry>, edit: Option<Box<Edit>>) -> Self {
         let mut pending = VecDeque::with_capacity(chronus_shm::command_log::LOG_ENTRIES);
         pending.extend(sealed);
-        Self { settled, pending, edit }
+        Self { committed, pending, edit }
     }
 
-    /// What is settled.
-    pub fn settled(&self) -> &Settled {
-        &self.settled
+    /// What is committed.
+    pub fn committed(&self) -> &CommittedControls {
+        &self.committed
     }
 
     /// Whether a module played before the blocks that may still be amended.
     pub fn knows(&self, module: Handle) -> bool {
-        self.settled.performance.controls.position(module).is_some()
+        self.committed.performance.controls.position(module).is_some()
     }
 
     /// Notes a command that was sealed.
@@ -59,15 +59,15 @@ impl Hindsight {
 
     /// Blocks before this one can't be amended any more. Returns the edit that is among them, which has taken
     /// effect for good. Allocates and frees nothing.
-    pub fn settle(&mut self, before: BlockIndex, rate_hz: u32) -> Option<Box<Edit>> {
+    pub fn commit(&mut self, before: BlockIndex, rate_hz: u32) -> Option<Box<Edit>> {
         let mut over = None;
         while let Some(entry) = self.pending.front().filter(|entry| entry.block() < before) {
             // What can't be applied was told when it was sealed.
-            let _ = self.settled.performance.apply(entry, rate_hz, |_| {
+            let _ = self.committed.performance.apply(entry, rate_hz, |_| {
                 over = self.edit.take();
                 over.as_mut().map(|edit| &mut edit.twin).ok_or(())
             });
-            self.settled.position = entry.sequence + 1;
+            self.committed.position = entry.sequence + 1;
             self.pending.pop_front();
         }
         over
@@ -75,7 +75,7 @@ impl Hindsight {
 
     /// A module is put aside from a block on that may still be amended.
     pub fn amend(&mut self, command: &Command, frame: u64, rate_hz: u32) {
-        self.settled.performance.controls.apply(command, frame, rate_hz);
+        self.committed.performance.controls.apply(command, frame, rate_hz);
     }
 
     /// Forgets a command: what plays is as if it had never come. If it was an edit, what played before it plays
@@ -93,7 +93,7 @@ impl Hindsight {
         if let Some(edit) = &mut withheld {
             std::mem::swap(&mut sealed.edition, &mut edit.next.edition);
         }
-        let mut anew = self.settled.performance.clone();
+        let mut anew = self.committed.performance.clone();
         let controls = Controls::of(&sealed.edition.patch);
         let mut next = Performance { edition: anew.edition, controls };
         for entry in &self.pending {
