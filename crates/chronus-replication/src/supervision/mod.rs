@@ -5,10 +5,10 @@
 //! that held it was reaped; every process that ever gets a slot has a number of its own; the primary
 //! is a worker known to live, or there is none.
 
+mod protocol;
 mod restore;
 mod scout;
 mod suspects;
-mod terms;
 #[cfg(test)]
 mod tests;
 
@@ -16,10 +16,10 @@ use crate::fault_detector::FaultDetector;
 use crate::restart::{BackOff, Death, Intensity};
 use crate::selector::VOTERS;
 use crate::{BlockIndex, PLACES, SLOTS, Slot};
+pub use protocol::{Action, Event, Left, Notice, Reason, Settings, View};
 use restore::Frozen;
 use scout::Scout;
 use suspects::Grief;
-pub use terms::{Action, Event, Left, Notice, Reason, Settings, View};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
