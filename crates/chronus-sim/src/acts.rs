@@ -190,7 +190,7 @@ impl World {
         let is_withheld = matches!(change, Change::Withhold { .. });
         let is_settled = block < self.selector.next_block();
         let is_forgotten = match self.scenario.mutation {
-            Some(Mutation::FreshWithoutHindsight) => true,
+            Some(Mutation::FreshWithoutControlHistory) => true,
             Some(Mutation::FreshWithWithheld) => is_withheld,
             Some(Mutation::ControlHistoryCommitsGaps) => is_withheld && is_settled,
             _ => false,

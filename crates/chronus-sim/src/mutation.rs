@@ -71,7 +71,7 @@ mutations! {
     LatenessUnseen,
     /// The supervisor looks only when something happens, not when somebody is overdue.
     LooksOnlyWhenKicked,
-    /// While the primary comes to no end, no standby is told to be proven, so none sends a scout: the last one goes
+    /// While the primary comes to no end, no standby is told to be proven, so none sends a canary: the last one goes
     /// itself.
     NobodyIsSentAhead,
     /// Time that the supervisor did not live through counts as others' lateness.
@@ -93,7 +93,7 @@ mutations! {
     /// A fresh worker begins at the first block of all.
     FreshFromTheBeginning,
     /// A fresh worker knows nothing of amendments.
-    FreshWithoutHindsight,
+    FreshWithoutControlHistory,
     /// A fresh worker knows nothing of withheld commands.
     FreshWithWithheld,
     /// What is withheld in a gap is not forgotten by a fresh worker.

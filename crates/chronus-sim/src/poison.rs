@@ -75,7 +75,7 @@ impl World {
         self.sicken(open, 0);
     }
 
-    /// Where all must be survived, a module may come to no end, since a scout is sent ahead then; nobody is for a
+    /// Where all must be survived, a module may come to no end, since a canary is sent ahead then; nobody is for a
     /// command.
     fn harm(&mut self, is_module: bool) -> Harm {
         let is_wild = self.scenario.mix.spacing == Spacing::Wild;

@@ -5,9 +5,9 @@
 //! that held it was reaped; every process that ever gets a slot has a number of its own; the primary
 //! is a worker known to live, or there is none.
 
+mod canary;
 mod protocol;
 mod restore;
-mod scout;
 mod suspects;
 #[cfg(test)]
 mod tests;
@@ -16,9 +16,9 @@ use crate::fault_detector::FaultDetector;
 use crate::restart::{BackOff, Death, Intensity};
 use crate::selector::VOTERS;
 use crate::{BlockIndex, PLACES, SLOTS, Slot};
+use canary::Canary;
 pub use protocol::{Action, Event, Left, Notice, Reason, Settings, View};
 use restore::Frozen;
-use scout::Scout;
 use suspects::Grief;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ pub struct Supervision {
     survived: BlockIndex,
     grief: Grief,
     /// Who was sent ahead into a block that holds up the primary.
-    scout: Option<Scout>,
+    canary: Option<Canary>,
     /// Checkpoints with numbers up to this one may hold what is wrong.
     distrusted: u32,
     /// When the next checkpoint may be ordered: one that comes too late to be of use is dropped at once.
@@ -113,7 +113,7 @@ impl Supervision {
             proven: [false; SLOTS],
             survived: 0,
             grief: Grief::default(),
-            scout: None,
+            canary: None,
             distrusted: 0,
             checkpoint_not_before_ns: 0,
             was_due: 0,
@@ -260,7 +260,7 @@ impl Supervision {
         self.now_ns = now_ns;
         self.note_rendered(view);
         self.detector.look(now_ns);
-        self.recall_scout();
+        self.recall_canary();
         self.admit_claims(view, actions);
         if self.primary.is_none() {
             self.promote_best(None, actions);

@@ -52,7 +52,7 @@ impl Supervision {
                         if self.mark_late(slot) {
                             actions.push(Action::Report(Notice::Late(slot)));
                         }
-                    } else if !(is_busy && self.is_scouting(slot, view, actions)) {
+                    } else if !(is_busy && self.sends_canary(slot, view, actions)) {
                         self.overtake(slot, actions);
                     }
                 }
@@ -197,7 +197,7 @@ impl Supervision {
         actions.push(Action::Report(Notice::Overtaken(slot)));
         let best = (0..SLOTS)
             .filter(|other| *other != slot && in_time(&self.states[*other]))
-            .max_by_key(|other| (self.is_scout(*other), self.merit(*other)));
+            .max_by_key(|other| (self.is_canary(*other), self.merit(*other)));
         if let Some(to) = best {
             self.primary = Some(to);
             actions.push(Action::Promote(to));

@@ -1,10 +1,10 @@
 //! Tests of supervision, fault by fault, against a hand-driven world.
 
+mod canaries;
 mod checkpoints;
 mod culprits;
 mod fault_times;
 mod provision;
-mod scouts;
 mod succession;
 
 use crate::blame::{Cause, Crumb, Culprit, Place};

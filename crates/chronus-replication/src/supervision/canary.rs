@@ -1,4 +1,4 @@
-//! A scout: whom the last standby sends ahead into a block in which the primary comes to no end.
+//! A canary: what the last standby sends ahead into a block in which the primary comes to no end.
 //!
 //! It takes two witnesses to blame a module rather than the machine, but a standby that goes into the block itself
 //! is lost if the module is to blame, and with it the state before that block. So it forks, and its child goes
@@ -12,7 +12,7 @@ use crate::{BlockIndex, SLOTS, Slot};
 
 /// Who was sent ahead.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Scout {
+pub(super) struct Canary {
     block: BlockIndex,
     /// Its number, once its fork was ordered.
     number: Option<u32>,
@@ -24,9 +24,9 @@ pub(super) struct Scout {
 const WAIT_NS: u64 = 1_500_000;
 
 impl Supervision {
-    /// The primary is overdue and busy. Whether a scout is on its way, or as busy at the same place as the one that it
+    /// The primary is overdue and busy. Whether a canary is on its way, or as busy at the same place as the one that it
     /// was sent after, so that the standby shall not go itself.
-    pub(super) fn is_scouting(
+    pub(super) fn sends_canary(
         &mut self,
         primary: Slot,
         view: &View<'_>,
@@ -37,28 +37,29 @@ impl Supervision {
         if !matches!(crumb.place, Place::Module(_)) || crumb.block != block {
             return false;
         }
-        if self.is_scout(primary) {
+        if self.is_canary(primary) {
             let is_there = |slot: Slot| slot != primary && (view.crumb)(slot) == crumb;
             return self.live().any(is_there);
         }
         let now_ns = self.detector.patience_ns();
-        let known = self.scout.filter(|scout| scout.block == block);
-        let mut scout = known.unwrap_or(Scout { block, number: None, until_ns: now_ns + WAIT_NS });
+        let known = self.canary.filter(|canary| canary.block == block);
+        let mut canary =
+            known.unwrap_or(Canary { block, number: None, until_ns: now_ns + WAIT_NS });
         let is_under_way = |state: &State| match *state {
             State::Ordered { number, .. } | State::Joining { number, .. } => {
-                scout.number.is_none_or(|wanted| wanted == number)
+                canary.number.is_none_or(|wanted| wanted == number)
             }
             _ => false,
         };
         let waits = self.states.iter().any(is_under_way);
-        if scout.number.is_none() && !waits {
+        if canary.number.is_none() && !waits {
             let Some((standby, free)) = self.last_standby(primary) else { return false };
-            scout.number = self.order_fork(standby, free, actions);
-            self.scout = Some(scout);
-            return scout.number.is_some();
+            canary.number = self.order_fork(standby, free, actions);
+            self.canary = Some(canary);
+            return canary.number.is_some();
         }
-        self.scout = Some(scout);
-        waits && now_ns < scout.until_ns
+        self.canary = Some(canary);
+        waits && now_ns < canary.until_ns
     }
 
     /// The standby after whom nobody is left before the block, and a slot for its child. Where there is another
@@ -74,21 +75,21 @@ impl Supervision {
     }
 
     /// Whether the worker of this slot was sent ahead, and nobody has got through that block yet.
-    pub(super) fn is_scout(&self, slot: Slot) -> bool {
-        let sent = self.scout.and_then(|scout| scout.number);
+    pub(super) fn is_canary(&self, slot: Slot) -> bool {
+        let sent = self.canary.and_then(|canary| canary.number);
         matches!(self.states[slot], State::Live { joined, .. } if sent == Some(joined.number))
     }
 
     /// Once somebody got through, nobody is ahead any more.
-    pub(super) fn recall_scout(&mut self) {
-        self.scout.take_if(|scout| self.survived > scout.block);
+    pub(super) fn recall_canary(&mut self) {
+        self.canary.take_if(|canary| self.survived > canary.block);
     }
 
-    /// A scout got through, or came in vain: of those who are in time one is too many. The primary stays, and
+    /// A canary got through, or came in vain: of those who are in time one is too many. The primary stays, and
     /// of the others who is proven.
     pub(super) fn dismiss_surplus(&mut self, actions: &mut Vec<Action>) {
         let in_time = |slot: &Slot| matches!(self.states[*slot], State::Live { late: None, .. });
-        if self.scout.is_some() || (0..SLOTS).filter(in_time).count() <= self.settings.replicas {
+        if self.canary.is_some() || (0..SLOTS).filter(in_time).count() <= self.settings.replicas {
             return;
         }
         let others = (0..SLOTS).filter(in_time).filter(|slot| self.primary != Some(*slot));

@@ -59,7 +59,7 @@ fn amended(actions: &[Action]) -> usize {
 }
 
 #[test]
-fn the_last_standby_sends_a_scout_and_is_still_before_the_block_when_it_is_amended() {
+fn the_last_standby_sends_a_canary_and_is_still_before_the_block_when_it_is_amended() {
     let (mut world, block) = begun(2);
     let begun_ns = world.now_ns;
     let actions = busy(&mut world, 40);
@@ -70,7 +70,7 @@ fn the_last_standby_sends_a_scout_and_is_still_before_the_block_when_it_is_amend
     for (slot, is_fenced) in [(0, true), (1, false), (2, true)] {
         assert_eq!(actions.contains(&Action::Fence(slot)), is_fenced, "slot {slot}: {actions:?}");
     }
-    assert_eq!(promoted(&actions), [2, 1], "the scout, then the standby: {actions:?}");
+    assert_eq!(promoted(&actions), [2, 1], "the canary, then the standby: {actions:?}");
     assert_eq!((world.rendered[1], world.supervision.primary()), (block, Some(1)));
     assert!(!actions.iter().any(|action| matches!(action, Action::Thaw { .. })));
     world.run(20);
@@ -89,18 +89,18 @@ fn where_there_is_another_standby_one_goes_itself() {
 }
 
 #[test]
-fn nobody_is_blamed_if_the_scout_gets_through_and_two_are_enough_then() {
+fn nobody_is_blamed_if_the_canary_gets_through_and_two_are_enough_then() {
     let (mut world, _) = begun(2);
     let mut actions = Vec::new();
     while promoted(&actions).is_empty() {
         actions.extend(busy(&mut world, 1));
     }
-    let scout = promoted(&actions)[0];
-    assert_eq!(scout, 2, "{actions:?}");
+    let canary = promoted(&actions)[0];
+    assert_eq!(canary, 2, "{actions:?}");
     // It is seen there after a quarter of a millisecond, and busy for half a millisecond then.
     actions.extend(busy(&mut world, 3));
     actions.extend(world.run(10));
-    assert_eq!((amended(&actions), world.supervision.primary()), (0, Some(scout)), "{actions:?}");
+    assert_eq!((amended(&actions), world.supervision.primary()), (0, Some(canary)), "{actions:?}");
     let live = (0..SLOTS).filter(|slot| world.supervision.is_live(*slot)).count();
     assert_eq!((live, world.supervision.is_redundant()), (2, true));
     let dismissed =
@@ -109,7 +109,7 @@ fn nobody_is_blamed_if_the_scout_gets_through_and_two_are_enough_then() {
 }
 
 #[test]
-fn a_scout_that_is_not_needed_any_more_goes() {
+fn a_canary_that_is_not_needed_any_more_goes() {
     let (mut world, _) = begun(2);
     let mut actions = Vec::new();
     while forks(&actions).is_empty() {
@@ -123,7 +123,7 @@ fn a_scout_that_is_not_needed_any_more_goes() {
 }
 
 #[test]
-fn one_that_is_starved_or_at_nothing_is_overtaken_without_a_scout() {
+fn one_that_is_starved_or_at_nothing_is_overtaken_without_a_canary() {
     for (uses_time, is_at_work) in [(false, true), (true, false)] {
         let (mut world, block) = begun(2);
         let place = if is_at_work { Place::Module(7) } else { Place::Elsewhere };
@@ -142,7 +142,7 @@ fn one_that_is_starved_or_at_nothing_is_overtaken_without_a_scout() {
 
 /// The standby does not answer: its child is not waited for until it is too late.
 #[test]
-fn a_scout_that_does_not_come_is_not_waited_for() {
+fn a_canary_that_does_not_come_is_not_waited_for() {
     let (mut world, _) = begun(2);
     world.stuck[1] = true;
     let begun_ns = world.now_ns;
