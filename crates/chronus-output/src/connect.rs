@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    Device, Options, OutputError, OutputSpec, connector::Connector, deck::Recorded,
-    fallback::Fallback, numbering, paced::Paced, wav,
+    Device, Options, OutputError, OutputSpec, connector::Connector, fallback::Fallback, numbering,
+    paced::Paced, recorder::Recorded, wav,
 };
 
 /// Finds the device that `spec` names and learns its rate; nothing sounds before [`Device::start`].

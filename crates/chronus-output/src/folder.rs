@@ -166,7 +166,7 @@ mod tests {
         for (name, file) in [
             ("take1", "take1.wav"),
             ("take2.wav", "take2.wav"),
-            ("Take 3.WAV", "Take 3.wav"),
+            ("RecordingHandle 3.WAV", "RecordingHandle 3.wav"),
             ("a.b", "a.b.wav"),
             ("tuesday/late/täke", "tuesday/late/täke.wav"),
             ("tuesday/x", "tuesday/x.wav"),

@@ -13,7 +13,6 @@
 mod alsa;
 mod connect;
 mod connector;
-mod deck;
 mod error;
 mod fallback;
 mod feed;
@@ -26,6 +25,7 @@ mod pace;
 mod paced;
 mod probe;
 mod pulse;
+mod recorder;
 mod recording;
 mod relay;
 mod spec;
@@ -39,10 +39,10 @@ use std::{
 };
 
 pub use connect::{check, connect};
-pub use deck::{Ask, Deck, Take};
 pub use error::OutputError;
 pub use news::{News, Sentence};
 pub use probe::{Probe, probe};
+pub use recorder::{Ask, Recorder, RecordingHandle};
 pub use recording::{Moment, Recording, RecordingState, Tell};
 pub use spec::{OutputSpec, ParseOutputError};
 pub use wav::{Medium, UnknownFormat, WavFormat, WavWriter, complete};
@@ -197,7 +197,7 @@ pub trait Device: Send {
     }
 
     /// What records on demand, for whoever asks first; every device that [`connect()`] gives has one.
-    fn deck(&mut self) -> Option<Deck> {
+    fn recorder(&mut self) -> Option<Recorder> {
         None
     }
 

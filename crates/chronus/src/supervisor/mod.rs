@@ -70,7 +70,7 @@ use family::FamilyWatch;
 use orders::Timing;
 use processes::Processes;
 pub use questions::Questions;
-use recording::Recorder;
+use recording::RecordingControl;
 pub use recording::Unfinished;
 use stalls::StallWatch;
 use status::Figures;
@@ -183,7 +183,7 @@ pub struct Supervisor {
     slips_seen: u64,
     timing: Timing,
     journal: Option<JournalWriter>,
-    recorder: Recorder,
+    recorder: RecordingControl,
     figures: Figures,
     refusals: Refusals,
     ticker: Ticker,
@@ -224,7 +224,7 @@ impl Supervisor {
             limits = limits.without_a_clock();
         }
         let folder = setup.recordings.clone();
-        let recorder = Recorder::new(device.deck(), folder, setup.record_format);
+        let recorder = RecordingControl::new(device.recorder(), folder, setup.record_format);
         device.bear((setup.lead_blocks * BLOCK_FRAMES as u64) as u32);
         let (assets, ledger) = (setup.assets.read_only()?, regions.ledger.clone());
         let family = (setup.keeper, setup.children);

@@ -1,4 +1,4 @@
-//! Recording while it plays: what players ask for, handed to the deck of the device. The supervisor
+//! Recording while it plays: what players ask for, handed to the recorder of the device. The supervisor
 //! touches no file and waits for nobody here; the thread that writes the file also tells how it
 //! goes.
 
@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use chronus_os::peer::Peer;
 use chronus_osc::{Record, Value};
 use chronus_output::{
-    Ask, Deck, Moment, Recording, RecordingState, Take, Tell, WavFormat, numbering,
+    Ask, Moment, Recorder, Recording, RecordingHandle, RecordingState, Tell, WavFormat, numbering,
 };
 use chronus_shm::ledger::LedgerRegion;
 use serde::Serialize;
@@ -16,12 +16,12 @@ use serde::Serialize;
 use super::Supervisor;
 use crate::osc_server::{Incoming, Replies};
 
-/// The deck, and the last recording that it was asked for.
-pub struct Recorder {
-    deck: Option<Deck>,
+/// The recorder, and the last recording that it was asked for.
+pub struct RecordingControl {
+    recorder: Option<Recorder>,
     folder: PathBuf,
     format: WavFormat,
-    last: Option<(Take, Stopper)>,
+    last: Option<(RecordingHandle, Stopper)>,
     /// A successor can find the file of the last one.
     is_noted: bool,
 }
@@ -56,10 +56,10 @@ impl Unfinished {
 /// Who ended a recording, and shall hear when it is whole.
 type Stopper = Arc<OnceLock<Peer>>;
 
-impl Recorder {
+impl RecordingControl {
     /// Nothing recorded yet. Files go to `folder`, in `format` unless a player wants another.
-    pub fn new(deck: Option<Deck>, folder: PathBuf, format: WavFormat) -> Self {
-        Self { deck, folder, format, last: None, is_noted: false }
+    pub fn new(recorder: Option<Recorder>, folder: PathBuf, format: WavFormat) -> Self {
+        Self { recorder, folder, format, last: None, is_noted: false }
     }
 
     /// Goes on with a recording in a new file, from this frame.
@@ -75,7 +75,7 @@ impl Recorder {
         let tell = tell(None, stopper.clone(), replies, rate_hz);
         let (folder, name) = (self.folder.clone(), Some(name));
         let ask = Ask { folder, name, format, from_frame, tell };
-        let take = self.deck.as_mut().and_then(|deck| deck.record(ask).ok());
+        let take = self.recorder.as_mut().and_then(|recorder| recorder.record(ask).ok());
         self.last = take.map(|take| (take, stopper));
     }
 
@@ -121,8 +121,9 @@ impl Recorder {
         }
         let stopper = Stopper::default();
         let tell = tell(Some(from), stopper.clone(), replies, rate_hz);
-        let deck = self.deck.as_mut().ok_or("this device can't be recorded")?;
-        let take = deck.record(Ask { folder: self.folder.clone(), name, format, from_frame, tell });
+        let recorder = self.recorder.as_mut().ok_or("this device can't be recorded")?;
+        let take =
+            recorder.record(Ask { folder: self.folder.clone(), name, format, from_frame, tell });
         self.last = Some((take?, stopper));
         Ok(())
     }

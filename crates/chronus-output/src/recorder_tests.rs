@@ -1,4 +1,4 @@
-//! Tests of the deck: recordings that come and go while the device runs, and disks that fail.
+//! Tests of the recorder: recordings that come and go while the device runs, and disks that fail.
 
 use std::sync::{
     Mutex, PoisonError,
@@ -39,7 +39,7 @@ impl Source for Counted {
 
 struct Bench {
     device: Recorded,
-    deck: Deck,
+    recorder: Recorder,
     source: Counted,
     folder: tempfile::TempDir,
     told: Arc<Mutex<Vec<Moment>>>,
@@ -50,17 +50,17 @@ impl Bench {
         let options = Options { free_run, ..Options::default() };
         let device = Box::new(Paced::new(&options, None));
         let mut device = Recorded::new(device, free_run).open_deck().unwrap();
-        let deck = device.deck().unwrap();
-        assert!(device.deck().is_none(), "there is one");
+        let recorder = device.recorder().unwrap();
+        assert!(device.recorder().is_none(), "there is one");
         let folder = tempfile::tempdir().unwrap();
-        Self { device, deck, source: Counted::default(), folder, told: Arc::default() }
+        Self { device, recorder, source: Counted::default(), folder, told: Arc::default() }
     }
 
     fn start(&mut self) {
         self.device.start(Box::new(self.source.clone())).unwrap();
     }
 
-    fn record(&mut self, name: &str, from_frame: u64) -> Take {
+    fn record(&mut self, name: &str, from_frame: u64) -> RecordingHandle {
         let told = self.told.clone();
         let tell = Box::new(move |moment, _: &Recording| {
             told.lock().unwrap_or_else(PoisonError::into_inner).push(moment);
@@ -68,7 +68,7 @@ impl Bench {
         let folder = self.folder.path().join("recordings");
         let name = Some(name.to_owned());
         let ask = Ask { folder, name, format: WavFormat::F32, from_frame, tell };
-        self.deck.record(ask).unwrap()
+        self.recorder.record(ask).unwrap()
     }
 
     fn told(&self) -> Vec<Moment> {
@@ -159,7 +159,7 @@ fn the_end_of_the_device_completes_the_recording() {
     assert_eq!(start + assert_holds(&take.recording(), start), bench.source.position().unwrap());
     let (folder, format) = (bench.folder.path().into(), WavFormat::F32);
     let ask = Ask { folder, name: None, format, from_frame: 0, tell: Box::new(|_, _| {}) };
-    assert!(bench.deck.record(ask).unwrap_err().contains("has stopped"));
+    assert!(bench.recorder.record(ask).unwrap_err().contains("has stopped"));
 }
 
 #[test]

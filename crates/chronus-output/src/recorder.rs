@@ -46,33 +46,33 @@ pub struct Ask {
 }
 
 /// The hand on the recorder of a device; wait-free.
-pub struct Deck {
+pub struct Recorder {
     asks: Producer<(Ask, Arc<Shared>)>,
     recordist: Thread,
 }
 
-impl Deck {
-    /// Begins a recording. The last one must be [done](Take::is_done), for there is one at a time.
+impl Recorder {
+    /// Begins a recording. The last one must be [done](RecordingHandle::is_done), for there is one at a time.
     ///
     /// # Errors
     /// A sentence, if the device has stopped.
-    pub fn record(&mut self, ask: Ask) -> Result<Take, String> {
+    pub fn record(&mut self, ask: Ask) -> Result<RecordingHandle, String> {
         let shared = Arc::new(Shared::new(ask.format));
         if self.asks.is_abandoned() || self.asks.push((ask, shared.clone())).is_err() {
             return Err("nothing can be recorded any more; the device has stopped".into());
         }
         self.recordist.unpark();
-        Ok(Take { shared })
+        Ok(RecordingHandle { shared })
     }
 }
 
 /// A recording on demand.
 #[derive(Debug)]
-pub struct Take {
+pub struct RecordingHandle {
     shared: Arc<Shared>,
 }
 
-impl Take {
+impl RecordingHandle {
     /// How far it has come; takes no lock.
     pub fn recording(&self) -> Recording {
         self.shared.recording()
@@ -101,7 +101,7 @@ pub(crate) struct Recorded {
     lossless: bool,
     taps: Option<Taps>,
     ends: Option<TapEnds>,
-    deck: Option<Deck>,
+    recorder: Option<Recorder>,
     closing: Arc<AtomicBool>,
     /// The recordings that were asked for at first, each with its thread.
     recordings: Vec<(Arc<Shared>, Option<JoinHandle<()>>)>,
@@ -119,7 +119,7 @@ impl Recorded {
             lossless,
             taps: Some(taps),
             ends: Some(ends),
-            deck: None,
+            recorder: None,
             closing: Arc::default(),
             recordings: Vec::new(),
             recordist: None,
@@ -186,7 +186,7 @@ impl Recorded {
         let spawned =
             thread::Builder::new().name("chronus-record".into()).spawn(move || recordist.serve());
         let thread = spawned.map_err(|source| OutputError::Thread { what: "recording", source })?;
-        self.deck = Some(Deck { asks, recordist: thread.thread().clone() });
+        self.recorder = Some(Recorder { asks, recordist: thread.thread().clone() });
         self.recordist = Some(thread);
         Ok(self)
     }
@@ -245,8 +245,8 @@ impl Device for Recorded {
         self.device.news()
     }
 
-    fn deck(&mut self) -> Option<Deck> {
-        self.deck.take()
+    fn recorder(&mut self) -> Option<Recorder> {
+        self.recorder.take()
     }
 
     fn bear(&mut self, ready_frames: u32) {
@@ -368,5 +368,5 @@ impl Recordist {
 }
 
 #[cfg(test)]
-#[path = "deck_tests.rs"]
+#[path = "recorder_tests.rs"]
 mod tests;
