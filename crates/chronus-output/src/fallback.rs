@@ -1,5 +1,5 @@
 //! A device that can be heard, with `null` in its place while it is away, so that time goes on: what the
-//! owner sees of it. The devices themselves are in the hands of a thread ([`crate::minder`]), since it may
+//! owner sees of it. The devices themselves are in the hands of a thread ([`crate::device_monitor`]), since it may
 //! take seconds to close one or to open the next.
 
 use std::{
@@ -19,7 +19,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use crate::{
     Device, DeviceStats, News, Options, OutputError, OutputSpec, Sentence, Source, StopReport,
     connector::Connector,
-    minder::{Charge, Minder},
+    device_monitor::{DeviceMonitor, StartedDevice},
     relay::Relay,
 };
 
@@ -30,7 +30,7 @@ const NEWS: usize = 16;
 /// A device whose server has died may never be closed; it is not waited for longer.
 const STOP_WITHIN: Duration = Duration::from_secs(3);
 
-/// What the owner and the minder share. The counts are for people, and relaxed.
+/// What the owner and the monitor share. The counts are for people, and relaxed.
 #[derive(Default)]
 pub(crate) struct Shared {
     pub stop: AtomicBool,
@@ -62,10 +62,10 @@ pub(crate) struct Fallback {
     /// What is told before all other news.
     first_news: Option<News>,
     shared: Arc<Shared>,
-    charges: Producer<Charge>,
+    started: Producer<StartedDevice>,
     news: Consumer<News>,
     relay: Option<Arc<Relay>>,
-    minder: Option<JoinHandle<Result<(), OutputError>>>,
+    monitor: Option<JoinHandle<Result<(), OutputError>>>,
     report: DeviceStats,
 }
 
@@ -120,16 +120,17 @@ impl Fallback {
         connector: Connector,
     ) -> Result<Self, OutputError> {
         let shared = Arc::<Shared>::default();
-        let (charges, charges_out) = RingBuffer::new(1);
+        let (started, charges_out) = RingBuffer::new(1);
         let (news_in, news) = RingBuffer::new(NEWS);
         let rate_hz = options.rate_hz.unwrap_or(DEFAULT_RATE_HZ);
         let rings = (charges_out, news_in);
-        let minder = Minder::new(spec.clone(), options, shared.clone(), rings, said, connector);
+        let monitor =
+            DeviceMonitor::new(spec.clone(), options, shared.clone(), rings, said, connector);
         // Started here and not with the device: the owner may have a real-time priority by then, which a
         // thread inherits.
         let spawned =
-            thread::Builder::new().name("chronus-device".into()).spawn(move || minder.run());
-        let minder = spawned.map_err(|source| OutputError::Thread { what: "device", source })?;
+            thread::Builder::new().name("chronus-device".into()).spawn(move || monitor.run());
+        let monitor = spawned.map_err(|source| OutputError::Thread { what: "device", source })?;
         Ok(Self {
             device: None,
             is_started: false,
@@ -141,10 +142,10 @@ impl Fallback {
             presence: Presence::There,
             first_news: None,
             shared,
-            charges,
+            started,
             news,
             relay: None,
-            minder: Some(minder),
+            monitor: Some(monitor),
             report: DeviceStats::default(),
         })
     }
@@ -156,18 +157,18 @@ impl Fallback {
     }
 
     fn join(&mut self) -> Result<(), OutputError> {
-        let Some(minder) = self.minder.take() else { return Ok(()) };
+        let Some(monitor) = self.monitor.take() else { return Ok(()) };
         self.shared.stop.store(true, Release);
-        minder.thread().unpark();
+        monitor.thread().unpark();
         let give_up = Instant::now() + STOP_WITHIN;
-        while !minder.is_finished() {
+        while !monitor.is_finished() {
             if Instant::now() >= give_up {
                 tracing::warn!("{} does not let itself be closed", self.description);
                 return Ok(());
             }
             thread::sleep(Duration::from_millis(1));
         }
-        minder.join().unwrap_or(Ok(()))
+        monitor.join().unwrap_or(Ok(()))
     }
 }
 
@@ -230,11 +231,15 @@ impl Device for Fallback {
             self.take_description(&**device);
         }
         self.relay = Some(relay.clone());
-        if self.charges.push(Charge { device, relay, ready_frames: self.ready_frames }).is_err() {
+        if self
+            .started
+            .push(StartedDevice { device, relay, ready_frames: self.ready_frames })
+            .is_err()
+        {
             return Err(OutputError::AlreadyStarted);
         }
-        if let Some(minder) = &self.minder {
-            minder.thread().unpark();
+        if let Some(monitor) = &self.monitor {
+            monitor.thread().unpark();
         }
         Ok(())
     }
@@ -244,7 +249,7 @@ impl Device for Fallback {
         let (periods, frames) = relay.taken();
         let lost = if relay.is_broken() {
             Some("the source of the sound panicked; the device plays silence".into())
-        } else if self.minder.as_ref().is_some_and(JoinHandle::is_finished) {
+        } else if self.monitor.as_ref().is_some_and(JoinHandle::is_finished) {
             Some("the thread that minds the device has ended unexpectedly".into())
         } else {
             None

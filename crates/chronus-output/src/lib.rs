@@ -13,12 +13,12 @@
 mod alsa;
 mod connect;
 mod connector;
+mod device_monitor;
 mod error;
 mod fallback;
 mod feed;
 mod folder;
 mod jack;
-mod minder;
 mod news;
 pub mod numbering;
 mod pace;

@@ -1,4 +1,4 @@
-//! The thread that minds a device: it notices when the device is lost, puts `null` in its place, and
+//! The thread that monitors a device: it notices when the device is lost, puts `null` in its place, and
 //! tries to open the device anew until that succeeds. Nobody waits for it.
 
 use std::{
@@ -29,7 +29,7 @@ const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(1);
 
 /// A device that has been started, if it is there, and the source that it plays as hand 1.
-pub(crate) struct Charge {
+pub(crate) struct StartedDevice {
     pub device: Option<Box<dyn Device>>,
     pub relay: Arc<Relay>,
     /// What the source keeps ready, if that is known.
@@ -37,17 +37,17 @@ pub(crate) struct Charge {
 }
 
 /// See the file's head.
-pub(crate) struct Minder {
+pub(crate) struct DeviceMonitor {
     spec: OutputSpec,
     options: Options,
     connector: Connector,
     shared: Arc<Shared>,
-    charges: Consumer<Charge>,
+    started: Consumer<StartedDevice>,
     news: Producer<News>,
     ready_frames: Option<u32>,
     /// The number of the last hand.
     hands: u32,
-    device: Option<Minded>,
+    device: Option<Playing>,
     /// What plays while the device does not.
     stand_in: Option<Box<dyn Device>>,
     /// Xruns of the devices before this one.
@@ -56,18 +56,18 @@ pub(crate) struct Minder {
 }
 
 /// A device that plays, or may play when it asks for frames.
-struct Minded {
+struct Playing {
     device: Box<dyn Device>,
     hand: u32,
     silence: Silence,
 }
 
-impl Minder {
+impl DeviceMonitor {
     pub fn new(
         spec: OutputSpec,
         options: Options,
         shared: Arc<Shared>,
-        (charges, news): (Consumer<Charge>, Producer<News>),
+        (started, news): (Consumer<StartedDevice>, Producer<News>),
         said: Option<&Sentence>,
         connector: Connector,
     ) -> Self {
@@ -76,7 +76,7 @@ impl Minder {
             options,
             connector,
             shared,
-            charges,
+            started,
             news,
             ready_frames: None,
             hands: 1,
@@ -90,9 +90,9 @@ impl Minder {
     /// Minds the device until it is told to stop.
     pub fn run(mut self) -> Result<(), OutputError> {
         let relay = loop {
-            if let Ok(Charge { device, relay, ready_frames }) = self.charges.pop() {
+            if let Ok(StartedDevice { device, relay, ready_frames }) = self.started.pop() {
                 self.ready_frames = ready_frames;
-                self.device = device.map(|device| Minded::new(device, 1));
+                self.device = device.map(|device| Playing::new(device, 1));
                 break relay;
             }
             if self.shared.stop.load(Acquire) {
@@ -105,7 +105,7 @@ impl Minder {
             thread::park_timeout(LOOK);
         }
         self.dismiss_stand_in();
-        let Some(Minded { mut device, .. }) = self.device.take() else { return Ok(()) };
+        let Some(Playing { mut device, .. }) = self.device.take() else { return Ok(()) };
         let report = device.stop()?;
         self.count(report.xruns);
         Ok(())
@@ -152,7 +152,7 @@ impl Minder {
             relay.give(relay.holder(), 0);
             tracing::debug!("the device that was to come back is lost again: {why}");
         }
-        if let Some(Minded { mut device, .. }) = lost {
+        if let Some(Playing { mut device, .. }) = lost {
             let _ = device.stop();
             self.xruns += device.stats().xruns;
         }
@@ -202,7 +202,7 @@ impl Minder {
             Ok((device, spec)) => {
                 // Of several that may play, the one that has begun to is looked for when it is lost.
                 self.spec = spec;
-                self.device = Some(Minded::new(device, hand));
+                self.device = Some(Playing::new(device, hand));
                 // Before it may take over: whoever watches the time must not sleep until it is woken.
                 self.say_pace();
                 relay.give(relay.holder(), hand);
@@ -223,7 +223,7 @@ impl Minder {
     /// The device plays again.
     fn welcome(&mut self) {
         self.dismiss_stand_in();
-        let Some(Minded { device, .. }) = &self.device else { return };
+        let Some(Playing { device, .. }) = &self.device else { return };
         let mut description = device.describe();
         if let Some(note) = device.note() {
             description += ". ";
@@ -259,7 +259,7 @@ impl Minder {
     }
 }
 
-impl Minded {
+impl Playing {
     fn new(device: Box<dyn Device>, hand: u32) -> Self {
         let period_frames = u64::from(device.period_frames().unwrap_or(0));
         let period = Duration::from_secs(4 * period_frames) / device.rate_hz();
