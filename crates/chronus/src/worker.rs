@@ -31,7 +31,7 @@ use crate::performance::Performance;
 use crate::shared_assets::Plan;
 
 /// What a fresh worker is told on its command line; its descriptors are the log, the slots, the
-/// supervisor's kick, its [`Genesis`], and the shared assets.
+/// supervisor's kick, its [`WorkerInit`], and the shared assets.
 #[derive(Clone, Debug, clap::Args)]
 pub struct WorkerArgs {
     #[arg(long)]
@@ -81,13 +81,13 @@ impl WorkerArgs {
 
 /// The sound that a fresh worker begins with: a plan, where its controls stand, and the number of the last
 /// edit.
-pub struct Genesis {
+pub struct WorkerInit {
     plan: Plan,
     controls: Controls,
     edit: u32,
 }
 
-impl Genesis {
+impl WorkerInit {
     /// As a file to hand over.
     ///
     /// # Errors
@@ -99,7 +99,7 @@ impl Genesis {
         bytes.extend_from_slice(&plan);
         bytes.extend_from_slice(&edit.to_le_bytes());
         bytes.extend_from_slice(&controls.encode());
-        chronus_os::memfd::file_holding("chronus-genesis", &bytes)
+        chronus_os::memfd::file_holding("chronus-worker-init", &bytes)
     }
 
     fn read(mut file: File) -> io::Result<Self> {
@@ -144,7 +144,7 @@ pub fn run(args: &WorkerArgs) -> io::Result<()> {
     let log_memory = Memfd::adopt(take(0)?)?;
     let slots_memory = Memfd::adopt(take(1)?)?;
     let kick = Kick::adopt(take(2)?);
-    let Genesis { plan, controls, edit } = Genesis::read(File::from(take(3)?))?;
+    let WorkerInit { plan, controls, edit } = WorkerInit::read(File::from(take(3)?))?;
     let assets = Arc::new(Memfd::adopt(take(4)?)?);
     let view = WorkerView::attach(log_memory, slots_memory, args.slot)?;
     let (patch, recordings) = plan.open(&assets);

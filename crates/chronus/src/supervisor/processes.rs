@@ -26,7 +26,7 @@ use super::sight::Blind;
 use crate::performance::Performance;
 use crate::playback::Regions;
 use crate::shared_assets::Plan;
-use crate::worker::{Genesis, WorkerArgs, status};
+use crate::worker::{WorkerArgs, WorkerInit, status};
 
 /// The processes of all slots.
 #[derive(Debug)]
@@ -362,12 +362,12 @@ impl Processes {
         let line = WorkerArgs::command_line(self.keeper, (slot, number), start, rate);
         let (memory, assets) = (&self.memory, &self.assets);
         let started = self.spare.open(SPAWN_DESCRIPTORS, || {
-            let genesis = Genesis::to_file(performance, last_edit)?;
+            let init = WorkerInit::to_file(performance, last_edit)?;
             let hand_over = [
                 memory.log.as_fd(),
                 memory.slots.as_fd(),
                 kick.as_fd(),
-                genesis.as_fd(),
+                init.as_fd(),
                 assets.as_fd(),
             ];
             spawn::spawn_sibling(&line, &hand_over)

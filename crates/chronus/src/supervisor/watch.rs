@@ -156,9 +156,9 @@ impl Supervisor {
         let start = (self.sequencer.next_block(), self.sequencer.log_position(), amendments);
         self.regions.ledger.playback.lost_before.store(start.0, Ordering::Release);
         self.claims.expect(slot, number, start.0);
-        let genesis = (&self.performance, self.edits.last.0);
+        let init = (&self.performance, self.edits.last.0);
         let kick = &self.ears.kick;
-        self.processes.spawn(slot, number, start, genesis, (self.rate_hz, self.realtime), kick);
+        self.processes.spawn(slot, number, start, init, (self.rate_hz, self.realtime), kick);
     }
 
     /// Has a checkpoint go on as the worker of a slot.
