@@ -37,7 +37,7 @@ static CONFINED: AtomicBool = AtomicBool::new(false);
 #[derive(Clone, Copy, Debug)]
 pub struct Belongings<'a> {
     /// It may be raised.
-    pub kick: BorrowedFd<'a>,
+    pub notifier: BorrowedFd<'a>,
     /// It may be read and mapped for reading.
     pub assets: BorrowedFd<'a>,
     /// Another part of this memory may be laid over the mapping.
@@ -167,8 +167,8 @@ fn calls(belongings: &Belongings<'_>) -> BTreeMap<c_long, Vec<SeccompRule>> {
         libc::SYS_prctl,
         any_of(0, &[libc::PR_SET_PDEATHSIG, libc::PR_SET_NAME, libc::PR_GET_TID_ADDRESS]),
     );
-    let kick = belongings.kick.as_raw_fd();
-    calls.insert(libc::SYS_write, any_of(0, &[libc::STDERR_FILENO, kick]));
+    let notifier = belongings.notifier.as_raw_fd();
+    calls.insert(libc::SYS_write, any_of(0, &[libc::STDERR_FILENO, notifier]));
     calls.insert(libc::SYS_pread64, any_of(0, &[belongings.assets.as_raw_fd()]));
     calls.insert(libc::SYS_mmap, mappings(belongings));
     calls.insert(libc::SYS_mremap, moves(belongings.own_slot));

@@ -26,9 +26,9 @@ pub fn wake_all(word: &AtomicU32) {
 
 /// A counter that any process holding it can raise, and one can poll for.
 #[derive(Debug)]
-pub struct Kick(OwnedFd);
+pub struct Notifier(OwnedFd);
 
-impl Kick {
+impl Notifier {
     /// A new counter at rest.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ impl Kick {
     }
 }
 
-impl AsFd for Kick {
+impl AsFd for Notifier {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
@@ -131,18 +131,18 @@ mod tests {
 
     #[test]
     fn a_raised_kick_is_readable_until_cleared() {
-        let kick = Kick::new().expect("eventfd");
-        let readable = |kick: &Kick| {
+        let notifier = Notifier::new().expect("eventfd");
+        let readable = |notifier: &Notifier| {
             let mut ready = [false];
-            poll_readable(&[kick.as_fd()], &mut ready, Some(Duration::ZERO));
+            poll_readable(&[notifier.as_fd()], &mut ready, Some(Duration::ZERO));
             ready[0]
         };
-        assert!(!readable(&kick));
-        kick.raise();
-        kick.raise();
-        assert!(readable(&kick));
-        kick.clear();
-        assert!(!readable(&kick));
+        assert!(!readable(&notifier));
+        notifier.raise();
+        notifier.raise();
+        assert!(readable(&notifier));
+        notifier.clear();
+        assert!(!readable(&notifier));
     }
 
     #[test]

@@ -176,10 +176,15 @@ impl WorkerView {
     /// What the worker goes on using, once it is confined.
     pub fn belongings<'a>(
         &'a self,
-        kick: BorrowedFd<'a>,
+        notifier: BorrowedFd<'a>,
         assets: BorrowedFd<'a>,
     ) -> Belongings<'a> {
-        Belongings { kick, assets, slots: self.slots_memory.as_fd(), own_slot: &self.own.mapping }
+        Belongings {
+            notifier,
+            assets,
+            slots: self.slots_memory.as_fd(),
+            own_slot: &self.own.mapping,
+        }
     }
 
     /// Where the worker's own slot is mapped.

@@ -144,7 +144,7 @@ impl World {
         }
         self.boards.slots[into].claimed = number;
         self.events.push(Event::Forked { number });
-        self.kick();
+        self.notify();
     }
 
     /// Notes who is to be in a place, for a successor.
@@ -329,7 +329,7 @@ impl World {
             Some(_) => Event::Forked { number },
             None => Event::NoChild { number },
         });
-        self.kick();
+        self.notify();
     }
 
     /// A fresh worker begins at the first block that is not sealed; the very first at the first of all.

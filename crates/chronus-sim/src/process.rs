@@ -198,7 +198,7 @@ impl World {
         board.claimed = incarnation;
         self.oracles.restart_bounds.joined(slot < SLOTS);
         self.note(&("claim", slot, incarnation, next_block));
-        self.kick();
+        self.notify();
     }
 
     fn decide(&mut self, index: usize) {
@@ -306,7 +306,7 @@ impl World {
         }
         process.ready_ns = self.now + 1_000;
         self.boards.slots[slot].answer = Some((number, answer));
-        self.kick();
+        self.notify();
     }
 
     /// A standby has wrong bits, and so has its child, before anybody can compare.
@@ -388,7 +388,7 @@ impl World {
         (process.alive, process.death) = (false, death);
         self.armed.untold.take_if(|pid| *pid == process.pid);
         self.note(&("death", position.slot, position.incarnation, death));
-        self.kick();
+        self.notify();
     }
 
     /// How long a block takes to render.

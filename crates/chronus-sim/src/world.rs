@@ -228,7 +228,7 @@ impl World {
         let mut selector = self.selector.clone();
         let begun = selector.fill(out, &self.boards, |selected| seen.push(selected));
         self.selector = selector;
-        self.kick();
+        self.notify();
         if !begun {
             return;
         }
@@ -285,7 +285,7 @@ impl World {
     }
 
     /// Wakes the supervisor, if it is allowed to run.
-    pub(crate) fn kick(&mut self) {
+    pub(crate) fn notify(&mut self) {
         let wakes = self.now + self.rng.between(20_000, 120_000);
         self.supervisor_ns = self.supervisor_ns.min(wakes.max(self.supervisor_not_before_ns));
     }

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use chronus_os::child::Children;
 use chronus_os::memfd::Memfd;
 use chronus_os::spawn;
-use chronus_os::wake::Kick;
+use chronus_os::wake::Notifier;
 use chronus_shm::control_board::LogRegion;
 use chronus_shm::ledger::LedgerRegion;
 use chronus_shm::region::{self, Whole};
@@ -30,7 +30,7 @@ pub struct Handover {
     /// What supervisors note for their successors.
     pub ledger: Memfd,
     /// Raised by whoever has something for the supervisor.
-    pub kick: Kick,
+    pub notifier: Notifier,
     /// In the keeper: the file by which the unix socket is reached. It goes before that does.
     pub socket_file: Option<SocketFile>,
     /// Where messages arrive; while nobody receives them, they wait.
@@ -57,7 +57,7 @@ impl Handover {
                 slots: SlotsRegion::create()?,
                 assets: region::create_shared_assets()?,
                 ledger: LedgerRegion::create()?,
-                kick: Kick::new()?,
+                notifier: Notifier::new()?,
                 socket_file,
                 sockets: Sockets::new(udp, unix),
                 children: Children::of_this_thread()?,
@@ -69,9 +69,9 @@ impl Handover {
 
     /// The descriptors for a supervisor.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        let Self { log, slots, assets, ledger, kick, sockets, children, journal, .. } = self;
+        let Self { log, slots, assets, ledger, notifier, sockets, children, journal, .. } = self;
         let memory = [log.as_fd(), slots.as_fd(), assets.as_fd(), ledger.as_fd()];
-        let others = [kick.as_fd(), children.as_fd()];
+        let others = [notifier.as_fd(), children.as_fd()];
         let journal = journal.as_ref().map(AsFd::as_fd);
         memory.into_iter().chain(others).chain(sockets.descriptors()).chain(journal).collect()
     }
@@ -99,7 +99,7 @@ impl Handover {
             slots: Memfd::adopt(take(1)?)?,
             assets: Memfd::adopt(take(2)?)?,
             ledger: Memfd::adopt(take(3)?)?,
-            kick: Kick::adopt(take(4)?),
+            notifier: Notifier::adopt(take(4)?),
             children: Children::adopt(take(5)?),
             socket_file: None,
             sockets,

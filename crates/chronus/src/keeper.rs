@@ -321,7 +321,7 @@ impl Keeper {
             any = true;
         }
         if any {
-            self.handover.kick.raise();
+            self.handover.notifier.raise();
         }
     }
 

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use chronus_os::clock;
 use chronus_os::peer::Peer;
-use chronus_os::wake::Kick;
+use chronus_os::wake::Notifier;
 use chronus_osc::{Request, Value};
 use rtrb::{Consumer, Producer, RingBuffer};
 
@@ -203,7 +203,12 @@ impl Port {
     ///
     /// # Errors
     /// As the system says.
-    pub fn serve(self, patches: PatchPort, kick: Kick, in_real_time: bool) -> io::Result<Inbox> {
+    pub fn serve(
+        self,
+        patches: PatchPort,
+        notifier: Notifier,
+        in_real_time: bool,
+    ) -> io::Result<Inbox> {
         let (queue, messages) = RingBuffer::new(QUEUE);
         let (spent, given_back) = RingBuffer::new(2 * QUEUE);
         let reading = Arc::<Reading>::default();
@@ -214,7 +219,7 @@ impl Port {
             patches,
             queue,
             given_back,
-            kick,
+            notifier,
             reading: reading.clone(),
             manners: Manners::new(in_real_time),
         };

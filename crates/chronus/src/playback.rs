@@ -10,7 +10,7 @@ use arrayvec::ArrayVec;
 use chronus_os::alloc_guard::AllocationBan;
 use chronus_os::clock;
 use chronus_os::memfd::Memfd;
-use chronus_os::wake::{Kick, wait_on};
+use chronus_os::wake::{Notifier, wait_on};
 use chronus_output::Source;
 use chronus_replication::selector::{Counts, Read, Selected, Selector, Slots, VOTERS};
 use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, CHANNELS, SLOTS, Slot};
@@ -36,7 +36,7 @@ pub struct Playback {
     selector: Selector,
     regions: Regions,
     gaps: rtrb::Producer<Gap>,
-    kick: Kick,
+    notifier: Notifier,
     scratch: Box<Block>,
     /// The device has waited for what it asks for next.
     has_waited: bool,
@@ -108,7 +108,7 @@ impl Regions {
 impl Playback {
     /// A source over these regions, which goes on where another has stopped, if one has. Blocks that no
     /// replica had come out of `gaps`.
-    pub fn new(regions: Regions, gaps: rtrb::Producer<Gap>, kick: Kick) -> Self {
+    pub fn new(regions: Regions, gaps: rtrb::Producer<Gap>, notifier: Notifier) -> Self {
         let scratch = Box::new([0.0; BLOCK_SAMPLES]);
         let board = &regions.ledger.playback;
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -125,7 +125,7 @@ impl Playback {
             next_block => Selector::resuming(next_block, counts),
         };
         board.begin(selector.next_block(), selector.frames());
-        Self { selector, regions, gaps, kick, scratch, has_waited: false, slips: 0 }
+        Self { selector, regions, gaps, notifier, scratch, has_waited: false, slips: 0 }
     }
 
     /// The block that so many frames end in, if it has not been taken yet. The supervisor is told, through the
@@ -259,7 +259,7 @@ impl Source for Playback {
     }
 
     fn consumed(&mut self) {
-        self.kick.raise();
+        self.notifier.raise();
     }
 
     fn position(&self) -> Option<u64> {

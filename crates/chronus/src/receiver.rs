@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 
 use chronus_os::peer::Peer;
 use chronus_os::socket::Received;
-use chronus_os::wake::{Kick, poll_readable};
+use chronus_os::wake::{Notifier, poll_readable};
 use chronus_os::{clock, sched, socket};
 use chronus_osc::{Decoded, Request, Timed, decode};
 use chronus_replication::allowance::Allowance;
@@ -45,7 +45,7 @@ pub struct Receiver {
     /// What the supervisor has done with.
     pub given_back: Consumer<Incoming>,
     /// Wakes the supervisor.
-    pub kick: Kick,
+    pub notifier: Notifier,
     /// What the supervisor sees of this thread.
     pub reading: Arc<Reading>,
     /// How it behaves.
@@ -98,7 +98,7 @@ impl Receiver {
             self.reading.is_busy.store(true, Ordering::Release);
             for which in (0..sockets.len()).filter(|which| ready[*which]) {
                 if self.take_what_is_there(sockets[which], which, &mut packet) {
-                    self.kick.raise();
+                    self.notifier.raise();
                 }
             }
             self.reading.is_busy.store(false, Ordering::Release);

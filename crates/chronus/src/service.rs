@@ -10,7 +10,7 @@ use std::time::Duration;
 use chronus_os::child::Children;
 use chronus_os::memfd::Memfd;
 use chronus_os::spawn;
-use chronus_os::wake::Kick;
+use chronus_os::wake::Notifier;
 use chronus_shm::ledger::LedgerRegion;
 use chronus_shm::region::View;
 use sd_notify::NotifyState;
@@ -61,7 +61,7 @@ pub fn kept() -> io::Result<Option<Handover>> {
         slots: Memfd::adopt(take(slots)?)?,
         assets: Memfd::adopt(take(assets)?)?,
         ledger: Memfd::adopt(take(ledger)?)?,
-        kick: Kick::new()?,
+        notifier: Notifier::new()?,
         socket_file: None,
         sockets: Sockets::new(find(UDP).map(Into::into), find(UNIX).map(Into::into)),
         children: Children::of_this_thread()?,

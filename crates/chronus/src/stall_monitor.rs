@@ -8,7 +8,7 @@ use std::time::Duration;
 use chronus_os::clock;
 use chronus_os::cores::{self, Waking};
 use chronus_os::sched::{self, priority};
-use chronus_os::wake::Kick;
+use chronus_os::wake::Notifier;
 use chronus_replication::stalls::{SHORTEST_NS, Stall};
 use rtrb::{Consumer, Producer, RingBuffer};
 
@@ -33,21 +33,21 @@ pub struct StallMonitor {
 }
 
 impl StallMonitor {
-    /// Starts a thread on each core that this process may use. They raise `kick` when there is a stall to hear of.
+    /// Starts a thread on each core that this process may use. They raise `notifier` when there is a stall to hear of.
     ///
     /// # Errors
     /// If a thread can't be started.
-    pub fn start(kick: &Kick) -> io::Result<Self> {
+    pub fn start(notifier: &Notifier) -> io::Result<Self> {
         let cores = cores::allowed();
         let share = SHARE_OF_A_CORE / cores.len() as f64;
         let mut noted = Vec::with_capacity(cores.len());
         for core in cores {
             let (mut notes, heard) = RingBuffer::new(KEPT);
-            let kick = kick.try_clone()?;
+            let notifier = notifier.try_clone()?;
             thread::Builder::new()
                 .name(format!("stalls-{core}"))
                 .stack_size(STACK_BYTES)
-                .spawn(move || look_for_ever(core, share, &mut notes, &kick))?;
+                .spawn(move || look_for_ever(core, share, &mut notes, &notifier))?;
             noted.push(heard);
         }
         Ok(Self { noted })
@@ -59,7 +59,7 @@ impl StallMonitor {
     }
 }
 
-fn look_for_ever(core: usize, share: f64, notes: &mut Producer<Stall>, kick: &Kick) {
+fn look_for_ever(core: usize, share: f64, notes: &mut Producer<Stall>, notifier: &Notifier) {
     sched::set_least_timer_slack();
     // A core that can't be had is not watched; one that was taken away later is nobody's.
     if cores::pin_to(core).is_err() {
@@ -73,7 +73,7 @@ fn look_for_ever(core: usize, share: f64, notes: &mut Producer<Stall>, kick: &Ki
             if woken_ns - due_ns >= SHORTEST_NS {
                 // If nobody has heard the ones before, one more tells nothing new.
                 let _ = notes.push(Stall { core: Some(core), seen_ns, due_ns, until_ns: woken_ns });
-                kick.raise();
+                notifier.raise();
             }
             looks += 1;
             looks < LOOKS && !notes.is_abandoned()
@@ -118,8 +118,8 @@ mod tests {
     /// if that is in the last millisecond, it is not late enough to be told of: then the core is occupied once more.
     #[test]
     fn a_core_on_which_nobody_is_run_is_noted_with_its_number_and_for_how_long() {
-        let kick = Kick::new().expect("a descriptor");
-        let mut monitor = StallMonitor::start(&kick).expect("threads");
+        let notifier = Notifier::new().expect("a descriptor");
+        let mut monitor = StallMonitor::start(&notifier).expect("threads");
         let core = *cores::allowed().last().expect("a core");
         let mut occupied = Vec::new();
         let mut may = true;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use chronus_engine::Patch;
 use chronus_os::memfd::Memfd;
 use chronus_os::sched::{self, priority};
-use chronus_os::wake::Kick;
+use chronus_os::wake::Notifier;
 use chronus_os::{child, process_title};
 use chronus_output::Options;
 use signal_hook::consts::SIGTERM;
@@ -46,13 +46,15 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     let handover = Handover::take_over()?;
     let (end, end_writer) = UnixStream::pair()?;
     signal_hook::low_level::pipe::register(SIGTERM, end_writer)?;
-    let Handover { log, slots, ledger, kick, sockets, children, journal, .. } = handover;
+    let Handover { log, slots, ledger, notifier, sockets, children, journal, .. } = handover;
     let assets = Arc::new(handover.assets);
     let regions = Regions::map(&log, &slots, &ledger)?;
     let found = recovery::find(&regions, &ledger, &assets);
     found.say();
-    let device =
-        chronus_output::connect(&args.output, &device_options(args, &found, kick.try_clone()?))?;
+    let device = chronus_output::connect(
+        &args.output,
+        &device_options(args, &found, notifier.try_clone()?),
+    )?;
     if let Some(note) = device.note() {
         tracing::warn!("{note}");
     }
@@ -68,11 +70,11 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     };
     let keeping = start.stock.kept.clone();
     let (patcher, beginning, line) = match found {
-        Found::Nothing => begin(patch, start, None, &kick)?,
-        Found::Recovery(recovery) => take_over(*recovery, start, &regions, &kick)?,
+        Found::Nothing => begin(patch, start, None, &notifier)?,
+        Found::Recovery(recovery) => take_over(*recovery, start, &regions, &notifier)?,
         Found::Ruin(ruin) => {
             recovery::clear(&children, [&log, &slots], &ledger, &regions)?;
-            begin(patch, start, ruin.remains, &kick)?
+            begin(patch, start, ruin.remains, &notifier)?
         }
     };
     let port = osc_server::Port::new(sockets)?;
@@ -82,7 +84,7 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     if args.watch {
         patcher::watch::watch(file_watch)?;
     }
-    let inbox = port.serve(patches, kick.try_clone()?, !args.free_run)?;
+    let inbox = port.serve(patches, notifier.try_clone()?, !args.free_run)?;
     tracing::info!("listening for OSC on {places}");
     let told = service::Output::default();
     told.tell(&device.describe());
@@ -123,7 +125,7 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
         record_format: args.record_format,
         told,
     };
-    let ears = Ears { inbox, kick, end, replies, questions: Questions::default() };
+    let ears = Ears { inbox, notifier, end, replies, questions: Questions::default() };
     let mut supervisor = Supervisor::new(setup, ears, device)
         .map_err(|error| format!("can't set the engine up: {error}"))?;
     supervisor.run()?;
@@ -154,14 +156,14 @@ fn begin(
     patch: Result<Patch, Box<dyn Error>>,
     start: patcher::Start,
     remains: Option<Remains>,
-    kick: &Kick,
+    notifier: &Notifier,
 ) -> Result<(Patcher, Beginning, Line), Box<dyn Error>> {
-    let kick = kick.try_clone()?;
+    let notifier = notifier.try_clone()?;
     let (patch, left, gestures) = match remains {
         Some(Remains { patch, base, plan, gestures }) => (patch, Some((base, plan)), gestures),
         None => (patch?, None, Vec::new()),
     };
-    let (patcher, first, line) = Patcher::new(start, patch, left, kick)?;
+    let (patcher, first, line) = Patcher::new(start, patch, left, notifier)?;
     Ok((patcher, Beginning::Anew(Box::new(first), gestures), line))
 }
 
@@ -170,7 +172,7 @@ fn take_over(
     recovery: Recovery,
     start: patcher::Start,
     regions: &Regions,
-    kick: &Kick,
+    notifier: &Notifier,
 ) -> Result<(Patcher, Beginning, Line), Box<dyn Error>> {
     let (played_hz, rate_hz) = (recovery.journal.rate_hz, start.rate_hz);
     if played_hz != rate_hz {
@@ -201,11 +203,11 @@ fn take_over(
         }),
         base_before: last.map_or(&recovery.score, |revision| &revision.before.1).folder.clone(),
     };
-    let (patcher, line) = Patcher::taking_over(start, left, kick.try_clone()?);
+    let (patcher, line) = Patcher::taking_over(start, left, notifier.try_clone()?);
     Ok((patcher, Beginning::TakenOver(Box::new(recovery)), line))
 }
 
-fn device_options(args: &RunArgs, found: &Found, kick: Kick) -> Options {
+fn device_options(args: &RunArgs, found: &Found, notifier: Notifier) -> Options {
     let free_run = args.free_run;
     let played_hz = match found {
         Found::Recovery(recovery) => Some(recovery.journal.rate_hz),
@@ -225,7 +227,7 @@ fn device_options(args: &RunArgs, found: &Found, kick: Kick) -> Options {
                 let _ = sched::set_fifo(priority::AUDIO);
             }
         })),
-        on_news: Some(Arc::new(move || kick.raise())),
+        on_news: Some(Arc::new(move || notifier.raise())),
         ..Options::default()
     }
 }

@@ -13,7 +13,7 @@ use chronus_engine::{Controls, Engine, Finding, Patch, Recordings, Unsound};
 use chronus_os::alloc_guard::{self, AllocationPermit};
 use chronus_os::memfd::Memfd;
 use chronus_os::sched::priority;
-use chronus_os::wake::{Kick, wait_on, wake_all};
+use chronus_os::wake::{Notifier, wait_on, wake_all};
 use chronus_os::{child, clock, confine, crash, float, fork, process_title, sched, spawn};
 use chronus_replication::amendment::{Change, version};
 use chronus_replication::lockstep::{Board, Order, Position, Step};
@@ -31,7 +31,7 @@ use crate::performance::Performance;
 use crate::shared_assets::Plan;
 
 /// What a fresh worker is told on its command line; its descriptors are the log, the slots, the
-/// supervisor's kick, its [`WorkerInit`], and the shared assets.
+/// supervisor's notifier, its [`WorkerInit`], and the shared assets.
 #[derive(Clone, Debug, clap::Args)]
 pub struct WorkerArgs {
     #[arg(long)]
@@ -143,7 +143,7 @@ pub fn run(args: &WorkerArgs) -> io::Result<()> {
     let take = |position| spawn::take_handed_over(position).ok_or_else(missing);
     let log_memory = Memfd::adopt(take(0)?)?;
     let slots_memory = Memfd::adopt(take(1)?)?;
-    let kick = Kick::adopt(take(2)?);
+    let notifier = Notifier::adopt(take(2)?);
     let WorkerInit { plan, controls, edit } = WorkerInit::read(File::from(take(3)?))?;
     let assets = Arc::new(Memfd::adopt(take(4)?)?);
     let view = WorkerView::attach(log_memory, slots_memory, args.slot)?;
@@ -174,7 +174,7 @@ pub fn run(args: &WorkerArgs) -> io::Result<()> {
         block: [0.0; BLOCK_SAMPLES],
         position,
         view,
-        kick,
+        notifier,
         parent: args.parent,
         level: false,
         unbroken: 0,
@@ -211,7 +211,7 @@ struct Worker {
     block: Block,
     position: Position,
     view: &'static WorkerView,
-    kick: Kick,
+    notifier: Notifier,
     parent: u32,
     /// Whether it has caught up since it took its slot.
     level: bool,
@@ -254,7 +254,7 @@ impl Worker {
     fn confine(&self, assets: BorrowedFd<'_>) -> io::Result<()> {
         confine::limit_resources()?;
         if confine::is_available() {
-            confine::filter_calls(&self.view.belongings(self.kick.as_fd(), assets))?;
+            confine::filter_calls(&self.view.belongings(self.notifier.as_fd(), assets))?;
         }
         Ok(())
     }
@@ -273,7 +273,7 @@ impl Worker {
         let now_ns = clock::monotonic_ns();
         self.view.own().board.prepared.store(self.instrument.prepared(), Ordering::Relaxed);
         self.view.own().board.claim(incarnation, next_block, now_ns);
-        self.kick.raise();
+        self.notifier.raise();
     }
 
     fn work(&mut self) -> ! {
@@ -415,7 +415,7 @@ impl Worker {
         let board = &self.view.own().board.prepared;
         if board.load(Ordering::Relaxed) != prepared {
             board.store(prepared, Ordering::Release);
-            self.kick.raise();
+            self.notifier.raise();
         }
         any
     }
@@ -424,7 +424,7 @@ impl Worker {
     fn note_level(&mut self) {
         if !self.level {
             self.level = true;
-            self.kick.raise();
+            self.notifier.raise();
         }
     }
 
@@ -464,7 +464,7 @@ impl Worker {
         let board = &self.view.own().board;
         board.fork_ns.store(clock::monotonic_ns() - started_ns, Ordering::Relaxed);
         board.answer_fork(number, answer);
-        self.kick.raise();
+        self.notifier.raise();
     }
 
     /// Goes on with the same state, in another slot, under another number.

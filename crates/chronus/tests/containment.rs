@@ -97,7 +97,7 @@ fn a_worker_and_its_fork_hold_nothing_that_they_do_not_need() {
             let found = open.iter().find(|(open, _)| *open == number);
             found.map_or(String::new(), |(_, path)| path.display().to_string())
         };
-        // Standard input, output and error, the slots, the kick, and the shared assets. Not the log.
+        // Standard input, output and error, the slots, the notifier, and the shared assets. Not the log.
         let numbers: Vec<u32> = open.iter().map(|(number, _)| *number).collect();
         assert_eq!(numbers, [0, 1, 2, 4, 5, 7], "{open:?}");
         assert_eq!(leads_to(0), "/dev/null");

@@ -16,7 +16,7 @@ use chronus_engine::patch::{Document, Mistakes};
 use chronus_engine::{Controls, Directory, Patch, PatchModule};
 use chronus_os::memfd::Memfd;
 use chronus_os::peer::Peer;
-use chronus_os::wake::Kick;
+use chronus_os::wake::Notifier;
 use chronus_osc::PatchRequest;
 use chronus_shm::ledger::Edition;
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -185,7 +185,7 @@ pub struct Patcher {
     entrance: Option<Entrance>,
     asks: Producer<Ask>,
     answers: Consumer<Answer>,
-    kick: Kick,
+    notifier: Notifier,
 }
 
 impl Patcher {
@@ -198,7 +198,7 @@ impl Patcher {
         start: Start,
         patch: Patch,
         remains: Option<(PathBuf, Plan)>,
-        kick: Kick,
+        notifier: Notifier,
     ) -> Result<(Self, First, Line), String> {
         permit_trials(&patch, start.allow_chaos)?;
         let folder = Folder::new(start.folder.clone(), start.file.clone());
@@ -222,13 +222,13 @@ impl Patcher {
         assets.needs(&edition, &plan);
         let (patch, base_before) = (plan.patch.clone(), base.clone());
         let left = Left { patch, assets, number: 0, base, before: None, base_before };
-        let (mut patcher, line) = Self::taking_over(start, left, kick);
+        let (mut patcher, line) = Self::taking_over(start, left, notifier);
         patcher.watched = watched;
         Ok((patcher, First { plan, score, edition }, line))
     }
 
     /// A patcher that goes on with what another has left, and the supervisor's side.
-    pub fn taking_over(start: Start, left: Left, kick: Kick) -> (Self, Line) {
+    pub fn taking_over(start: Start, left: Left, notifier: Notifier) -> (Self, Line) {
         let (asks_in, asks) = RingBuffer::new(4);
         let (answers, answers_out) = RingBuffer::new(4);
         let (desk, entrance) = port::desk();
@@ -256,7 +256,7 @@ impl Patcher {
             allow_chaos: start.allow_chaos,
             asks: asks_in,
             answers: answers_out,
-            kick,
+            notifier,
         };
         (patcher, Line { asks, answers })
     }
@@ -562,7 +562,7 @@ impl Patcher {
     fn ask(&mut self, ask: Ask) -> Result<Answer, String> {
         let gone = || "the engine is ending".to_owned();
         self.asks.push(ask).map_err(|_| gone())?;
-        self.kick.raise();
+        self.notifier.raise();
         loop {
             match self.answers.pop() {
                 // One that was never ordered is the one that is asked for.

@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use chronus_os::child::Children;
 use chronus_os::memfd::Memfd;
-use chronus_os::wake::{Kick, Ticker, poll_readable, wake_all};
+use chronus_os::wake::{Notifier, Ticker, poll_readable, wake_all};
 use chronus_os::{clock, confine, sched};
 use chronus_osc::Value;
 use chronus_output::{Device, WavFormat};
@@ -144,7 +144,7 @@ pub struct Ears {
     /// What came in over OSC.
     pub inbox: Inbox,
     /// Raised by whoever has something for the supervisor.
-    pub kick: Kick,
+    pub notifier: Notifier,
     /// Readable once SIGTERM has come.
     pub end: UnixStream,
     /// Replies to OSC senders.
@@ -209,11 +209,14 @@ impl Supervisor {
         let (journal, line) = (setup.journal, setup.line);
         let begins = setup.beginning.begin(&regions, &setup.ledger, (journal, line), rate_hz)?;
         let (gaps_in, gaps) = rtrb::RingBuffer::new(4096);
-        let kick = ears.kick.try_clone()?;
-        let source = Playback::new(regions.clone(), gaps_in, kick);
+        let notifier = ears.notifier.try_clone()?;
+        let source = Playback::new(regions.clone(), gaps_in, notifier);
         // Without deadlines a stall costs nothing but time.
-        let monitor =
-            if setup.free_run { StallMonitor::default() } else { StallMonitor::start(&ears.kick)? };
+        let monitor = if setup.free_run {
+            StallMonitor::default()
+        } else {
+            StallMonitor::start(&ears.notifier)?
+        };
         let has_played = regions.ledger.roster.playing.load(Ordering::Acquire) != 0;
         let goes_on_at = regions.ledger.playback.frames.load(Ordering::Acquire);
         tell_of_confinement();
@@ -389,7 +392,7 @@ impl Supervisor {
 
     /// Sleeps until something happens, but no longer; whether anything did.
     fn sleep_for(&mut self, longest: Option<Duration>) -> bool {
-        let fds = [self.ears.kick.as_fd(), self.ears.end.as_fd(), self.ticker.as_fd()];
+        let fds = [self.ears.notifier.as_fd(), self.ears.end.as_fd(), self.ticker.as_fd()];
         let mut ready = [false; 3];
         let seen_ns = clock::monotonic_ns();
         poll_readable(&fds, &mut ready, longest);
@@ -403,7 +406,7 @@ impl Supervisor {
             let _ = (&self.ears.end).read(&mut [0; 16]);
         }
         if ready[0] {
-            self.ears.kick.clear();
+            self.ears.notifier.clear();
         }
         if ready[2] {
             self.ticker.clear();

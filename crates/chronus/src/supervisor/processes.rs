@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use chronus_os::child::{self, Child, Children, Exit};
 use chronus_os::spare::Spare;
-use chronus_os::wake::Kick;
+use chronus_os::wake::Notifier;
 use chronus_os::{clock, crash, sched, spawn};
 use chronus_replication::blame::{Cause, Crumb};
 use chronus_replication::restart::Death;
@@ -356,7 +356,7 @@ impl Processes {
         start: (u64, u64, u64),
         (performance, last_edit): (&Performance<Plan>, u32),
         rate: (u32, bool),
-        kick: &Kick,
+        notifier: &Notifier,
     ) {
         self.ledger.roster.enrol(slot, Some(Member { pid: 0, number }));
         let line = WorkerArgs::command_line(self.keeper, (slot, number), start, rate);
@@ -366,7 +366,7 @@ impl Processes {
             let hand_over = [
                 memory.log.as_fd(),
                 memory.slots.as_fd(),
-                kick.as_fd(),
+                notifier.as_fd(),
                 init.as_fd(),
                 assets.as_fd(),
             ];

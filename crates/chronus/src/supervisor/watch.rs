@@ -157,8 +157,8 @@ impl Supervisor {
         self.regions.ledger.playback.lost_before.store(start.0, Ordering::Release);
         self.claims.expect(slot, number, start.0);
         let init = (&self.performance, self.edits.last.0);
-        let kick = &self.ears.kick;
-        self.processes.spawn(slot, number, start, init, (self.rate_hz, self.realtime), kick);
+        let notifier = &self.ears.notifier;
+        self.processes.spawn(slot, number, start, init, (self.rate_hz, self.realtime), notifier);
     }
 
     /// Has a checkpoint go on as the worker of a slot.
