@@ -14,7 +14,7 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 /// Commands that can be noted while they wait for their frame.
 pub const WAITING_PLACES: usize = 8192 + 64;
 /// Deaths that the keeper can tell of before the supervisor must have read of them.
-const OBITUARIES: usize = 256;
+const EXIT_RECORDS: usize = 256;
 /// Editions of the patch that are remembered.
 const EDITIONS: usize = 16;
 
@@ -62,12 +62,12 @@ pub struct KeeperBoard {
     pub socket_file: [AtomicU64; 2],
     /// How many processes have died and were reaped.
     deaths: AtomicU64,
-    obituaries: [AtomicU64; OBITUARIES],
+    exit_records: [AtomicU64; EXIT_RECORDS],
 }
 
 /// The death of a process that was reaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Obituary {
+pub struct ExitRecord {
     /// Its process id.
     pub pid: u32,
     /// Its exit status, or the signal that ended it.
@@ -84,8 +84,8 @@ pub struct Roster {
     pub last_number: AtomicU32,
     /// Checkpoints with numbers up to this one may hold what is wrong.
     pub distrusted: AtomicU32,
-    /// How many obituaries have been read.
-    pub obituaries_read: AtomicU64,
+    /// How many exit records have been read.
+    pub exit_records_read: AtomicU64,
     /// When the supervisor last had everything done that was due, in nanoseconds of the monotonic clock.
     pub turned_at_ns: AtomicU64,
     /// Whether the sound has begun.
@@ -222,29 +222,30 @@ pub fn digest(bytes: &[u8]) -> u64 {
 }
 
 impl KeeperBoard {
-    /// How many obituaries have been written. Each is written once its process was reaped.
+    /// How many exit records have been written. Each is written once its process was reaped.
     pub fn deaths(&self) -> u64 {
         // Pairs with the releasing store in `bury`.
         self.deaths.load(Ordering::Acquire)
     }
 
-    /// Writes an obituary. Only the keeper may.
-    pub fn bury(&self, obituary: Obituary) {
+    /// Writes an exit record. Only the keeper may.
+    pub fn record_exit(&self, exit: ExitRecord) {
         let number = self.deaths.load(Ordering::Relaxed);
-        let place = &self.obituaries[(number % OBITUARIES as u64) as usize];
-        place.store(obituary.encode(), Ordering::Relaxed);
+        let place = &self.exit_records[(number % EXIT_RECORDS as u64) as usize];
+        place.store(exit.encode(), Ordering::Relaxed);
         self.deaths.store(number + 1, Ordering::Release);
     }
 
-    /// The obituary of this number, which must have been written; `None` if it is too old.
-    pub fn obituary(&self, number: u64) -> Option<Obituary> {
-        let word = self.obituaries[(number % OBITUARIES as u64) as usize].load(Ordering::Acquire);
-        let is_kept = number + OBITUARIES as u64 > self.deaths();
-        is_kept.then(|| Obituary::decode(word))
+    /// The exit record of this number, which must have been written; `None` if it is too old.
+    pub fn exit_record(&self, number: u64) -> Option<ExitRecord> {
+        let word =
+            self.exit_records[(number % EXIT_RECORDS as u64) as usize].load(Ordering::Acquire);
+        let is_kept = number + EXIT_RECORDS as u64 > self.deaths();
+        is_kept.then(|| ExitRecord::decode(word))
     }
 }
 
-impl Obituary {
+impl ExitRecord {
     fn encode(self) -> u64 {
         let (by_signal, number) = match self.cause {
             Ok(status) => (0, status),
@@ -417,7 +418,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn obituaries_are_read_in_order_until_they_are_too_old() {
+    fn exit_records_are_read_in_order_until_they_are_too_old() {
         let board = KeeperBoard {
             identity: AtomicU64::new(0),
             ended: AtomicU32::new(0),
@@ -427,17 +428,19 @@ mod tests {
             dismissed: AtomicU32::new(0),
             socket_file: [0; 2].map(AtomicU64::new),
             deaths: AtomicU64::new(0),
-            obituaries: std::array::from_fn(|_| AtomicU64::new(0)),
+            exit_records: std::array::from_fn(|_| AtomicU64::new(0)),
         };
-        let of =
-            |pid: u32| Obituary { pid, cause: if pid.is_multiple_of(2) { Ok(3) } else { Err(9) } };
-        for pid in 0..OBITUARIES as u32 + 2 {
-            board.bury(of(pid));
+        let of = |pid: u32| ExitRecord {
+            pid,
+            cause: if pid.is_multiple_of(2) { Ok(3) } else { Err(9) },
+        };
+        for pid in 0..EXIT_RECORDS as u32 + 2 {
+            board.record_exit(of(pid));
         }
-        assert_eq!(board.deaths(), OBITUARIES as u64 + 2);
-        assert_eq!(board.obituary(2), None, "it may be being overwritten");
-        assert_eq!(board.obituary(3), Some(of(3)));
-        assert_eq!(board.obituary(257), Some(of(257)));
+        assert_eq!(board.deaths(), EXIT_RECORDS as u64 + 2);
+        assert_eq!(board.exit_record(2), None, "it may be being overwritten");
+        assert_eq!(board.exit_record(3), Some(of(3)));
+        assert_eq!(board.exit_record(257), Some(of(257)));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use chronus_os::wake::poll_readable;
 use chronus_os::{clock, outside, process_title, sched, spawn};
 use chronus_replication::blame::Cause;
 use chronus_replication::restart::{BackOff, Death};
-use chronus_shm::ledger::{LedgerRegion, Obituary, digest};
+use chronus_shm::ledger::{ExitRecord, LedgerRegion, digest};
 use chronus_shm::region::{View, Whole};
 use signal_hook::consts::{SIGCHLD, SIGTERM};
 
@@ -304,7 +304,7 @@ impl Keeper {
         service::stopping();
     }
 
-    /// Reaps all who have died. Each worker gets an obituary, which the supervisor waits for.
+    /// Reaps all who have died. Each worker gets an exit record, which the supervisor waits for.
     fn reap(&mut self) {
         let mut any = false;
         while let Some((pid, exit)) = child::reap_any() {
@@ -317,7 +317,7 @@ impl Keeper {
                 Exit::Status(status) => Ok(status),
                 Exit::Signal(signal) => Err(signal),
             };
-            self.ledger.keeper.bury(Obituary { pid, cause });
+            self.ledger.keeper.record_exit(ExitRecord { pid, cause });
             any = true;
         }
         if any {

@@ -162,7 +162,7 @@ pub fn clear(
     }
     ledger.clear_from(chronus_shm::ledger::OF_SUPERVISORS)?;
     let deaths = regions.ledger.keeper.deaths();
-    regions.ledger.roster.obituaries_read.store(deaths, Ordering::Release);
+    regions.ledger.roster.exit_records_read.store(deaths, Ordering::Release);
     Ok(())
 }
 

@@ -240,7 +240,7 @@ impl Supervision {
                 if let (Death::OfItself(cause), true) = (death, was_at_work) {
                     self.blame(slot, crumb, cause, view, actions);
                 }
-                self.bury(slot, death, actions);
+                self.note_death(slot, death, actions);
             }
             Event::Diverged { slot } => {
                 if self.is_live(slot) && self.live().count() > 1 {
@@ -344,7 +344,7 @@ impl Supervision {
     }
 
     /// The process of `slot` is gone for good.
-    fn bury(&mut self, slot: Slot, death: Death, actions: &mut Vec<Action>) {
+    fn note_death(&mut self, slot: Slot, death: Death, actions: &mut Vec<Action>) {
         let died_young = match self.states[slot] {
             State::Empty | State::Ordered { .. } => return,
             State::Fenced | State::Frozen(_) => false,

@@ -17,7 +17,7 @@ use chronus_replication::supervision::{Event, View};
 use chronus_replication::{BlockIndex, PLACES, SLOTS, Slot};
 use chronus_shm::claim_check::ClaimCheck;
 use chronus_shm::control_board::ControlBoard;
-use chronus_shm::ledger::{ForkUnderWay, LedgerRegion, Member, Obituary};
+use chronus_shm::ledger::{ExitRecord, ForkUnderWay, LedgerRegion, Member};
 use chronus_shm::region;
 use chronus_shm::status_board::ForkAnswer;
 
@@ -46,8 +46,8 @@ pub struct Processes {
     pub(super) unburied: Vec<u32>,
     /// A fork whose forker died, and whose child could not be looked for yet.
     sought: Option<(u32, Slot)>,
-    /// Obituaries of processes that are not known yet.
-    strangers: Vec<Obituary>,
+    /// Exit records of processes that are not known yet.
+    strangers: Vec<ExitRecord>,
     /// Through this descriptor it can only be read.
     assets: OwnedFd,
     pub(super) children: [Option<Child>; PLACES],
@@ -195,24 +195,24 @@ impl Processes {
             }
         }
         let LedgerRegion { keeper, roster, .. } = &**regions.ledger;
-        for number in roster.obituaries_read.load(Ordering::Relaxed)..keeper.deaths() {
-            if let Some(obituary) = keeper.obituary(number) {
-                self.take_obituary(obituary, regions, &mut events);
+        for number in roster.exit_records_read.load(Ordering::Relaxed)..keeper.deaths() {
+            if let Some(exit) = keeper.exit_record(number) {
+                self.take_exit_record(exit, regions, &mut events);
             }
-            roster.obituaries_read.store(number + 1, Ordering::Release);
+            roster.exit_records_read.store(number + 1, Ordering::Release);
         }
         events
     }
 
-    fn take_obituary(&mut self, obituary: Obituary, regions: &Regions, events: &mut Vec<Event>) {
+    fn take_exit_record(&mut self, exit: ExitRecord, regions: &Regions, events: &mut Vec<Event>) {
         let is_it =
-            |child: &Option<Child>| child.as_ref().is_some_and(|child| child.pid() == obituary.pid);
+            |child: &Option<Child>| child.as_ref().is_some_and(|child| child.pid() == exit.pid);
         if let Some(slot) = self.children.iter().position(is_it) {
             self.settle(slot, None, 0);
-            events.push(exited(slot, obituary, regions));
+            events.push(exited(slot, exit, regions));
         } else if self.pending.is_some() {
             // Perhaps the child of a fork whose answer has not come yet.
-            self.strangers.push(obituary);
+            self.strangers.push(exit);
         }
     }
 
@@ -254,7 +254,7 @@ impl Processes {
                 events.push(Event::Forked { number });
                 return true;
             }
-            // If it died a moment ago, its obituary is under way. If it never was, the forker is fenced for want of a
+            // If it died a moment ago, its exit record is under way. If it never was, the forker is fenced for want of a
             // child. And of what can't be seen nothing is believed, neither good nor bad.
             (ForkAnswer::Child(_), Ok(Found::Nothing)) | (_, Err(_)) => return false,
             (_, Ok(Found::Another)) => {}
@@ -425,15 +425,15 @@ fn is_of_nobody(error: &io::Error) -> bool {
 /// `ESRCH`.
 const NO_SUCH_PROCESS: i32 = 3;
 
-pub(super) fn exited(slot: Slot, obituary: Obituary, regions: &Regions) -> Event {
+pub(super) fn exited(slot: Slot, record: ExitRecord, regions: &Regions) -> Event {
     let board = &regions.slots.slots[slot].board;
-    let exit = obituary.cause.map_or_else(Exit::Signal, Exit::Status);
-    let crash = board.crash.of(obituary.pid).filter(|crash| crash.agrees_with(exit));
+    let exit = record.cause.map_or_else(Exit::Signal, Exit::Status);
+    let crash = board.crash.of(record.pid).filter(|crash| crash.agrees_with(exit));
     let why = crash.map_or_else(|| ending(exit), |crash| format!("ended by {crash}"));
     let own_doing = crash::is_own_doing(exit, crash);
     let blame = if own_doing { "its own doing" } else { "blames nobody" };
     if slot < SLOTS {
-        tracing::info!("worker {} in slot {slot} {why}; {blame}", obituary.pid);
+        tracing::info!("worker {} in slot {slot} {why}; {blame}", record.pid);
     }
     let death = match (crash.map(|crash| crash.signal), exit) {
         _ if !own_doing => Death::Killed,
@@ -505,7 +505,7 @@ mod tests {
         }
         for (number, pid) in (11..).zip([0, i32::MAX as u32]) {
             let found = answer(number, ForkAnswer::Child(pid));
-            assert_eq!(found, (vec![], None, true), "its obituary may be under way");
+            assert_eq!(found, (vec![], None, true), "its exit record may be under way");
         }
         let forked = answer(21, ForkAnswer::Child(new));
         assert_eq!(forked, (vec![Event::Forked { number: 21 }], Some(new), false));

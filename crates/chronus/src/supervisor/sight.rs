@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use chronus_os::child::{self, Child};
 use chronus_os::clock;
 use chronus_replication::PLACES;
-use chronus_shm::ledger::Obituary;
+use chronus_shm::ledger::ExitRecord;
 
 use super::processes::{Processes, exited};
 use crate::playback::Regions;
@@ -80,7 +80,11 @@ impl Processes {
                 let crash = regions.slots.slots[place].board.crash.of(pid);
                 let signal = crash.map_or(SIGKILL, |crash| crash.signal);
                 self.settle(place, None, 0);
-                self.events.push_back(exited(place, Obituary { pid, cause: Err(signal) }, regions));
+                self.events.push_back(exited(
+                    place,
+                    ExitRecord { pid, cause: Err(signal) },
+                    regions,
+                ));
                 self.unburied.push(pid);
             }
             self.ended[place] = ended;
