@@ -27,7 +27,7 @@ use crate::recovery::{self, Found, Recovery, Remains};
 use crate::run::read_patch;
 use crate::service;
 use crate::shared_assets::{Plan, Stock};
-use crate::supervisor::{Beginning, Ears, Memory, Questions, Setup, Supervisor, Unfinished};
+use crate::supervisor::{Beginning, Inputs, Memory, Questions, Setup, Supervisor, Unfinished};
 
 /// Runs an engine until it is told to end, as the supervisor that a keeper has started.
 ///
@@ -125,8 +125,8 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
         record_format: args.record_format,
         told,
     };
-    let ears = Ears { inbox, notifier, end, replies, questions: Questions::default() };
-    let mut supervisor = Supervisor::new(setup, ears, device)
+    let inputs = Inputs { inbox, notifier, end, replies, questions: Questions::default() };
+    let mut supervisor = Supervisor::new(setup, inputs, device)
         .map_err(|error| format!("can't set the engine up: {error}"))?;
     supervisor.run()?;
     if let Some((keeping, _)) = keeping {

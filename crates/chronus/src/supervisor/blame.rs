@@ -110,7 +110,7 @@ impl Supervisor {
             None
         };
         if let Some(reason) = refusal {
-            self.ears.replies.fail(&incoming.address, &reason, incoming.from);
+            self.inputs.replies.fail(&incoming.address, &reason, incoming.from);
             return;
         }
         self.order(incoming, &[Command::Enable { module }]);

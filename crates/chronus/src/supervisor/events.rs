@@ -64,7 +64,7 @@ impl Listeners {
 impl Supervisor {
     /// Somebody wants to be told of events from now on, or not any more.
     pub(super) fn take_listener(&mut self, incoming: &Incoming, on: bool) {
-        let (who, replies) = (incoming.from, &self.ears.replies);
+        let (who, replies) = (incoming.from, &self.inputs.replies);
         if !who.is_reachable() {
             let why = "nothing can be told to a socket without a name, or with a path that does not begin with /; \
                        bind it to another";
@@ -81,7 +81,7 @@ impl Supervisor {
 
     /// Tells everybody who listens.
     pub(super) fn tell(&self, event: &str, values: &[Value]) {
-        let replies = &self.ears.replies;
+        let replies = &self.inputs.replies;
         for listener in self.listeners.told(replies.is_crowded(), clock::monotonic_ns()) {
             replies.event(event, values, listener);
         }

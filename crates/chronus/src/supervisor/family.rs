@@ -83,7 +83,7 @@ impl Supervisor {
                  die, no other would come; is the keeper stopped? `kill -CONT {keeper}`"
             )
         });
-        let sockets = self.ears.replies.sockets();
+        let sockets = self.inputs.replies.sockets();
         let unreachable = sockets.is_lost().then(|| {
             let where_it_was = sockets.describe();
             move |seconds: f64| {

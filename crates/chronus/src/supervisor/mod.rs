@@ -140,7 +140,7 @@ struct Settings {
 }
 
 /// What the supervisor listens to.
-pub struct Ears {
+pub struct Inputs {
     /// What came in over OSC.
     pub inbox: Inbox,
     /// Raised by whoever has something for the supervisor.
@@ -159,7 +159,7 @@ pub struct Supervisor {
     /// What workers play that start afresh, with all that is sealed.
     performance: Performance<Plan>,
     edits: Edits,
-    ears: Ears,
+    inputs: Inputs,
     device: Box<dyn Device>,
     rate_hz: u32,
     realtime: bool,
@@ -202,20 +202,20 @@ impl Supervisor {
     ///
     /// # Errors
     /// If shared memory or the journal can't be created.
-    pub fn new(setup: Setup, ears: Ears, mut device: Box<dyn Device>) -> io::Result<Self> {
+    pub fn new(setup: Setup, inputs: Inputs, mut device: Box<dyn Device>) -> io::Result<Self> {
         let rate_hz = device.rate_hz();
         let regions = setup.regions;
         let is_taken_over = setup.beginning.is_taken_over();
         let (journal, line) = (setup.journal, setup.line);
         let begins = setup.beginning.begin(&regions, &setup.ledger, (journal, line), rate_hz)?;
         let (gaps_in, gaps) = rtrb::RingBuffer::new(4096);
-        let notifier = ears.notifier.try_clone()?;
+        let notifier = inputs.notifier.try_clone()?;
         let source = Playback::new(regions.clone(), gaps_in, notifier);
         // Without deadlines a stall costs nothing but time.
         let monitor = if setup.free_run {
             StallMonitor::default()
         } else {
-            StallMonitor::start(&ears.notifier)?
+            StallMonitor::start(&inputs.notifier)?
         };
         let has_played = regions.ledger.roster.playing.load(Ordering::Acquire) != 0;
         let goes_on_at = regions.ledger.playback.frames.load(Ordering::Acquire);
@@ -266,7 +266,7 @@ impl Supervisor {
             performance: begins.performance,
             edits: begins.edits,
             journal: begins.journal,
-            ears,
+            inputs,
             device,
             rate_hz,
             realtime,
@@ -276,7 +276,7 @@ impl Supervisor {
         };
         if is_taken_over {
             if let Some(unfinished) = setup.unfinished {
-                let replies = supervisor.ears.replies.clone();
+                let replies = supervisor.inputs.replies.clone();
                 supervisor.recorder.go_on(unfinished, goes_on_at, replies, rate_hz);
             }
             supervisor.take_in_workers()?;
@@ -319,7 +319,7 @@ impl Supervisor {
         self.watch_device();
         self.watch_clocks(now_ns);
         self.watch_family(now_ns);
-        self.ears.replies.counts.complaints.tell_rest(now_ns);
+        self.inputs.replies.counts.complaints.tell_rest(now_ns);
     }
 
     /// What time it is for the device, and how much it asks for at once.
@@ -392,7 +392,7 @@ impl Supervisor {
 
     /// Sleeps until something happens, but no longer; whether anything did.
     fn sleep_for(&mut self, longest: Option<Duration>) -> bool {
-        let fds = [self.ears.notifier.as_fd(), self.ears.end.as_fd(), self.ticker.as_fd()];
+        let fds = [self.inputs.notifier.as_fd(), self.inputs.end.as_fd(), self.ticker.as_fd()];
         let mut ready = [false; 3];
         let seen_ns = clock::monotonic_ns();
         poll_readable(&fds, &mut ready, longest);
@@ -403,10 +403,10 @@ impl Supervisor {
         if ready[1] {
             self.end_asked = true;
             // Left unread it would be ready for ever, and sleep would be none.
-            let _ = (&self.ears.end).read(&mut [0; 16]);
+            let _ = (&self.inputs.end).read(&mut [0; 16]);
         }
         if ready[0] {
-            self.ears.notifier.clear();
+            self.inputs.notifier.clear();
         }
         if ready[2] {
             self.ticker.clear();
@@ -430,7 +430,7 @@ impl Supervisor {
     fn time_to_sleep(&self) -> Option<Duration> {
         let is_any_due = self.processes.any_pending()
             || self.edits.is_under_way()
-            || self.ears.questions.are_open();
+            || self.inputs.questions.are_open();
         let frame_ns = 1_000_000_000 / u64::from(self.rate_hz);
         let answer = is_any_due.then(|| Duration::from_nanos(BLOCK_FRAMES as u64 * frame_ns));
         let reader = self.timing.hearing.sleeps_ns().map(Duration::from_nanos);

@@ -46,7 +46,7 @@ impl Supervisor {
     /// Takes what has come in over OSC.
     pub(super) fn take_orders(&mut self, now_ns: u64) {
         for _ in 0..MOST_IN_A_TURN {
-            let Some(incoming) = self.ears.inbox.next() else { break };
+            let Some(incoming) = self.inputs.inbox.next() else { break };
             match &incoming.request {
                 Request::Command(Command::Enable { module }) => {
                     self.enable(&incoming, *module, now_ns);
@@ -64,14 +64,14 @@ impl Supervisor {
                     let told =
                         slot.and_then(|slot| self.regions.slots.slots[slot].board.told(module.0));
                     let values = told.unwrap_or_default();
-                    self.ears.replies.meter(id, names, values, incoming.from);
+                    self.inputs.replies.meter(id, names, values, incoming.from);
                 }
                 Request::Status => self.take_question(incoming.from),
                 Request::Chaos(chaos) => self.take_chaos(&incoming, *chaos),
                 Request::Record(record) => self.take_record(&incoming, record),
                 _ => {}
             }
-            self.ears.inbox.give_back(incoming);
+            self.inputs.inbox.give_back(incoming);
         }
     }
 
@@ -89,9 +89,9 @@ impl Supervisor {
             })
         });
         if let Err(busy) = ordered {
-            self.ears.replies.counts.busy.fetch_add(1, Ordering::Relaxed);
+            self.inputs.replies.counts.busy.fetch_add(1, Ordering::Relaxed);
             if self.refusals.is_due(incoming.from, clock::monotonic_ns()) {
-                self.ears.replies.fail(&incoming.address, &busy.to_string(), incoming.from);
+                self.inputs.replies.fail(&incoming.address, &busy.to_string(), incoming.from);
             }
         }
     }
@@ -126,7 +126,7 @@ impl Supervisor {
 
     /// Whether to seal a moment later, because a packet has arrived that is about to be here.
     pub(super) fn hears_first(&mut self) -> bool {
-        let is_expecting = self.ears.inbox.is_expecting();
+        let is_expecting = self.inputs.inbox.is_expecting();
         let lead_ns = lead::length_ns(self.setup.lead_blocks, self.rate_hz);
         self.timing.hearing.waits(is_expecting, clock::monotonic_ns(), lead_ns)
     }
@@ -160,7 +160,7 @@ impl Supervisor {
 
     fn take_chaos(&mut self, incoming: &Incoming, chaos: Chaos) {
         if let Err(reason) = self.cause_chaos(chaos) {
-            self.ears.replies.fail(&incoming.address, &reason, incoming.from);
+            self.inputs.replies.fail(&incoming.address, &reason, incoming.from);
         }
     }
 

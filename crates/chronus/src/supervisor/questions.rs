@@ -44,20 +44,20 @@ impl Questions {
 impl Supervisor {
     /// Takes a question how the engine is.
     pub(super) fn take_question(&mut self, who: Peer) {
-        if !self.ears.questions.ask(who) {
-            self.ears.replies.counts.busy.fetch_add(1, Ordering::Relaxed);
+        if !self.inputs.questions.ask(who) {
+            self.inputs.replies.counts.busy.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Tells those who have waited longest how the engine is.
     pub(super) fn answer_questions(&mut self, now_ns: u64) {
-        if !self.ears.questions.are_open() {
+        if !self.inputs.questions.are_open() {
             return;
         }
         let answer = Replies::how_it_is(&self.status(now_ns));
-        let Questions(waiting) = &mut self.ears.questions;
+        let Questions(waiting) = &mut self.inputs.questions;
         for who in waiting.drain(..waiting.len().min(IN_A_TURN)) {
-            self.ears.replies.send(&answer, who);
+            self.inputs.replies.send(&answer, who);
         }
     }
 }

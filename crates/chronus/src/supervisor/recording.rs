@@ -156,7 +156,7 @@ impl Supervisor {
     pub(super) fn take_record(&mut self, incoming: &Incoming, record: &Record) {
         // Beginning and end are at the frames that notes sent at the same time would get.
         let frame = self.frame_of(incoming);
-        let replies = &self.ears.replies;
+        let replies = &self.inputs.replies;
         let done = match record {
             Record::Start { file, format } => self.recorder.start(
                 (file.clone(), format.as_deref()),

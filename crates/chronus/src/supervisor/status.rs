@@ -350,7 +350,7 @@ impl Supervisor {
         let tally = &self.regions.ledger.tally;
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let lives = &self.regions.ledger.keeper.lives;
-        let port = &self.ears.replies.counts;
+        let port = &self.inputs.replies.counts;
         let (commands, device) = (self.sequencer.counts(), self.device.stats());
         let captures = device.recordings.iter();
         let captures = captures.map(|capture| RecordStatus::of(capture, self.rate_hz)).collect();
@@ -432,7 +432,7 @@ impl Supervisor {
             osc_failed: load(&port.failed),
             osc_clamped: load(&port.clamped),
             osc_busy: load(&port.busy),
-            osc_lost: self.ears.replies.lost(),
+            osc_lost: self.inputs.replies.lost(),
             journal: self.journal.as_ref().map_or_else(JournalStatus::none, JournalWriter::status),
             log_lost: crate::log::lost(),
             detection,

@@ -157,7 +157,7 @@ impl Supervisor {
         self.regions.ledger.playback.lost_before.store(start.0, Ordering::Release);
         self.claims.expect(slot, number, start.0);
         let init = (&self.performance, self.edits.last.0);
-        let notifier = &self.ears.notifier;
+        let notifier = &self.inputs.notifier;
         self.processes.spawn(slot, number, start, init, (self.rate_hz, self.realtime), notifier);
     }
 
