@@ -213,9 +213,9 @@ impl ModuleEntry {
     }
 
     /// The names of the values that it tells; empty for most.
-    pub fn told(&self) -> impl Iterator<Item = &'static str> + Clone + use<> {
+    pub fn meters(&self) -> impl Iterator<Item = &'static str> + Clone + use<> {
         let spec = self.spec;
-        spec.told.iter().map(|output| spec.outputs[*output].name)
+        spec.meters.iter().map(|output| spec.outputs[*output].name)
     }
 
     /// Whether it takes notes.

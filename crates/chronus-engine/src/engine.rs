@@ -254,8 +254,8 @@ impl Engine {
     }
 
     /// What meters and their like have told at the end of the block that was rendered last.
-    pub fn told(&self) -> impl Iterator<Item = (Handle, [f32; 2])> {
-        self.schedule.told()
+    pub fn meters(&self) -> impl Iterator<Item = (Handle, [f32; 2])> {
+        self.schedule.meters()
     }
 
     /// How many frames the limiter delays the sound; 0 without one.

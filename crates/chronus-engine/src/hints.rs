@@ -60,7 +60,7 @@ fn heard(patch: &Patch) -> Vec<bool> {
     let buses = patch.buses().iter().flat_map(|bus| [bus.left, bus.right]);
     let ports = buses.chain([patch.left(), patch.right()]);
     let meters = patch.modules().iter().enumerate();
-    let meters = meters.filter(|(_, module)| !module.spec().told.is_empty());
+    let meters = meters.filter(|(_, module)| !module.spec().meters.is_empty());
     let mut next: Vec<usize> =
         ports.map(|port| port.module).chain(meters.map(|(at, _)| at)).collect();
     let mut heard = vec![false; patch.modules().len()];

@@ -73,7 +73,7 @@ pub(crate) struct Plan<'a> {
     /// Left and right of each bus.
     pub buses: Vec<[Feed; 2]>,
     /// The modules whose values are told, and their cells.
-    pub told: Vec<(Handle, usize)>,
+    pub meters: Vec<(Handle, usize)>,
 }
 
 /// A cable between cells, whose gain may move.
@@ -99,7 +99,7 @@ impl<'a> Plan<'a> {
             feeds: feeds(&cells, &links, cells.len()),
             heard: heard.map(|port| tap(&cells, vec![(port, Gain::steady(1.0))])),
             buses: bus_taps(&cells, patch.buses()),
-            told: told(patch),
+            meters: meters(patch),
             cells,
         }
     }
@@ -137,7 +137,7 @@ impl<'a> Plan<'a> {
             feeds: feeds(&cells, &links, new.modules().len()),
             heard,
             buses: bus_taps(&cells, new.buses()),
-            told: told(new),
+            meters: meters(new),
             cells,
         }
     }
@@ -210,9 +210,9 @@ fn feeds(cells: &[&PatchModule], links: &[Link], settled: usize) -> Vec<Feeds> {
     links_to.iter().enumerate().map(feeds).collect()
 }
 
-fn told(patch: &Patch) -> Vec<(Handle, usize)> {
+fn meters(patch: &Patch) -> Vec<(Handle, usize)> {
     let modules = patch.modules().iter().enumerate();
-    let told = modules.filter(|(_, module)| !module.spec().told.is_empty());
+    let told = modules.filter(|(_, module)| !module.spec().meters.is_empty());
     told.map(|(cell, module)| (module.handle(), cell)).collect()
 }
 

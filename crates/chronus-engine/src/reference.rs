@@ -80,8 +80,8 @@ fn section(spec: &ModuleSpec) -> String {
     if let Some(recording) = spec.recording {
         let _ = writeln!(text, "* Recording (`file = \"NAME.wav\"`): {}.", recording.doc);
     }
-    if !spec.told.is_empty() {
-        let names: Vec<_> = spec.told.iter().map(|output| spec.outputs[*output].name).collect();
+    if !spec.meters.is_empty() {
+        let names: Vec<_> = spec.meters.iter().map(|output| spec.outputs[*output].name).collect();
         let _ = writeln!(text, "* Readings: `/meter/ID` tells {}.", names::list(names));
     }
     if spec.notes {

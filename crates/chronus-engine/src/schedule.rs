@@ -161,8 +161,8 @@ impl Schedule {
     }
 
     /// The values that modules tell at the end of the block.
-    pub fn told(&self) -> impl Iterator<Item = (Handle, [f32; 2])> {
-        self.wiring.told.iter().map(|&(handle, cell)| (handle, self.cells[cell].told()))
+    pub fn meters(&self) -> impl Iterator<Item = (Handle, [f32; 2])> {
+        self.wiring.meters.iter().map(|&(handle, cell)| (handle, self.cells[cell].meters()))
     }
 
     /// The signals that are heard left and right, one channel each.
@@ -194,12 +194,12 @@ impl Cell {
         self.instance.is_none()
     }
 
-    fn told(&self) -> [f32; 2] {
+    fn meters(&self) -> [f32; 2] {
         let mut told = [0.0; 2];
         let Some(instance) = self.instance.as_ref().filter(|_| !self.bypass.is_on()) else {
             return told;
         };
-        for (value, output) in told.iter_mut().zip(instance.spec().told) {
+        for (value, output) in told.iter_mut().zip(instance.spec().meters) {
             let last = &self.last[output * instance.channels()..][..instance.channels()];
             *value =
                 last.iter().fold(0.0, |most: f32, x| if x.abs() > most.abs() { *x } else { most });

@@ -27,7 +27,7 @@ pub(crate) struct Wiring {
     /// Left and right of each bus.
     pub buses: Vec<[usize; 2]>,
     /// The modules whose values are told, and their cells.
-    pub told: Vec<(Handle, usize)>,
+    pub meters: Vec<(Handle, usize)>,
 }
 
 /// Everything about what one cell reads and writes.
@@ -185,7 +185,7 @@ impl<'a> Layout<'a> {
             buses,
             cells,
             order: self.plan.order,
-            told: self.plan.told,
+            meters: self.plan.meters,
             wires: self.wires,
             sums: self.sums,
         }
@@ -384,7 +384,7 @@ fn reads(plan: &Plan<'_>) -> Vec<Vec<Read>> {
     }
     let taps = plan.heard.iter().chain(plan.buses.iter().flatten());
     taps.flat_map(Feed::sources).for_each(|source| read(source, By::Tap));
-    for &(_, cell) in &plan.told {
+    for &(_, cell) in &plan.meters {
         for output in 0..plan.cells[cell].spec().outputs.len() {
             read(&Source { cell, output, channels: 0 }, By::Tap);
         }

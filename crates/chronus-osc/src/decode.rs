@@ -298,9 +298,9 @@ fn those<'a>(
 
 fn meter(id: &str, directory: &Directory) -> Result<Request, String> {
     let entry = directory.module(id).map_err(|error| error.to_string())?;
-    let names: Vec<_> = entry.told().collect();
+    let names: Vec<_> = entry.meters().collect();
     if names.is_empty() {
-        let others = directory.modules().filter(|entry| entry.told().next().is_some());
+        let others = directory.modules().filter(|entry| entry.meters().next().is_some());
         let others = names::list(others.map(|entry| entry.id.as_str()));
         return Err(format!("module `{id}` tells no values; modules that do: {others}"));
     }

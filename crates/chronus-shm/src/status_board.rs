@@ -179,7 +179,7 @@ impl StatusBoard {
     }
 
     /// What a module has told last, if it has. No module tells anything that is not finite.
-    pub fn told(&self, handle: u32) -> Option<[f32; 2]> {
+    pub fn meters(&self, handle: u32) -> Option<[f32; 2]> {
         self.meters.iter().find_map(|meter| {
             let words = [0, 1].map(|word| meter.0[word].load(Ordering::Relaxed));
             let is_it = words.iter().all(|word| word >> 32 == u64::from(handle));
@@ -217,15 +217,15 @@ mod tests {
     #[test]
     fn a_module_is_believed_only_what_it_told_itself() {
         let board = StatusBoard::default();
-        assert_eq!(board.told(5), None);
+        assert_eq!(board.meters(5), None);
         board.tell(1, 7, [0.5, -0.25]);
         board.tell(METERS, 8, [1.0, 1.0]);
-        assert_eq!(board.told(7), Some([0.5, -0.25]));
-        assert_eq!(board.told(8), None, "there is no place for it");
+        assert_eq!(board.meters(7), Some([0.5, -0.25]));
+        assert_eq!(board.meters(8), None, "there is no place for it");
         board.tell(1, 9, [0.0, 0.0]);
-        assert_eq!((board.told(7), board.told(9)), (None, Some([0.0, 0.0])));
+        assert_eq!((board.meters(7), board.meters(9)), (None, Some([0.0, 0.0])));
         board.tell(1, 9, [0.0, f32::NAN]);
-        assert_eq!(board.told(9), None, "a wild write");
+        assert_eq!(board.meters(9), None, "a wild write");
     }
 
     #[test]

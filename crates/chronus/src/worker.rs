@@ -334,7 +334,7 @@ impl Worker {
         crumb.end_block();
         let version = version(seal, self.position.amended);
         block_ring::publish(&own.ring, block, version, self.position.incarnation, &self.block);
-        for (place, (handle, values)) in self.instrument.engine().told().enumerate() {
+        for (place, (handle, values)) in self.instrument.engine().meters().enumerate() {
             own.board.tell(place, handle.0, values);
         }
         own.board.finish_block(block + 1);

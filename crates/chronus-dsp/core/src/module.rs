@@ -132,7 +132,7 @@ pub struct ModuleSpec {
     pub recording: Option<RecordingSpec>,
     /// The outputs, at most two, whose values at the end of each block can be asked for from outside. Of
     /// several channels the value that is furthest from 0 counts.
-    pub told: &'static [usize],
+    pub meters: &'static [usize],
     /// The tables that it reads.
     pub tables: &'static [&'static Table],
     /// Whether [`Module::skip`] costs less than [`Module::process`], so that it is worth finding out whether
@@ -155,7 +155,7 @@ impl ModuleSpec {
         bypass: &[],
         texts: &[],
         recording: None,
-        told: &[],
+        meters: &[],
         tables: &[],
         skips: false,
         ignores: false,

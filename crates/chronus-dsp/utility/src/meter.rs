@@ -27,7 +27,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         .exponential(),
     ],
     bypass: &[(0, 0)],
-    told: &[1, 2],
+    meters: &[1, 2],
     ..ModuleSpec::BARE
 };
 

@@ -34,7 +34,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
         ),
     ],
     bypass: &[(0, 0)],
-    told: &[0, 1],
+    meters: &[0, 1],
     ..ModuleSpec::BARE
 };
 

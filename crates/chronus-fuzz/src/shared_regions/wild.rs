@@ -113,7 +113,7 @@ impl World {
                 board.fork_ns.store(deeds.number(0), Ordering::Relaxed);
                 let values = [0, 0].map(|_| f32::from_bits(deeds.number(0) as u32));
                 board.tell(deeds.byte().into(), deeds.byte().into(), values);
-                assert!(board.told(deeds.byte().into()).is_none_or(|told| told[0].is_finite()));
+                assert!(board.meters(deeds.byte().into()).is_none_or(|told| told[0].is_finite()));
                 let note = [deeds.word(), deeds.word()];
                 for (place, word) in board.crash.words.iter().zip(note) {
                     place.store(word, Ordering::Relaxed);

@@ -62,7 +62,7 @@ impl Supervisor {
                 Request::Meter { module, id, names } => {
                     let slot = self.supervision.primary();
                     let told =
-                        slot.and_then(|slot| self.regions.slots.slots[slot].board.told(module.0));
+                        slot.and_then(|slot| self.regions.slots.slots[slot].board.meters(module.0));
                     let values = told.unwrap_or_default();
                     self.inputs.replies.meter(id, names, values, incoming.from);
                 }
