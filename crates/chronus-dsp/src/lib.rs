@@ -16,8 +16,8 @@ pub mod tables;
 
 pub use chronus_dsp_control as control;
 pub use chronus_dsp_core::{
-    fused, instance, io, lanes, math, mix, module, names, signal, simd, smooth, transport, vectors,
-    wire,
+    fused, instance, io, lanes, math, mix, module, names, signal, signal_kind, simd, smooth,
+    transport, vectors,
 };
 pub use chronus_dsp_drum as drum;
 pub use chronus_dsp_effect as effect;
@@ -32,7 +32,7 @@ pub use chronus_dsp_core::module::{
     ALL_NOTES, BLOCK_FRAMES, CHANNEL_COUNTS, CHANNELS_MAX, Curve, MIDDLE_C_HZ, Module, ModuleSpec,
     Note, ParamSpec, PortSpec, Recording, RecordingSpec, TEXT_MAX, TextSpec,
 };
-pub use chronus_dsp_core::signal::Signal;
+pub use chronus_dsp_core::signal::{Buffer, FrameSet, Signal, Signals, frame_set, silent_buffer};
+pub use chronus_dsp_core::signal_kind::SignalKind;
 pub use chronus_dsp_core::transport::Transport;
 pub use chronus_dsp_core::vectors::Vectors;
-pub use chronus_dsp_core::wire::{Buffer, FrameSet, Wire, Wires, frame_set, silent_buffer};

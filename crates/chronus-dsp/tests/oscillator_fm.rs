@@ -3,14 +3,14 @@
 #![allow(clippy::disallowed_methods)] // What is measured with need not be the same everywhere.
 
 mod common;
+#[path = "common/signals.rs"]
+mod signals;
 #[path = "common/spectrum.rs"]
 mod spectrum;
-#[path = "common/wires.rs"]
-mod wires;
 
 use core::f64::consts::TAU;
+use signals::{module, play};
 use spectrum::{db, powers};
-use wires::{module, play};
 
 /// A whole number of turns in this many frames: the spectrum needs no window and shows no leakage.
 const LENGTH: usize = 8192;

@@ -2,16 +2,16 @@
 #![allow(clippy::disallowed_methods)] // What is measured with need not be the same everywhere.
 
 mod common;
+#[path = "common/signals.rs"]
+mod signals;
 #[path = "common/spectrum.rs"]
 mod spectrum;
-#[path = "common/wires.rs"]
-mod wires;
 
 use chronus_dsp::Instance;
 use common::Chance;
 use core::f64::consts::TAU;
+use signals::{module, play, player};
 use spectrum::{db, tone};
-use wires::{module, play, player};
 
 const RATE_HZ: u32 = 48_000;
 

@@ -5,7 +5,7 @@ mod common;
 
 use chronus_dsp::catalog::CATALOG;
 use chronus_dsp::{
-    BLOCK_FRAMES, FrameSet, Instance, PortSet, Ports, Span, Transport, Wire, Wires, catalog,
+    BLOCK_FRAMES, FrameSet, Instance, PortSet, Ports, Signal, Signals, Span, Transport, catalog,
     frame_set,
 };
 use common::{Chance, Event};
@@ -16,12 +16,12 @@ const BLOCKS: usize = 300;
 /// A module that keeps account of silence, or not.
 struct Side {
     instance: Instance,
-    outputs: Vec<Wire>,
+    outputs: Vec<Signal>,
 }
 
 impl Side {
     fn new(entry: &catalog::CatalogEntry, channels: usize) -> Self {
-        let outputs = entry.spec.outputs.iter().map(|_| Wire::silent(channels)).collect();
+        let outputs = entry.spec.outputs.iter().map(|_| Signal::silent(channels)).collect();
         Self { instance: Instance::new(entry, RATE_HZ, channels), outputs }
     }
 
@@ -47,12 +47,12 @@ fn is_same((a, b): (&f32, &f32)) -> bool {
     a.to_bits() == b.to_bits()
 }
 
-/// Each input at a wire of its own, and nothing known of it.
-fn wired(inputs: usize, channels: usize) -> (Vec<Wire>, Ports) {
-    let wires =
-        (0..inputs).map(|_| Wire { silent: 0, held: 0, ..Wire::silent(channels) }).collect();
+/// Each input at a signal of its own, and nothing known of it.
+fn wired(inputs: usize, channels: usize) -> (Vec<Signal>, Ports) {
+    let signals =
+        (0..inputs).map(|_| Signal { silent: 0, held: 0, ..Signal::silent(channels) }).collect();
     let inputs = (0..inputs as u32).collect();
-    (wires, Ports { inputs, connected: PortSet::MAX, ..Ports::default() })
+    (signals, Ports { inputs, connected: PortSet::MAX, ..Ports::default() })
 }
 
 /// An input that sounds and rests in turns, which may begin anywhere; gates open and close.
@@ -80,7 +80,7 @@ fn knowing_of_silence_changes_no_sample() {
             let (mut inputs, plain_ports) = wired(ports.len(), channels);
             let mut sounds = vec![false; ports.len()];
             let junk = {
-                let mut junk = Wire { silent: 0, held: 0, ..Wire::silent(channels) };
+                let mut junk = Signal { silent: 0, held: 0, ..Signal::silent(channels) };
                 junk.samples.fill(777.0);
                 inputs.push(junk);
                 ports.len() as u32
@@ -106,7 +106,7 @@ fn knowing_of_silence_changes_no_sample() {
                     let span = Span::new(frames.clone(), &transport);
                     plain.instance.render(
                         &span,
-                        &Wires::all(&inputs),
+                        &Signals::all(&inputs),
                         &plain_ports,
                         &mut plain.outputs,
                     );
@@ -130,7 +130,7 @@ fn knowing_of_silence_changes_no_sample() {
                     }
                     knowing.instance.render(
                         &span,
-                        &Wires::all(&inputs),
+                        &Signals::all(&inputs),
                         &heard,
                         &mut knowing.outputs,
                     );
@@ -179,11 +179,16 @@ fn a_module_that_was_skipped_goes_on_as_if_it_had_not_been() {
             }
             let transport = Transport::stopped(RATE_HZ);
             let span = Span::new(0..BLOCK_FRAMES, &transport);
-            plain.instance.render(&span, &Wires::all(&inputs), &ports, &mut plain.outputs);
+            plain.instance.render(&span, &Signals::all(&inputs), &ports, &mut plain.outputs);
             if block % 7 < 3 {
-                skipped.instance.skip(&span, &Wires::all(&inputs), &ports, &mut skipped.outputs);
+                skipped.instance.skip(&span, &Signals::all(&inputs), &ports, &mut skipped.outputs);
             } else {
-                skipped.instance.render(&span, &Wires::all(&inputs), &ports, &mut skipped.outputs);
+                skipped.instance.render(
+                    &span,
+                    &Signals::all(&inputs),
+                    &ports,
+                    &mut skipped.outputs,
+                );
                 assert_eq!(plain.bits(), skipped.bits(), "{} block {block}", entry.spec.kind);
             }
         }

@@ -3,14 +3,14 @@
 #![allow(clippy::disallowed_methods)] // What is measured with need not be the same everywhere.
 
 mod common;
+#[path = "common/signals.rs"]
+mod signals;
 #[path = "common/spectrum.rs"]
 mod spectrum;
-#[path = "common/wires.rs"]
-mod wires;
 
 use core::f64::consts::TAU;
+use signals::{module, play};
 use spectrum::{db, powers, tone};
-use wires::{module, play};
 
 const RATE_HZ: u32 = 48_000;
 const LEAD: usize = 1024;

@@ -3,15 +3,15 @@
 #![allow(clippy::disallowed_methods)] // What is measured with need not be the same everywhere.
 
 mod common;
+#[path = "common/signals.rs"]
+mod signals;
 #[path = "common/spectrum.rs"]
 mod spectrum;
-#[path = "common/wires.rs"]
-mod wires;
 
 use chronus_dsp::Instance;
 use core::f64::consts::{PI, TAU};
+use signals::{module, play, player};
 use spectrum::{db, powers};
-use wires::{module, play, player};
 
 /// A whole number of turns in this many frames: the spectrum needs no window and shows no leakage.
 const LENGTH: usize = 8192;

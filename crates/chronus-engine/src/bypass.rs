@@ -1,7 +1,7 @@
 //! A module that did harm is put aside: it is not run any more, and its inputs are heard in its place where
 //! its kind says so. And the guard that tells when a module yields what nobody should hear.
 
-use chronus_dsp::{CHANNELS_MAX, ModuleSpec, Ports, Span, Wire, Wires};
+use chronus_dsp::{CHANNELS_MAX, ModuleSpec, Ports, Signal, Signals, Span};
 
 use crate::command::Handle;
 
@@ -93,17 +93,17 @@ impl Bypass {
     pub fn route(
         spec: &ModuleSpec,
         span: &Span<'_>,
-        wires: &Wires<'_>,
+        signals: &Signals<'_>,
         ports: &Ports,
-        outputs: &mut [Wire],
+        outputs: &mut [Signal],
     ) {
         for (index, output) in outputs.iter_mut().enumerate() {
             let route = spec.bypass.iter().find(|(_, output)| *output == index);
             let input = route.filter(|(input, _)| ports.connected & (1 << input) != 0);
-            let heard = input.map(|&(input, _)| wires.at(ports.inputs[input] as usize));
-            match heard.filter(|wire| !wire.is_silent(span.set)) {
-                Some(wire) => {
-                    output.frames_mut(&span.frames).copy_from_slice(wire.frames(&span.frames));
+            let heard = input.map(|&(input, _)| signals.at(ports.inputs[input] as usize));
+            match heard.filter(|signal| !signal.is_silent(span.set)) {
+                Some(signal) => {
+                    output.frames_mut(&span.frames).copy_from_slice(signal.frames(&span.frames));
                     output.changed(span.set);
                 }
                 None => output.silence(&span.frames),
@@ -113,14 +113,14 @@ impl Bypass {
 
     /// Leads from what was heard before the last change to what is heard now.
     #[inline]
-    pub fn fade(&mut self, outputs: &mut [Wire], span: &Span<'_>) {
+    pub fn fade(&mut self, outputs: &mut [Signal], span: &Span<'_>) {
         if self.fade_left > 0 {
             self.fade_on(outputs, span);
         }
     }
 
     #[cold]
-    fn fade_on(&mut self, outputs: &mut [Wire], span: &Span<'_>) {
+    fn fade_on(&mut self, outputs: &mut [Signal], span: &Span<'_>) {
         let count = span.frames.len().min(self.fade_left);
         let mut last = &self.last[..];
         for output in outputs {

@@ -82,7 +82,7 @@ impl Preparation {
     }
 
     /// Puts the cells of this patch into the schedule, and those that play on or fade out with them, with what
-    /// is in their wires.
+    /// is in their signals.
     pub(crate) fn exchange_cells(&mut self, schedule: &mut Schedule) {
         let Some(wiring) = &mut self.between else { return };
         for (at, kept) in self.kept.iter().enumerate() {

@@ -249,7 +249,8 @@ impl Engine {
     pub fn buses(&self) -> impl Iterator<Item = (&str, [&[f32]; 2])> {
         let wiring = &self.schedule.wiring;
         let names = self.patch.buses().iter().map(|bus| bus.name.as_str());
-        let sides = wiring.buses.iter().map(|sides| sides.map(|it| &wiring.wires[it].samples[..]));
+        let sides =
+            wiring.buses.iter().map(|sides| sides.map(|it| &wiring.signals[it].samples[..]));
         names.zip(sides)
     }
 

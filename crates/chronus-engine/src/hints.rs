@@ -1,7 +1,7 @@
 //! What is no mistake in a patch, and can hardly be meant.
 
 use chronus_dsp::envelope::stages::{self, Wait};
-use chronus_dsp::{ModuleSpec, Signal};
+use chronus_dsp::{ModuleSpec, SignalKind};
 
 use crate::patch::{Cable, Patch, PatchModule, TargetPort};
 
@@ -30,7 +30,7 @@ fn deafening(patch: &Patch, cable: &Cable) -> Option<String> {
     let TargetPort::Input(input) = cable.to.port else { return None };
     let [from, to] = [cable.from.module, cable.to.module].map(|it| &patch.modules()[it]);
     let (output, input) = (&from.spec().outputs[cable.from.output], &to.spec().inputs[input]);
-    let is_sound = output.signal == Signal::Audio && input.signal == Signal::Audio;
+    let is_sound = output.signal == SignalKind::Audio && input.signal == SignalKind::Audio;
     let depth = cable.depth.abs();
     (is_sound && depth > DEPTH_MAX).then(|| {
         let (from, to, db) = (from.id(), to.id(), 20.0 * depth.log10());

@@ -29,7 +29,7 @@ pub use bypass::{Finding, LEVEL_MAX, Unsound};
 pub use chronus_dsp::utility::fault;
 pub use chronus_dsp::{
     ALL_NOTES, BLOCK_FRAMES, ModuleSpec, Note, ParamSpec, PortSpec, Recording, RecordingSpec,
-    Signal, TEXT_MAX, TextSpec, Vectors,
+    SignalKind, TEXT_MAX, TextSpec, Vectors,
 };
 pub use chronus_dsp::{names, tables};
 pub use command::{Command, DecodeError, Handle, ParamIndex, TextPiece, TransportChange};

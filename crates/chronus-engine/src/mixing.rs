@@ -8,7 +8,7 @@
 
 use core::ops::Range;
 
-use chronus_dsp::{BLOCK_FRAMES, Span, Vectors, Wire, Wires, mix};
+use chronus_dsp::{BLOCK_FRAMES, Signal, Signals, Span, Vectors, mix};
 use pulp::Arch;
 
 use crate::plan::{Gain, Source, Sum};
@@ -16,12 +16,12 @@ use crate::plan::{Gain, Source, Sum};
 /// How far a change of patches has come in each frame of the block, from 0 to 1.
 pub(crate) type Shares = [f32; BLOCK_FRAMES];
 
-/// A wire, and how much of it is heard.
+/// A signal, and how much of it is heard.
 type Heard = (usize, Gain);
 
-/// A sum laid out: into which wire what is added up.
+/// A sum laid out: into which signal what is added up.
 pub(crate) struct Mix {
-    pub wire: usize,
+    pub signal: usize,
     /// First those with as many channels.
     sources: Vec<Heard>,
     /// How many of them have.
@@ -39,7 +39,7 @@ impl Mix {
     /// all of them, in order.
     pub fn new(
         sum: &Sum,
-        wire: usize,
+        signal: usize,
         place: impl Fn(&Source) -> usize,
         is_made_early: bool,
     ) -> Self {
@@ -48,7 +48,7 @@ impl Mix {
             sum.sources.iter().partition(|(source, _)| is_as_wide(source));
         let sources = as_wide.iter().chain(&others);
         Self {
-            wire,
+            signal,
             sources: sources.map(|(source, gain)| (place(source), *gain)).collect(),
             as_wide: as_wide.len(),
             rest: sum.rest,
@@ -72,14 +72,14 @@ impl Mixer {
     }
 
     /// Makes a sum in these frames.
-    pub fn mix(&mut self, mix: &mut Mix, wires: &mut [Wire], span: &Span<'_>, shares: &Shares) {
-        let (wires, sum) = apart(wires, mix.wire);
+    pub fn mix(&mut self, mix: &mut Mix, signals: &mut [Signal], span: &Span<'_>, shares: &Shares) {
+        let (signals, sum) = apart(signals, mix.signal);
         let is_silent = if let Some(is_heard) = &mut mix.early {
             !core::mem::take(is_heard)
         } else if mix.is_steady {
-            !self.sum(mix, sum.frames_mut(&span.frames), &wires, span)
+            !self.sum(mix, sum.frames_mut(&span.frames), &signals, span)
         } else {
-            fade(mix, sum, &wires, span, shares);
+            fade(mix, sum, &signals, span, shares);
             false
         };
         if is_silent {
@@ -90,12 +90,12 @@ impl Mixer {
     }
 
     /// Adds up all sources; returns whether any is heard.
-    fn sum(&mut self, mix: &Mix, sum: &mut [f32], wires: &Wires<'_>, span: &Span<'_>) -> bool {
+    fn sum(&mut self, mix: &Mix, sum: &mut [f32], signals: &Signals<'_>, span: &Span<'_>) -> bool {
         let arch = self.arch;
         let (as_wide, others) = mix.sources.split_at(mix.as_wide);
         let mut is_heard =
-            !as_wide.is_empty() && mix::sum(arch, sum, audible(as_wide, wires, span), true);
-        let others = audible(others, wires, span);
+            !as_wide.is_empty() && mix::sum(arch, sum, audible(as_wide, signals, span), true);
+        let others = audible(others, signals, span);
         if mix.channels == 1 {
             is_heard |= mix::sum_down(arch, sum, others, !is_heard);
         } else {
@@ -109,11 +109,17 @@ impl Mixer {
     }
 
     /// Adds some of the sources of a sum that is made early.
-    pub fn add_part(&self, mix: &mut Mix, part: Range<usize>, wires: &mut [Wire], span: &Span<'_>) {
+    pub fn add_part(
+        &self,
+        mix: &mut Mix,
+        part: Range<usize>,
+        signals: &mut [Signal],
+        span: &Span<'_>,
+    ) {
         let Some(is_heard) = &mut mix.early else { return };
-        let (wires, wire) = apart(wires, mix.wire);
-        let sum = wire.frames_mut(&span.frames);
-        let sources = audible(&mix.sources[part], &wires, span);
+        let (signals, signal) = apart(signals, mix.signal);
+        let sum = signal.frames_mut(&span.frames);
+        let sources = audible(&mix.sources[part], &signals, span);
         *is_heard |= if mix.as_wide > 0 {
             mix::sum(self.arch, sum, sources, !*is_heard)
         } else {
@@ -121,38 +127,38 @@ impl Mixer {
         };
         // Until it is finished, what was known of it is no longer true.
         if *is_heard {
-            wire.changed(span.set);
+            signal.changed(span.set);
         }
     }
 }
 
-/// One wire apart from all others.
-fn apart(wires: &mut [Wire], place: usize) -> (Wires<'_>, &mut Wire) {
-    let (wires, own) = Wires::apart(wires, &(place..place + 1));
-    (wires, &mut own[0])
+/// One signal apart from all others.
+fn apart(signals: &mut [Signal], place: usize) -> (Signals<'_>, &mut Signal) {
+    let (signals, own) = Signals::apart(signals, &(place..place + 1));
+    (signals, &mut own[0])
 }
 
 /// Those sources that are not silent in these frames, with their levels.
 fn audible<'a, 'b>(
     sources: impl IntoIterator<Item = &'b Heard>,
-    wires: &Wires<'a>,
+    signals: &Signals<'a>,
     span: &Span<'_>,
 ) -> impl Iterator<Item = mix::Source<'a>> {
-    sources.into_iter().filter_map(|&(wire, gain)| {
-        let wire = wires.at(wire);
-        (!wire.is_silent(span.set)).then(|| (wire.frames(&span.frames), gain.to))
+    sources.into_iter().filter_map(|&(signal, gain)| {
+        let signal = signals.at(signal);
+        (!signal.is_silent(span.set)).then(|| (signal.frames(&span.frames), gain.to))
     })
 }
 
 /// As [`Mixer::mix`], while patches change: gains move from frame to frame.
-fn fade(mix: &Mix, into: &mut Wire, wires: &Wires<'_>, span: &Span<'_>, shares: &Shares) {
+fn fade(mix: &Mix, into: &mut Signal, signals: &Signals<'_>, span: &Span<'_>, shares: &Shares) {
     for frame in span.frames.clone() {
         let at = |gain: Gain| gain.from + (gain.to - gain.from) * shares[frame];
         let frame = frame..frame + 1;
         let sum = into.frames_mut(&frame);
         sum.fill(at(mix.rest));
         for &(source, gain) in &mix.sources {
-            let signal = wires.at(source).frames(&frame);
+            let signal = signals.at(source).frames(&frame);
             let gain = at(gain);
             if signal.len() == sum.len() {
                 for (sum, sample) in sum.iter_mut().zip(signal) {

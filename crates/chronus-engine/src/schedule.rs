@@ -6,7 +6,7 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use chronus_dsp::{
-    BLOCK_FRAMES, CHANNELS_MAX, FrameSet, Instance, PortSet, Span, Transport, Wire, Wires,
+    BLOCK_FRAMES, CHANNELS_MAX, FrameSet, Instance, PortSet, Signal, Signals, Span, Transport,
 };
 use smallvec::{SmallVec, smallvec};
 
@@ -77,7 +77,7 @@ impl Schedule {
     }
 
     /// The first module, in the order in which they are rendered, of whose frames of this block some should
-    /// not be heard. Those that share their wires have been examined before.
+    /// not be heard. Those that share their signals have been examined before.
     pub fn examine(&self, frames: &Range<usize>) -> Option<Finding> {
         self.examine_those(frames, |wired| wired.until.is_none())
     }
@@ -87,11 +87,11 @@ impl Schedule {
         frames: &Range<usize>,
         those: impl Fn(&WiredCell) -> bool,
     ) -> Option<Finding> {
-        let Wiring { order, cells, wires, .. } = &self.wiring;
+        let Wiring { order, cells, signals, .. } = &self.wiring;
         let those = order.iter().filter(|&&cell| those(&cells[cell]));
         those.copied().find_map(|cell| {
-            let mut outputs = wires[cells[cell].outputs.clone()].iter();
-            let unsound = outputs.find_map(|wire| examine(wire.frames(frames)));
+            let mut outputs = signals[cells[cell].outputs.clone()].iter();
+            let unsound = outputs.find_map(|signal| examine(signal.frames(frames)));
             unsound.map(|unsound| (self.cells[cell].handle, unsound))
         })
     }
@@ -100,8 +100,8 @@ impl Schedule {
     /// cables that run in a circle would bring from before.
     pub fn reset(&mut self) {
         self.cells.iter_mut().for_each(Cell::reset);
-        for wire in &mut self.wiring.wires[Wire::FIRST..] {
-            wire.silence(&(0..BLOCK_FRAMES));
+        for signal in &mut self.wiring.signals[Signal::FIRST..] {
+            signal.silence(&(0..BLOCK_FRAMES));
         }
     }
 
@@ -113,23 +113,23 @@ impl Schedule {
             self.process_cell(self.wiring.order[at], &span, shares);
         }
         self.crumb.store(0, Ordering::Relaxed);
-        let Wiring { sums, heard_sums, bus_sums, wires, .. } = &mut self.wiring;
+        let Wiring { sums, heard_sums, bus_sums, signals, .. } = &mut self.wiring;
         let end = if self.with_buses { bus_sums.end } else { heard_sums.end };
         for sum in &mut sums[heard_sums.start..end] {
-            self.mixer.mix(sum, wires, &span, shares);
+            self.mixer.mix(sum, signals, &span, shares);
         }
     }
 
     #[inline(always)]
     fn process_cell(&mut self, index: usize, span: &Span<'_>, shares: &Shares) {
         let is_ignored = is_ignored(&self.cells, &self.wiring, index, span.set);
-        let Wiring { cells, wires, sums, .. } = &mut self.wiring;
+        let Wiring { cells, signals, sums, .. } = &mut self.wiring;
         let (cell, wired) = (&mut self.cells[index], &cells[index]);
         self.crumb.store(cell.handle.0 + 1, Ordering::Relaxed);
         for sum in &mut sums[wired.sums.clone()] {
-            self.mixer.mix(sum, wires, span, shares);
+            self.mixer.mix(sum, signals, span, shares);
         }
-        let (others, outputs) = Wires::apart(wires, &wired.outputs);
+        let (others, outputs) = Signals::apart(signals, &wired.outputs);
         let unsound = cell.process(wired, &others, outputs, span, is_ignored);
         if unsound.is_some() {
             self.unsound = self.unsound.or(unsound);
@@ -139,17 +139,17 @@ impl Schedule {
         }
     }
 
-    /// Adds up what is to be once a cell is rendered. Where wires end that are shared, the sum tells whether there was
+    /// Adds up what is to be once a cell is rendered. Where signals end that are shared, the sum tells whether there was
     /// anything in them that nobody should hear: afterwards, nobody could tell where it came from.
     fn add_parts(&mut self, index: usize, span: &Span<'_>) {
         for part in 0..self.wiring.cells[index].then.len() {
-            let Wiring { cells, wires, sums, .. } = &mut self.wiring;
+            let Wiring { cells, signals, sums, .. } = &mut self.wiring;
             let part = &cells[index].then[part];
             let mix = &mut sums[part.sum];
-            self.mixer.add_part(mix, part.sources.clone(), wires, span);
+            self.mixer.add_part(mix, part.sources.clone(), signals, span);
             if part.ends
                 && self.unsound.is_none()
-                && examine(wires[mix.wire].frames(&span.frames)).is_some()
+                && examine(signals[mix.signal].frames(&span.frames)).is_some()
             {
                 let here = cells[index].place;
                 let is_there = |it: &WiredCell| {
@@ -167,8 +167,8 @@ impl Schedule {
 
     /// The signals that are heard left and right, one channel each.
     pub fn heard(&self) -> [&[f32]; 2] {
-        let Wiring { heard: [left, right], wires, .. } = &self.wiring;
-        [&wires[*left].samples, &wires[*right].samples]
+        let Wiring { heard: [left, right], signals, .. } = &self.wiring;
+        [&signals[*left].samples, &signals[*right].samples]
     }
 }
 
@@ -220,19 +220,19 @@ impl Cell {
     fn process(
         &mut self,
         wired: &WiredCell,
-        wires: &Wires<'_>,
-        outputs: &mut [Wire],
+        signals: &Signals<'_>,
+        outputs: &mut [Signal],
         span: &Span<'_>,
         is_ignored: bool,
     ) -> Option<Finding> {
         let instance = self.instance.as_mut()?;
         if self.bypass.is_on() {
-            Bypass::route(instance.spec(), span, wires, &wired.ports, outputs);
+            Bypass::route(instance.spec(), span, signals, &wired.ports, outputs);
         } else if is_ignored {
-            instance.skip(span, wires, &wired.ports, outputs);
+            instance.skip(span, signals, &wired.ports, outputs);
             return None;
         } else {
-            instance.render(span, wires, &wired.ports, outputs);
+            instance.render(span, signals, &wired.ports, outputs);
         }
         self.bypass.fade(outputs, span);
         self.keep_last(outputs, wired.ports.unheard_outputs, span.frames.end - 1)
@@ -243,7 +243,7 @@ impl Cell {
     #[inline(always)]
     fn keep_last(
         &mut self,
-        outputs: &[Wire],
+        outputs: &[Signal],
         unheard_outputs: PortSet,
         frame: usize,
     ) -> Option<Finding> {
@@ -292,8 +292,8 @@ fn is_ignored(cells: &[Cell], wiring: &Wiring, index: usize, set: FrameSet) -> b
         }
         let ports = &wiring.cells[reader.cell].ports;
         let mut silent = !ports.connected;
-        for (input, wire) in ports.inputs.iter().enumerate() {
-            let is_silent = wiring.wires[*wire as usize].is_silent(set);
+        for (input, signal) in ports.inputs.iter().enumerate() {
+            let is_silent = wiring.signals[*signal as usize].is_silent(set);
             silent |= reader.known & PortSet::from(is_silent) << input;
         }
         instance.ignored_inputs(silent) & (1 << reader.input) != 0

@@ -1,12 +1,12 @@
-//! A plan laid out to be played: all signals as wires in one row, and for each cell the places there of what it
+//! A plan laid out to be played: all signals in one row, and for each cell the places there of what it
 //! reads and writes.
 //!
-//! In a large patch, most signals are read soon after they are rendered, and never again. Such outputs share
-//! wires, so that a few, which stay in the nearest cache, serve them all.
+//! In a large patch, most signals are read soon after they are rendered, and never again. So their memory is allocated by
+//! liveness: such outputs share it, so that a little, which stays in the nearest cache, serves them all.
 
 use core::ops::Range;
 
-use chronus_dsp::{BLOCK_FRAMES, Drive, PortSet, Ports, Signal, Wire};
+use chronus_dsp::{BLOCK_FRAMES, Drive, PortSet, Ports, Signal, SignalKind};
 
 use crate::command::Handle;
 use crate::mixing::Mix;
@@ -17,12 +17,12 @@ use crate::plan::{Feed, Feeds, Plan, Source};
 pub(crate) struct Wiring {
     pub order: Vec<usize>,
     pub cells: Vec<WiredCell>,
-    pub wires: Vec<Wire>,
+    pub signals: Vec<Signal>,
     /// First those before cells, then those that leave the patch, then those of buses.
     pub sums: Vec<Mix>,
     pub heard_sums: Range<usize>,
     pub bus_sums: Range<usize>,
-    /// The wires that leave the patch, of one channel each.
+    /// The signals that leave the patch, of one channel each.
     pub heard: [usize; 2],
     /// Left and right of each bus.
     pub buses: Vec<[usize; 2]>,
@@ -33,7 +33,7 @@ pub(crate) struct Wiring {
 /// Everything about what one cell reads and writes.
 pub(crate) struct WiredCell {
     pub ports: Ports,
-    /// The wires of its outputs.
+    /// The signals of its outputs.
     pub outputs: Range<usize>,
     /// What is to be added up before it is rendered.
     pub sums: Range<usize>,
@@ -44,7 +44,7 @@ pub(crate) struct WiredCell {
     pub then: Vec<Part>,
     /// Its place in the order.
     pub place: usize,
-    /// If its wires serve others too: the place in the order after which nothing depends on what is in them.
+    /// If its signals serve others too: the place in the order after which nothing depends on what is in them.
     pub until: Option<usize>,
 }
 
@@ -61,37 +61,38 @@ pub(crate) struct Reader {
 pub(crate) struct Part {
     pub sum: usize,
     pub sources: Range<usize>,
-    /// Whether wires are shared by what ends here.
+    /// Whether signals are shared by what ends here.
     pub ends: bool,
 }
 
 impl Wiring {
     /// That of a patch.
     pub fn of(patch: &Patch) -> Self {
-        Layout::new(Plan::of(patch)).lay()
+        SignalAllocator::new(Plan::of(patch)).lay()
     }
 
     /// The way from one patch to another: [`Plan::between`].
     pub fn between(old: &Patch, new: &Patch, kept: &[Option<usize>]) -> Self {
-        Layout::new(Plan::between(old, new, kept)).lay()
+        SignalAllocator::new(Plan::between(old, new, kept)).lay()
     }
 
-    /// Takes over what is in the wires of a cell, which was `before` in another wiring.
+    /// Takes over what is in the signals of a cell, which was `before` in another wiring.
     pub fn take_over(&mut self, cell: usize, other: &mut Self, before: usize) {
         let (own, others) = (&self.cells[cell], &other.cells[before]);
         if own.until.is_none() && others.until.is_none() {
-            let wires = &mut self.wires[own.outputs.clone()];
-            wires.swap_with_slice(&mut other.wires[others.outputs.clone()]);
+            let signals = &mut self.signals[own.outputs.clone()];
+            signals.swap_with_slice(&mut other.signals[others.outputs.clone()]);
         }
     }
 }
 
-/// Outputs share wires if they would fill more than this otherwise: what is smaller stays in the nearer caches by
+/// Outputs share signals if they would fill more than this otherwise: what is smaller stays in the nearer caches by
 /// itself.
 const SHARED_FROM_BYTES: usize = 64 * 1024;
 
-/// A plan on its way to a wiring.
-struct Layout<'a> {
+/// Allocates signals by how long each is needed: the signals of an output are given to others once the last cell that
+/// reads them has been rendered.
+struct SignalAllocator<'a> {
     plan: Plan<'a>,
     /// The place of each cell in the order.
     place: Vec<usize>,
@@ -101,9 +102,9 @@ struct Layout<'a> {
     parts: Vec<Vec<Vec<PlannedPart>>>,
     /// What will be [`WiredCell::until`].
     until: Vec<Option<usize>>,
-    /// The wires of the outputs of each cell.
+    /// The signals of the outputs of each cell.
     outputs: Vec<Range<usize>>,
-    wires: Vec<Wire>,
+    signals: Vec<Signal>,
     sums: Vec<Mix>,
 }
 
@@ -130,7 +131,7 @@ struct PlannedPart {
     sources: Range<usize>,
 }
 
-impl<'a> Layout<'a> {
+impl<'a> SignalAllocator<'a> {
     fn new(plan: Plan<'a>) -> Self {
         let count = plan.cells.len();
         let mut place = vec![0; count];
@@ -142,7 +143,7 @@ impl<'a> Layout<'a> {
             parts: Vec::new(),
             until: vec![None; count],
             outputs: vec![0..0; count],
-            wires: Vec::from(Wire::resting()),
+            signals: Vec::from(Signal::resting()),
             sums: Vec::new(),
             plan,
             place,
@@ -153,7 +154,7 @@ impl<'a> Layout<'a> {
 
     fn lay(mut self) -> Wiring {
         self.share();
-        self.give_wires();
+        self.give_signals();
         let mut cells: Vec<_> = (0..self.place.len()).map(|cell| self.wired(cell)).collect();
         for (cell, parts) in self.parts.iter().enumerate() {
             // Sums at inputs come first, in their order.
@@ -186,7 +187,7 @@ impl<'a> Layout<'a> {
             cells,
             order: self.plan.order,
             meters: self.plan.meters,
-            wires: self.wires,
+            signals: self.signals,
             sums: self.sums,
         }
     }
@@ -212,7 +213,7 @@ impl<'a> Layout<'a> {
         self.plan.feeds[cell].inputs.iter().map(parts).collect()
     }
 
-    /// Finds out which outputs share wires.
+    /// Finds out which outputs share signals.
     fn share(&mut self) {
         let mut samples = 0;
         for &cell in self.plan.order.iter().rev() {
@@ -234,8 +235,8 @@ impl<'a> Layout<'a> {
         let mut last = None;
         let outputs = self.plan.cells[cell].spec().outputs;
         for read in &self.reads[cell] {
-            // Others are often held for long, which costs nothing in a wire of their own.
-            if outputs[read.output].signal != Signal::Audio {
+            // Others are often held for long, which costs nothing in a signal of their own.
+            if outputs[read.output].signal != SignalKind::Audio {
                 return None;
             }
             let end = match read.by {
@@ -260,9 +261,9 @@ impl<'a> Layout<'a> {
         last
     }
 
-    /// Gives the outputs of each cell wires that follow one another; of those that are shared, such that were used
+    /// Gives the outputs of each cell signals that follow one another; of those that are shared, such that were used
     /// last.
-    fn give_wires(&mut self) {
+    fn give_signals(&mut self) {
         let mut free: Vec<(usize, Range<usize>)> = Vec::new();
         let mut ending: Vec<Vec<(usize, Range<usize>)>> = vec![Vec::new(); self.place.len()];
         for at in 0..self.place.len() {
@@ -270,19 +271,19 @@ impl<'a> Layout<'a> {
             let (module, until) = (self.plan.cells[cell], self.until[cell]);
             let (channels, count) = (module.channels(), module.spec().outputs.len());
             let fits =
-                |(of, wires): &(usize, Range<usize>)| (*of, wires.len()) == (channels, count);
+                |(of, signals): &(usize, Range<usize>)| (*of, signals.len()) == (channels, count);
             let found = free.iter().rposition(fits).filter(|_| until.is_some());
-            let wires = found.map_or_else(
+            let signals = found.map_or_else(
                 || {
-                    let start = self.wires.len();
-                    self.wires.extend((0..count).map(|_| Wire::silent(channels)));
-                    start..self.wires.len()
+                    let start = self.signals.len();
+                    self.signals.extend((0..count).map(|_| Signal::silent(channels)));
+                    start..self.signals.len()
                 },
                 |found| free.remove(found).1,
             );
-            self.outputs[cell] = wires.clone();
+            self.outputs[cell] = signals.clone();
             if let Some(until) = until {
-                ending[until].push((channels, wires));
+                ending[until].push((channels, signals));
             }
             free.append(&mut ending[at]);
         }
@@ -296,13 +297,13 @@ impl<'a> Layout<'a> {
         let start = self.sums.len();
         for (index, (feed, spec)) in inputs.iter().zip(module.spec().inputs).enumerate() {
             let is_early = !self.parts[cell][index].is_empty();
-            let wire = self.wire_of(feed, is_early).unwrap_or(Wire::at_rest(spec));
-            ports.inputs.push(wire as u32);
+            let signal = self.signal_of(feed, is_early).unwrap_or(Signal::at_rest(spec));
+            ports.inputs.push(signal as u32);
             ports.connected |= PortSet::from(*feed != Feed::Nothing) << index;
         }
         for (param, depth, feed) in &drives {
-            if let Some(wire) = self.wire_of(feed, false) {
-                ports.drives.push(Drive { param: *param, depth: *depth, wire });
+            if let Some(signal) = self.signal_of(feed, false) {
+                ports.drives.push(Drive { param: *param, depth: *depth, signal });
             }
         }
         self.plan.feeds[cell] = Feeds { inputs, drives };
@@ -342,17 +343,17 @@ impl<'a> Layout<'a> {
         Some(readers)
     }
 
-    /// The wire of what a port gets; a sum gets one of its own.
-    fn wire_of(&mut self, feed: &Feed, is_early: bool) -> Option<usize> {
+    /// The signal of what a port gets; a sum gets one of its own.
+    fn signal_of(&mut self, feed: &Feed, is_early: bool) -> Option<usize> {
         match feed {
             Feed::Nothing => None,
             Feed::Direct(source) => Some(self.place_of(source)),
             Feed::Mixed(sum) => {
-                let wire = self.wires.len();
-                self.wires.push(Wire::silent(sum.channels));
-                let sum = Mix::new(sum, wire, |source| self.place_of(source), is_early);
+                let signal = self.signals.len();
+                self.signals.push(Signal::silent(sum.channels));
+                let sum = Mix::new(sum, signal, |source| self.place_of(source), is_early);
                 self.sums.push(sum);
-                Some(wire)
+                Some(signal)
             }
         }
     }
@@ -362,7 +363,7 @@ impl<'a> Layout<'a> {
     }
 
     fn tap(&mut self, feed: &Feed) -> usize {
-        self.wire_of(feed, false).unwrap_or(Wire::AT_ZERO)
+        self.signal_of(feed, false).unwrap_or(Signal::AT_ZERO)
     }
 }
 

@@ -1,4 +1,4 @@
-//! In a large patch, outputs share wires. Nobody hears that, and what nobody should hear is still traced to where it
+//! In a large patch, outputs share signals. Nobody hears that, and what nobody should hear is still traced to where it
 //! came from.
 #![allow(clippy::format_push_string)] // A test may allocate.
 

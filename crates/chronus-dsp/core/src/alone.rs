@@ -4,8 +4,8 @@ use core::ops::Range;
 
 use crate::instance::Instance;
 use crate::io::{Drive, Ports, Span};
+use crate::signal::{Buffer, Signal, Signals, silent_buffer};
 use crate::transport::Transport;
-use crate::wire::{Buffer, Wire, Wires, silent_buffer};
 
 impl Instance {
     /// Renders these frames as [`render`](Self::render) does. Of `inputs` and `outputs` there is one per port, the
@@ -22,33 +22,33 @@ impl Instance {
         transport: Transport,
     ) {
         let (spec, channels) = (self.spec(), self.channels());
-        let mut wires = Vec::from(Wire::resting());
+        let mut signals = Vec::from(Signal::resting());
         let mut ports = Ports::default();
         for (index, (input, port)) in inputs.iter().zip(spec.inputs).enumerate() {
             ports.connected |= u32::from(input.is_some()) << index;
-            ports.inputs.push(input.map_or(Wire::at_rest(port), |_| wires.len()) as u32);
-            wires.extend(input.map(|signal| wire(signal, channels)));
+            ports.inputs.push(input.map_or(Signal::at_rest(port), |_| signals.len()) as u32);
+            signals.extend(input.map(|signal| signal_of(signal, channels)));
         }
         for &(param, depth, signal) in drives {
-            ports.drives.push(Drive { param, depth, wire: wires.len() });
-            wires.push(wire(signal, channels));
+            ports.drives.push(Drive { param, depth, signal: signals.len() });
+            signals.push(signal_of(signal, channels));
         }
         let mut rendered: Vec<_> = outputs.iter_mut().map(own).collect();
-        self.render(&Span::new(frames, &transport), &Wires::all(&wires), &ports, &mut rendered);
+        self.render(&Span::new(frames, &transport), &Signals::all(&signals), &ports, &mut rendered);
         for (output, rendered) in outputs.iter_mut().zip(rendered) {
             *output = rendered.samples;
         }
     }
 }
 
-/// A wire of one channel or of so many.
-fn wire(signal: &[f32], channels: usize) -> Wire {
+/// A signal of one channel or of so many.
+fn signal_of(signal: &[f32], channels: usize) -> Signal {
     let mut samples = silent_buffer(if signal.len() == crate::BLOCK_FRAMES { 1 } else { channels });
     samples.copy_from_slice(signal);
-    Wire { samples, silent: 0, held: 0 }
+    Signal { samples, silent: 0, held: 0 }
 }
 
-/// A buffer as a wire of which nothing is known.
-fn own(buffer: &mut Buffer) -> Wire {
-    Wire { samples: core::mem::take(buffer), silent: 0, held: 0 }
+/// A buffer as a signal of which nothing is known.
+fn own(buffer: &mut Buffer) -> Signal {
+    Signal { samples: core::mem::take(buffer), silent: 0, held: 0 }
 }

@@ -10,10 +10,10 @@ use crate::entry::CatalogEntry;
 use crate::io::{Drive, Io, ParamSignal, Params, PortSet, Ports, Span};
 use crate::math::{exp2, frames_of_ms};
 use crate::module::{CHANNELS_MAX, Curve, Module, ModuleSpec, Note, ParamSpec, Recording};
+use crate::signal::{Buffer, FrameSet, Signal, Signals, silent_buffer};
 use crate::simd::up_to_avx2;
 use crate::smooth::Ramp;
 use crate::vectors::Vectors;
-use crate::wire::{Buffer, FrameSet, Wire, Wires, silent_buffer};
 
 /// See the file's head.
 pub struct Instance {
@@ -147,17 +147,17 @@ impl Instance {
         self.module.set_recording(recording);
     }
 
-    /// Renders these frames; see [`Module::process`]. `wires` holds all that it reads, each at the place that
+    /// Renders these frames; see [`Module::process`]. `signals` holds all that it reads, each at the place that
     /// `ports` says; of `outputs` there is one per output of the spec.
     #[inline(always)]
     pub fn render(
         &mut self,
         span: &Span<'_>,
-        wires: &Wires<'_>,
+        signals: &Signals<'_>,
         ports: &Ports,
-        outputs: &mut [Wire],
+        outputs: &mut [Signal],
     ) {
-        self.turn(Task::Render, span, wires, ports, outputs);
+        self.turn(Task::Render, span, signals, ports, outputs);
     }
 
     /// Goes on as if these frames had been rendered, which nobody will read: [`Module::skip`], or rendered all the
@@ -165,12 +165,12 @@ impl Instance {
     pub fn skip(
         &mut self,
         span: &Span<'_>,
-        wires: &Wires<'_>,
+        signals: &Signals<'_>,
         ports: &Ports,
-        outputs: &mut [Wire],
+        outputs: &mut [Signal],
     ) {
         let task = if self.spec().skips { Task::Skip } else { Task::Render };
-        self.turn(task, span, wires, ports, outputs);
+        self.turn(task, span, signals, ports, outputs);
     }
 
     /// Which inputs need not be rendered for the next frames, given which are silent in all of them or
@@ -201,15 +201,15 @@ impl Instance {
         &mut self,
         task: Task,
         span: &Span<'_>,
-        wires: &Wires<'_>,
+        signals: &Signals<'_>,
         ports: &Ports,
-        outputs: &mut [Wire],
+        outputs: &mut [Signal],
     ) {
-        let is_driven = ports.drives.iter().any(|drive| drive.is_heard(wires, span.set));
+        let is_driven = ports.drives.iter().any(|drive| drive.is_heard(signals, span.set));
         self.dozes = if self.moves | is_driven {
-            self.turn_moving(task, span, wires, ports, outputs)
+            self.turn_moving(task, span, signals, ports, outputs)
         } else {
-            let mut io = Io::new(span, wires, ports, Params::Steady(&self.steady), outputs);
+            let mut io = Io::new(span, signals, ports, Params::Steady(&self.steady), outputs);
             task.run(&mut *self.module, &mut io);
             io.close()
         };
@@ -221,15 +221,15 @@ impl Instance {
         &mut self,
         task: Task,
         span: &Span<'_>,
-        wires: &Wires<'_>,
+        signals: &Signals<'_>,
         ports: &Ports,
-        outputs: &mut [Wire],
+        outputs: &mut [Signal],
     ) -> bool {
         // What notes do to pitches: nothing changes until the next one.
-        if self.moves || !self.goes_on_held(&ports.drives, wires, span.set) {
-            self.move_params(&ports.drives, wires, span);
+        if self.moves || !self.goes_on_held(&ports.drives, signals, span.set) {
+            self.move_params(&ports.drives, signals, span);
         }
-        let mut io = Io::new(span, wires, ports, Params::Moving(&self.params), outputs);
+        let mut io = Io::new(span, signals, ports, Params::Moving(&self.params), outputs);
         task.run(&mut *self.module, &mut io);
         let dozes = io.close();
         if self.moves {
@@ -239,37 +239,37 @@ impl Instance {
     }
 
     /// Whether the same cables drive the same parameters as in the frames before, and bring the same.
-    fn goes_on_held(&self, drives: &[Drive], wires: &Wires<'_>, set: FrameSet) -> bool {
+    fn goes_on_held(&self, drives: &[Drive], signals: &Signals<'_>, set: FrameSet) -> bool {
         let mut held = self.held.iter();
         let mut is_next = |drive: &Drive| {
             let Some(HeldDrive { param, depth, channels, values }) = held.next() else {
                 return false;
             };
-            let wire = wires.at(drive.wire);
+            let signal = signals.at(drive.signal);
             let is_same = drive.param == *param && drive.depth.to_bits() == depth.to_bits();
-            is_same && wire.channels() == *channels && wire.is_held(set) && {
+            is_same && signal.channels() == *channels && signal.is_held(set) && {
                 let first = set.trailing_zeros() as usize;
-                same_bits(wire.frames(&(first..first + 1)), values)
+                same_bits(signal.frames(&(first..first + 1)), values)
             }
         };
-        let mut heard = drives.iter().filter(|drive| drive.is_heard(wires, set));
+        let mut heard = drives.iter().filter(|drive| drive.is_heard(signals, set));
         !self.held.is_empty() && heard.all(&mut is_next) && held.next().is_none()
     }
 
-    fn move_params(&mut self, drives: &[Drive], wires: &Wires<'_>, span: &Span<'_>) {
+    fn move_params(&mut self, drives: &[Drive], signals: &Signals<'_>, span: &Span<'_>) {
         let (params, channels) = (&mut self.params[..], self.channels);
-        up_to_avx2(self.arch, MoveParams { params, channels, drives, wires, span });
+        up_to_avx2(self.arch, MoveParams { params, channels, drives, signals, span });
         self.held.clear();
         let is_held = |param: &Moving| matches!(param.mode, Mode::Steady | Mode::Held);
-        let mut heard = drives.iter().filter(|drive| drive.is_heard(wires, span.set));
+        let mut heard = drives.iter().filter(|drive| drive.is_heard(signals, span.set));
         if self.moves || !self.params.iter().all(is_held) || heard.clone().count() > HELD_MAX {
             return;
         }
         self.held.extend(heard.by_ref().map(|drive| {
-            let (wire, first) = (wires.at(drive.wire), span.frames.start);
+            let (signal, first) = (signals.at(drive.signal), span.frames.start);
             let mut values = [0.0; CHANNELS_MAX];
-            values[..wire.channels()].copy_from_slice(wire.frames(&(first..first + 1)));
-            let (param, depth, channels) = (drive.param, drive.depth, wire.channels());
+            values[..signal.channels()].copy_from_slice(signal.frames(&(first..first + 1)));
+            let (param, depth, channels) = (drive.param, drive.depth, signal.channels());
             HeldDrive { param, depth, channels, values }
         }));
     }
@@ -312,7 +312,7 @@ struct MoveParams<'a> {
     params: &'a mut [Moving],
     channels: usize,
     drives: &'a [Drive],
-    wires: &'a Wires<'a>,
+    signals: &'a Signals<'a>,
     span: &'a Span<'a>,
 }
 
@@ -321,18 +321,19 @@ impl NullaryFnOnce for MoveParams<'_> {
 
     #[inline(always)]
     fn call(self) {
-        let Self { params, channels, drives, wires, span } = self;
+        let Self { params, channels, drives, signals, span } = self;
         for (index, param) in params.iter_mut().enumerate() {
             let (mut is_driven, mut is_held) = (false, true);
             // A silent cable leaves its parameter alone.
             let drives = || {
-                let heard = drives.iter().filter(|drive| drive.is_heard(wires, span.set));
+                let heard = drives.iter().filter(|drive| drive.is_heard(signals, span.set));
                 heard.filter(|drive| drive.param == index)
             };
             for drive in drives() {
                 is_driven = true;
-                is_held =
-                    is_held && !param.ramp.is_moving() && is_held_in(wires.at(drive.wire), span);
+                is_held = is_held
+                    && !param.ramp.is_moving()
+                    && is_held_in(signals.at(drive.signal), span);
             }
             param.mode = match (is_driven, is_held) {
                 (true, true) => Mode::Held,
@@ -348,8 +349,12 @@ impl NullaryFnOnce for MoveParams<'_> {
                 Mode::Smoothed | Mode::Driven => (start..end, start..end),
             };
             let signal_of = |drive: &Drive| {
-                let wire = wires.at(drive.wire);
-                Signal { depth: drive.depth, frames: wire.frames(&from), channels: wire.channels() }
+                let signal = signals.at(drive.signal);
+                Modulation {
+                    depth: drive.depth,
+                    frames: signal.frames(&from),
+                    channels: signal.channels(),
+                }
             };
             let mut signals = drives().map(signal_of);
             match (signals.next(), signals.next()) {
@@ -371,7 +376,7 @@ impl NullaryFnOnce for MoveParams<'_> {
 }
 
 /// What a cable brings to a parameter in the frames to be rendered.
-struct Signal<'a> {
+struct Modulation<'a> {
     depth: f32,
     frames: &'a [f32],
     channels: usize,
@@ -379,18 +384,18 @@ struct Signal<'a> {
 
 impl Drive {
     #[inline(always)]
-    fn is_heard(&self, wires: &Wires<'_>, set: FrameSet) -> bool {
-        !wires.at(self.wire).is_silent(set)
+    fn is_heard(&self, signals: &Signals<'_>, set: FrameSet) -> bool {
+        !signals.at(self.signal).is_silent(set)
     }
 }
 
 /// Whether the signal is the same in all these frames.
 #[inline(always)]
-fn is_held_in(wire: &Wire, span: &Span<'_>) -> bool {
-    if wire.is_held(span.set) {
+fn is_held_in(signal: &Signal, span: &Span<'_>) -> bool {
+    if signal.is_held(span.set) {
         return true;
     }
-    let (channels, signal) = (wire.channels(), wire.frames(&span.frames));
+    let (channels, signal) = (signal.channels(), signal.frames(&span.frames));
     // Each frame is compared with the next; in pieces, of which the first tells most of the time.
     let (earlier, later) = (&signal[..signal.len() - channels], &signal[channels..]);
     earlier.chunks(256).zip(later.chunks(256)).all(|(earlier, later)| {
@@ -404,7 +409,7 @@ fn is_held_in(wire: &Wire, span: &Span<'_>) -> bool {
 fn each_with(
     values: &mut [f32],
     channels: usize,
-    signal: &Signal<'_>,
+    signal: &Modulation<'_>,
     mut change: impl FnMut(&mut f32, f32),
 ) {
     match (signal.channels, channels) {
@@ -470,7 +475,7 @@ impl Moving {
     }
 
     #[inline(always)]
-    fn drive(&mut self, signal: &Signal<'_>, channels: usize, frames: Range<usize>) {
+    fn drive(&mut self, signal: &Modulation<'_>, channels: usize, frames: Range<usize>) {
         let values = &mut self.values[frames.start * channels..frames.end * channels];
         let depth = signal.depth;
         each_with(values, channels, signal, |value, signal| *value += depth * signal);
@@ -478,7 +483,7 @@ impl Moving {
 
     /// As all of these together, while nothing else moves it than one cable.
     #[inline(always)]
-    fn follow(&mut self, signal: &Signal<'_>, channels: usize, frames: Range<usize>) {
+    fn follow(&mut self, signal: &Modulation<'_>, channels: usize, frames: Range<usize>) {
         let (spec, in_octaves) = (self.spec, self.is_in_octaves());
         let (base, depth) = (self.ramp.value(), signal.depth);
         let values = &mut self.values[frames.start * channels..frames.end * channels];

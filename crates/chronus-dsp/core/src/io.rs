@@ -6,16 +6,16 @@ use smallvec::SmallVec;
 
 use crate::instance::Moving;
 use crate::lanes::Lanes;
+use crate::signal::{FrameSet, Signal, Signals, frame_set};
 use crate::transport::Transport;
-use crate::wire::{FrameSet, Wire, Wires, frame_set};
 
 /// Ports of a module, one bit each, by position.
 pub type PortSet = u32;
 
-/// How a module is wired: the places in the row of wires of what it reads.
+/// How a module is wired: the places in the row of signals of what it reads.
 #[derive(Clone, Debug, Default)]
 pub struct Ports {
-    /// One per input of the spec. Where no cable ends it rests, at [`Wire::AT_ZERO`] or [`Wire::AT_ONE`].
+    /// One per input of the spec. Where no cable ends it rests, at [`Signal::AT_ZERO`] or [`Signal::AT_ONE`].
     pub inputs: SmallVec<[u32; 4]>,
     /// Inputs where cables end.
     pub connected: PortSet,
@@ -33,8 +33,8 @@ pub struct Drive {
     /// How much the signal does, in the unit of the parameter or in octaves: see
     /// [`Curve`](crate::module::Curve).
     pub depth: f32,
-    /// The place of its wire. With one channel it drives all.
-    pub wire: usize,
+    /// The place of its signal. With one channel it drives all.
+    pub signal: usize,
 }
 
 /// The frames to be rendered. They follow those rendered before.
@@ -67,11 +67,11 @@ pub struct Io<'a> {
     pub transport: &'a Transport,
     set: FrameSet,
     /// All signals that there are to read.
-    wires: &'a Wires<'a>,
+    signals: &'a Signals<'a>,
     ports: &'a Ports,
     params: Params<'a>,
     /// One per output of the spec.
-    outputs: &'a mut [Wire],
+    outputs: &'a mut [Signal],
     /// Outputs of which the module said what they are.
     known_outputs: PortSet,
     /// Whether the module left all outputs as they were.
@@ -168,21 +168,21 @@ impl<const C: usize> Param<'_, C> {
 }
 
 impl<'a> Io<'a> {
-    /// Of the ports and parameters of a module. `wires` holds all that it reads; of `outputs` there is one per output
+    /// Of the ports and parameters of a module. `signals` holds all that it reads; of `outputs` there is one per output
     /// of the spec.
     #[inline(always)]
     pub(crate) fn new(
         span: &Span<'a>,
-        wires: &'a Wires<'a>,
+        signals: &'a Signals<'a>,
         ports: &'a Ports,
         params: Params<'a>,
-        outputs: &'a mut [Wire],
+        outputs: &'a mut [Signal],
     ) -> Self {
         Self {
             frames: span.frames.clone(),
             transport: span.transport,
             set: span.set,
-            wires,
+            signals,
             ports,
             params,
             outputs,
@@ -217,15 +217,15 @@ impl<'a> Io<'a> {
     pub fn ports<const C: usize, const INPUTS: usize, const OUTPUTS: usize>(
         &mut self,
     ) -> ([&'a [[f32; C]]; INPUTS], [&mut [[f32; C]]; OUTPUTS]) {
-        let (frames, wires) = (self.frames.clone(), self.wires);
+        let (frames, signals) = (self.frames.clone(), self.signals);
         let inputs: &[u32; INPUTS] =
-            self.ports.inputs[..].try_into().expect("one wire per input of the spec");
-        let outputs: &mut [Wire; OUTPUTS] =
-            (&mut *self.outputs).try_into().expect("one wire per output of the spec");
+            self.ports.inputs[..].try_into().expect("one signal per input of the spec");
+        let outputs: &mut [Signal; OUTPUTS] =
+            (&mut *self.outputs).try_into().expect("one signal per output of the spec");
         // Not `map`, which becomes a call of its own.
         let mut cut_inputs = [&[][..]; INPUTS];
         for (cut, place) in cut_inputs.iter_mut().zip(inputs) {
-            *cut = wires.at(*place as usize).cut(&frames);
+            *cut = signals.at(*place as usize).cut(&frames);
         }
         let mut cut_outputs: [&mut [[f32; C]]; OUTPUTS] = core::array::from_fn(|_| &mut [][..]);
         for (cut, output) in cut_outputs.iter_mut().zip(outputs) {
@@ -237,7 +237,7 @@ impl<'a> Io<'a> {
     /// The frames to be rendered of one input, as in [`ports`](Self::ports).
     #[inline(always)]
     pub fn input<const C: usize>(&self, index: usize) -> &'a [[f32; C]] {
-        self.wire(index).cut(&self.frames)
+        self.signal(index).cut(&self.frames)
     }
 
     /// The frames to be rendered of one output.
@@ -274,8 +274,8 @@ impl<'a> Io<'a> {
     }
 
     #[inline(always)]
-    fn wire(&self, index: usize) -> &'a Wire {
-        self.wires.at(self.ports.inputs[index] as usize)
+    fn signal(&self, index: usize) -> &'a Signal {
+        self.signals.at(self.ports.inputs[index] as usize)
     }
 
     /// Whether a cable ends at input `index`.
@@ -286,13 +286,13 @@ impl<'a> Io<'a> {
     /// Whether input `index` is known to be silent in these frames: 0 in all channels.
     #[inline(always)]
     pub fn is_silent(&self, index: usize) -> bool {
-        self.wire(index).is_silent(self.set)
+        self.signal(index).is_silent(self.set)
     }
 
     /// Whether input `index` is known to be the same in all these frames.
     #[inline(always)]
     pub fn is_held(&self, index: usize) -> bool {
-        self.wire(index).is_held(self.set)
+        self.signal(index).is_held(self.set)
     }
 
     /// Whether anybody reads output `index`. If not, it need not be written.

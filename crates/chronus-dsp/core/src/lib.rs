@@ -20,12 +20,12 @@ pub mod mix;
 pub mod module;
 pub mod names;
 pub mod signal;
+pub mod signal_kind;
 pub mod simd;
 pub mod smooth;
 pub mod tables;
 pub mod transport;
 pub mod vectors;
-pub mod wire;
 
 pub use instance::Instance;
 pub use io::{Drive, Io, PortSet, Ports, Span};
@@ -33,7 +33,7 @@ pub use module::{
     ALL_NOTES, BLOCK_FRAMES, CHANNEL_COUNTS, CHANNELS_MAX, Curve, MIDDLE_C_HZ, Module, ModuleSpec,
     Note, ParamSpec, PortSpec, Recording, RecordingSpec, TEXT_MAX, TextSpec,
 };
-pub use signal::Signal;
+pub use signal::{Buffer, FrameSet, Signal, Signals, frame_set, silent_buffer};
+pub use signal_kind::SignalKind;
 pub use transport::Transport;
 pub use vectors::Vectors;
-pub use wire::{Buffer, FrameSet, Wire, Wires, frame_set, silent_buffer};

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::io::{Io, PortSet};
-use crate::signal::Signal;
+use crate::signal_kind::SignalKind;
 use crate::tables::Table;
 
 /// Frames in a block, the unit of rendering.
@@ -286,7 +286,7 @@ pub struct PortSpec {
     /// Its name in patch files, unique among the inputs or outputs of the module.
     pub name: &'static str,
     /// What its signal means.
-    pub signal: Signal,
+    pub signal: SignalKind,
     /// What signal goes there.
     pub doc: &'static str,
     /// What an input reads where no cable ends: 0 or 1.
@@ -296,27 +296,27 @@ pub struct PortSpec {
 impl PortSpec {
     /// A port for sound. This and the next four rest at 0.
     pub const fn audio(name: &'static str, doc: &'static str) -> Self {
-        Self { name, signal: Signal::Audio, doc, rest: 0.0 }
+        Self { name, signal: SignalKind::Audio, doc, rest: 0.0 }
     }
 
     /// A port for what moves something else.
     pub const fn control(name: &'static str, doc: &'static str) -> Self {
-        Self { signal: Signal::Control, ..Self::audio(name, doc) }
+        Self { signal: SignalKind::Control, ..Self::audio(name, doc) }
     }
 
     /// A port for a pitch.
     pub const fn pitch(name: &'static str, doc: &'static str) -> Self {
-        Self { signal: Signal::Pitch, ..Self::audio(name, doc) }
+        Self { signal: SignalKind::Pitch, ..Self::audio(name, doc) }
     }
 
     /// A port for a gate.
     pub const fn gate(name: &'static str, doc: &'static str) -> Self {
-        Self { signal: Signal::Gate, ..Self::audio(name, doc) }
+        Self { signal: SignalKind::Gate, ..Self::audio(name, doc) }
     }
 
     /// A port for a trigger.
     pub const fn trigger(name: &'static str, doc: &'static str) -> Self {
-        Self { signal: Signal::Trigger, ..Self::audio(name, doc) }
+        Self { signal: SignalKind::Trigger, ..Self::audio(name, doc) }
     }
 
     /// An input that reads 1 where no cable ends.

@@ -1,6 +1,6 @@
-//! Cables that can only be a mistake, by what their ports mean ([`Signal::mistake`]).
+//! Cables that can only be a mistake, by what their ports mean ([`SignalKind::mistake`]).
 
-use chronus_dsp::{PortSpec, Signal};
+use chronus_dsp::{PortSpec, SignalKind};
 
 /// An end of a cable: the id of its module, its port, and all ports on that side of the module.
 pub(super) struct End<'a> {
@@ -30,7 +30,7 @@ pub(super) fn mistake(from: &End<'_>, to: &End<'_>) -> Option<(String, String)> 
         wanted.name()
     );
     // What opens and closes also rises, and what rises also opens.
-    let instead = [wanted, Signal::Gate, Signal::Trigger].into_iter();
+    let instead = [wanted, SignalKind::Gate, SignalKind::Trigger].into_iter();
     let mut instead = instead.filter_map(|signal| {
         let port = from.ports.iter().find(|port| port.signal == signal)?;
         Some(format!("connect `{}.{}` instead", from.id, port.name))

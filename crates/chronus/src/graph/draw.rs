@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use chronus_engine::Signal;
+use chronus_engine::SignalKind;
 
 use super::layout::{
     Cable, Knot, Layout, MARGIN, NAME_SIZE, Node, Port, REACH, Rect, SMALL_SIZE, TITLE_HEIGHT,
@@ -16,20 +16,21 @@ const GREY: &str = "#9aa7b5";
 
 /// Colours of cables and ports, by what their signal means. Each in two shades, which change from output to
 /// output: where two cables cross they can be told apart.
-fn shades(signal: Signal) -> [&'static str; 2] {
+fn shades(signal: SignalKind) -> [&'static str; 2] {
     match signal {
-        Signal::Audio => ["#7fd4a8", "#4fb086"],
-        Signal::Control => ["#7cb8f2", "#5590cc"],
-        Signal::Pitch => ["#f2b866", "#c98f3d"],
-        Signal::Gate => ["#e58fb1", "#c2658b"],
-        Signal::Trigger => ["#c3a6f0", "#987acb"],
+        SignalKind::Audio => ["#7fd4a8", "#4fb086"],
+        SignalKind::Control => ["#7cb8f2", "#5590cc"],
+        SignalKind::Pitch => ["#f2b866", "#c98f3d"],
+        SignalKind::Gate => ["#e58fb1", "#c2658b"],
+        SignalKind::Trigger => ["#c3a6f0", "#987acb"],
     }
 }
 
 /// Draws what was laid out. The picture has its own dark background, so it is to be read on a light
 /// page as well.
 pub fn draw(title: &str, nodes: &[Node], cables: &[Cable], layout: &Layout) -> String {
-    let legend: f64 = Signal::ALL.iter().map(|of| text_width(of.name(), SMALL_SIZE) + 18.0).sum();
+    let legend: f64 =
+        SignalKind::ALL.iter().map(|of| text_width(of.name(), SMALL_SIZE) + 18.0).sum();
     let width = layout.width.max(2.0 * MARGIN + text_width(title, TITLE_SIZE).max(legend));
     let title = escape(title);
     let mut svg = format!(
@@ -105,7 +106,7 @@ fn colour(port: Port, (node, output): (usize, usize)) -> &'static str {
 /// Which colour means what, in a line.
 fn draw_legend(svg: &mut String, y: f64) {
     let mut x = MARGIN;
-    for signal in Signal::ALL {
+    for signal in SignalKind::ALL {
         let (colour, name) = (shades(signal)[0], signal.name());
         let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" fill=\"{colour}\">{name}</text>");
         x += text_width(name, SMALL_SIZE) + 18.0;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use chronus_engine::Signal;
+use chronus_engine::SignalKind;
 
 use super::columns::{Columns, columns};
 use super::levels::{self, Item, Link};
@@ -46,7 +46,7 @@ pub struct Port {
     /// Its name.
     pub name: &'static str,
     /// What its signal means; none at a parameter, which takes any.
-    pub signal: Option<Signal>,
+    pub signal: Option<SignalKind>,
 }
 
 /// A cable to be drawn: each end is the position of a node, and of a port among its outputs or

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use chronus_engine::patch::TargetPort;
-use chronus_engine::{Patch, PortSpec, Signal};
+use chronus_engine::{Patch, PortSpec, SignalKind};
 
 use crate::check;
 use crate::cli::GraphArgs;
@@ -81,7 +81,7 @@ fn parts(patch: &Patch) -> (Vec<Node>, Vec<Cable>) {
     nodes.push(Node {
         name: "output".to_owned(),
         kind: "what is heard",
-        inputs: ["left", "right"].map(|name| Port { name, signal: Some(Signal::Audio) }).into(),
+        inputs: ["left", "right"].map(|name| Port { name, signal: Some(SignalKind::Audio) }).into(),
         outputs: Vec::new(),
     });
     (nodes, cables)
