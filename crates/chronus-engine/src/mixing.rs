@@ -11,7 +11,7 @@ use core::ops::Range;
 use chronus_dsp::{BLOCK_FRAMES, Signal, Signals, Span, Vectors, mix};
 use pulp::Arch;
 
-use crate::plan::{Gain, Source, Sum};
+use crate::routing::{Gain, Source, Sum};
 
 /// How far a change of patches has come in each frame of the block, from 0 to 1.
 pub(crate) type Shares = [f32; BLOCK_FRAMES];

@@ -1,4 +1,4 @@
-//! A plan laid out to be played: all signals in one row, and for each cell the places there of what it
+//! A routing laid out to be played: all signals in one row, and for each cell the places there of what it
 //! reads and writes.
 //!
 //! In a large patch, most signals are read soon after they are rendered, and never again. So their memory is allocated by
@@ -11,7 +11,7 @@ use chronus_dsp::{BLOCK_FRAMES, Drive, PortSet, Ports, Signal, SignalKind};
 use crate::command::Handle;
 use crate::mixing::Mix;
 use crate::patch::Patch;
-use crate::plan::{Feed, Feeds, Plan, Source};
+use crate::routing::{Feed, Feeds, Routing, Source};
 
 /// See the file's head.
 pub(crate) struct Wiring {
@@ -68,12 +68,12 @@ pub(crate) struct Part {
 impl Wiring {
     /// That of a patch.
     pub fn of(patch: &Patch) -> Self {
-        SignalAllocator::new(Plan::of(patch)).lay()
+        SignalAllocator::new(Routing::of(patch)).lay()
     }
 
-    /// The way from one patch to another: [`Plan::between`].
+    /// The way from one patch to another: [`Routing::between`].
     pub fn between(old: &Patch, new: &Patch, kept: &[Option<usize>]) -> Self {
-        SignalAllocator::new(Plan::between(old, new, kept)).lay()
+        SignalAllocator::new(Routing::between(old, new, kept)).lay()
     }
 
     /// Takes over what is in the signals of a cell, which was `before` in another wiring.
@@ -93,7 +93,7 @@ const SHARED_FROM_BYTES: usize = 64 * 1024;
 /// Allocates signals by how long each is needed: the signals of an output are given to others once the last cell that
 /// reads them has been rendered.
 struct SignalAllocator<'a> {
-    plan: Plan<'a>,
+    routing: Routing<'a>,
     /// The place of each cell in the order.
     place: Vec<usize>,
     /// Who reads each cell.
@@ -132,20 +132,20 @@ struct PlannedPart {
 }
 
 impl<'a> SignalAllocator<'a> {
-    fn new(plan: Plan<'a>) -> Self {
-        let count = plan.cells.len();
+    fn new(routing: Routing<'a>) -> Self {
+        let count = routing.cells.len();
         let mut place = vec![0; count];
-        for (at, &cell) in plan.order.iter().enumerate() {
+        for (at, &cell) in routing.order.iter().enumerate() {
             place[cell] = at;
         }
         let mut layout = Self {
-            reads: reads(&plan),
+            reads: reads(&routing),
             parts: Vec::new(),
             until: vec![None; count],
             outputs: vec![0..0; count],
             signals: Vec::from(Signal::resting()),
             sums: Vec::new(),
-            plan,
+            routing,
             place,
         };
         layout.parts = (0..count).map(|cell| layout.parts_before(cell)).collect();
@@ -159,7 +159,7 @@ impl<'a> SignalAllocator<'a> {
         for (cell, parts) in self.parts.iter().enumerate() {
             // Sums at inputs come first, in their order.
             let is_sum = |(_, feed): &(_, &Feed)| matches!(feed, Feed::Mixed(_));
-            let sums = parts.iter().zip(&self.plan.feeds[cell].inputs).filter(is_sum);
+            let sums = parts.iter().zip(&self.routing.feeds[cell].inputs).filter(is_sum);
             let first = cells[cell].sums.start;
             for (sum, (parts, feed)) in sums.enumerate() {
                 for PlannedPart { place, sources } in parts {
@@ -168,16 +168,16 @@ impl<'a> SignalAllocator<'a> {
                         ends.map(|it| self.until[it.cell]).any(|until| until.is_some());
                     let ends = are_shared && feed.is_mixed_down();
                     let part = Part { sum: first + sum, sources: sources.clone(), ends };
-                    cells[self.plan.order[*place]].then.push(part);
+                    cells[self.routing.order[*place]].then.push(part);
                 }
             }
         }
-        let (start, heard) = (self.sums.len(), core::mem::take(&mut self.plan.heard));
+        let (start, heard) = (self.sums.len(), core::mem::take(&mut self.routing.heard));
         let [left, right] = heard;
         let heard =
             if left == right { [self.tap(&left); 2] } else { [self.tap(&left), self.tap(&right)] };
         let heard_sums = start..self.sums.len();
-        let buses = core::mem::take(&mut self.plan.buses);
+        let buses = core::mem::take(&mut self.routing.buses);
         let buses = buses.into_iter().map(|sides| sides.map(|side| self.tap(&side))).collect();
         Wiring {
             bus_sums: heard_sums.end..self.sums.len(),
@@ -185,8 +185,8 @@ impl<'a> SignalAllocator<'a> {
             heard,
             buses,
             cells,
-            order: self.plan.order,
-            meters: self.plan.meters,
+            order: self.routing.order,
+            meters: self.routing.meters,
             signals: self.signals,
             sums: self.sums,
         }
@@ -210,16 +210,16 @@ impl<'a> SignalAllocator<'a> {
             };
             places.chunks(at_once).map(part).collect()
         };
-        self.plan.feeds[cell].inputs.iter().map(parts).collect()
+        self.routing.feeds[cell].inputs.iter().map(parts).collect()
     }
 
     /// Finds out which outputs share signals.
     fn share(&mut self) {
         let mut samples = 0;
-        for &cell in self.plan.order.iter().rev() {
+        for &cell in self.routing.order.iter().rev() {
             self.until[cell] = self.last_dependence(cell);
             if self.until[cell].is_some() {
-                let module = self.plan.cells[cell];
+                let module = self.routing.cells[cell];
                 samples += BLOCK_FRAMES * module.channels() * module.spec().outputs.len();
             }
         }
@@ -233,7 +233,7 @@ impl<'a> SignalAllocator<'a> {
     /// ends elsewhere.
     fn last_dependence(&self, cell: usize) -> Option<usize> {
         let mut last = None;
-        let outputs = self.plan.cells[cell].spec().outputs;
+        let outputs = self.routing.cells[cell].spec().outputs;
         for read in &self.reads[cell] {
             // Others are often held for long, which costs nothing in a signal of their own.
             if outputs[read.output].signal != SignalKind::Audio {
@@ -250,7 +250,8 @@ impl<'a> SignalAllocator<'a> {
                 By::Input { cell: reader, input, source } => {
                     let parts = &self.parts[reader][input];
                     let part = parts.iter().find(|part| part.sources.contains(&source));
-                    match part.filter(|_| self.plan.feeds[reader].inputs[input].is_mixed_down()) {
+                    match part.filter(|_| self.routing.feeds[reader].inputs[input].is_mixed_down())
+                    {
                         Some(part) => part.place,
                         None => self.until[reader]?,
                     }
@@ -267,8 +268,8 @@ impl<'a> SignalAllocator<'a> {
         let mut free: Vec<(usize, Range<usize>)> = Vec::new();
         let mut ending: Vec<Vec<(usize, Range<usize>)>> = vec![Vec::new(); self.place.len()];
         for at in 0..self.place.len() {
-            let cell = self.plan.order[at];
-            let (module, until) = (self.plan.cells[cell], self.until[cell]);
+            let cell = self.routing.order[at];
+            let (module, until) = (self.routing.cells[cell], self.until[cell]);
             let (channels, count) = (module.channels(), module.spec().outputs.len());
             let fits =
                 |(of, signals): &(usize, Range<usize>)| (*of, signals.len()) == (channels, count);
@@ -291,8 +292,8 @@ impl<'a> SignalAllocator<'a> {
 
     /// All that is known before parts are dealt out.
     fn wired(&mut self, cell: usize) -> WiredCell {
-        let module = self.plan.cells[cell];
-        let Feeds { inputs, drives } = core::mem::take(&mut self.plan.feeds[cell]);
+        let module = self.routing.cells[cell];
+        let Feeds { inputs, drives } = core::mem::take(&mut self.routing.feeds[cell]);
         let mut ports = Ports::default();
         let start = self.sums.len();
         for (index, (feed, spec)) in inputs.iter().zip(module.spec().inputs).enumerate() {
@@ -306,7 +307,7 @@ impl<'a> SignalAllocator<'a> {
                 ports.drives.push(Drive { param: *param, depth: *depth, signal });
             }
         }
-        self.plan.feeds[cell] = Feeds { inputs, drives };
+        self.routing.feeds[cell] = Feeds { inputs, drives };
         let heard = self.reads[cell].iter().fold(0, |heard, read| heard | 1 << read.output);
         ports.unheard_outputs = !heard;
         WiredCell {
@@ -322,18 +323,18 @@ impl<'a> SignalAllocator<'a> {
 
     /// Those who read a cell that can be skipped: all later, at inputs, and such as ever ignore any.
     fn readers(&self, cell: usize) -> Option<Vec<Reader>> {
-        if !self.plan.cells[cell].spec().skips {
+        if !self.routing.cells[cell].spec().skips {
             return None;
         }
         let mut readers = Vec::new();
         for read in &self.reads[cell] {
             let By::Input { cell: reader, input, .. } = read.by else { return None };
             let is_later = self.place[reader] > self.place[cell];
-            if !is_later || !self.plan.cells[reader].spec().ignores {
+            if !is_later || !self.routing.cells[reader].spec().ignores {
                 return None;
             }
             let mut known = 0;
-            for (input, feed) in self.plan.feeds[reader].inputs.iter().enumerate() {
+            for (input, feed) in self.routing.feeds[reader].inputs.iter().enumerate() {
                 let is_known = matches!(feed, Feed::Direct(source)
                     if self.place[source.cell] < self.place[cell]);
                 known |= PortSet::from(is_known) << input;
@@ -367,13 +368,13 @@ impl<'a> SignalAllocator<'a> {
     }
 }
 
-/// Who reads each cell of a plan.
-fn reads(plan: &Plan<'_>) -> Vec<Vec<Read>> {
-    let mut reads = vec![Vec::new(); plan.cells.len()];
+/// Who reads each cell of a routing.
+fn reads(routing: &Routing<'_>) -> Vec<Vec<Read>> {
+    let mut reads = vec![Vec::new(); routing.cells.len()];
     let mut read = |source: &Source, by: By| {
         reads[source.cell].push(Read { output: source.output, by });
     };
-    for (cell, feeds) in plan.feeds.iter().enumerate() {
+    for (cell, feeds) in routing.feeds.iter().enumerate() {
         for (input, feed) in feeds.inputs.iter().enumerate() {
             for (number, source) in feed.sources().enumerate() {
                 read(source, By::Input { cell, input, source: number });
@@ -383,10 +384,10 @@ fn reads(plan: &Plan<'_>) -> Vec<Vec<Read>> {
             read(source, By::Params { cell });
         }
     }
-    let taps = plan.heard.iter().chain(plan.buses.iter().flatten());
+    let taps = routing.heard.iter().chain(routing.buses.iter().flatten());
     taps.flat_map(Feed::sources).for_each(|source| read(source, By::Tap));
-    for &(_, cell) in &plan.meters {
-        for output in 0..plan.cells[cell].spec().outputs.len() {
+    for &(_, cell) in &routing.meters {
+        for output in 0..routing.cells[cell].spec().outputs.len() {
             read(&Source { cell, output, channels: 0 }, By::Tap);
         }
     }

@@ -64,7 +64,7 @@ pub(crate) struct Feeds {
 
 /// See the file's head. Cells are numbered by the position of their module in the patch; those that fade
 /// out follow.
-pub(crate) struct Plan<'a> {
+pub(crate) struct Routing<'a> {
     pub cells: Vec<&'a PatchModule>,
     pub order: Vec<usize>,
     pub feeds: Vec<Feeds>,
@@ -83,7 +83,7 @@ struct Link {
     gain: Gain,
 }
 
-impl<'a> Plan<'a> {
+impl<'a> Routing<'a> {
     /// That of a patch.
     pub fn of(patch: &'a Patch) -> Self {
         let cells: Vec<_> = patch.modules().iter().collect();
