@@ -13,8 +13,8 @@ mod instruments;
 mod journal_file;
 pub mod mutate;
 mod osc_packet;
+mod packed_patch;
 mod patch_file;
-mod plan;
 mod shared_regions;
 
 /// A function of bytes that must never panic.
@@ -36,7 +36,7 @@ pub const TARGETS: [Target; 8] = [
     Target { name: "audio_file", run: audio_file::run, seeds: audio_file::seeds },
     Target { name: "command", run: command::run, seeds: command::seeds },
     Target { name: "controls", run: controls::run, seeds: controls::seeds },
-    Target { name: "plan", run: plan::run, seeds: plan::seeds },
+    Target { name: "packed_patch", run: packed_patch::run, seeds: packed_patch::seeds },
     Target { name: "shared_regions", run: shared_regions::run, seeds: shared_regions::seeds },
 ];
 

@@ -28,7 +28,7 @@ const MUTATIONS: [(&str, u64); 8] = [
     ("audio_file", 20_000),
     ("command", 300),
     ("controls", 4_000),
-    ("plan", 120_000),
+    ("packed_patch", 120_000),
     ("shared_regions", 500),
 ];
 
@@ -91,8 +91,8 @@ fn controls() {
 }
 
 #[test]
-fn plans() {
-    check("plan");
+fn packed_patches() {
+    check("packed_patch");
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub enum Place {
     },
     /// Rendering a module; what names it belongs to the machine.
     Module(u32),
-    /// Preparing the plan of the edit with this number, between two blocks.
+    /// Preparing the patch of the edit with this number, between two blocks.
     Preparing(u32),
 }
 
@@ -39,7 +39,7 @@ pub enum Culprit {
         /// Its place in the log.
         sequence: u64,
     },
-    /// The plan of an edit that nobody plays yet: it is withdrawn.
+    /// The patch of an edit that nobody plays yet: it is withdrawn.
     Edit(u32),
 }
 

@@ -50,7 +50,7 @@ pub struct ControlBoard {
     offer: [AtomicU64; 4],
 }
 
-/// The plan of a patch that workers shall prepare, and where it lies among the shared assets.
+/// The packed patch that workers shall prepare, and where it lies among the shared assets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offer {
     /// The number of the edit that will call for it; 0 for none.
@@ -113,7 +113,7 @@ impl ControlBoard {
         Order::decode(self.orders[slot].load(Ordering::Acquire))
     }
 
-    /// The plan last offered; `None` if there is none or it is being changed.
+    /// The packed patch last offered; `None` if there is none or it is being changed.
     pub fn offer(&self) -> Option<Offer> {
         let [number, offset, bytes, primary] = &self.offer;
         // Pairs with the releasing store in `make_offer`: who sees the number sees the place.
@@ -125,7 +125,7 @@ impl ControlBoard {
         is_whole.then_some(Offer { number: first as u32, offset, bytes, for_primary })
     }
 
-    /// Offers a plan to all but the primary. Only the supervisor may, once no worker can ask for the one
+    /// Offers a packed patch to all but the primary. Only the supervisor may, once no worker can ask for the one
     /// before. It rings the bells afterwards.
     pub fn make_offer(&self, number: u32, offset: u64, bytes: u64) {
         let [place_of_number, place_of_offset, place_of_bytes, _] = &self.offer;
@@ -136,7 +136,7 @@ impl ControlBoard {
         place_of_number.store(u64::from(number), Ordering::Release);
     }
 
-    /// Offers the same plan to the primary too.
+    /// Offers the same packed patch to the primary too.
     pub fn offer_to_primary(&self, number: u32) {
         self.offer[3].store(u64::from(number), Ordering::Release);
     }

@@ -201,8 +201,8 @@ pub struct Piece {
 pub struct Edition {
     /// The number of the edit; 0 for the patch that was played first.
     pub number: u32,
-    /// The plan, for workers.
-    pub plan: Piece,
+    /// The patch, for workers.
+    pub patch: Piece,
     /// What the journal keeps of it.
     pub score: Piece,
     /// When it shall take effect, by the wall clock; 0 for as soon as it can.
@@ -386,16 +386,16 @@ impl LedgerRegion {
 impl Edition {
     /// As words, with a checksum.
     pub fn to_words(&self) -> [u64; 8] {
-        let Self { number, plan, score, time_wall_ns } = *self;
+        let Self { number, patch, score, time_wall_ns } = *self;
         let packed = |piece: Piece| piece.bytes << OFFSET_BITS | piece.offset;
-        let payload = [packed(plan), plan.digest, packed(score), score.digest, 0];
+        let payload = [packed(patch), patch.digest, packed(score), score.digest, 0];
         to_words(&Entry { sequence: u64::from(number), frame: time_wall_ns, payload })
     }
 
     /// Reads [`to_words`](Self::to_words) back; `None` if they are damaged.
     pub fn from_words(words: &[u64; 8]) -> Option<Self> {
         let entry = from_words(words)?;
-        let [plan, plan_digest, score, score_digest, _] = entry.payload;
+        let [patch, patch_digest, score, score_digest, _] = entry.payload;
         let piece = |packed: u64, digest| Piece {
             offset: packed & ((1 << OFFSET_BITS) - 1),
             bytes: packed >> OFFSET_BITS,
@@ -403,7 +403,7 @@ impl Edition {
         };
         Some(Self {
             number: u32::try_from(entry.sequence).ok()?,
-            plan: piece(plan, plan_digest),
+            patch: piece(patch, patch_digest),
             score: piece(score, score_digest),
             time_wall_ns: entry.frame,
         })
@@ -503,8 +503,8 @@ mod tests {
     #[test]
     fn an_edition_is_read_as_written() {
         let piece = |offset, bytes| Piece { offset, bytes, digest: offset ^ bytes };
-        let plan = piece((1 << 36) - 64, 4 << 20);
-        let edition = Edition { number: 9, plan, score: piece(0, 1), time_wall_ns: 5 };
+        let patch = piece((1 << 36) - 64, 4 << 20);
+        let edition = Edition { number: 9, patch, score: piece(0, 1), time_wall_ns: 5 };
         let mut words = edition.to_words();
         assert_eq!(Edition::from_words(&words), Some(edition));
         words[3] ^= 1;

@@ -111,7 +111,7 @@ pub const fn offset_of_snapshot(which: usize) -> usize {
 /// As much as the shared assets can hold. Memory that nothing was written to takes none.
 const SHARED_ASSETS_BYTES: usize = 1 << 36;
 
-/// Creates the shared assets: memory for plans of patches and for recordings, which workers may only read.
+/// Creates the shared assets: memory for packed patches and for recordings, which workers may only read.
 ///
 /// # Errors
 /// As the kernel says.

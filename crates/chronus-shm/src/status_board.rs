@@ -78,7 +78,7 @@ impl Breadcrumb {
         self.command.store(sequence.map_or(0, |sequence| sequence + 1), Ordering::Relaxed);
     }
 
-    /// It prepares the plan of this edit; 0: it has done so.
+    /// It prepares the patch of this edit; 0: it has done so.
     pub fn prepare(&self, edit: u32) {
         self.edit.store(edit, Ordering::Relaxed);
     }

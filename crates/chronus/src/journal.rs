@@ -111,7 +111,7 @@ pub struct Played {
 }
 
 impl Score {
-    /// What a plan's patch plays, whose text is this; names of recordings count from `folder`.
+    /// What a packed patch plays, whose text is this; names of recordings count from `folder`.
     pub fn of(patch: &Patch, text: &str, folder: &Path) -> Self {
         let played = |module: &PatchModule| {
             let (module, file, content) = (module.id(), module.file()?, module.content()?);

@@ -15,13 +15,13 @@ const _: () = assert!(BLOCK_SAMPLES == BLOCK_FRAMES * CHANNELS);
 /// Where the patches are that edits call for.
 pub trait Plans {
     /// The patch of the edit with this number and the recordings that it names, if it can still be had.
-    fn plan(&self, number: u32) -> Option<(Patch, Box<dyn Recordings>)>;
+    fn patch_of(&self, number: u32) -> Option<(Patch, Box<dyn Recordings>)>;
 }
 
 /// An engine, as the replication sees it, with the next patch at hand.
 pub struct Instrument<P> {
     engine: Engine,
-    plans: P,
+    packed: P,
     /// The number of the last edit that was taken.
     taken: u32,
     upcoming: Option<Upcoming>,
@@ -45,8 +45,8 @@ impl Upcoming {
 
 impl<P: Plans> Instrument<P> {
     /// An engine that has taken the edit of this number, or none yet (0).
-    pub fn new(engine: Engine, plans: P, taken: u32) -> Self {
-        Self { engine, plans, taken, upcoming: None, leftover: None }
+    pub fn new(engine: Engine, packed: P, taken: u32) -> Self {
+        Self { engine, packed, taken, upcoming: None, leftover: None }
     }
 
     /// The engine.
@@ -92,7 +92,7 @@ impl<P: Plans> Instrument<P> {
     }
 
     fn begin(&mut self, number: u32) -> Option<Upcoming> {
-        let (patch, recordings) = self.plans.plan(number)?;
+        let (patch, recordings) = self.packed.patch_of(number)?;
         let preparation = self.engine.prepare(patch);
         Some(Upcoming { number, preparation, recordings })
     }
@@ -109,7 +109,7 @@ impl<P: Plans> Instrument<P> {
             while self.upcoming.as_mut().is_some_and(|next| !next.step()) {}
         }
         let Some(Upcoming { preparation, recordings, .. }) = self.upcoming.take() else {
-            panic!("the plan of edit {number} is gone");
+            panic!("the patch of edit {number} is gone");
         };
         self.engine.edit(offset, preparation);
         drop(permit);

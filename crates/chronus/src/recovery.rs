@@ -25,7 +25,7 @@ use crate::journal::{Score, edit_number};
 use crate::journal_writer::Left;
 use crate::performance::{NotApplied, Performance};
 use crate::playback::Regions;
-use crate::shared_assets::{Plan, SharedAssets, Stock};
+use crate::shared_assets::{PackedPatch, SharedAssets, Stock};
 use crate::snapshot::{self, Snapshot};
 use crate::supervisor::CommittedControls;
 
@@ -44,7 +44,7 @@ pub struct Recovery {
     /// The edit among it.
     pub pending_edit: Option<Revision>,
     /// The patch that plays, for workers, and its controls, with all that is sealed.
-    pub performance: Performance<Plan>,
+    pub performance: Performance<PackedPatch>,
     /// The last edit that was sealed: its number, how many entries the log had with it, and the block after it.
     pub last_edit: (u32, u64, BlockIndex),
     /// The edit that is not in the log yet, and whether it was ordered.
@@ -64,12 +64,12 @@ pub struct Recovery {
 pub struct Revision {
     /// Where it lies.
     pub edition: Edition,
-    /// Its plan.
-    pub plan: Plan,
+    /// Its packed patch.
+    pub packed: PackedPatch,
     /// Its score.
     pub score: Score,
     /// What is played before it.
-    pub before: (Plan, Score),
+    pub before: (PackedPatch, Score),
 }
 
 /// What there is to take over.
@@ -100,7 +100,7 @@ pub struct Remains {
     /// Where the names of its recordings count from.
     pub base: PathBuf,
     /// Where those recordings lie.
-    pub plan: Plan,
+    pub packed: PackedPatch,
     /// What has to be commanded: gates, notes, musical time.
     pub gestures: Vec<Command>,
 }
@@ -201,15 +201,15 @@ pub fn shared_assets_of(
     regions: &Regions,
     memory: &Arc<Memfd>,
     stock: Stock,
-    playing: &Plan,
+    playing: &PackedPatch,
 ) -> SharedAssets {
     let reading = Reading { regions, assets: memory };
     let editions: Vec<Edition> = regions.ledger.editions().collect();
-    let plans = editions.iter().filter_map(|edition| reading.plan(edition).ok());
-    let plans: Vec<Plan> = plans.collect();
+    let packed = editions.iter().filter_map(|edition| reading.packed(edition).ok());
+    let packed: Vec<PackedPatch> = packed.collect();
     let last = editions.iter().max_by_key(|edition| edition.number);
     let end = last.map_or(0, |last| last.score.offset + last.score.bytes);
-    SharedAssets::taken_over(memory.clone(), stock, end as usize, &plans, playing)
+    SharedAssets::taken_over(memory.clone(), stock, end as usize, &packed, playing)
 }
 
 /// What is read.
@@ -219,8 +219,8 @@ struct Reading<'a> {
     assets: &'a Memfd,
 }
 
-/// Where an edition lies, and its plan.
-type Edited = (Edition, Plan);
+/// Where an edition lies, and its packed patch.
+type Edited = (Edition, PackedPatch);
 
 impl Reading<'_> {
     /// Applies to a snapshot what has entered the log since.
@@ -320,10 +320,10 @@ impl Reading<'_> {
     fn begin(&self, snapshot: &Snapshot) -> Result<Performance<Edited>, String> {
         let edition = Edition::from_words(&snapshot.edition);
         let edition = edition.ok_or("the edition of a snapshot is damaged")?;
-        let plan = self.plan(&edition)?;
-        let controls = Controls::decode(&snapshot.controls, &plan.patch);
+        let packed = self.packed(&edition)?;
+        let controls = Controls::decode(&snapshot.controls, &packed.patch);
         let controls = controls.map_err(|error| error.to_string())?;
-        Ok(Performance { edition: (edition, plan), controls })
+        Ok(Performance { edition: (edition, packed), controls })
     }
 
     /// What a snapshot and those entries of the log that are whole amount to.
@@ -337,19 +337,19 @@ impl Reading<'_> {
                 let _ = self.apply(&mut playing, &entry, snapshot.rate_hz);
             }
         }
-        let Performance { edition: (edition, plan), controls } = playing;
+        let Performance { edition: (edition, packed), controls } = playing;
         let score = self.score(&edition)?;
         let mut document = Document::parse(&score.text)?;
-        document.write_controls(&plan.patch, &controls);
+        document.write_controls(&packed.patch, &controls);
         let patch = Patch::parse(&document.to_string(), "the patch that was played");
         // What played plays on, whatever its files hold by now.
         let content_of = |module: &PatchModule| {
-            plan.patch.modules().iter().find(|it| it.id() == module.id())?.content()
+            packed.patch.modules().iter().find(|it| it.id() == module.id())?.content()
         };
         let patch = patch.map_err(|error| error.to_string())?.with_contents(content_of);
         let frame = self.regions.log.commit_point.standing().next_block * BLOCK_FRAMES as u64;
         let gestures = controls.gestures(&patch, frame, snapshot.rate_hz);
-        Ok(Remains { patch, base: score.folder, plan, gestures })
+        Ok(Remains { patch, base: score.folder, packed, gestures })
     }
 
     /// Applies an entry; if it is an edit, returns what played before.
@@ -362,9 +362,9 @@ impl Reading<'_> {
         let mut other = None;
         let applied = playing.apply(entry, rate_hz, |number| {
             let edition = self.edition(number)?;
-            let plan = self.plan(&edition)?;
-            let controls = Controls::of(&plan.patch);
-            Ok::<_, String>(other.insert(Performance { edition: (edition, plan), controls }))
+            let packed = self.packed(&edition)?;
+            let controls = Controls::of(&packed.patch);
+            Ok::<_, String>(other.insert(Performance { edition: (edition, packed), controls }))
         });
         match applied {
             // Nobody was changed by it when it was sealed, and that was told.
@@ -453,12 +453,12 @@ impl Reading<'_> {
         Ok(revision.map(|revision| (revision, is_ordered)))
     }
 
-    fn revision(&self, edition: &Edition, (before, plan): Edited) -> Result<Revision, String> {
+    fn revision(&self, edition: &Edition, (before, packed): Edited) -> Result<Revision, String> {
         Ok(Revision {
             edition: *edition,
-            plan: self.plan(edition)?,
+            packed: self.packed(edition)?,
             score: self.score(edition)?,
-            before: (plan, self.score(&before)?),
+            before: (packed, self.score(&before)?),
         })
     }
 
@@ -474,11 +474,10 @@ impl Reading<'_> {
         edition.ok_or_else(|| format!("edition {number} of the patch is damaged"))
     }
 
-    fn plan(&self, edition: &Edition) -> Result<Plan, String> {
-        let plan = self.piece(edition.plan).and_then(|bytes| Plan::from_bytes(&bytes).ok());
-        plan.ok_or_else(|| {
-            format!("the plan of edition {} of the patch is damaged", edition.number)
-        })
+    fn packed(&self, edition: &Edition) -> Result<PackedPatch, String> {
+        let packed =
+            self.piece(edition.patch).and_then(|bytes| PackedPatch::from_bytes(&bytes).ok());
+        packed.ok_or_else(|| format!("edition {} of the patch is damaged", edition.number))
     }
 
     fn score(&self, edition: &Edition) -> Result<Score, String> {

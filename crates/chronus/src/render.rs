@@ -255,7 +255,7 @@ fn find_unsound(engine: &Engine, seconds: f64) -> Option<FoundUnsound> {
 struct Kept(BTreeMap<u32, (Patch, PathBuf)>, Sources);
 
 impl Plans for Kept {
-    fn plan(&self, number: u32) -> Option<(Patch, Box<dyn Recordings>)> {
+    fn patch_of(&self, number: u32) -> Option<(Patch, Box<dyn Recordings>)> {
         let (patch, folder) = self.0.get(&number)?;
         let sources = self.1.counted_from(folder);
         Some((patch.clone(), Box::new(sources)))

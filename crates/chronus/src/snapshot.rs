@@ -155,7 +155,7 @@ mod tests {
 
     fn committed(position: u64, number: u32) -> CommittedControls {
         let piece = Piece { offset: 0, bytes: 1, digest: 2 };
-        let edition = Edition { number, plan: piece, score: piece, time_wall_ns: 0 };
+        let edition = Edition { number, patch: piece, score: piece, time_wall_ns: 0 };
         let controls = Controls::of(&Patch::first());
         CommittedControls { performance: Performance { edition, controls }, position }
     }

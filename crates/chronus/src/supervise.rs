@@ -26,7 +26,7 @@ use crate::playback::Regions;
 use crate::recovery::{self, Found, Recovery, Remains};
 use crate::run::read_patch;
 use crate::service;
-use crate::shared_assets::{Plan, Stock};
+use crate::shared_assets::{PackedPatch, Stock};
 use crate::supervisor::{Beginning, Inputs, Memory, Questions, Setup, Supervisor, Unfinished};
 
 /// Runs an engine until it is told to end, as the supervisor that a keeper has started.
@@ -160,7 +160,7 @@ fn begin(
 ) -> Result<(Patcher, Beginning, Line), Box<dyn Error>> {
     let notifier = notifier.try_clone()?;
     let (patch, left, gestures) = match remains {
-        Some(Remains { patch, base, plan, gestures }) => (patch, Some((base, plan)), gestures),
+        Some(Remains { patch, base, packed, gestures }) => (patch, Some((base, packed)), gestures),
         None => (patch?, None, Vec::new()),
     };
     let (patcher, first, line) = Patcher::new(start, patch, left, notifier)?;
@@ -181,25 +181,26 @@ fn take_over(
         )
         .into());
     }
-    let with_text = |plan: &Plan, score: &Score| plan.patch.clone().with_text(score.text.clone());
+    let with_text =
+        |packed: &PackedPatch, score: &Score| packed.patch.clone().with_text(score.text.clone());
     let under_way = recovery.under_way.as_ref().map(|(revision, _)| revision);
     let playing = &recovery.performance.edition;
     let last = under_way.or(recovery.pending_edit.as_ref());
-    let plan = under_way.map_or(playing, |revision| &revision.plan);
+    let packed = under_way.map_or(playing, |revision| &revision.packed);
     let mut assets =
         recovery::shared_assets_of(regions, &start.assets, start.stock.clone(), playing);
     assets.needs(&recovery.committed.performance.edition, playing);
     if let Some(revision) = last {
-        assets.needs(&revision.edition, &revision.plan);
+        assets.needs(&revision.edition, &revision.packed);
     }
     let left = patcher::Left {
-        patch: with_text(plan, &recovery.score),
+        patch: with_text(packed, &recovery.score),
         assets,
         number: regions.ledger.editions().map(|edition| edition.number).max().unwrap_or(0),
         base: recovery.score.folder.clone(),
         before: last.map(|revision| {
-            let (plan, score) = &revision.before;
-            (revision.edition.number, with_text(plan, score))
+            let (packed, score) = &revision.before;
+            (revision.edition.number, with_text(packed, score))
         }),
         base_before: last.map_or(&recovery.score, |revision| &revision.before.1).folder.clone(),
     };

@@ -28,7 +28,7 @@ use chronus_shm::{block_ring, command_log, control_board};
 use crate::deeds;
 use crate::machine::{Instrument, Plans};
 use crate::performance::Performance;
-use crate::shared_assets::Plan;
+use crate::shared_assets::PackedPatch;
 
 /// What a fresh worker is told on its command line; its descriptors are the log, the slots, the
 /// supervisor's notifier, its [`WorkerInit`], and the shared assets.
@@ -79,10 +79,10 @@ impl WorkerArgs {
     }
 }
 
-/// The sound that a fresh worker begins with: a plan, where its controls stand, and the number of the last
+/// The sound that a fresh worker begins with: a packed patch, where its controls stand, and the number of the last
 /// edit.
 pub struct WorkerInit {
-    plan: Plan,
+    packed: PackedPatch,
     controls: Controls,
     edit: u32,
 }
@@ -92,11 +92,11 @@ impl WorkerInit {
     ///
     /// # Errors
     /// As the kernel says.
-    pub fn to_file(performance: &Performance<Plan>, edit: u32) -> io::Result<File> {
-        let Performance { edition: plan, controls } = performance;
-        let plan = plan.to_bytes();
-        let mut bytes = (plan.len() as u64).to_le_bytes().to_vec();
-        bytes.extend_from_slice(&plan);
+    pub fn to_file(performance: &Performance<PackedPatch>, edit: u32) -> io::Result<File> {
+        let Performance { edition: packed, controls } = performance;
+        let packed = packed.to_bytes();
+        let mut bytes = (packed.len() as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(&packed);
         bytes.extend_from_slice(&edit.to_le_bytes());
         bytes.extend_from_slice(&controls.encode());
         chronus_os::memfd::file_holding("chronus-worker-init", &bytes)
@@ -108,25 +108,25 @@ impl WorkerInit {
         let invalid = || io::Error::from(io::ErrorKind::InvalidData);
         let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(invalid)?;
         let length = u64::from_le_bytes(*length) as usize;
-        let (plan, rest) = rest.split_at_checked(length).ok_or_else(invalid)?;
-        let plan = Plan::from_bytes(plan)?;
+        let (packed, rest) = rest.split_at_checked(length).ok_or_else(invalid)?;
+        let packed = PackedPatch::from_bytes(packed)?;
         let (edit, controls) = rest.split_first_chunk::<4>().ok_or_else(invalid)?;
-        let controls = Controls::decode(controls, &plan.patch).map_err(io::Error::other)?;
-        Ok(Self { plan, controls, edit: u32::from_le_bytes(*edit) })
+        let controls = Controls::decode(controls, &packed.patch).map_err(io::Error::other)?;
+        Ok(Self { packed, controls, edit: u32::from_le_bytes(*edit) })
     }
 }
 
-/// The plans that the supervisor offers.
+/// The packed patches that the supervisor offers.
 struct Offered {
     log: Arc<View<LogRegion>>,
     assets: Arc<Memfd>,
 }
 
 impl Plans for Offered {
-    fn plan(&self, number: u32) -> Option<(Patch, Box<dyn Recordings>)> {
+    fn patch_of(&self, number: u32) -> Option<(Patch, Box<dyn Recordings>)> {
         let offer = self.log.board.offer().filter(|offer| offer.number == number)?;
         let bytes = self.assets.read_at(offer.offset as usize, offer.bytes as usize).ok()?;
-        Some(Plan::from_bytes(&bytes).ok()?.open(&self.assets))
+        Some(PackedPatch::from_bytes(&bytes).ok()?.open(&self.assets))
     }
 }
 
@@ -144,15 +144,15 @@ pub fn run(args: &WorkerArgs) -> io::Result<()> {
     let log_memory = Memfd::adopt(take(0)?)?;
     let slots_memory = Memfd::adopt(take(1)?)?;
     let notifier = Notifier::adopt(take(2)?);
-    let WorkerInit { plan, controls, edit } = WorkerInit::read(File::from(take(3)?))?;
+    let WorkerInit { packed, controls, edit } = WorkerInit::read(File::from(take(3)?))?;
     let assets = Arc::new(Memfd::adopt(take(4)?)?);
     let view = WorkerView::attach(log_memory, slots_memory, args.slot)?;
-    let (patch, recordings) = plan.open(&assets);
+    let (patch, recordings) = packed.open(&assets);
     let first_frame = args.start_block * BLOCK_FRAMES as u64;
     let engine = Engine::new(patch, args.rate, controls, first_frame, &*recordings)
         .map_err(io::Error::other)?;
     drop(recordings);
-    let plans = Offered { log: view.log.clone(), assets: assets.clone() };
+    let packed = Offered { log: view.log.clone(), assets: assets.clone() };
     if fork::thread_count()? != 1 {
         return Err(io::Error::other("a worker must have a single thread"));
     }
@@ -167,7 +167,7 @@ pub fn run(args: &WorkerArgs) -> io::Result<()> {
     };
     // It lives as long as the process; a fork finds its own slot at the same address.
     let view: &'static WorkerView = Box::leak(Box::new(view));
-    let mut instrument = Instrument::new(engine, plans, edit);
+    let mut instrument = Instrument::new(engine, packed, edit);
     instrument.leave_crumbs(&view.own().board.breadcrumb.module);
     let mut worker = Worker {
         instrument,

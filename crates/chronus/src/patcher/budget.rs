@@ -7,7 +7,7 @@ use chronus_engine::{BLOCK_FRAMES, CHANNELS, Command, Controls, Directory, Engin
 use chronus_os::memfd::Memfd;
 use chronus_os::{alloc_guard, clock, float};
 
-use crate::shared_assets::Plan;
+use crate::shared_assets::PackedPatch;
 
 /// As much of a core may a patch take; the rest is for what else a worker does.
 const LOAD_MAX: f64 = 0.8;
@@ -31,10 +31,10 @@ impl Budget {
     ///
     /// # Errors
     /// A sentence, if it is too much, or if it can't be played at all.
-    pub fn check(self, plan: &Plan, assets: &Arc<Memfd>) -> Result<f64, String> {
-        let memory = catch_unwind(AssertUnwindSafe(|| self.check_memory(&plan.patch)));
+    pub fn check(self, packed: &PackedPatch, assets: &Arc<Memfd>) -> Result<f64, String> {
+        let memory = catch_unwind(AssertUnwindSafe(|| self.check_memory(&packed.patch)));
         memory.map_err(|_| "a module of this patch panics".to_owned())??;
-        let measured = catch_unwind(AssertUnwindSafe(|| self.measure(plan.clone(), assets)));
+        let measured = catch_unwind(AssertUnwindSafe(|| self.measure(packed.clone(), assets)));
         let load = measured.map_err(|_| "a module of this patch panics".to_owned())??;
         if self.in_real_time && load > LOAD_MAX {
             let (load, most) = (load * 100.0, LOAD_MAX * 100.0);
@@ -75,11 +75,11 @@ impl Budget {
         ))
     }
 
-    fn measure(self, plan: Plan, assets: &Arc<Memfd>) -> Result<f64, String> {
+    fn measure(self, packed: PackedPatch, assets: &Arc<Memfd>) -> Result<f64, String> {
         float::flush_denormals();
-        let directory = Directory::of(&plan.patch);
-        let controls = Controls::of(&plan.patch);
-        let (patch, recordings) = plan.open(assets);
+        let directory = Directory::of(&packed.patch);
+        let controls = Controls::of(&packed.patch);
+        let (patch, recordings) = packed.open(assets);
         let mut engine = Engine::new(patch, self.rate_hz, controls, 0, &*recordings)
             .map_err(|error| error.to_string())?;
         for entry in directory.modules() {
@@ -118,9 +118,9 @@ mod tests {
         let _ = writeln!(text, "[output]\nleft = \"m0.left\"\nright = \"m0.left\"");
         let patch = Patch::parse(&text, "heavy.toml").expect("a patch");
         let memory = Arc::new(chronus_shm::region::create_shared_assets().expect("memory"));
-        let plan = SharedAssets::new(memory.clone(), Stock::default())
-            .plan(patch, std::path::Path::new(""))?;
-        Budget { in_real_time, rate_hz: 48_000 }.check(&plan, &memory)
+        let packed = SharedAssets::new(memory.clone(), Stock::default())
+            .pack(patch, std::path::Path::new(""))?;
+        Budget { in_real_time, rate_hz: 48_000 }.check(&packed, &memory)
     }
 
     #[test]

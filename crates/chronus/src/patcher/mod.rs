@@ -27,7 +27,7 @@ use crate::files;
 use crate::journal::Score;
 use crate::osc_server::Replies;
 use crate::performance::Performance;
-use crate::shared_assets::{Plan, SharedAssets, Stock};
+use crate::shared_assets::{PackedPatch, SharedAssets, Stock};
 use budget::Budget;
 use folder::Folder;
 use port::{Bulletin, Desk, Entrance};
@@ -46,7 +46,7 @@ pub struct Edit {
     /// Its number and where it lies among the shared assets. Edits are counted from 1.
     pub edition: Edition,
     /// What it plays: the patch, for workers that start afresh, and its controls. In the end, what played before it.
-    pub next: Performance<Plan>,
+    pub next: Performance<PackedPatch>,
     /// The same for the control history.
     pub twin: Performance<Edition>,
     /// What the journal keeps of it.
@@ -55,10 +55,10 @@ pub struct Edit {
 
 impl Edit {
     /// An edit whose command is not sealed yet.
-    pub fn new(edition: Edition, plan: Plan, score: Arc<Score>) -> Self {
-        let controls = Controls::of(&plan.patch);
+    pub fn new(edition: Edition, packed: PackedPatch, score: Arc<Score>) -> Self {
+        let controls = Controls::of(&packed.patch);
         let twin = Performance { edition, controls: controls.clone() };
-        Self { edition, next: Performance { edition: plan, controls }, twin, score }
+        Self { edition, next: Performance { edition: packed, controls }, twin, score }
     }
 }
 
@@ -108,7 +108,7 @@ pub struct Start {
     pub allow_chaos: bool,
     /// The rate, in frames per second.
     pub rate_hz: u32,
-    /// Where plans and recordings go.
+    /// Where packed patches and recordings go.
     pub assets: Arc<Memfd>,
     /// Where recordings come from.
     pub stock: Stock,
@@ -116,8 +116,8 @@ pub struct Start {
 
 /// The patch that is played first.
 pub struct First {
-    /// Its plan.
-    pub plan: Plan,
+    /// Its packed patch.
+    pub packed: PackedPatch,
     /// What the journal keeps of it.
     pub score: Score,
     /// Where it lies among the shared assets.
@@ -158,7 +158,7 @@ impl Draft {
     }
 }
 
-/// What a patcher needs to be started: made before the plan of the first patch is known to be right.
+/// What a patcher needs to be started: made before the first patch is known to be right.
 pub struct Patcher {
     base: Patch,
     /// What played before the last edit, as long as that may be taken back, and its number.
@@ -197,34 +197,34 @@ impl Patcher {
     pub fn new(
         start: Start,
         patch: Patch,
-        remains: Option<(PathBuf, Plan)>,
+        remains: Option<(PathBuf, PackedPatch)>,
         notifier: Notifier,
     ) -> Result<(Self, First, Line), String> {
         permit_trials(&patch, start.allow_chaos)?;
         let folder = Folder::new(start.folder.clone(), start.file.clone());
         let (memory, stock) = (start.assets.clone(), start.stock.clone());
         let (base, mut assets) = match remains {
-            Some((base, plan)) => (
+            Some((base, packed)) => (
                 base,
-                SharedAssets::taken_over(memory, stock, 0, std::slice::from_ref(&plan), &plan),
+                SharedAssets::taken_over(memory, stock, 0, std::slice::from_ref(&packed), &packed),
             ),
             None => (folder.base().to_owned(), SharedAssets::new(memory, stock)),
         };
         let watched = Watched::default();
         watched.note(start.file.as_deref(), &patch, &base, &Fresh::All);
         let said = patch.remarks();
-        let plan = assets.plan(patch, &base)?;
-        for remark in said.iter().chain(&plan.remarks) {
+        let packed = assets.pack(patch, &base)?;
+        for remark in said.iter().chain(&packed.remarks) {
             tracing::warn!("{remark}");
         }
-        let score = Score::of(&plan.patch, plan.patch.text(), &base);
-        let edition = assets.put_edition(0, &plan, &score, None)?;
-        assets.needs(&edition, &plan);
-        let (patch, base_before) = (plan.patch.clone(), base.clone());
+        let score = Score::of(&packed.patch, packed.patch.text(), &base);
+        let edition = assets.put_edition(0, &packed, &score, None)?;
+        assets.needs(&edition, &packed);
+        let (patch, base_before) = (packed.patch.clone(), base.clone());
         let left = Left { patch, assets, number: 0, base, before: None, base_before };
         let (mut patcher, line) = Self::taking_over(start, left, notifier);
         patcher.watched = watched;
-        Ok((patcher, First { plan, score, edition }, line))
+        Ok((patcher, First { packed, score, edition }, line))
     }
 
     /// A patcher that goes on with what another has left, and the supervisor's side.
@@ -471,11 +471,11 @@ impl Patcher {
     }
 
     /// Whether this is, to the last sample, what plays.
-    fn plays_already(&self, plan: &Plan) -> bool {
+    fn plays_already(&self, packed: &PackedPatch) -> bool {
         let contents = |patch: &Patch| -> Vec<_> {
             patch.modules().iter().map(PatchModule::content).collect()
         };
-        plan.patch.text() == self.base.text() && contents(&plan.patch) == contents(&self.base)
+        packed.patch.text() == self.base.text() && contents(&packed.patch) == contents(&self.base)
     }
 
     /// Has a patch take the place of the one that plays.
@@ -485,23 +485,23 @@ impl Patcher {
         let patch = self.succeeding(waiting);
         let file = waiting.file.as_deref().or(self.folder.file().map(PathBuf::as_path));
         self.watched.note(file, &patch, &base, &waiting.fresh);
-        let plan = self.assets.plan(patch, &base)?;
-        if waiting.only_if_other && self.plays_already(&plan) {
+        let packed = self.assets.pack(patch, &base)?;
+        if waiting.only_if_other && self.plays_already(&packed) {
             return Ok("its recordings hold what they held".into());
         }
-        let (patch, time) = (plan.patch.clone(), waiting.time_wall_ns);
+        let (patch, time) = (packed.patch.clone(), waiting.time_wall_ns);
         // What is edited over OSC was told when it was set, and the rest when it was loaded.
         let of_file = waiting.file.as_ref().map(|_| waiting.patch.remarks());
-        let remarks = [of_file.unwrap_or_default(), plan.remarks.clone()].concat();
-        let load = self.budget.check(&plan, &self.memory)?;
+        let remarks = [of_file.unwrap_or_default(), packed.remarks.clone()].concat();
+        let load = self.budget.check(&packed, &self.memory)?;
         self.take_answers();
         // Not even an edit that is refused later shares its number with another.
         self.number += 1;
         let number = self.number;
         let score = Arc::new(Score::of(&patch, &text, &base));
-        let edition = self.assets.put_edition(number, &plan, &score, time)?;
-        let needed = plan.clone();
-        let edit = Edit::new(edition, plan, score);
+        let edition = self.assets.put_edition(number, &packed, &score, time)?;
+        let needed = packed.clone();
+        let edit = Edit::new(edition, packed, score);
         match self.ask(Ask::Edit(Box::new(edit)))? {
             Answer::Ordered => {}
             Answer::Refused(_, reason) => {

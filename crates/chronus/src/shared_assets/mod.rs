@@ -1,4 +1,4 @@
-//! Shared assets: plans of patches and recordings in memory that workers can read, written before they are
+//! Shared assets: packed patches and recordings in memory that workers can read, written before they are
 //! told of it.
 
 mod room;
@@ -26,11 +26,11 @@ use crate::journal::Score;
 
 /// Plans lie here, one after the other, and again from the start: no more than a few are ever in use.
 const PLANS_BYTES: usize = 64 << 20;
-/// So many plans and scores may lie there at once, the largest of them; and so many bytes at least. Where they
+/// So many packed patches and scores may lie there at once, the largest of them; and so many bytes at least. Where they
 /// are small, they take little memory.
 const PIECES: usize = 16;
 const LEAST_BYTES: usize = 1 << 20;
-/// No plan and no text of a patch is larger.
+/// No packed patch and no text of a patch is larger.
 const PIECE_BYTES_MAX: usize = 4 << 20;
 const PAGE_BYTES: usize = 4096;
 /// The number of what a supervisor before has left, which is no edition's.
@@ -42,7 +42,7 @@ const AS_IT_IS: &str = "";
 
 /// Everything that a worker needs to play a patch.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Plan {
+pub struct PackedPatch {
     /// The patch. Its modules know what their recordings are.
     pub patch: Patch,
     /// Where the recordings lie that it plays.
@@ -83,13 +83,13 @@ pub struct Place {
     rate_hz: u32,
 }
 
-impl Plan {
+impl PackedPatch {
     /// As bytes for a worker.
     pub fn to_bytes(&self) -> Vec<u8> {
         postcard::to_allocvec(self).unwrap_or_default()
     }
 
-    /// The plan that [`to_bytes`](Self::to_bytes) made these bytes of.
+    /// The packed patch that [`to_bytes`](Self::to_bytes) made these bytes of.
     ///
     /// # Errors
     /// `InvalidData` if it did not.
@@ -161,7 +161,7 @@ impl Default for Stock {
 pub struct SharedAssets {
     memory: Arc<Memfd>,
     stock: Stock,
-    next_plan: usize,
+    next_packed: usize,
     /// For recordings and tables.
     room: Room,
     /// The recordings that are there already. The same content has one place, whatever its file is called.
@@ -169,7 +169,7 @@ pub struct SharedAssets {
     /// What another supervisor has left. Of editions long ago, something else may lie there by now.
     left: Vec<Recorded>,
     tables: Vec<(String, Place)>,
-    /// Plan and score of the last two editions that were taken.
+    /// Packed patch and score of the last two editions that were taken.
     needed: [Piece; 4],
 }
 
@@ -179,7 +179,7 @@ impl SharedAssets {
         Self {
             memory,
             stock,
-            next_plan: 0,
+            next_packed: 0,
             room: Room::new(PLANS_BYTES, PAGE_BYTES),
             known: Vec::new(),
             left: Vec::new(),
@@ -188,26 +188,26 @@ impl SharedAssets {
         }
     }
 
-    /// Those that another has left, written on from `next_plan`. What `plans` name stays where it is, and is found
+    /// Those that another has left, written on from `next_packed`. What `packed` name stays where it is, and is found
     /// again by what it holds, and so are the tables of `playing`.
     pub fn taken_over(
         memory: Arc<Memfd>,
         stock: Stock,
-        next_plan: usize,
-        plans: &[Plan],
-        playing: &Plan,
+        next_packed: usize,
+        packed: &[PackedPatch],
+        playing: &PackedPatch,
     ) -> Self {
         let mut assets = Self::new(memory, stock);
-        assets.next_plan = next_plan.next_multiple_of(64);
+        assets.next_packed = next_packed.next_multiple_of(64);
         assets.tables.clone_from(&playing.tables);
-        let all = || plans.iter().chain([playing]);
-        for recorded in all().flat_map(|plan| &plan.recordings) {
+        let all = || packed.iter().chain([playing]);
+        for recorded in all().flat_map(|packed| &packed.recordings) {
             if !assets.left.contains(recorded) {
                 assets.left.push(recorded.clone());
             }
         }
-        assets.room.needs(LEFT, all().flat_map(Plan::places).collect());
-        all().for_each(|plan| assets.keep(plan));
+        assets.room.needs(LEFT, all().flat_map(PackedPatch::places).collect());
+        all().for_each(|packed| assets.keep(packed));
         assets
     }
 
@@ -216,11 +216,11 @@ impl SharedAssets {
         &self.stock.allowed
     }
 
-    /// Has what a plan plays kept beside the journal.
-    fn keep(&self, plan: &Plan) {
+    /// Has what a packed patch plays kept beside the journal.
+    fn keep(&self, packed: &PackedPatch) {
         let Some((keeping, _)) = &self.stock.kept else { return };
         for Recorded { content, place, .. } in
-            plan.recordings.iter().filter(|it| it.what == AS_IT_IS)
+            packed.recordings.iter().filter(|it| it.what == AS_IT_IS)
         {
             keeping.want(Wanted {
                 digest: *content,
@@ -231,22 +231,22 @@ impl SharedAssets {
         }
     }
 
-    /// Writes an edition of the patch: its plan, for workers, and its score, for a supervisor that may come.
+    /// Writes an edition of the patch: its packed patch, for workers, and its score, for a supervisor that may come.
     ///
     /// # Errors
     /// A sentence.
     pub fn put_edition(
         &mut self,
         number: u32,
-        plan: &Plan,
+        packed: &PackedPatch,
         score: &Score,
         time_wall_ns: Option<u64>,
     ) -> Result<Edition, String> {
-        self.keep(plan);
+        self.keep(packed);
         let score = postcard::to_allocvec(score).unwrap_or_default();
         Ok(Edition {
             number,
-            plan: self.put_piece(&plan.to_bytes())?,
+            patch: self.put_piece(&packed.to_bytes())?,
             score: self.put_piece(&score)?,
             time_wall_ns: time_wall_ns.unwrap_or(0),
         })
@@ -258,7 +258,7 @@ impl SharedAssets {
         }
         let place = self.free_place(bytes.len());
         self.memory.write_at(place, bytes).map_err(no_memory)?;
-        self.next_plan = (place + bytes.len()).next_multiple_of(64);
+        self.next_packed = (place + bytes.len()).next_multiple_of(64);
         Ok(Piece { offset: place as u64, bytes: bytes.len() as u64, digest: ledger::digest(bytes) })
     }
 
@@ -267,7 +267,7 @@ impl SharedAssets {
         let needed = self.needed.iter().map(|piece| piece.bytes as usize);
         let largest = needed.fold(bytes, usize::max);
         let end = LEAST_BYTES.max(PIECES * largest);
-        let mut place = self.next_plan;
+        let mut place = self.next_packed;
         loop {
             if place + bytes > end {
                 place = 0;
@@ -285,10 +285,10 @@ impl SharedAssets {
 
     /// This edition plays, or will: a supervisor that takes over must find it, and the one before. What can't
     /// sound any more is given back.
-    pub fn needs(&mut self, edition: &Edition, plan: &Plan) {
+    pub fn needs(&mut self, edition: &Edition, packed: &PackedPatch) {
         self.needed.rotate_left(2);
-        [self.needed[2], self.needed[3]] = [edition.plan, edition.score];
-        self.room.needs(edition.number, plan.places());
+        [self.needed[2], self.needed[3]] = [edition.patch, edition.score];
+        self.room.needs(edition.number, packed.places());
         self.sweep();
     }
 
@@ -319,7 +319,7 @@ impl SharedAssets {
     ///
     /// # Errors
     /// A sentence about each recording that can't be had.
-    pub fn plan(&mut self, patch: Patch, base: &Path) -> Result<Plan, String> {
+    pub fn pack(&mut self, patch: Patch, base: &Path) -> Result<PackedPatch, String> {
         // What was read for an edition that was refused is in nobody's way.
         self.sweep();
         let mut contents = Vec::new();
@@ -356,10 +356,10 @@ impl SharedAssets {
         };
         let recordings = self.known.iter().filter(is_played).cloned().collect();
         let tables = patch.tables().into_iter().map(|table| self.put_table(table));
-        Ok(Plan { recordings, tables: tables.collect::<Result<_, _>>()?, patch, remarks })
+        Ok(PackedPatch { recordings, tables: tables.collect::<Result<_, _>>()?, patch, remarks })
     }
 
-    /// The content of a file, which is read once for a plan.
+    /// The content of a file, which is read once for a packed patch.
     fn read(
         &mut self,
         base: &Path,

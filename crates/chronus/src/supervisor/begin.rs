@@ -21,7 +21,7 @@ use crate::patcher::{Edit, First, Line};
 use crate::performance::Performance;
 use crate::playback::Regions;
 use crate::recovery::{Recovery, Revision};
-use crate::shared_assets::Plan;
+use crate::shared_assets::PackedPatch;
 use crate::snapshot::{Snapshot, Snapshots};
 
 /// Commands that may wait for their frame.
@@ -54,7 +54,7 @@ impl WaitingRoom for Noted {
 
 /// Everything that differs between the two.
 pub(super) struct Begins {
-    pub performance: Performance<Plan>,
+    pub performance: Performance<PackedPatch>,
     pub control_history: ControlHistory,
     pub edits: Edits,
     pub sequencer: CommandSequencer<Noted>,
@@ -78,13 +78,13 @@ impl Beginning {
         let noted = Noted(regions.ledger.clone());
         match self {
             Self::Anew(first, gestures) => {
-                let First { plan, score, edition } = *first;
+                let First { packed, score, edition } = *first;
                 let begun = Begun::default();
                 let mut sequencer = CommandSequencer::noting(noted, WAITING_COMMANDS, &begun);
                 for gesture in gestures {
                     sequencer.submit_urgent(gesture.encode());
                 }
-                let controls = Controls::of(&plan.patch);
+                let controls = Controls::of(&packed.patch);
                 let performance = Performance { edition, controls: controls.clone() };
                 let committed = CommittedControls { performance, position: 0 };
                 let create = |(path, made): (PathBuf, _)| {
@@ -102,7 +102,7 @@ impl Beginning {
                     control_history: ControlHistory::new(committed, Vec::new(), None),
                     edits: Edits::new(line, (0, 0, 0), None),
                     sequencer,
-                    performance: Performance { edition: plan, controls },
+                    performance: Performance { edition: packed, controls },
                 })
             }
             Self::TakenOver(recovery) => {
@@ -154,15 +154,15 @@ fn note_journal(regions: &Regions, file: &File) {
 
 /// An edit as it is before its command is sealed.
 fn edit_under_way(revision: Revision) -> Box<Edit> {
-    let Revision { edition, plan, score, .. } = revision;
-    Box::new(Edit::new(edition, plan, Arc::new(score)))
+    let Revision { edition, packed, score, .. } = revision;
+    Box::new(Edit::new(edition, packed, Arc::new(score)))
 }
 
 /// An edit as it is afterwards: with what was played before.
 fn sealed_edit(revision: Revision) -> Box<Edit> {
-    let Revision { edition, plan, score, before: (before, _) } = revision;
+    let Revision { edition, packed, score, before: (before, _) } = revision;
     let controls = Controls::of(&before.patch);
-    let mut edit = Edit::new(edition, plan, Arc::new(score));
+    let mut edit = Edit::new(edition, packed, Arc::new(score));
     edit.next = Performance { edition: before, controls };
     Box::new(edit)
 }

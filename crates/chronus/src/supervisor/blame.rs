@@ -88,7 +88,7 @@ impl Supervisor {
         }
     }
 
-    /// A plan did harm to a worker that prepared it: nobody is to prepare it any more.
+    /// A packed patch did harm to a worker that prepared it: nobody is to prepare it any more.
     pub(super) fn withdraw(&mut self, edit: u32, cause: Cause) {
         let reason = describe(cause);
         if self.edits.withdraw(edit, &reason) {

@@ -9,7 +9,7 @@ use chronus_shm::ledger::Edition;
 
 use crate::patcher::Edit;
 use crate::performance::Performance;
-use crate::shared_assets::Plan;
+use crate::shared_assets::PackedPatch;
 
 /// See the file's head.
 pub struct ControlHistory {
@@ -83,7 +83,7 @@ impl ControlHistory {
     pub fn withhold(
         &mut self,
         sequence: u64,
-        sealed: &mut Performance<Plan>,
+        sealed: &mut Performance<PackedPatch>,
         rate_hz: u32,
     ) -> Option<Box<Edit>> {
         let at = self.pending.iter().position(|entry| entry.sequence == sequence)?;

@@ -14,7 +14,7 @@ use super::control_history::ControlHistory;
 use crate::journal_writer::JournalWriter;
 use crate::patcher::{Answer, Ask, Edit, Line};
 use crate::performance::Performance;
-use crate::shared_assets::Plan;
+use crate::shared_assets::PackedPatch;
 
 /// Workers may take this long to prepare an edit.
 const PREPARE_WITHIN_NS: u64 = 1_000_000_000;
@@ -60,7 +60,7 @@ enum Stage {
 
 /// Everything that changes as commands are sealed.
 pub(super) struct Sealed<'a> {
-    pub performance: &'a mut Performance<Plan>,
+    pub performance: &'a mut Performance<PackedPatch>,
     pub edits: &'a mut Edits,
     pub control_history: &'a mut ControlHistory,
     pub journal: &'a mut Option<JournalWriter>,
@@ -179,7 +179,7 @@ impl Supervisor {
     }
 
     fn take_ask(&mut self, now_ns: u64) {
-        // A worker that has not taken the last edit yet may still ask for its plan.
+        // A worker that has not taken the last edit yet may still ask for its packed patch.
         if self.slowest_reader().0 < self.edits.last.1 {
             return;
         }
@@ -190,11 +190,11 @@ impl Supervisor {
             }
             Ok(Ask::TakeBack(controls)) => drop(controls),
             Ok(Ask::Edit(edit)) => {
-                let Edition { number, plan, .. } = edit.edition;
+                let Edition { number, patch, .. } = edit.edition;
                 let ledger = &self.regions.ledger;
                 ledger.note_edition(&edit.edition);
                 ledger.roster.edit_under_way.store(number, Ordering::Release);
-                self.regions.log.board.make_offer(number, plan.offset, plan.bytes);
+                self.regions.log.board.make_offer(number, patch.offset, patch.bytes);
                 let stage = Stage::OfferedToStandbys;
                 let under_way = UnderWay { edit, since_ns: now_ns, stage, is_asked: true };
                 self.edits.under_way = Some(under_way);

@@ -54,7 +54,7 @@ use crate::performance::Performance;
 use crate::playback::{Gap, Playback, Regions};
 use crate::refusals::Refusals;
 use crate::service::Output;
-use crate::shared_assets::Plan;
+use crate::shared_assets::PackedPatch;
 use crate::snapshot::Snapshots;
 use crate::stall_monitor::StallMonitor;
 pub use begin::Beginning;
@@ -157,7 +157,7 @@ pub struct Inputs {
 pub struct Supervisor {
     setup: Settings,
     /// What workers play that start afresh, with all that is sealed.
-    performance: Performance<Plan>,
+    performance: Performance<PackedPatch>,
     edits: Edits,
     inputs: Inputs,
     device: Box<dyn Device>,

@@ -25,7 +25,7 @@ use super::Memory;
 use super::sight::Blind;
 use crate::performance::Performance;
 use crate::playback::Regions;
-use crate::shared_assets::Plan;
+use crate::shared_assets::PackedPatch;
 use crate::worker::{WorkerArgs, WorkerInit, status};
 
 /// The processes of all slots.
@@ -354,7 +354,7 @@ impl Processes {
         slot: Slot,
         number: u32,
         start: (u64, u64, u64),
-        (performance, last_edit): (&Performance<Plan>, u32),
+        (performance, last_edit): (&Performance<PackedPatch>, u32),
         rate: (u32, bool),
         notifier: &Notifier,
     ) {

@@ -39,7 +39,7 @@ impl Supervisor {
         board.thaw_bell.fetch_add(1, Ordering::Release);
         wake_all(&board.thaw_bell);
         if let Some(edition) = self.edits.offered() {
-            board.make_offer(edition.number, edition.plan.offset, edition.plan.bytes);
+            board.make_offer(edition.number, edition.patch.offset, edition.patch.bytes);
         }
         self.turn();
         Ok(())
