@@ -13,8 +13,8 @@ use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use chronus::journal::Journal;
 use chronus_engine::Command;
+use chronus_journal::Journal;
 use chronus_os::{clock, sched};
 use chronus_osc::{OscType, message};
 use chronus_shm::ledger::LedgerRegion;

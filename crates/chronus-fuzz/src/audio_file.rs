@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use chronus::content::open::Opened;
 use chronus::content::{Limit, read_opened};
+use chronus_files::Opened;
 use chronus_os::memfd::file_holding;
 
 /// So many bytes of samples may be read.

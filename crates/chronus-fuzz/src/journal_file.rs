@@ -4,10 +4,10 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use chronus::journal::{Journal, Score};
-use chronus::journal_writer::JournalWriter;
-use chronus::render::render_journal;
+use chronus::rendering::render_journal;
 use chronus_engine::{BLOCK_FRAMES, Command, Patch};
+use chronus_journal::JournalWriter;
+use chronus_journal::{Journal, Score};
 use chronus_replication::Entry;
 use chronus_replication::amendment::{Amendment, Change};
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use chronus::shared_assets::{PackedPatch, SharedAssets, Stock};
+use chronus::persistence::shared_assets::{PackedPatch, SharedAssets, Stock};
 use chronus_engine::Patch;
 use chronus_os::memfd::Memfd;
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    Device, Options, OutputError, OutputSpec, connector::Connector, fallback::Fallback, numbering,
+    Device, Options, OutputError, OutputSpec, connector::Connector, fallback::Fallback,
     paced::Paced, recorder::Recorded, wav,
 };
 
@@ -45,7 +45,7 @@ fn file_of(path: &Path, options: &Options) -> PathBuf {
     }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let mut last = path.to_owned();
-    for name in numbering::following(&stem, 2) {
+    for name in chronus_files::numbering::following(&stem, 2) {
         let next = match path.extension() {
             Some(extension) => format!("{name}.{}", extension.to_string_lossy()),
             None => name,

@@ -16,7 +16,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::numbering;
+use chronus_files::numbering;
 
 const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC);
 const NEW_FILE: OFlags = OFlags::WRONLY

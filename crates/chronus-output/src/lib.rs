@@ -20,7 +20,6 @@ mod feed;
 mod folder;
 mod jack;
 mod news;
-pub mod numbering;
 mod pace;
 mod paced;
 mod probe;

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::MutexGuard;
 
-use chronus::journal::Journal;
 use chronus_engine::Command as Played;
+use chronus_journal::Journal;
 use chronus_osc::{Reply, message, parse_reply};
 use chronus_replication::Entry;
 use rustix::fs::{OFlags, fcntl_setfl};

@@ -6,7 +6,7 @@ mod support;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use chronus::journal::Journal;
+use chronus_journal::Journal;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use support::{ANY_PORT, Engine, samples, wait_until};
 

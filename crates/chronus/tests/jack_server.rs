@@ -106,7 +106,7 @@ fn a_longer_period_counts_for_some_seconds_and_then_no_more() {
     play_until("the delay that it had", &|frames| frames < lead + 2 * 128 + 1000);
     let journal = engine.folder.path().join("a.journal");
     let engine = end_and_compare(engine);
-    let journal = chronus::journal::Journal::read(&journal).expect("a journal");
+    let journal = chronus_journal::Journal::read(&journal).expect("a journal");
     let pitches = journal.entries.iter().filter_map(|entry| match Command::decode(entry.payload) {
         Ok(Command::SetParam { value, .. }) => Some(value),
         _ => None,

@@ -39,6 +39,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
             "where each second tick lies between its neighbours: 50 is straight, 66.7 triplets",
         ),
     ],
+    plays: true,
     ..ModuleSpec::BARE
 };
 

@@ -107,6 +107,7 @@ pub static SPEC: ModuleSpec = ModuleSpec {
             shortened: None,
         },
     ],
+    plays: true,
     ..ModuleSpec::BARE
 };
 

@@ -123,6 +123,8 @@ pub struct ModuleSpec {
     pub gate: bool,
     /// Whether it takes notes.
     pub notes: bool,
+    /// Whether it plays by itself: notes or gates come of it though nobody commands any.
+    pub plays: bool,
     /// If the module is bypassed: which input (first) is heard at which output (second), by
     /// position. Outputs that are not named are silent.
     pub bypass: &'static [(usize, usize)],
@@ -152,6 +154,7 @@ impl ModuleSpec {
         params: &[],
         gate: false,
         notes: false,
+        plays: false,
         bypass: &[],
         texts: &[],
         recording: None,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chronus::playback::{Accepted, Regions};
+use chronus::processes::playback::{Accepted, Regions};
 use chronus_engine::{Command, Handle};
 use chronus_os::memfd::Memfd;
 use chronus_replication::amendment::{Amendment, Change};

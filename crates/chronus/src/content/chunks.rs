@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::coding::{Coding, Order};
 use super::compressed::check_size;
 use super::{CHANNELS_MAX, Content, Found, Unreadable};
-use crate::files::fill;
+use chronus_files::fill;
 
 /// No file has more chunks before its sound.
 const CHUNKS_MAX: usize = 10_000;

@@ -16,8 +16,7 @@ use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
 use rustix::io::Errno;
 
 use super::{Content, Limit};
-use crate::files;
-use crate::journal_file::Identity;
+use chronus_files::Identity;
 
 /// A disk that did not take something is asked again after this time.
 const RETRY: Duration = Duration::from_secs(1);
@@ -60,7 +59,7 @@ pub fn read(path: &Path, digest: ContentDigest) -> Result<Content, String> {
 /// what is kept under its old name.
 pub fn folders_beside(journal: &Path) -> Vec<PathBuf> {
     let own = folder_of(journal);
-    let beside = files::folder_of(journal);
+    let beside = chronus_files::folder_of(journal);
     let is_one = |path: &PathBuf| {
         path.extension().is_some_and(|extension| extension == "recordings")
             && path.is_dir()

@@ -1,12 +1,11 @@
 //! What recordings hold: read from audio files of many kinds, known by a digest, and kept for those who play
 //! or render them later.
 
+pub mod allowed;
 mod chunks;
 mod coding;
 mod compressed;
 pub mod kept;
-pub mod open;
-pub mod prune;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -18,7 +17,8 @@ use std::sync::Arc;
 use chronus_engine::patch::Mistakes;
 use chronus_engine::{ContentDigest, Patch, Recording};
 
-use open::{Allowed, Opened};
+use allowed::{Allowed, about_recording};
+use chronus_files::{Opened, regular};
 
 /// What recordings may be, to go on after what is wrong with one.
 const READABLE: &str =
@@ -221,7 +221,7 @@ pub const MEMORY_MIB: u64 = 1024;
 /// A sentence with its name: it can't be opened, is no audio file, or is too large. The latter is found before it is
 /// read, as far as its head tells.
 pub fn read(path: &Path, limit: Limit) -> Result<Found, String> {
-    let opened = open::regular(path).map_err(|error| error.about_recording(path))?;
+    let opened = regular(path).map_err(|error| about_recording(&error, path))?;
     read_opened(opened, path, limit)
 }
 

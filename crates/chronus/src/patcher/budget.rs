@@ -7,7 +7,7 @@ use chronus_engine::{BLOCK_FRAMES, CHANNELS, Command, Controls, Directory, Engin
 use chronus_os::memfd::Memfd;
 use chronus_os::{alloc_guard, clock, float};
 
-use crate::shared_assets::PackedPatch;
+use crate::persistence::shared_assets::PackedPatch;
 
 /// As much of a core may a patch take; the rest is for what else a worker does.
 const LOAD_MAX: f64 = 0.8;
@@ -107,7 +107,7 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shared_assets::{SharedAssets, Stock};
+    use crate::persistence::shared_assets::{SharedAssets, Stock};
     use std::fmt::Write as _;
 
     fn check(count: usize, kind: &str, more: &str, in_real_time: bool) -> Result<f64, String> {

@@ -9,8 +9,7 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use crate::content::open;
-use crate::files;
+use crate::patch_file::{read_opened, unreadable};
 
 const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC);
 /// Nobody waits for who would write into a pipe.
@@ -200,11 +199,11 @@ fn said(errno: Errno) -> String {
 
 /// The text of a file that lies in a folder.
 fn read_in(folder: &OwnedFd, inside: &Path, path: &Path) -> Result<String, String> {
-    let wrong = |why: &dyn std::fmt::Display| files::unreadable(path, why);
+    let wrong = |why: &dyn std::fmt::Display| unreadable(path, why);
     let file = File::from(open_beneath(folder, inside, READ).map_err(|errno| wrong(&said(errno)))?);
     let metadata = file.metadata().map_err(|error| wrong(&error))?;
-    open::check(&metadata).map_err(|why| wrong(&why))?;
-    files::read_opened_patch(file, path)
+    chronus_files::check(&metadata).map_err(|why| wrong(&why))?;
+    read_opened(file, path)
 }
 
 /// Refuses to write a patch over anything but a patch.

@@ -21,14 +21,13 @@ use chronus_osc::PatchRequest;
 use chronus_shm::ledger::Edition;
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use crate::check::contents;
 use crate::content;
-use crate::files;
-use crate::journal::Score;
-use crate::osc_server::Replies;
+use crate::osc::server::Replies;
+use crate::patch_file::{contents, read_text};
 use crate::performance::Performance;
-use crate::shared_assets::{PackedPatch, SharedAssets, Stock};
+use crate::persistence::shared_assets::{PackedPatch, SharedAssets, Stock};
 use budget::Budget;
+use chronus_journal::Score;
 use folder::Folder;
 use port::{Bulletin, Desk, Entrance};
 pub use port::{FileWatch, PatchPort, Task};
@@ -412,7 +411,7 @@ impl Patcher {
     /// already.
     fn reload(&mut self) -> Result<(), String> {
         let Some(path) = self.folder.file().cloned() else { return Ok(()) };
-        let text = files::read_patch(&path)?;
+        let text = read_text(&path)?;
         let only_if_other = text == self.latest().0.text();
         let name = path.display().to_string();
         let base = folder::parent(&path);
@@ -442,7 +441,7 @@ impl Patcher {
             document.write_controls(patch, &controls);
             document
         });
-        let is_own = own_file.is_some_and(|own| files::is_same(own, &path));
+        let is_own = own_file.is_some_and(|own| chronus_files::is_same(own, &path));
         let _ = self.asks.push(Ask::TakeBack(controls));
         self.folder.save(file, &document?.to_string(), overwrite || is_own)?;
         self.read_recordings_anew();

@@ -9,7 +9,7 @@ use chronus_engine::Patch;
 use chronus_os::peer::Peer;
 
 use super::Draft;
-use crate::osc_server::Replies;
+use crate::osc::server::Replies;
 
 /// Who waits for longer is told so.
 const TELL_AFTER: Duration = Duration::from_secs(1);

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use chronus::journal::Journal;
+use chronus_journal::Journal;
 
 use super::BLOCK_FRAMES;
 
