@@ -1,9 +1,10 @@
 //! OSC packets against the modules of all kinds: whatever is decoded can be written into the log, read back
 //! and applied, and whatever is not is answered with a sentence.
 
+use chronus_control::{Event, Order, PatchRequest, Reply};
 use chronus_engine::patch::Document;
 use chronus_engine::{Command, Controls, Directory, TextPiece};
-use chronus_osc::{OscType, PatchRequest, Request, decode, done, event, fail, message};
+use chronus_osc::{OscType, Request, decode, encode, event, fail, message};
 
 use crate::instruments::{EVERYTHING, RATE_HZ, TEXTS};
 
@@ -20,16 +21,18 @@ pub fn run(packet: &[u8]) {
     let mut controls = Controls::of(&EVERYTHING);
     let mut draft = Document::parse(TEXTS[0]).expect("TOML");
     for timed in decoded.requests {
-        let _ = (done(&timed.address, ""), event("bypass", &[]));
-        match timed.request {
-            Request::Command(command) => apply(&mut controls, &command),
-            Request::Text { module, text, value } => {
+        let _ = encode(&timed.address, &Reply::Done(String::new()));
+        let _ = event(&Event::Enable { module: timed.address.clone() });
+        let Request::Order(order) = timed.request else { continue };
+        match order {
+            Order::Command(command) => apply(&mut controls, &command),
+            Order::Text { module, text, value } => {
                 for piece in TextPiece::all_of(text, &value) {
                     apply(&mut controls, &Command::Text { module, piece });
                 }
                 assert_eq!(controls.text(module, usize::from(text)), Some(&*value));
             }
-            Request::Patch(request) => edit(&mut draft, &request),
+            Order::Patch(request) => edit(&mut draft, &request),
             _ => {}
         }
     }

@@ -1,9 +1,7 @@
 //! Arguments: as senders write them, and as the engine reads them.
 
-use chronus_engine::range::Range;
+use chronus_control::shortened_word;
 use rosc::{OscMessage, OscPacket, OscType, encoder};
-
-use crate::shortened::shortened_word;
 
 /// Reads arguments as typed on a command line: whole numbers, decimals, `true` and `false`, and text;
 /// `i:`, `h:`, `f:`, `d:` or `s:` in front forces a type.
@@ -92,18 +90,7 @@ pub(crate) fn number(arg: &OscType, wanted: &str) -> Result<f64, String> {
         OscType::String(text) => text.trim().parse().map_err(|_| wrong(format!("\"{text}\"")))?,
         other => return Err(wrong(kind(other).into())),
     };
-    if value.is_finite() { Ok(value) } else { Err(format!("{value} is not finite; give {wanted}")) }
-}
-
-/// Sentences for the sender about what is done all the same.
-pub(crate) type Told<'a> = &'a mut Vec<String>;
-
-/// The number within the range that is nearest. The one rule for every number: one that is out of range is clamped,
-/// and that is told.
-pub(crate) fn within(wanted: f64, range: &Range, told: Told<'_>) -> f64 {
-    let (value, clamped) = range.clamp(wanted);
-    told.extend(clamped.map(|clamped| clamped.to_string()));
-    value
+    chronus_control::values::finite(value, wanted)
 }
 
 /// A character is a text of one letter, as every address but `/ping` sees it.

@@ -3,7 +3,7 @@
 use rosc::OscType;
 
 use crate::arguments::whole;
-use crate::{Chaos, Crash, Target};
+use chronus_control::{Chaos, Crash, Target};
 
 pub(crate) fn kill(args: &[OscType]) -> Result<Chaos, String> {
     let (target, signal) = match args {

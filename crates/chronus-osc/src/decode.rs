@@ -1,15 +1,15 @@
 //! A packet to requests. What is wrong becomes a failure with a sentence; the rest is taken.
 
-use chronus_engine::names::{self, near_miss};
-use chronus_engine::patch::choice_meant;
-use chronus_engine::range::Range;
+use chronus_control::{Order, PatchRequest, Record, meter, values};
+use chronus_engine::names::near_miss;
+use chronus_engine::patch::Setting;
 use chronus_engine::{Command, Directory, Handle, ModuleEntry, ParamSpec, TransportChange};
 use rosc::{OscMessage, OscType};
 
 use crate::address::{ADDRESSES, Kind, parts};
-use crate::arguments::{ON_OR_OFF, is_on, is_pressed, number, plain, single, within};
+use crate::arguments::{ON_OR_OFF, is_on, is_pressed, number, plain, single};
 use crate::pattern::{is_pattern, matches};
-use crate::{PatchRequest, Record, Request, chaos, edits, notes, reading, record};
+use crate::{Request, chaos, edits, notes, reading, record};
 
 /// What a packet asks for.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -71,9 +71,17 @@ impl Decoded {
         if known.kind != Kind::Ping {
             message.args.iter_mut().for_each(plain);
         }
-        let mut requests = Vec::new();
-        match self.understand(known.kind, &parts, &message, directory, &mut requests) {
-            Ok(()) => self.requests.extend(requests.into_iter().map(|request| Timed {
+        let requests = match known.kind {
+            Kind::Ping => Ok(vec![Request::Ping(message.args)]),
+            Kind::Version => edits::none(&message.args, vec![Request::Version]),
+            kind => {
+                let mut orders = Vec::new();
+                let understood = self.understand(kind, &parts, &message, directory, &mut orders);
+                understood.map(|()| orders.into_iter().map(Request::Order).collect())
+            }
+        };
+        match requests {
+            Ok(requests) => self.requests.extend(requests.into_iter().map(|request| Timed {
                 address: address.clone(),
                 request,
                 time_wall_ns: time,
@@ -88,7 +96,7 @@ impl Decoded {
         parts: &[&str],
         message: &OscMessage,
         directory: &Directory,
-        requests: &mut Vec<Request>,
+        requests: &mut Vec<Order>,
     ) -> Result<(), String> {
         let args = &message.args;
         match kind {
@@ -98,7 +106,7 @@ impl Decoded {
             Kind::Gate => {
                 let on = is_on(single(args, ON_OR_OFF)?)?;
                 for module in gates(parts[0], directory)? {
-                    requests.push(Request::Command(Command::Gate { module, on }));
+                    requests.push(Order::Command(Command::Gate { module, on }));
                 }
             }
             Kind::NoteOn | Kind::NoteOff => {
@@ -110,17 +118,17 @@ impl Decoded {
                 };
                 self.clamped(&message.addr, told);
                 for module in players(parts[0], directory)? {
-                    requests.push(Request::Command(Command::Note { module, note }));
+                    requests.push(Order::Command(Command::Note { module, note }));
                 }
             }
             Kind::Text => return texts(parts, args, directory, requests),
             Kind::Enable => {
                 edits::none(args, ())?;
                 for entry in matching(parts[0], directory)? {
-                    requests.push(Request::Command(Command::Enable { module: entry.handle }));
+                    requests.push(Order::Command(Command::Enable { module: entry.handle }));
                 }
             }
-            Kind::Events => requests.push(Request::Events(is_pressed(args)?)),
+            Kind::Events => requests.push(Order::Events(is_pressed(args)?)),
             // A toggle says 1 and 0; what stops may be a button, which says 0 when it is let go.
             Kind::Play => requests.push(transport(TransportChange::Play(is_pressed(args)?))),
             Kind::Halt if is_pressed(args)? => {
@@ -137,30 +145,28 @@ impl Decoded {
                 requests.push(transport(change));
             }
             Kind::Meter => requests.push(edits::none(args, meter(parts[0], directory)?)?),
-            Kind::Create => requests.push(Request::Patch(edits::create(args)?)),
-            Kind::Delete => requests.push(Request::Patch(edits::delete(args)?)),
-            Kind::Connect => requests.push(Request::Patch(edits::connect(args)?)),
-            Kind::Disconnect => requests.push(Request::Patch(edits::disconnect(args)?)),
-            Kind::Set => requests.push(Request::Patch(edits::set(args)?)),
-            Kind::Output => requests.push(Request::Patch(edits::output(args)?)),
-            Kind::Load => requests.push(Request::Patch(edits::load(args)?)),
-            Kind::Save => requests.push(Request::Patch(edits::save(args)?)),
+            Kind::Create => requests.push(Order::Patch(edits::create(args)?)),
+            Kind::Delete => requests.push(Order::Patch(edits::delete(args)?)),
+            Kind::Connect => requests.push(Order::Patch(edits::connect(args)?)),
+            Kind::Disconnect => requests.push(Order::Patch(edits::disconnect(args)?)),
+            Kind::Set => requests.push(Order::Patch(edits::set(args)?)),
+            Kind::Output => requests.push(Order::Patch(edits::output(args)?)),
+            Kind::Load => requests.push(Order::Patch(edits::load(args)?)),
+            Kind::Save => requests.push(Order::Patch(edits::save(args)?)),
             Kind::Commit => {
-                requests.push(Request::Patch(edits::none(args, PatchRequest::Commit)?));
+                requests.push(Order::Patch(edits::none(args, PatchRequest::Commit)?));
             }
-            Kind::Abort => requests.push(Request::Patch(edits::none(args, PatchRequest::Abort)?)),
-            Kind::Start => requests.push(Request::Command(Command::Mute(!is_pressed(args)?))),
-            Kind::Stop if is_pressed(args)? => requests.push(Request::Command(Command::Mute(true))),
-            Kind::Halt | Kind::Stop => {}
-            Kind::Status => requests.push(edits::none(args, Request::Status)?),
-            Kind::Kill => requests.push(Request::Chaos(chaos::kill(args)?)),
-            Kind::Crash => requests.push(Request::Chaos(chaos::crash(args)?)),
-            Kind::Ping => requests.push(Request::Ping(args.clone())),
-            Kind::Version => requests.push(edits::none(args, Request::Version)?),
-            Kind::RecordStart => requests.push(Request::Record(record::start(args)?)),
-            Kind::RecordStop => requests.push(Request::Record(edits::none(args, Record::Stop)?)),
+            Kind::Abort => requests.push(Order::Patch(edits::none(args, PatchRequest::Abort)?)),
+            Kind::Start => requests.push(Order::Command(Command::Mute(!is_pressed(args)?))),
+            Kind::Stop if is_pressed(args)? => requests.push(Order::Command(Command::Mute(true))),
+            Kind::Halt | Kind::Stop | Kind::Ping | Kind::Version => {}
+            Kind::Status => requests.push(edits::none(args, Order::Status)?),
+            Kind::Kill => requests.push(Order::Chaos(chaos::kill(args)?)),
+            Kind::Crash => requests.push(Order::Chaos(chaos::crash(args)?)),
+            Kind::RecordStart => requests.push(Order::Record(record::start(args)?)),
+            Kind::RecordStop => requests.push(Order::Record(edits::none(args, Record::Stop)?)),
             Kind::RecordStatus => {
-                requests.push(Request::Record(edits::none(args, Record::Status)?));
+                requests.push(Order::Record(edits::none(args, Record::Status)?));
             }
         }
         Ok(())
@@ -171,7 +177,7 @@ impl Decoded {
         parts: &[&str],
         message: &OscMessage,
         directory: &Directory,
-        requests: &mut Vec<Request>,
+        requests: &mut Vec<Order>,
     ) -> Result<(), String> {
         let modules = matching(parts[0], directory)?;
         let (one, mut any) = (modules.len() == 1, false);
@@ -187,12 +193,12 @@ impl Decoded {
             for name in names {
                 any = true;
                 let (param, spec) = entry.param(name).map_err(|error| error.to_string())?;
-                let wanted = value_of(single(&message.args, &range_of(spec))?, spec)?;
+                let wanted = value_of(single(&message.args, &values::range_of(spec))?, spec)?;
                 let told = &mut Vec::new();
-                let value = within(wanted, &range(spec), told) as f32;
+                let value = values::clamped(wanted, spec, told);
                 self.clamped(&message.addr, told);
                 let module = entry.handle;
-                requests.push(Request::Command(Command::SetParam { module, param, value }));
+                requests.push(Order::Command(Command::SetParam { module, param, value }));
             }
         }
         if any { Ok(()) } else { Err(format!("no parameter matches `{}`", parts[1])) }
@@ -205,55 +211,17 @@ impl Decoded {
     }
 }
 
-fn range(spec: &ParamSpec) -> Range {
-    Range { says: range_of(spec), ..Range::of(spec, "") }
-}
-
-fn range_of(spec: &ParamSpec) -> String {
-    let names = if spec.choices.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", spec.choices.join(", "))
-    };
-    Range::of(spec, "").says + &names
-}
-
 /// A number, or the name of a choice.
 fn value_of(arg: &OscType, spec: &ParamSpec) -> Result<f64, String> {
-    if let OscType::String(text) = arg
-        && let Some(choice) = spec.choices.iter().position(|choice| choice == text)
-    {
-        return Ok(choice as f64);
-    }
-    if !spec.is_enumeration() {
-        return number(arg, &range_of(spec));
-    }
-    let number = number(arg, "").map_err(|_| no_choice(arg, spec))?;
-    // Where choices are called by numbers, as the stages of a phaser, the name is meant.
-    let text = number.to_string();
-    let named = spec.choices.iter().position(|choice| *choice == text);
-    Ok(named.map_or(number.round(), |choice| choice as f64))
-}
-
-fn no_choice(arg: &OscType, spec: &ParamSpec) -> String {
-    let name = spec.name;
-    let OscType::String(word) = arg else {
-        return format!("`{name}` is not set by this; {}", all_choices(spec));
+    let wanted = match arg {
+        OscType::String(text) => Setting::Text(text.clone()),
+        other => match number(other, &values::range_of(spec)) {
+            Ok(number) => Setting::Number(number),
+            Err(_) if spec.is_enumeration() => return Err(values::not_set_by_this(spec)),
+            Err(reason) => return Err(reason),
+        },
     };
-    let meant = choice_meant(spec, word);
-    match meant.or_else(|| near_miss(word, spec.choices.iter().copied())) {
-        Some(near) => {
-            format!(
-                "`{name}` has no choice \"{word}\"; did you mean `{near}`? {}",
-                all_choices(spec)
-            )
-        }
-        None => format!("`{name}` has no choice \"{word}\"; {}", all_choices(spec)),
-    }
-}
-
-fn all_choices(spec: &ParamSpec) -> String {
-    format!("choices: {}", names::list(spec.choices.iter().copied()))
+    values::value_of(&wanted, spec)
 }
 
 /// The modules that a name or a pattern means.
@@ -296,26 +264,15 @@ fn those<'a>(
     Ok(found)
 }
 
-fn meter(id: &str, directory: &Directory) -> Result<Request, String> {
-    let entry = directory.module(id).map_err(|error| error.to_string())?;
-    let names: Vec<_> = entry.meters().collect();
-    if names.is_empty() {
-        let others = directory.modules().filter(|entry| entry.meters().next().is_some());
-        let others = names::list(others.map(|entry| entry.id.as_str()));
-        return Err(format!("module `{id}` tells no values; modules that do: {others}"));
-    }
-    Ok(Request::Meter { module: entry.handle, id: id.to_owned(), names })
-}
-
-fn transport(change: TransportChange) -> Request {
-    Request::Command(Command::Transport(change))
+fn transport(change: TransportChange) -> Order {
+    Order::Command(Command::Transport(change))
 }
 
 fn texts(
     parts: &[&str],
     args: &[OscType],
     directory: &Directory,
-    requests: &mut Vec<Request>,
+    requests: &mut Vec<Order>,
 ) -> Result<(), String> {
     let (part, name) = (parts[0], parts[1]);
     if !is_pattern(part) {
@@ -330,7 +287,7 @@ fn texts(
     Ok(())
 }
 
-fn text(entry: &ModuleEntry, name: &str, args: &[OscType]) -> Result<Request, String> {
+fn text(entry: &ModuleEntry, name: &str, args: &[OscType]) -> Result<Order, String> {
     let (text, spec) = entry.text(name).map_err(|error| error.to_string())?;
     let value = match single(args, spec.doc)? {
         OscType::String(value) => value.clone(),
@@ -342,7 +299,7 @@ fn text(entry: &ModuleEntry, name: &str, args: &[OscType]) -> Result<Request, St
         _ => return Err(format!("`{}` is a text; {}", spec.name, spec.doc)),
     };
     let value = spec.take(&value)?;
-    Ok(Request::Text { module: entry.handle, text, value })
+    Ok(Order::Text { module: entry.handle, text, value })
 }
 
 fn unknown_address(address: &str) -> String {

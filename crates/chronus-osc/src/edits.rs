@@ -1,79 +1,13 @@
 //! What can be asked of the patch itself, and of musical time.
 
+use chronus_control::PatchRequest;
+use chronus_control::values::{self, Told};
 use chronus_engine::TransportChange;
 use chronus_engine::command::{BEAT_MAX, BEATS_PER_BAR_MAX, TEMPOS_BPM};
 use chronus_engine::patch::Setting;
-use chronus_engine::range::{Range, shown};
 use rosc::OscType;
 
-use crate::arguments::{Told, named, number, single, within};
-
-/// What is asked of the patch. All but the last four gather until `Commit`.
-#[derive(Clone, Debug, PartialEq)]
-pub enum PatchRequest {
-    /// A new module.
-    Create {
-        /// Its id.
-        id: String,
-        /// Its kind.
-        kind: String,
-        /// Keys and what they are set to.
-        settings: Vec<(String, Setting)>,
-    },
-    /// A module and its cables go.
-    Delete {
-        /// Its id.
-        id: String,
-    },
-    /// A new cable, or another depth.
-    Connect {
-        /// MODULE.OUTPUT.
-        from: String,
-        /// MODULE.INPUT or MODULE.PARAMETER.
-        to: String,
-        /// What the signal is multiplied by.
-        depth: Option<f64>,
-    },
-    /// A cable goes.
-    Disconnect {
-        /// MODULE.OUTPUT.
-        from: String,
-        /// MODULE.INPUT or MODULE.PARAMETER.
-        to: String,
-    },
-    /// A key of a module.
-    Set {
-        /// Its id.
-        id: String,
-        /// Which key.
-        key: String,
-        /// What it is set to.
-        setting: Setting,
-    },
-    /// What is heard.
-    Output {
-        /// MODULE.OUTPUT.
-        left: String,
-        /// MODULE.OUTPUT.
-        right: String,
-    },
-    /// All that was gathered takes effect.
-    Commit,
-    /// All that was gathered is forgotten.
-    Abort,
-    /// A patch file takes the place of the patch.
-    Load {
-        /// Its name.
-        file: String,
-    },
-    /// The patch as it is goes into a file.
-    Save {
-        /// Its name.
-        file: String,
-        /// Whether a file of this name may be there already.
-        overwrite: bool,
-    },
-}
+use crate::arguments::{named, number, single};
 
 type Args<'a> = &'a [OscType];
 
@@ -176,25 +110,19 @@ pub(crate) fn tempo(args: Args<'_>, told: Told<'_>) -> Result<TransportChange, S
     let (least, most) = (*TEMPOS_BPM.start(), *TEMPOS_BPM.end());
     let wanted = format!("the tempo, from {least} to {most} beats per minute");
     let bpm = number(single(args, &wanted)?, &wanted)?;
-    Ok(TransportChange::Tempo(within(bpm, &Range::of_tempo(), told)))
+    Ok(TransportChange::Tempo(values::tempo(bpm, told)))
 }
 
 pub(crate) fn meter(args: Args<'_>, told: Told<'_>) -> Result<TransportChange, String> {
     let most = f64::from(BEATS_PER_BAR_MAX);
     let wanted = format!("the beats in a bar, a whole number from 1 to {most}");
     let beats = number(single(args, &wanted)?, &wanted)?;
-    if beats.fract() != 0.0 {
-        return Err(format!("a bar can't have {} beats; give {wanted}", shown(beats)));
-    }
-    Ok(TransportChange::BeatsPerBar(within(beats, &Range::of_bars(), told) as u32))
+    Ok(TransportChange::BeatsPerBar(values::beats_per_bar(beats, told)?))
 }
 
 /// Where to go on: a beat, counted from 0.
 pub(crate) fn position(args: Args<'_>, told: Told<'_>) -> Result<TransportChange, String> {
     let wanted = format!("the beat to go on from, from 0 to {BEAT_MAX}");
     let beat = number(single(args, &wanted)?, &wanted)?;
-    let says = format!("0 to {BEAT_MAX}, counted from 0");
-    let range =
-        Range { what: "beat ".into(), least: 0.0, most: BEAT_MAX, unit: String::new(), says };
-    Ok(TransportChange::Position(within(beat, &range, told)))
+    Ok(TransportChange::Position(values::position(beat, told)))
 }

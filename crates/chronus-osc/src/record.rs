@@ -1,8 +1,8 @@
 //! Recording: what `/record/start` takes.
 
+use chronus_control::Record;
 use rosc::OscType;
 
-use crate::Record;
 use crate::arguments::named;
 
 /// `[FILE [FORMAT]]`; an empty FILE stands for the date and the time.

@@ -1,38 +1,41 @@
 //! Answers, and how a client reads them.
 
+use chronus_control::{self as control, Event, Value, shortened, shortened_word};
 use rosc::{OscMessage, OscPacket, OscType, encoder};
-
-use crate::shortened::{shortened, shortened_word};
 
 /// The largest UDP payload over IPv4.
 pub const MOST_DATAGRAM_BYTES: usize = 65_507;
-/// A figure of the status.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Value {
-    /// A count.
-    Count(u64),
-    /// A measured figure.
-    Figure(f64),
-    /// A word.
-    Text(String),
-}
-
-/// `/status.reply`: names and values in turn, at last "json" and all of it.
-pub fn status_reply(fields: &[(String, Value)], json: &str) -> Vec<u8> {
-    let mut args = arguments(fields);
-    args.push(OscType::String("json".into()));
-    args.push(OscType::String(json.to_owned()));
-    packet("/status.reply", args)
-}
-
-/// `/record.reply`: names and values in turn.
-pub fn record_reply(fields: &[(String, Value)]) -> Vec<u8> {
-    packet("/record.reply", arguments(fields))
+/// What a client is told, as a packet. `about` is the address of its message.
+pub fn encode(about: &str, reply: &control::Reply) -> Vec<u8> {
+    match reply {
+        control::Reply::Done(told) | control::Reply::Clamped(told) => done(about, told),
+        control::Reply::Wait(reason) => {
+            packet("/wait", vec![shortened_word(about).into(), shortened(reason).into()])
+        }
+        control::Reply::Failed(reason) => fail(about, reason),
+        // Names and values in turn, at last "json" and all of it.
+        control::Reply::Status { fields, json } => {
+            let mut args = arguments(fields);
+            args.extend(["json", json].map(OscType::from));
+            packet("/status.reply", args)
+        }
+        control::Reply::Record(fields) => packet("/record.reply", arguments(fields)),
+        control::Reply::Meter { module, values } => {
+            let mut args = vec![OscType::String(module.clone())];
+            for (name, value) in values {
+                args.extend([OscType::String(name.clone()), OscType::Float(*value)]);
+            }
+            packet("/meter.reply", args)
+        }
+        // Nobody can ask for it over OSC.
+        control::Reply::Tree(_) => Vec::new(),
+    }
 }
 
 /// `/event/NAME`, and what there is to say about it.
-pub fn event(name: &str, values: &[Value]) -> Vec<u8> {
-    packet(&format!("/event/{name}"), values.iter().map(argument).collect())
+pub fn event(event: &Event) -> Vec<u8> {
+    let values = event.values();
+    packet(&format!("/event/{}", event.name()), values.iter().map(argument).collect())
 }
 
 fn arguments(fields: &[(String, Value)]) -> Vec<OscType> {
@@ -54,32 +57,18 @@ fn argument(value: &Value) -> OscType {
     }
 }
 
-/// `/meter.reply ID`, then names and values in turn.
-pub fn meter_reply(id: &str, names: &[&str], values: [f32; 2]) -> Vec<u8> {
-    let mut args = vec![OscType::String(id.to_owned())];
-    for (name, value) in names.iter().zip(values) {
-        args.extend([OscType::String((*name).to_owned()), OscType::Float(value)]);
-    }
-    packet("/meter.reply", args)
-}
-
 /// `/fail ADDRESS REASON`.
 pub fn fail(address: &str, reason: &str) -> Vec<u8> {
     packet("/fail", vec![shortened_word(address).into(), shortened(reason).into()])
 }
 
 /// `/done ADDRESS`, then what is to be told.
-pub fn done(address: &str, told: &str) -> Vec<u8> {
+fn done(address: &str, told: &str) -> Vec<u8> {
     let mut args = vec![OscType::String(shortened_word(address))];
     if !told.is_empty() {
         args.push(OscType::String(shortened(told)));
     }
     packet("/done", args)
-}
-
-/// `/wait ADDRESS REASON`: the answer follows.
-pub fn wait(address: &str, reason: &str) -> Vec<u8> {
-    packet("/wait", vec![shortened_word(address).into(), shortened(reason).into()])
 }
 
 /// `/pong`, with the arguments of the ping.
@@ -132,7 +121,8 @@ mod tests {
         for letter in ["x", "ä", "🎹", " ", "x "] {
             let long = letter.repeat(100_000);
             let reason = format!("a module can't be called `{long}`; write 1 to 64 letters");
-            for answer in [fail(&long, &reason), done(&long, &reason), wait(&long, &reason)] {
+            let wait = encode(&long, &control::Reply::Wait(reason.clone()));
+            for answer in [fail(&long, &reason), done(&long, &reason), wait] {
                 assert!(answer.len() < MOST_DATAGRAM_BYTES, "{} bytes", answer.len());
                 let reply = parse_reply(&answer).expect("an answer");
                 let OscType::String(told) = &reply.args[1] else { panic!("{reply:?}") };

@@ -1,12 +1,12 @@
 //! Guarantee: every address takes every argument form it promises, every mistake is answered by a
 //! sentence that names what would be right, and no bytes can make the decoder panic.
 
+use chronus_control::{Chaos, Crash, Order, Record, Target};
 use chronus_engine::{
     ALL_NOTES, Command, Directory, Handle, Note, ParamIndex, Patch, TransportChange,
 };
-use chronus_osc::{
-    Chaos, Crash, Decoded, OscType, Record, Request, Target, decode, encode_arguments, message,
-};
+use chronus_osc::Request::Order as Asked;
+use chronus_osc::{Decoded, OscType, Request, decode, encode_arguments, message};
 use proptest::prelude::*;
 use rosc::{OscBundle, OscMessage, OscPacket, OscTime};
 
@@ -27,11 +27,11 @@ fn text(text: &str) -> OscType {
 
 fn param(module: u32, param: u16, value: f32) -> Vec<Request> {
     let (module, param) = (Handle(module), ParamIndex(param));
-    vec![Request::Command(Command::SetParam { module, param, value })]
+    vec![Asked(Order::Command(Command::SetParam { module, param, value }))]
 }
 
 fn gate(on: bool) -> Vec<Request> {
-    vec![Request::Command(Command::Gate { module: Handle(1), on })]
+    vec![Asked(Order::Command(Command::Gate { module: Handle(1), on }))]
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn send_notes(address: &str, args: &[OscType]) -> Result<Note, String> {
     let packet = message(address, args.to_vec()).expect("encodes");
     let decoded = decode(&packet, &directory);
     match decoded.requests.first().map(|timed| &timed.request) {
-        Some(Request::Command(Command::Note { note, .. })) => Ok(*note),
+        Some(Asked(Order::Command(Command::Note { note, .. }))) => Ok(*note),
         other => {
             assert!(other.is_none(), "{other:?}");
             Err(decoded.failures[0].reason.clone())
@@ -128,21 +128,21 @@ fn a_gate_takes_every_form_of_the_prototype() {
 
 #[test]
 fn the_other_addresses_are_understood() {
-    assert_eq!(send("/engine/stop", vec![]).0, [Request::Command(Command::Mute(true))]);
-    assert_eq!(send("/engine/start", vec![]).0, [Request::Command(Command::Mute(false))]);
-    assert_eq!(send("/status", vec![]).0, [Request::Status]);
-    assert_eq!(send("/engine/status", vec![]).0, [Request::Status]);
+    assert_eq!(send("/engine/stop", vec![]).0, [Asked(Order::Command(Command::Mute(true)))]);
+    assert_eq!(send("/engine/start", vec![]).0, [Asked(Order::Command(Command::Mute(false)))]);
+    assert_eq!(send("/status", vec![]).0, [Asked(Order::Status)]);
+    assert_eq!(send("/engine/status", vec![]).0, [Asked(Order::Status)]);
     let kill = Chaos::Kill { target: Target::Standby, signal: 19 };
     assert_eq!(
         send("/chaos/kill", vec![text("standby"), text("SIGSTOP")]).0,
-        [Request::Chaos(kill)]
+        [Asked(Order::Chaos(kill))]
     );
     let kill = Chaos::Kill { target: Target::Slot(1), signal: 9 };
-    assert_eq!(send("/chaos/kill", vec![OscType::Int(1)]).0, [Request::Chaos(kill)]);
+    assert_eq!(send("/chaos/kill", vec![OscType::Int(1)]).0, [Asked(Order::Chaos(kill))]);
     let crash = Chaos::Crash { target: Target::Primary, how: Crash::Loop };
     assert_eq!(
         send("/chaos/crash", vec![text("primary"), text("loop")]).0,
-        [Request::Chaos(crash)]
+        [Asked(Order::Chaos(crash))]
     );
     assert_eq!(send("/ping", vec![OscType::Int(3)]).0, [Request::Ping(vec![OscType::Int(3)])]);
 }
@@ -214,7 +214,7 @@ fn choices_are_called_by_name_by_number_or_by_the_nearest_number() {
         let (requests, said) = send("/mod/filter/mode", vec![arg]);
         assert!(said.is_empty(), "{said:?}");
         match requests[..] {
-            [Request::Command(Command::SetParam { value, .. })] => value,
+            [Asked(Order::Command(Command::SetParam { value, .. }))] => value,
             _ => panic!("{requests:?}"),
         }
     };
@@ -230,22 +230,23 @@ fn toggles_and_buttons_bring_their_state_along() {
         assert!(said.is_empty(), "{address}: {said:?}");
         requests
     };
-    let play = |plays| vec![Request::Command(Command::Transport(TransportChange::Play(plays)))];
-    let mute = |mutes| vec![Request::Command(Command::Mute(mutes))];
+    let play =
+        |plays| vec![Asked(Order::Command(Command::Transport(TransportChange::Play(plays))))];
+    let mute = |mutes| vec![Asked(Order::Command(Command::Mute(mutes)))];
     let (one, zero) = (OscType::Int(1), OscType::Float(0.0));
     for pressed in [&[][..], &[one], &[text("on")], &[OscType::Bool(true)]] {
         assert_eq!(ask("/transport/play", pressed), play(true));
         assert_eq!(ask("/transport/stop", pressed), play(false));
         assert_eq!(ask("/engine/start", pressed), mute(false));
         assert_eq!(ask("/engine/stop", pressed), mute(true));
-        assert_eq!(ask("/events", pressed), [Request::Events(true)]);
+        assert_eq!(ask("/events", pressed), [Asked(Order::Events(true))]);
     }
     for released in [&[zero][..], &[text("off")], &[OscType::Bool(false)]] {
         assert_eq!(ask("/transport/play", released), play(false));
         assert_eq!(ask("/transport/stop", released), []);
         assert_eq!(ask("/engine/start", released), mute(true));
         assert_eq!(ask("/engine/stop", released), []);
-        assert_eq!(ask("/events", released), [Request::Events(false)]);
+        assert_eq!(ask("/events", released), [Asked(Order::Events(false))]);
     }
 }
 
@@ -288,7 +289,7 @@ fn a_text_may_be_a_number() {
         let packet = message("/seq/track/notes", vec![arg]).expect("encodes");
         let mut decoded = decode(&packet, &directory);
         match decoded.requests.pop().map(|timed| timed.request) {
-            Some(Request::Text { value, .. }) => Ok(value),
+            Some(Asked(Order::Text { value, .. })) => Ok(value),
             _ => Err(decoded.failures[0].reason.clone()),
         }
     };
@@ -374,9 +375,8 @@ fn notes_and_texts_reach_all_that_match() {
         let reached: Vec<u32> = requests
             .iter()
             .map(|timed| match &timed.request {
-                Request::Command(Command::Note { module, .. }) | Request::Text { module, .. } => {
-                    module.0
-                }
+                Asked(Order::Command(Command::Note { module, .. }))
+                | Asked(Order::Text { module, .. }) => module.0,
                 other => panic!("{other:?}"),
             })
             .collect();
@@ -474,15 +474,15 @@ proptest! {
 fn a_recording_is_asked_for_with_or_without_name_and_format() {
     let start = |file: Option<&str>, format: Option<&str>| {
         let (file, format) = (file.map(str::to_owned), format.map(str::to_owned));
-        (vec![Request::Record(Record::Start { file, format })], Vec::<String>::new())
+        (vec![Asked(Order::Record(Record::Start { file, format }))], Vec::<String>::new())
     };
     assert_eq!(send("/record/start", vec![]), start(None, None));
     assert_eq!(send("/record/start", vec![text("a/b.wav")]), start(Some("a/b.wav"), None));
     assert_eq!(send("/record/start", vec![OscType::Int(7)]), start(Some("7"), None));
     let both = vec![text(""), OscType::Int(24)];
     assert_eq!(send("/record/start", both), start(None, Some("24")));
-    assert_eq!(send("/record/stop", vec![]).0, [Request::Record(Record::Stop)]);
-    assert_eq!(send("/record/status", vec![]).0, [Request::Record(Record::Status)]);
+    assert_eq!(send("/record/stop", vec![]).0, [Asked(Order::Record(Record::Stop))]);
+    assert_eq!(send("/record/status", vec![]).0, [Asked(Order::Record(Record::Status))]);
     for (address, args) in [
         ("/record/start", vec![OscType::Float(1.5)]),
         ("/record/start", vec![text("a"), text("24"), text("b")]),

@@ -1,6 +1,8 @@
 //! Guarantee: OSC is read as generously as others read it. What is good in a packet is done, and the rest told.
 
+use chronus_control::Order;
 use chronus_engine::{Command, Directory, Note, Patch, TransportChange};
+use chronus_osc::Request::Order as Asked;
 use chronus_osc::{Decoded, OscType, Request, decode, message};
 
 const TEXT: &str = "format = 1\n[[module]]\nid = \"v\"\nkind = \"voices\"\n\
@@ -20,7 +22,7 @@ fn requests(decoded: &Decoded) -> Vec<Request> {
 }
 
 fn play(on: bool) -> Vec<Request> {
-    vec![Request::Command(Command::Transport(TransportChange::Play(on)))]
+    vec![Asked(Order::Command(Command::Transport(TransportChange::Play(on))))]
 }
 
 fn bundle(timetag: u64, elements: &[&[u8]]) -> Vec<u8> {
@@ -51,7 +53,7 @@ fn refusal(packet: &[u8]) -> (String, String) {
 fn a_message_without_type_tags_has_no_arguments() {
     is_done(b"/transport/stop\0", &play(false));
     is_done(b"/transport/stop", &play(false));
-    is_done(b"/status\0", &[Request::Status]);
+    is_done(b"/status\0", &[Asked(Order::Status)]);
     is_done(
         &bundle(1, &[b"/transport/play\0", b"/transport/stop\0"]),
         &[play(true), play(false)].concat(),
@@ -67,11 +69,11 @@ fn a_message_without_type_tags_has_no_arguments() {
 #[test]
 fn a_symbol_is_a_text() {
     let gate = read(b"/gate/adsr\0\0,S\0\0on\0\0");
-    assert!(matches!(requests(&gate)[..], [Request::Command(Command::Gate { on: true, .. })]));
+    assert!(matches!(requests(&gate)[..], [Asked(Order::Command(Command::Gate { on: true, .. }))]));
     let note = read(b"/note/v/on\0\0,iSS\0\0\0\0\0\0\0\x3c0.5\x007\0\0\0");
     let expected = Note { on: true, key: 60.0, velocity: 0.5, id: 7 };
     assert!(
-        matches!(requests(&note)[..], [Request::Command(Command::Note { note, .. })] if note == expected)
+        matches!(requests(&note)[..], [Asked(Order::Command(Command::Note { note, .. }))] if note == expected)
     );
     let ping = read(b"/ping\0\0\0,Sc\0kick\0\0\0\0\0\0\0x");
     let args = vec![OscType::String("kick".into()), OscType::Char('x')];
@@ -87,7 +89,7 @@ fn a_button_is_pressed_by_impulse_or_by_nothing() {
         }
     }
     for arg in [OscType::Inf, OscType::Nil] {
-        is_done(&message("/status", vec![arg.clone()]).expect("encodes"), &[Request::Status]);
+        is_done(&message("/status", vec![arg.clone()]).expect("encodes"), &[Asked(Order::Status)]);
         is_done(&message("/transport/stop", vec![arg]).expect("encodes"), &play(false));
     }
     is_done(
@@ -95,7 +97,7 @@ fn a_button_is_pressed_by_impulse_or_by_nothing() {
         &play(false),
     );
     let gate = read(&message("/gate/adsr", vec![OscType::Inf]).expect("encodes"));
-    assert!(matches!(requests(&gate)[..], [Request::Command(Command::Gate { on: true, .. })]));
+    assert!(matches!(requests(&gate)[..], [Asked(Order::Command(Command::Gate { on: true, .. }))]));
     // A number that is none is neither.
     for arg in [OscType::Float(f32::INFINITY), OscType::Double(f64::NAN)] {
         let (_, reason) = refusal(&message("/gate/adsr", vec![arg]).expect("encodes"));
@@ -124,7 +126,7 @@ fn every_type_of_osc_is_read() {
             refusal(&message("/transport/tempo", vec![arg.clone()]).expect("encodes"));
         assert!(address == "/transport/tempo" && reason.contains(what), "{reason}");
     }
-    let tempo = vec![Request::Command(Command::Transport(TransportChange::Tempo(9.0)))];
+    let tempo = vec![Asked(Order::Command(Command::Transport(TransportChange::Tempo(9.0))))];
     for arg in [OscType::Char('9'), OscType::Long(9), OscType::Double(9.0)] {
         is_done(&message("/transport/tempo", vec![arg]).expect("encodes"), &tempo);
     }
@@ -246,7 +248,7 @@ fn timetags_go_on_after_2036() {
 #[test]
 fn numbers_out_of_range_are_clamped_and_told_everywhere_alike() {
     let note = |decoded: &Decoded| match requests(decoded)[..] {
-        [Request::Command(Command::Note { note, .. })] => note,
+        [Asked(Order::Command(Command::Note { note, .. }))] => note,
         _ => panic!("{decoded:?}"),
     };
     let note_of = |address: &str, args: Vec<OscType>| {
@@ -290,7 +292,7 @@ fn numbers_out_of_range_are_clamped_and_told_everywhere_alike() {
         ),
     ] {
         let decoded = read(&message(address, vec![OscType::Double(value)]).expect("encodes"));
-        assert_eq!(requests(&decoded), [Request::Command(Command::Transport(expected))]);
+        assert_eq!(requests(&decoded), [Asked(Order::Command(Command::Transport(expected)))]);
         let failure = &decoded.failures[0];
         assert!(failure.clamped && failure.reason.contains(sentence), "{failure:?}");
     }
@@ -323,7 +325,7 @@ fn a_scala_file_may_be_sent_as_it_is() {
         let decoded = read(&packet.expect("encodes"));
         assert!(decoded.failures.is_empty(), "{decoded:?}");
         match requests(&decoded)[..] {
-            [Request::Text { ref value, .. }] => value.clone(),
+            [Asked(Order::Text { ref value, .. })] => value.clone(),
             _ => panic!("{decoded:?}"),
         }
     };

@@ -1,9 +1,12 @@
 //! Who listens to events, in the ledger: whoever was told that they do shall be told by the next supervisor, too.
 
-use chronus_os::peer::{PEER_WORDS, Peer};
-
 use crate::ledger::digest;
 use crate::sync::{AtomicU64, Ordering};
+
+/// Who listens, as words that mean something to the control core alone.
+pub type Words = [u64; WORDS];
+
+const WORDS: usize = 16;
 
 /// As many may listen.
 pub const LISTENERS_MOST: usize = 32;
@@ -18,16 +21,16 @@ pub struct ListenerBoard {
 #[derive(Debug)]
 struct Place {
     digest: AtomicU64,
-    words: [AtomicU64; PEER_WORDS],
+    words: [AtomicU64; WORDS],
 }
 
 impl ListenerBoard {
     /// Notes who listens now. Whoever stays is found at any moment meanwhile: all others move up one after the other, so that
     /// each is written at the new place before the old one is written over.
-    pub fn note(&self, listeners: impl ExactSizeIterator<Item = Peer>) {
+    pub fn note(&self, listeners: impl ExactSizeIterator<Item = Words>) {
         let left = self.places.iter().skip(listeners.len());
-        for (place, peer) in self.places.iter().zip(listeners) {
-            place.write(&peer);
+        for (place, listener) in self.places.iter().zip(listeners) {
+            place.write(&listener);
         }
         for place in left {
             place.digest.store(0, Ordering::Release);
@@ -35,34 +38,33 @@ impl ListenerBoard {
     }
 
     /// Who listens; what is damaged is left out.
-    pub fn read(&self) -> impl Iterator<Item = Peer> + '_ {
+    pub fn read(&self) -> impl Iterator<Item = Words> + '_ {
         self.places.iter().filter_map(Place::read)
     }
 }
 
 impl Place {
-    fn write(&self, peer: &Peer) {
-        let words = peer.to_words();
-        let digest = digest_of(&words);
+    fn write(&self, words: &Words) {
+        let digest = digest_of(words);
         if self.digest.load(Ordering::Relaxed) == digest {
             return;
         }
         self.digest.store(0, Ordering::Release);
-        for (place, word) in self.words.iter().zip(words) {
+        for (place, word) in self.words.iter().zip(*words) {
             place.store(word, Ordering::Relaxed);
         }
         self.digest.store(digest, Ordering::Release);
     }
 
-    fn read(&self) -> Option<Peer> {
+    fn read(&self) -> Option<Words> {
         let digest = self.digest.load(Ordering::Acquire);
         let words = std::array::from_fn(|index| self.words[index].load(Ordering::Relaxed));
         let is_whole = digest != 0 && digest_of(&words) == digest;
-        is_whole.then(|| Peer::from_words(&words)).flatten()
+        is_whole.then_some(words)
     }
 }
 
-fn digest_of(words: &[u64; PEER_WORDS]) -> u64 {
+fn digest_of(words: &Words) -> u64 {
     digest(words.map(u64::to_le_bytes).as_flattened())
 }
 
@@ -70,8 +72,8 @@ fn digest_of(words: &[u64; PEER_WORDS]) -> u64 {
 mod tests {
     use super::*;
 
-    fn peer(port: u16) -> Peer {
-        Peer::Ip(([127, 0, 0, 1], port).into())
+    fn peer(number: u64) -> Words {
+        [number; WORDS]
     }
 
     fn board() -> ListenerBoard {

@@ -8,6 +8,7 @@
 
 mod commands;
 pub mod content;
+mod control;
 mod instrument;
 mod log;
 mod osc;

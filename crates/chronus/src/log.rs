@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
-use chronus_osc::shortened;
+use chronus_control::shortened;
 use rtrb::{Consumer, Producer, RingBuffer};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;

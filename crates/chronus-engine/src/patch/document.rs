@@ -13,7 +13,7 @@ use chronus_dsp::catalog::{self, CATALOG};
 use chronus_dsp::{ModuleSpec, ParamSpec, PortSpec};
 
 /// What a key of a module is set to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Setting {
     /// A number.
     Number(f64),

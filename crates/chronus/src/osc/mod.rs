@@ -1,10 +1,8 @@
-//! OSC: sockets, what arrives there and when, and the answers.
+//! The adapter for OSC: sockets, what arrives there and when, and the answers.
 
-pub mod complaints;
+pub mod adapter;
 mod post;
 mod receiver;
-pub mod refusals;
-pub mod server;
 pub mod socket_file;
 pub mod sockets;
 mod timetags;

@@ -14,18 +14,18 @@ use std::sync::atomic::Ordering;
 
 use chronus_os::peer::Peer;
 use chronus_os::socket::Received;
-use chronus_os::wake::{Notifier, poll_readable};
+use chronus_os::wake::poll_readable;
 use chronus_os::{clock, sched, socket};
 use chronus_osc::{Decoded, Request, Timed, decode};
 use chronus_replication::allowance::Allowance;
 use chronus_replication::arrival::{self, Arrivals};
-use rtrb::{Consumer, Producer, PushError};
 
-use crate::osc::refusals::Refusals;
-use crate::osc::server::{Incoming, PortCounts, Reading};
-use crate::osc::sockets::{KINDS, Sockets};
-use crate::osc::timetags::Timetags;
-use crate::patcher::{PatchPort, Task};
+use super::adapter::client_of;
+use super::sockets::{KINDS, Sockets};
+use super::timetags::Timetags;
+use crate::control::outbox::Outbox;
+use crate::control::port::{Incoming, Intake};
+use crate::control::refusals::Refusals;
 
 /// Packets that are taken before the supervisor is woken, if so many are there already.
 const AT_ONCE: usize = 64;
@@ -36,18 +36,10 @@ const LOOK_EVERY: usize = 16;
 pub struct Receiver {
     /// Where packets arrive; they make nobody wait.
     pub sockets: Arc<Sockets>,
-    /// What is counted.
-    pub counts: Arc<PortCounts>,
-    /// Where patches are made.
-    pub patches: PatchPort,
-    /// To the supervisor.
-    pub queue: Producer<Incoming>,
-    /// What the supervisor has done with.
-    pub given_back: Consumer<Incoming>,
-    /// Wakes the supervisor.
-    pub notifier: Notifier,
-    /// What the supervisor sees of this thread.
-    pub reading: Arc<Reading>,
+    /// Where requests go.
+    pub intake: Intake,
+    /// What is counted, and told to the log.
+    pub outbox: Outbox,
     /// How it behaves.
     pub manners: Manners,
 }
@@ -95,15 +87,14 @@ impl Receiver {
         loop {
             let mut ready = [false; KINDS];
             poll_readable(&sockets, &mut ready, None);
-            self.reading.is_busy.store(true, Ordering::Release);
+            self.intake.reading.is_busy.store(true, Ordering::Release);
             for which in (0..sockets.len()).filter(|which| ready[*which]) {
                 if self.take_what_is_there(sockets[which], which, &mut packet) {
-                    self.notifier.raise();
+                    self.intake.wake();
                 }
             }
-            self.reading.is_busy.store(false, Ordering::Release);
-            while self.given_back.pop().is_ok() {}
-            self.patches.free_spent();
+            self.intake.reading.is_busy.store(false, Ordering::Release);
+            self.intake.free_spent();
         }
     }
 
@@ -141,15 +132,16 @@ impl Receiver {
             after_ns: clock::monotonic_ns(),
         });
         let arrived_ns = self.manners.arrivals[which].arrival(received.noted_wall_ns, &reading);
-        let number = self.counts.packets.fetch_add(1, Ordering::Relaxed);
-        let decoded = decode(packet, self.patches.directory());
+        let number = self.outbox.counts.packets.fetch_add(1, Ordering::Relaxed);
+        let decoded = decode(packet, self.intake.directory());
         self.take(decoded, Packet { number, from: received.from, arrived_ns });
     }
 
     fn take(&mut self, decoded: Decoded, packet: Packet) {
         let from = packet.from;
         for (index, failure) in decoded.failures.into_iter().enumerate() {
-            let count = if failure.clamped { &self.counts.clamped } else { &self.counts.failed };
+            let counts = &self.outbox.counts;
+            let count = if failure.clamped { &counts.clamped } else { &counts.failed };
             count.fetch_add(1, Ordering::Relaxed);
             self.fail(&failure.address, &failure.reason, from);
             self.mind_after(index);
@@ -163,8 +155,9 @@ impl Receiver {
     fn take_request(&mut self, timed: Timed, packet: Packet) {
         let Timed { address, request, time_wall_ns } = timed;
         let Packet { number, from, arrived_ns } = packet;
+        let packet_from = from;
         if let Err(reason) = self.manners.timetags.judge(time_wall_ns, clock::wall_ns()) {
-            self.counts.failed.fetch_add(1, Ordering::Relaxed);
+            self.outbox.counts.failed.fetch_add(1, Ordering::Relaxed);
             return self.fail(&address, &reason, from);
         }
         match request {
@@ -173,17 +166,12 @@ impl Receiver {
                 let version = env!("CARGO_PKG_VERSION");
                 self.answer(&chronus_osc::version_reply("chronus", version), from);
             }
-            Request::Patch(request) => {
-                let task = Task { request, address, from, time_wall_ns };
-                if let Some(task) = self.patches.ask(task) {
-                    self.refuse(&task.address, from);
-                }
-            }
-            request => {
-                let incoming =
-                    Incoming { request, address, from, packet: number, arrived_ns, time_wall_ns };
-                if let Err(PushError::Full(refused)) = self.queue.push(incoming) {
-                    self.refuse(&refused.address, from);
+            Request::Order(order) => {
+                let (about, from) = (address, client_of(from));
+                let packet = number;
+                let incoming = Incoming { order, about, from, packet, arrived_ns, time_wall_ns };
+                if let Err(about) = self.intake.take(incoming) {
+                    self.refuse(&about, packet_from);
                 }
             }
         }
@@ -197,8 +185,8 @@ impl Receiver {
     }
 
     fn refuse(&mut self, address: &str, from: Peer) {
-        let busy = self.counts.busy.fetch_add(1, Ordering::Relaxed) + 1;
-        if self.manners.refusals.is_due(from, clock::monotonic_ns()) {
+        let busy = self.outbox.counts.busy.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.manners.refusals.is_due(client_of(from), clock::monotonic_ns()) {
             let reason = format!(
                 "busy: too many messages at once, {busy} refused so far; send it again later"
             );
@@ -208,7 +196,7 @@ impl Receiver {
 
     /// Tells the sender, and the log, what is not done as it said.
     fn fail(&self, address: &str, reason: &str, to: Peer) {
-        self.counts.complaints.tell(to, address, reason, clock::monotonic_ns());
+        self.outbox.complain(address, reason, &client_of(to));
         self.answer(&chronus_osc::fail(address, reason), to);
     }
 
@@ -220,7 +208,7 @@ impl Receiver {
     fn hurry(&self) -> bool {
         let is_raised = self.manners.in_real_time
             && sched::set_fifo_for_self(sched::priority::RECEIVER).is_ok();
-        self.reading.hurries.store(is_raised, Ordering::Relaxed);
+        self.intake.reading.hurries.store(is_raised, Ordering::Relaxed);
         is_raised
     }
 
@@ -231,12 +219,12 @@ impl Receiver {
         }
         let (now_ns, cpu_ns) = (clock::monotonic_ns(), clock::thread_cpu_ns());
         let is_granted = self.manners.allowance.is_granted(now_ns, cpu_ns);
-        let hurries = self.reading.hurries.load(Ordering::Relaxed);
+        let hurries = self.intake.reading.hurries.load(Ordering::Relaxed);
         if is_granted && !hurries {
             self.hurry();
         } else if !is_granted && hurries {
             let is_raised = sched::set_ordinary().is_err();
-            self.reading.hurries.store(is_raised, Ordering::Relaxed);
+            self.intake.reading.hurries.store(is_raised, Ordering::Relaxed);
         }
     }
 }

@@ -10,19 +10,18 @@ pub mod watch;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use chronus_control::{ClientId, PatchRequest, Reply, Tree};
 use chronus_engine::patch::{Document, Mistakes};
 use chronus_engine::{Controls, Directory, Patch, PatchModule};
 use chronus_os::memfd::Memfd;
-use chronus_os::peer::Peer;
 use chronus_os::wake::Notifier;
-use chronus_osc::PatchRequest;
 use chronus_shm::ledger::Edition;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::content;
-use crate::osc::server::Replies;
+use crate::control::outbox::{Outbox, Respond};
 use crate::patch_file::{contents, read_text};
 use crate::performance::Performance;
 use crate::persistence::shared_assets::{PackedPatch, SharedAssets, Stock};
@@ -30,7 +29,7 @@ use budget::Budget;
 use chronus_journal::Score;
 use folder::Folder;
 use port::{Bulletin, Desk, Entrance};
-pub use port::{FileWatch, PatchPort, Task};
+pub use port::{FileWatch, Job, PatchPort, Task};
 use waiting::{Fresh, Queue, Waiting};
 use watch::Watched;
 
@@ -38,6 +37,8 @@ use watch::Watched;
 const LOOK: Duration = Duration::from_millis(1);
 /// Whether the last edit has to be taken back is looked for this often.
 const LOOK_IDLE: Duration = Duration::from_millis(100);
+/// Where the controls stand is asked no more often to tell it.
+const TREE_EVERY: Duration = Duration::from_millis(50);
 
 /// A patch that was found right, for the supervisor.
 #[derive(Debug)]
@@ -177,6 +178,8 @@ pub struct Patcher {
     /// The number of the last edit.
     number: u32,
     bulletin: Bulletin,
+    /// What was told last of everything that can be set, and when.
+    last_tree: Option<(Instant, Tree)>,
     /// The files that are watched.
     watched: Watched,
     desk: Desk,
@@ -239,6 +242,7 @@ impl Patcher {
         let patcher = Self {
             bulletin: Bulletin::new(Directory::of(&left.patch)),
             desk,
+            last_tree: None,
             entrance: Some(entrance),
             base: left.patch,
             before: left.before,
@@ -264,7 +268,7 @@ impl Patcher {
     ///
     /// # Errors
     /// As the system says.
-    pub fn serve(mut self, answers: Replies) -> std::io::Result<(PatchPort, FileWatch)> {
+    pub fn serve(mut self, answers: Outbox) -> std::io::Result<(PatchPort, FileWatch)> {
         let taken = || std::io::Error::other("the patcher was started before");
         let entrance = self.entrance.take().ok_or_else(taken)?;
         let (newest, watched) = (self.bulletin.reader(), self.watched.clone());
@@ -273,19 +277,17 @@ impl Patcher {
         Ok(entrance.open(thread.thread(), newest, watched))
     }
 
-    fn work(&mut self, answers: &Replies) {
+    fn work(&mut self, answers: &Outbox) {
         while !self.desk.is_abandoned() {
-            if let Some(Task { request, address, from, time_wall_ns }) = self.desk.next() {
-                let sets =
-                    matches!(request, PatchRequest::Set { .. } | PatchRequest::Create { .. });
-                match self.take(request, (address.clone(), from), time_wall_ns) {
-                    // What is told of a setting is that it was clamped.
-                    Ok(Some(told)) if sets && !told.is_empty() => {
-                        answers.clamped(&address, &told, from);
+            if let Some(Task { job, about, from, time_wall_ns }) = self.desk.next() {
+                match job {
+                    Job::Edit(request) => {
+                        self.take_request(request, (about, from), time_wall_ns, answers);
                     }
-                    Ok(Some(told)) => answers.done(&address, &told, from),
-                    Ok(None) => {}
-                    Err(reason) => answers.fail(&address, &reason, from),
+                    Job::Tree => match self.tree() {
+                        Ok(tree) => answers.reply(&about, Reply::Tree(tree), from),
+                        Err(reason) => answers.fail(&about, &reason, from),
+                    },
                 }
             } else if self.desk.has_file_changed() {
                 if let Err(reason) = self.reload() {
@@ -309,11 +311,46 @@ impl Patcher {
         }
     }
 
+    fn take_request(
+        &mut self,
+        request: PatchRequest,
+        (about, from): (String, ClientId),
+        time_wall_ns: Option<u64>,
+        answers: &Outbox,
+    ) {
+        let sets = matches!(request, PatchRequest::Set { .. } | PatchRequest::Create { .. });
+        match self.take(request, (about.clone(), from), time_wall_ns) {
+            // What is told of a setting is that it was clamped.
+            Ok(Some(told)) if sets && !told.is_empty() => answers.clamped(&about, &told, from),
+            Ok(Some(told)) => answers.done(&about, &told, from),
+            Ok(None) => {}
+            Err(reason) => answers.fail(&about, &reason, from),
+        }
+    }
+
+    /// Everything that can be set, and where it stood a moment ago. However many ask, the supervisor is asked now and then.
+    fn tree(&mut self) -> Result<Tree, String> {
+        if let Some((since, tree)) = &self.last_tree
+            && since.elapsed() < TREE_EVERY
+        {
+            return Ok(tree.clone());
+        }
+        let Answer::Controls(controls, sounding) = self.ask(Ask::Controls)? else {
+            return Err("the engine gave no answer; send it again".into());
+        };
+        let before = self.before.as_ref().filter(|(number, _)| sounding < *number);
+        let patch = before.map_or(&self.base, |(_, before)| before);
+        let tree = Tree::of(sounding, patch, &controls);
+        let _ = self.asks.push(Ask::TakeBack(controls));
+        self.last_tree = Some((Instant::now(), tree.clone()));
+        Ok(tree)
+    }
+
     /// Does what is asked and returns what is to be told, or has a patch wait, which tells by itself.
     fn take(
         &mut self,
         request: PatchRequest,
-        asker: (String, Peer),
+        asker: (String, ClientId),
         time: Option<u64>,
     ) -> Result<Option<String>, String> {
         match request {
@@ -364,7 +401,7 @@ impl Patcher {
         Ok(told)
     }
 
-    fn commit(&mut self, asker: (String, Peer), time: Option<u64>) -> Result<(), String> {
+    fn commit(&mut self, asker: (String, ClientId), time: Option<u64>) -> Result<(), String> {
         let Some(draft) = &self.draft else {
             return Err(
                 "nothing to commit; begin with /patch/create, /patch/connect or the like".into()
@@ -396,7 +433,12 @@ impl Patcher {
         content::parse_patch(text, name, (base, self.assets.allowed()), |id| fresh.has(id))
     }
 
-    fn load(&mut self, file: &str, asker: (String, Peer), time: Option<u64>) -> Result<(), String> {
+    fn load(
+        &mut self,
+        file: &str,
+        asker: (String, ClientId),
+        time: Option<u64>,
+    ) -> Result<(), String> {
         let (path, text) = self.folder.load(file)?;
         let base = folder::parent(&path);
         let patch = self.parse(&text, file, &base, &Fresh::All);

@@ -4,9 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::Thread;
 
+use chronus_control::{ClientId, PatchRequest};
 use chronus_engine::Directory;
-use chronus_os::peer::Peer;
-use chronus_osc::PatchRequest;
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
 
 use super::watch::Watched;
@@ -17,15 +16,24 @@ const QUEUE: usize = 256;
 /// The modules of the patch that plays. Whoever has a priority only tries this lock.
 pub type Newest = Arc<RwLock<Arc<Directory>>>;
 
-/// What the patcher is asked by somebody over OSC.
+/// What there is to do for the patcher.
+#[derive(Clone, Debug)]
+pub enum Job {
+    /// Something about the patch.
+    Edit(PatchRequest),
+    /// To tell everything that can be set, and where it stands.
+    Tree,
+}
+
+/// What the patcher is asked by a client.
 #[derive(Clone, Debug)]
 pub struct Task {
     /// What.
-    pub request: PatchRequest,
-    /// The address that it came to.
-    pub address: String,
+    pub job: Job,
+    /// What it is about, as the client calls it.
+    pub about: String,
     /// By whom.
-    pub from: Peer,
+    pub from: ClientId,
     /// Its timetag.
     pub time_wall_ns: Option<u64>,
 }
@@ -211,15 +219,15 @@ mod tests {
         let (mut port, watch) =
             entrance.open(&std::thread::current(), bulletin.reader(), Watched::default());
         let task = Task {
-            request: PatchRequest::Abort,
-            address: "/patch/abort".into(),
-            from: Peer::Ip(([127, 0, 0, 1], 9).into()),
+            job: Job::Edit(PatchRequest::Abort),
+            about: "/patch/abort".into(),
+            from: ClientId { adapter: 0, address: [9; chronus_control::CLIENT_WORDS - 1] },
             time_wall_ns: None,
         };
         for _ in 0..QUEUE {
             assert!(port.ask(task.clone()).is_none());
         }
-        assert!(port.ask(task.clone()).is_some_and(|task| task.address == "/patch/abort"));
+        assert!(port.ask(task.clone()).is_some_and(|task| task.about == "/patch/abort"));
         assert!(desk.next().is_some() && !port.spent.is_empty());
         port.free_spent();
         assert!(port.spent.is_empty());

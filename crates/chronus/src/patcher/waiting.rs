@@ -5,11 +5,11 @@ use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use chronus_control::ClientId;
 use chronus_engine::Patch;
-use chronus_os::peer::Peer;
 
 use super::Draft;
-use crate::osc::server::Replies;
+use crate::control::outbox::{Outbox, Respond};
 
 /// Who waits for longer is told so.
 const TELL_AFTER: Duration = Duration::from_secs(1);
@@ -52,7 +52,7 @@ pub struct Waiting {
     /// What was being made, to be made further if this one is refused.
     pub draft: Option<Draft>,
     /// Who wants it, and by which address.
-    pub asker: Option<(String, Peer)>,
+    pub asker: Option<(String, ClientId)>,
     /// Since when it waits.
     pub since: Instant,
     /// Whether it was told that it waits.
@@ -77,7 +77,7 @@ impl Waiting {
     }
 
     /// Tells whoever wants it what has become of it.
-    pub fn answer(&self, told: &Result<String, String>, answers: &Replies) {
+    pub fn answer(&self, told: &Result<String, String>, answers: &Outbox) {
         match (&self.asker, told) {
             (Some((address, from)), Ok(told)) => answers.done(address, told, *from),
             (Some((address, from)), Err(reason)) => answers.fail(address, reason, *from),
@@ -119,7 +119,7 @@ impl Queue {
     }
 
     /// Tells those who have waited for long why.
-    pub fn tell(&mut self, answers: &Replies) {
+    pub fn tell(&mut self, answers: &Outbox) {
         for waiting in &mut self.0 {
             if waiting.is_told || waiting.since.elapsed() < TELL_AFTER {
                 continue;

@@ -3,16 +3,17 @@
 
 use std::collections::BTreeMap;
 
+use chronus_control::Event;
 use chronus_engine::{Command, Handle};
 use chronus_os::child::signal_name;
-use chronus_osc::Value;
 use chronus_replication::amendment::{Amendment, Change};
 use chronus_replication::blame::{Cause, Culprit};
 use chronus_replication::restart::Probation;
 use chronus_replication::{BLOCK_FRAMES, BlockIndex};
 
 use super::Supervisor;
-use crate::osc::server::Incoming;
+use crate::control::outbox::Respond;
+use crate::control::port::Incoming;
 use crate::processes::worker::status;
 
 /// What was decided about culprits, and when they may try again.
@@ -73,7 +74,7 @@ impl Supervisor {
         self.blame.probations.entry(module).or_default().offend(now_ns);
         let (name, reason) = (self.name_of(module), describe(cause));
         tracing::error!("module `{name}` {reason}: bypassed from block {block} on");
-        self.tell("bypass", &[Value::Text(name), Value::Text(reason)]);
+        self.tell(&Event::Bypass { module: name, reason });
     }
 
     fn withhold(&mut self, sequence: u64, cause: Cause) {
@@ -82,7 +83,7 @@ impl Supervisor {
         let edit = self.control_history.withhold(sequence, &mut self.performance, rate_hz);
         let reason = describe(cause);
         tracing::error!("command {sequence} {reason}: withheld");
-        self.tell("withheld", &[Value::Count(sequence), Value::Text(reason.clone())]);
+        self.tell(&Event::Withheld { sequence, reason: reason.clone() });
         if let Some(edit) = edit {
             self.edits.withheld(edit, &reason);
         }
@@ -94,7 +95,7 @@ impl Supervisor {
         if self.edits.withdraw(edit, &reason) {
             self.regions.log.board.make_offer(0, 0, 0);
             tracing::error!("edit {edit} {reason} while it was prepared: withdrawn");
-            self.tell("withdrawn", &[Value::Count(u64::from(edit)), Value::Text(reason)]);
+            self.tell(&Event::Withdrawn { edit, reason });
         }
     }
 
@@ -110,13 +111,13 @@ impl Supervisor {
             None
         };
         if let Some(reason) = refusal {
-            self.inputs.replies.fail(&incoming.address, &reason, incoming.from);
+            self.inputs.post.fail(&incoming.about, &reason, incoming.from);
             return;
         }
         self.order(incoming, &[Command::Enable { module }]);
         let name = self.name_of(module);
         tracing::info!("module `{name}` is enabled again");
-        self.tell("enable", &[Value::Text(name)]);
+        self.tell(&Event::Enable { module: name });
     }
 
     /// The id of a module, or its handle if the patch has it no more.

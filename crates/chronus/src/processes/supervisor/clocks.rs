@@ -2,8 +2,8 @@
 //! goes by the device, and the supervisor by a clock that is never set and stands still while the machine
 //! is suspended, so that there is nothing to catch up with.
 
+use chronus_control::{ClockChange, Event};
 use chronus_os::clock;
-use chronus_osc::Value;
 use chronus_replication::clock_jumps::{ClockJumps, Clocks, Jump};
 
 use super::Supervisor;
@@ -49,7 +49,7 @@ impl Supervisor {
                 "the machine was suspended for {seconds:.1} s; the performance goes on where it was, \
                  {waiting} commands that wait for their time come later by as much"
             );
-            self.tell("clock", &[Value::Text("suspended".into()), Value::Figure(seconds)]);
+            self.tell(&Event::Clock { change: ClockChange::Suspended, seconds });
         }
         if jump.wall_set_ns != 0 {
             let seconds = jump.wall_set_ns as f64 / 1e9;
@@ -59,7 +59,7 @@ impl Supervisor {
                  commands wait for times that were told before",
                 seconds.abs()
             );
-            self.tell("clock", &[Value::Text("set".into()), Value::Figure(seconds)]);
+            self.tell(&Event::Clock { change: ClockChange::Set, seconds });
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The device as the supervisor sees it: lost, back, or gone for good. It opens and closes none; a thread of
 //! the device does, and tells.
 
+use chronus_control::Event;
 use chronus_os::clock;
-use chronus_osc::Value;
 use chronus_output::{Device, News, Sentence};
 use serde::Serialize;
 
@@ -161,7 +161,7 @@ impl Supervisor {
     }
 
     fn tell_device(&self, what: &str, text: &str) {
-        self.tell("device", &[Value::Text(what.to_owned()), Value::Text(text.to_owned())]);
+        self.tell(&Event::Device { what: what.to_owned(), text: text.to_owned() });
     }
 }
 

@@ -1,9 +1,10 @@
 //! Alarms about the processes: nobody is there to take over, the dead are not buried, or nobody finds the socket. While one of them holds, the
 //! sound goes on, but the next fault may be heard.
 
-use chronus_osc::Value;
+use chronus_control::Event;
 
 use super::Supervisor;
+use crate::control::outbox::Respond;
 
 /// How often it is looked.
 const LOOK_EVERY_NS: u64 = 250_000_000;
@@ -83,9 +84,7 @@ impl Supervisor {
                  die, no other would come; is the keeper stopped? `kill -CONT {keeper}`"
             )
         });
-        let sockets = self.inputs.replies.sockets();
-        let unreachable = sockets.is_lost().then(|| {
-            let where_it_was = sockets.describe();
+        let unreachable = self.inputs.post.outbox().lost_place().map(|where_it_was| {
             move |seconds: f64| {
                 format!(
                     "the file of the unix socket has been gone, or another was in its place, for {seconds:.0} s: nobody new \
@@ -111,7 +110,7 @@ impl Supervisor {
                     "over".into()
                 }
             };
-            self.tell("alarm", &[Value::Text(name.into()), Value::Text(text)]);
+            self.tell(&Event::Alarm { name: name.into(), text });
         }
     }
 

@@ -30,11 +30,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use chronus_control::Event;
 use chronus_os::child::Children;
 use chronus_os::memfd::Memfd;
 use chronus_os::wake::{Notifier, Ticker, poll_readable, wake_all};
 use chronus_os::{clock, confine, sched};
-use chronus_osc::Value;
 use chronus_output::{Device, WavFormat};
 use chronus_replication::command_sequencer::CommandSequencer;
 use chronus_replication::device_clock::DeviceClock;
@@ -47,9 +47,10 @@ use chronus_shm::command_log::LogWriter;
 use chronus_shm::control_board::SEALS;
 use chronus_shm::playback_board::Callback;
 
+use crate::control::outbox::{Post, Respond};
+use crate::control::port::Inbox;
+use crate::control::refusals::Refusals;
 use crate::log::counted;
-use crate::osc::refusals::Refusals;
-use crate::osc::server::{Inbox, Replies};
 use crate::patcher::Line;
 use crate::performance::Performance;
 use crate::persistence::service::Output;
@@ -142,14 +143,14 @@ struct Settings {
 
 /// What the supervisor listens to.
 pub struct Inputs {
-    /// What came in over OSC.
+    /// What clients ask.
     pub inbox: Inbox,
     /// Raised by whoever has something for the supervisor.
     pub notifier: Notifier,
     /// Readable once SIGTERM has come.
     pub end: UnixStream,
-    /// Replies to OSC senders.
-    pub replies: Replies,
+    /// What they are told.
+    pub post: Post,
     /// Who waits to be told how the engine is.
     pub questions: Questions,
 }
@@ -277,7 +278,7 @@ impl Supervisor {
         };
         if is_taken_over {
             if let Some(unfinished) = setup.unfinished {
-                let replies = supervisor.inputs.replies.clone();
+                let replies = supervisor.inputs.post.outbox().clone();
                 supervisor.recorder.go_on(unfinished, goes_on_at, replies, rate_hz);
             }
             supervisor.take_in_workers()?;
@@ -320,7 +321,8 @@ impl Supervisor {
         self.watch_device();
         self.watch_clocks(now_ns);
         self.watch_family(now_ns);
-        self.inputs.replies.counts.complaints.tell_rest(now_ns);
+        self.inputs.post.outbox().counts.complaints.tell_rest(now_ns);
+        self.inputs.post.turn();
     }
 
     /// What time it is for the device, and how much it asks for at once.
@@ -537,7 +539,7 @@ impl Supervisor {
     fn keep_journal(&mut self, now_ns: u64) {
         if let Some(news) = self.journal.as_mut().and_then(JournalWriter::news) {
             let reason = news.reason.unwrap_or_default();
-            self.tell("journal", &[Value::Text(news.state.to_owned()), Value::Text(reason)]);
+            self.tell(&Event::Journal { state: news.state.to_owned(), reason });
         }
         if let Some(journal) = &mut self.journal
             && now_ns >= self.journal_mark_ns + 1_000_000_000
@@ -560,6 +562,7 @@ impl Supervisor {
         if let Some(journal) = self.journal.take() {
             journal.finish(frames);
         }
+        self.inputs.post.finish();
         let report = stopped.map_err(io::Error::other)?;
         tracing::info!(
             "ended after {}, {}, {}",

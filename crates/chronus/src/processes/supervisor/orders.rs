@@ -1,9 +1,9 @@
 //! What players ask for: commands get their frame here, questions their answer.
 
+use chronus_control::{Chaos, Crash, Order, Reply, Target};
 use chronus_engine::{Command, TextPiece};
 use chronus_os::child::{Child, is_harmful, signal_name};
 use chronus_os::clock;
-use chronus_osc::{Chaos, Crash, Request, Target};
 use chronus_replication::command_delay::{Ahead, CommandDelay, LastGiven};
 use chronus_replication::hearing::Hearing;
 use chronus_replication::{BLOCK_FRAMES, PLACES, SLOTS, Slot, lead};
@@ -11,7 +11,8 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use super::Supervisor;
-use crate::osc::server::Incoming;
+use crate::control::outbox::Respond;
+use crate::control::port::Incoming;
 use crate::processes::playback::Regions;
 use crate::processes::worker::crashes;
 
@@ -43,35 +44,37 @@ impl Timing {
 }
 
 impl Supervisor {
-    /// Takes what has come in over OSC.
+    /// Takes what clients ask.
     pub(super) fn take_orders(&mut self, now_ns: u64) {
         for _ in 0..MOST_IN_A_TURN {
-            let Some(incoming) = self.inputs.inbox.next() else { break };
-            match &incoming.request {
-                Request::Command(Command::Enable { module }) => {
+            let Some((queue, incoming)) = self.inputs.inbox.next() else { break };
+            match &incoming.order {
+                Order::Command(Command::Enable { module }) => {
                     self.enable(&incoming, *module, now_ns);
                 }
-                Request::Events(on) => self.take_listener(&incoming, *on),
-                Request::Command(command) => self.order(&incoming, &[*command]),
-                Request::Text { module, text, value } => {
+                Order::Events(on) => self.take_listener(&incoming, *on),
+                Order::Command(command) => self.order(&incoming, &[*command]),
+                Order::Text { module, text, value } => {
                     let pieces = TextPiece::all_of(*text, value);
                     let commands: Vec<_> =
                         pieces.map(|piece| Command::Text { module: *module, piece }).collect();
                     self.order(&incoming, &commands);
                 }
-                Request::Meter { module, id, names } => {
+                Order::Meter { module, id, names } => {
                     let slot = self.supervision.primary();
                     let told =
                         slot.and_then(|slot| self.regions.slots.slots[slot].board.meters(module.0));
-                    let values = told.unwrap_or_default();
-                    self.inputs.replies.meter(id, names, values, incoming.from);
+                    let names = names.iter().map(|name| (*name).to_owned());
+                    let values = names.zip(told.unwrap_or_default()).collect();
+                    let reply = Reply::Meter { module: id.clone(), values };
+                    self.inputs.post.reply(&incoming.about, reply, incoming.from);
                 }
-                Request::Status => self.take_question(incoming.from),
-                Request::Chaos(chaos) => self.take_chaos(&incoming, *chaos),
-                Request::Record(record) => self.take_record(&incoming, record),
+                Order::Status => self.take_question(incoming.from),
+                Order::Chaos(chaos) => self.take_chaos(&incoming, *chaos),
+                Order::Record(record) => self.take_record(&incoming, record),
                 _ => {}
             }
-            self.inputs.inbox.give_back(incoming);
+            self.inputs.inbox.give_back((queue, incoming));
         }
     }
 
@@ -89,9 +92,9 @@ impl Supervisor {
             })
         });
         if let Err(busy) = ordered {
-            self.inputs.replies.counts.busy.fetch_add(1, Ordering::Relaxed);
+            self.inputs.post.outbox().counts.busy.fetch_add(1, Ordering::Relaxed);
             if self.refusals.is_due(incoming.from, clock::monotonic_ns()) {
-                self.inputs.replies.fail(&incoming.address, &busy.to_string(), incoming.from);
+                self.inputs.post.fail(&incoming.about, &busy.to_string(), incoming.from);
             }
         }
     }
@@ -160,7 +163,7 @@ impl Supervisor {
 
     fn take_chaos(&mut self, incoming: &Incoming, chaos: Chaos) {
         if let Err(reason) = self.cause_chaos(chaos) {
-            self.inputs.replies.fail(&incoming.address, &reason, incoming.from);
+            self.inputs.post.fail(&incoming.about, &reason, incoming.from);
         }
     }
 

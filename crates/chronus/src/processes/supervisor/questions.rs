@@ -1,22 +1,21 @@
 //! Questions how the engine is. The thread that seals blocks answers them, so it answers only so many in a turn, and all of
-//! those with one answer: a flood of questions costs the sound nothing, and whoever floods waits.
+//! those with one answer, which another thread puts into words: a flood of questions costs the sound nothing, and whoever
+//! floods waits.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
-use chronus_os::peer::Peer;
+use chronus_control::ClientId;
 
 use super::Supervisor;
-use crate::osc::server::Replies;
+use crate::control::outbox::{READERS, Respond};
 
-/// So many are answered in a turn.
-const IN_A_TURN: usize = 16;
 /// So many may wait.
 const MOST: usize = 1024;
 
 /// Who waits to be told how the engine is.
 #[derive(Debug)]
-pub struct Questions(VecDeque<Peer>);
+pub struct Questions(VecDeque<ClientId>);
 
 impl Default for Questions {
     /// Nobody; with room for all who may.
@@ -27,7 +26,7 @@ impl Default for Questions {
 
 impl Questions {
     /// Takes a question; `false` if too many wait.
-    pub fn ask(&mut self, who: Peer) -> bool {
+    pub fn ask(&mut self, who: ClientId) -> bool {
         let has_room = self.0.len() < MOST;
         if has_room {
             self.0.push_back(who);
@@ -43,9 +42,9 @@ impl Questions {
 
 impl Supervisor {
     /// Takes a question how the engine is.
-    pub(super) fn take_question(&mut self, who: Peer) {
+    pub(super) fn take_question(&mut self, who: ClientId) {
         if !self.inputs.questions.ask(who) {
-            self.inputs.replies.counts.busy.fetch_add(1, Ordering::Relaxed);
+            self.inputs.post.outbox().counts.busy.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -54,11 +53,10 @@ impl Supervisor {
         if !self.inputs.questions.are_open() {
             return;
         }
-        let answer = Replies::how_it_is(&self.status(now_ns));
+        let status = Box::new(self.status(now_ns));
         let Questions(waiting) = &mut self.inputs.questions;
-        for who in waiting.drain(..waiting.len().min(IN_A_TURN)) {
-            self.inputs.replies.send(&answer, who);
-        }
+        let readers = waiting.drain(..waiting.len().min(READERS)).collect();
+        self.inputs.post.report(status, readers);
     }
 }
 
@@ -69,7 +67,7 @@ mod tests {
     #[test]
     fn no_more_wait_than_there_is_room_for() {
         let mut questions = Questions::default();
-        let who = Peer::Ip(([127, 0, 0, 1], 9).into());
+        let who = ClientId { adapter: 0, address: [9; chronus_control::CLIENT_WORDS - 1] };
         assert!(!questions.are_open());
         let taken = (0..MOST + 10).filter(|_| questions.ask(who)).count();
         assert_eq!((taken, questions.are_open()), (MOST, true));

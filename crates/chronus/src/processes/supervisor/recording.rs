@@ -5,8 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use chronus_os::peer::Peer;
-use chronus_osc::{Record, Value};
+use chronus_control::{ClientId, Record, Value};
 use chronus_output::{
     Ask, Moment, Recorder, Recording, RecordingHandle, RecordingState, Tell, WavFormat,
 };
@@ -14,7 +13,8 @@ use chronus_shm::ledger::LedgerRegion;
 use serde::Serialize;
 
 use super::Supervisor;
-use crate::osc::server::{Incoming, Replies};
+use crate::control::outbox::{Outbox, Respond};
+use crate::control::port::Incoming;
 
 /// The recorder, and the last recording that it was asked for.
 pub struct RecordingControl {
@@ -54,7 +54,7 @@ impl Unfinished {
 }
 
 /// Who ended a recording, and shall hear when it is whole.
-type Stopper = Arc<OnceLock<Peer>>;
+type Stopper = Arc<OnceLock<ClientId>>;
 
 impl RecordingControl {
     /// Nothing recorded yet. Files go to `folder`, in `format` unless a player wants another.
@@ -67,7 +67,7 @@ impl RecordingControl {
         &mut self,
         unfinished: Unfinished,
         from_frame: u64,
-        replies: Replies,
+        replies: Outbox,
         rate_hz: u32,
     ) {
         let Unfinished { name, format } = unfinished;
@@ -101,7 +101,7 @@ impl RecordingControl {
         &mut self,
         (name, format): (Option<String>, Option<&str>),
         from_frame: u64,
-        (from, replies): (Peer, Replies),
+        (from, replies): (ClientId, Outbox),
         rate_hz: u32,
     ) -> Result<(), String> {
         let format = format.map_or(Ok(self.format), str::parse);
@@ -128,7 +128,7 @@ impl RecordingControl {
         Ok(())
     }
 
-    fn stop(&self, at_frame: u64, from: Peer) -> Result<(), String> {
+    fn stop(&self, at_frame: u64, from: ClientId) -> Result<(), String> {
         match &self.last {
             Some((take, stopper)) if !take.is_done() => {
                 // Before the end, so that whoever comes to the end knows whom to tell.
@@ -156,28 +156,28 @@ impl Supervisor {
     pub(super) fn take_record(&mut self, incoming: &Incoming, record: &Record) {
         // Beginning and end are at the frames that notes sent at the same time would get.
         let frame = self.frame_of(incoming);
-        let replies = &self.inputs.replies;
+        let post = &self.inputs.post;
         let done = match record {
             Record::Start { file, format } => self.recorder.start(
                 (file.clone(), format.as_deref()),
                 frame,
-                (incoming.from, replies.clone()),
+                (incoming.from, post.outbox().clone()),
                 self.rate_hz,
             ),
             Record::Stop => self.recorder.stop(frame, incoming.from),
             Record::Status => {
-                replies.record(&self.recorder.status(self.rate_hz).fields(), incoming.from);
+                post.record(self.recorder.status(self.rate_hz).fields(), incoming.from);
                 Ok(())
             }
         };
         if let Err(reason) = done {
-            replies.fail(&incoming.address, &reason, incoming.from);
+            post.fail(&incoming.about, &reason, incoming.from);
         }
     }
 }
 
 /// Tells who began a recording, and who ended it, and whoever reads the log.
-fn tell(starter: Option<Peer>, stopper: Stopper, replies: Replies, rate_hz: u32) -> Tell {
+fn tell(starter: Option<ClientId>, stopper: Stopper, replies: Outbox, rate_hz: u32) -> Tell {
     Box::new(move |moment, recording| {
         let status = RecordStatus::of(recording, rate_hz);
         let file = file_of(recording);
@@ -185,14 +185,14 @@ fn tell(starter: Option<Peer>, stopper: Stopper, replies: Replies, rate_hz: u32)
             Moment::Begun => {
                 tracing::info!("recording to {file}");
                 if let Some(starter) = starter {
-                    replies.record(&status.fields(), starter);
+                    replies.record(status.fields(), starter);
                 }
             }
             Moment::Complete => {
                 let (frames, seconds) = (status.frames, status.seconds);
                 tracing::info!("{file} is complete: {frames} frames, {seconds:.1} s");
                 if let Some(stopper) = stopper.get() {
-                    replies.record(&status.fields(), *stopper);
+                    replies.record(status.fields(), *stopper);
                 }
             }
             Moment::Failed => {

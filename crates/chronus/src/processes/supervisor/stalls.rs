@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
-use chronus_osc::Value;
+use chronus_control::Event;
 use chronus_replication::lead;
 use chronus_replication::stalls::{SHORTEST_NS, Stall, Stalls};
 use serde::Serialize;
@@ -130,9 +130,9 @@ impl Supervisor {
             }
             if length_ns >= lead_ns / 4 {
                 let frame = self.device_clock.frame_at(stall.until_ns).unwrap_or(0);
-                let ms = Value::Figure(length_ns as f64 / 1e6);
+                let ms = length_ns as f64 / 1e6;
                 let core = stall.core.map_or(-1.0, |core| core as f64);
-                self.tell("stall", &[ms, Value::Figure(core), Value::Count(frame)]);
+                self.tell(&Event::Stall { ms, core, frame });
             }
         }
         if let Some(longest_ns) = longest
@@ -183,8 +183,8 @@ impl Supervisor {
                  far. `chronus doctor` says what may be wrong"
             );
         }
-        let count = Value::Count(told.stalled + told.unexplained);
-        self.tell("gap", &[count, Value::Count(told.stalled), Value::Figure(ms)]);
+        let blocks = told.stalled + told.unexplained;
+        self.tell(&Event::Gap { blocks, stalled: told.stalled, ms });
     }
 
     /// Stalls of the machine, as the player sees them.

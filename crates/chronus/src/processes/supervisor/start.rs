@@ -17,7 +17,9 @@ use signal_hook::consts::SIGTERM;
 use crate::commands::cli::{RunArgs, SupervisorArgs};
 use crate::content::allowed::Allowed;
 use crate::content::kept::{self, Keeping};
-use crate::osc::server;
+use crate::control::outbox::{Outbox, Post};
+use crate::control::port::Inbox;
+use crate::osc::adapter::Osc;
 use crate::patch_file::read_patch;
 use crate::patcher::{self, Line, Patcher};
 use crate::persistence::handover::Handover;
@@ -79,14 +81,16 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
             begin(patch, start, ruin.remains, &notifier)?
         }
     };
-    let port = server::Port::new(sockets)?;
-    let places = port.describe();
-    let replies = port.replies();
-    let (patches, file_watch) = patcher.serve(replies.clone())?;
+    let osc = Osc::new(sockets)?;
+    let places = osc.describe();
+    let outbox = Outbox::new(vec![osc.sink()]);
+    let (patches, file_watch) = patcher.serve(outbox.clone())?;
     if args.watch {
         patcher::watch::watch(file_watch)?;
     }
-    let inbox = port.serve(patches, notifier.try_clone()?, !args.free_run)?;
+    let mut inbox = Inbox::default();
+    let intake = inbox.open(patches, notifier.try_clone()?, osc.has_arrived());
+    osc.serve(intake, outbox.clone(), !args.free_run)?;
     tracing::info!("listening for OSC on {places}");
     let told = service::Output::default();
     told.tell(&device.describe());
@@ -127,7 +131,8 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
         record_format: args.record_format,
         told,
     };
-    let inputs = Inputs { inbox, notifier, end, replies, questions: Questions::default() };
+    let post = Post::start(outbox)?;
+    let inputs = Inputs { inbox, notifier, end, post, questions: Questions::default() };
     let mut supervisor = Supervisor::new(setup, inputs, device)
         .map_err(|error| format!("can't set the engine up: {error}"))?;
     supervisor.run()?;

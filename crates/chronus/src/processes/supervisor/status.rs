@@ -3,8 +3,8 @@
 use std::io;
 use std::sync::atomic::Ordering;
 
+use chronus_control::{Reply, Value};
 use chronus_os::clock;
-use chronus_osc::Value;
 use chronus_replication::fault_times::{FaultTimes, Span};
 use chronus_replication::supervision::{Action, Event, Notice};
 use chronus_replication::{PLACES, SLOTS, Slot, lead};
@@ -17,6 +17,7 @@ use super::Supervisor;
 use super::device::DeviceStatus;
 use super::recording::RecordStatus;
 use super::stalls::StallStatus;
+use crate::control::outbox::{Report, Respond};
 use chronus_journal::{JournalStatus, JournalWriter};
 
 /// Durations in microseconds: how many, the last, the median and the largest of the recent ones.
@@ -343,6 +344,13 @@ fn flatten(
     }
 }
 
+impl Report for Status {
+    fn reply(&self) -> Reply {
+        let json = serde_json::to_string(self).unwrap_or_default();
+        Reply::Status { fields: self.fields(), json }
+    }
+}
+
 impl Supervisor {
     /// How the engine is now.
     pub(super) fn status(&self, now_ns: u64) -> Status {
@@ -350,7 +358,8 @@ impl Supervisor {
         let tally = &self.regions.ledger.tally;
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let lives = &self.regions.ledger.keeper.lives;
-        let port = &self.inputs.replies.counts;
+        let outbox = self.inputs.post.outbox();
+        let port = &outbox.counts;
         let (commands, device) = (self.sequencer.counts(), self.device.stats());
         let captures = device.recordings.iter();
         let captures = captures.map(|capture| RecordStatus::of(capture, self.rate_hz)).collect();
@@ -378,7 +387,7 @@ impl Supervisor {
             redundant: self.supervision.is_redundant(),
             frames: load(&shared.frames),
             rate_hz: self.rate_hz,
-            patch: chronus_osc::shortened(self.performance.edition.patch.name()),
+            patch: chronus_control::shortened(self.performance.edition.patch.name()),
             modules: self.performance.edition.patch.modules().len() as u64,
             edits: u64::from(self.edits.last.0),
             hasty_edits: self.edits.hasty,
@@ -432,7 +441,7 @@ impl Supervisor {
             osc_failed: load(&port.failed),
             osc_clamped: load(&port.clamped),
             osc_busy: load(&port.busy),
-            osc_lost: self.inputs.replies.lost(),
+            osc_lost: outbox.lost(),
             journal: self.journal.as_ref().map_or_else(JournalStatus::none, JournalWriter::status),
             log_lost: crate::log::lost(),
             detection,

@@ -3,8 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use chronus_os::peer::Peer;
-use chronus_osc::shortened;
+use chronus_control::shortened;
 
 use crate::log::counted;
 
@@ -23,17 +22,17 @@ pub struct Complaints {
 }
 
 impl Complaints {
-    /// A message was refused, or not done as it said.
-    pub fn tell(&self, from: Peer, address: &str, reason: &str, now_ns: u64) {
+    /// A request was refused, or not done as it said. `from` is what the client is called.
+    pub fn tell(&self, from: impl FnOnce() -> String, about: &str, reason: &str, now_ns: u64) {
         if let Some(untold) = self.due(now_ns) {
-            tracing::warn!("{}", line(from, address, reason, untold));
+            tracing::warn!("{}", line(&from(), about, reason, untold));
         }
     }
 
     /// After a burst: how many were not told. To be called now and then.
     pub fn tell_rest(&self, now_ns: u64) {
         if let Some(rest) = self.rest(now_ns) {
-            tracing::warn!("OSC: {} refused or clamped since then", counted(rest, "more message"));
+            tracing::warn!("{} refused or clamped since then", counted(rest, "more message"));
         }
     }
 
@@ -60,14 +59,14 @@ impl Complaints {
     }
 }
 
-fn line(from: Peer, address: &str, reason: &str, untold: u64) -> String {
+fn line(from: &str, address: &str, reason: &str, untold: u64) -> String {
     let [address, reason] = [address, reason].map(shown);
     let address = if address.is_empty() { "a packet".to_owned() } else { address };
     let before = match untold {
         0 => String::new(),
         more => format!(" (and {} before that)", counted(more, "more message")),
     };
-    format!("OSC from {from}: {address}: {reason}{before}")
+    format!("{from}: {address}: {reason}{before}")
 }
 
 /// What a terminal can be trusted with.
@@ -103,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_line_says_who_what_and_why_and_nothing_that_moves_a_terminal() {
-        let from = Peer::Ip(([127, 0, 0, 1], 9000).into());
+        let from = "OSC from 127.0.0.1:9000";
         assert_eq!(
             line(from, "/gate/x", "there is no module `x`", 0),
             "OSC from 127.0.0.1:9000: /gate/x: there is no module `x`"

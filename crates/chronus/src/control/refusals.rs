@@ -1,6 +1,6 @@
 //! Who is told that there is too much to do, and how often: a flood must not be answered by a flood.
 
-use chronus_os::peer::Peer;
+use chronus_control::ClientId;
 
 /// A sender is told ten times a second, not once for each message.
 const PAUSE_NS: u64 = 100_000_000;
@@ -10,13 +10,13 @@ const SENDERS: usize = 16;
 /// Whom it was told, and when.
 #[derive(Debug, Default)]
 pub struct Refusals {
-    told: [Option<(Peer, u64)>; SENDERS],
+    told: [Option<(ClientId, u64)>; SENDERS],
     next: usize,
 }
 
 impl Refusals {
     /// Whether this sender is to be told now.
-    pub fn is_due(&mut self, to: Peer, now_ns: u64) -> bool {
+    pub fn is_due(&mut self, to: ClientId, now_ns: u64) -> bool {
         let known = self.told.iter_mut().flatten().find(|(sender, _)| *sender == to);
         if let Some((_, told_ns)) = known {
             let is_due = now_ns >= *told_ns + PAUSE_NS;
@@ -33,11 +33,13 @@ impl Refusals {
 
 #[cfg(test)]
 mod tests {
+    use chronus_control::CLIENT_WORDS;
+
     use super::*;
 
     #[test]
     fn each_sender_is_told_at_once_and_then_now_and_then() {
-        let sender = |port| Peer::Ip(([127, 0, 0, 1], port).into());
+        let sender = |number| ClientId { adapter: 0, address: [number; CLIENT_WORDS - 1] };
         let mut refusals = Refusals::default();
         let told = (0..1000).filter(|ms| refusals.is_due(sender(1), ms * 1_000_000)).count();
         assert_eq!(told, 10);

@@ -29,7 +29,7 @@ pub fn shortened(sentence: &str) -> String {
 }
 
 /// The same of one word, whatever it is made of.
-pub(crate) fn shortened_word(word: &str) -> String {
+pub fn shortened_word(word: &str) -> String {
     let count = word.chars().count();
     if count <= LONGEST_WORD {
         return word.to_owned();
