@@ -375,8 +375,9 @@ fn notes_and_texts_reach_all_that_match() {
         let reached: Vec<u32> = requests
             .iter()
             .map(|timed| match &timed.request {
-                Asked(Order::Command(Command::Note { module, .. }))
-                | Asked(Order::Text { module, .. }) => module.0,
+                Asked(
+                    Order::Command(Command::Note { module, .. }) | Order::Text { module, .. },
+                ) => module.0,
                 other => panic!("{other:?}"),
             })
             .collect();

@@ -151,7 +151,7 @@ pub trait Report: Send {
 /// What the thread is handed.
 enum Parcel {
     Letter(Letter),
-    Report(Box<dyn Report>, ArrayVec<ClientId, READERS>),
+    Report(Box<(Box<dyn Report>, ArrayVec<ClientId, READERS>)>),
 }
 
 /// The supervisor's way to its clients: a thread delivers what is handed to it.
@@ -199,7 +199,7 @@ impl Post {
 
     /// Has a report put into words and told to these clients.
     pub fn report(&self, report: Box<dyn Report>, to: ArrayVec<ClientId, READERS>) {
-        self.hand_over(Parcel::Report(report, to));
+        self.hand_over(Parcel::Report(Box::new((report, to))));
     }
 
     fn hand_over(&self, parcel: Parcel) {
@@ -261,7 +261,8 @@ impl Carrier {
     fn deliver(&self, parcel: &Parcel) {
         match parcel {
             Parcel::Letter(letter) => self.outbox.hand_on(letter),
-            Parcel::Report(report, readers) => {
+            Parcel::Report(report) => {
+                let (report, readers) = &**report;
                 let reply = report.reply();
                 for to in readers {
                     let (about, reply) = ("/status".to_owned(), reply.clone());
