@@ -17,6 +17,7 @@ mod shortened;
 mod sink;
 mod tree;
 pub mod values;
+pub mod wire;
 
 pub use client::{CLIENT_WORDS, Capabilities, ClientId};
 pub use event::{ClockChange, Event};

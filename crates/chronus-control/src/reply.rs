@@ -18,6 +18,8 @@ pub enum Value {
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Reply {
+    /// It is ordered, for this frame of the performance. Told where somebody waits for it.
+    Ordered(u64),
     /// It is done; what there is to tell, which may be nothing.
     Done(String),
     /// It is done, but not as it was said: a number was clamped.

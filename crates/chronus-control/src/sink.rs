@@ -38,6 +38,11 @@ pub trait Sink: Send + Sync {
         None
     }
 
+    /// Whether clients wait for [`Reply::Ordered`].
+    fn wants_receipts(&self) -> bool {
+        false
+    }
+
     /// Whether a listener that has not asked lately is left out, so that others can still be told something.
     fn leaves_out(&self, _listener: &ClientId) -> bool {
         false

@@ -19,6 +19,8 @@ pub struct Tree {
 pub struct Branch {
     /// What it is called in the patch.
     pub id: String,
+    /// What its meters are called in shared memory.
+    pub handle: u32,
     /// Its kind.
     pub kind: String,
     /// What it is, in a sentence.
@@ -160,6 +162,7 @@ fn branch(module: &PatchModule, controls: &Controls) -> Branch {
     leaves.extend(spec.outputs.iter().map(|output| Leaf::Output(port(output))));
     Branch {
         id: module.id().to_owned(),
+        handle: handle.0,
         kind: spec.kind.to_owned(),
         description: spec.summary.to_owned(),
         channels: module.channels() as u32,

@@ -8,8 +8,8 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions, getppid, kill_process, pidfd_open,
-    pidfd_send_signal, set_parent_process_death_signal, wait, waitid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getppid, kill_process, pidfd_open,
+    pidfd_send_signal, set_parent_process_death_signal, waitid,
 };
 
 use crate::crash;
@@ -167,11 +167,15 @@ const SIGNALS: [(i32, &str); 24] = [
     (libc::SIGPWR, "PWR"),
 ];
 
-/// Reaps a child of the calling process that has ended, whichever; `None` if there is none.
+/// Reaps a child that the calling thread has started and that has ended, whichever; `None` if there is none.
 pub fn reap_any() -> Option<(u32, Exit)> {
-    let (pid, status) = wait(WaitOptions::NOHANG).ok()??;
-    let exit = Exit::of(status.exit_status(), status.terminating_signal());
-    Some((pid.as_raw_nonzero().get() as u32, exit))
+    let mut status = 0;
+    // SAFETY: writes the status of a child to a local; the children of other threads are left to them.
+    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::__WNOTHREAD) };
+    let pid = u32::try_from(pid).ok().filter(|pid| *pid != 0)?;
+    let exited = libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status));
+    let signaled = libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status));
+    Some((pid, Exit::of(exited, signaled)))
 }
 
 /// The children of a process, asked for again and again through one descriptor that stays open. So they can be told of by

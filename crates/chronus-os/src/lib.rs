@@ -15,6 +15,7 @@ pub mod fork;
 pub mod jack;
 pub mod memfd;
 pub mod outside;
+pub mod packets;
 pub mod peer;
 pub mod process_title;
 pub mod sched;

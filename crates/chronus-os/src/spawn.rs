@@ -43,6 +43,30 @@ pub fn spawn_child(arguments: &[OsString], hand_over: &[BorrowedFd<'_>]) -> io::
     })
 }
 
+/// Runs another program, with `stdin` as its standard input; what it prints goes to standard error. It ends when the calling
+/// thread does, and has no priority.
+///
+/// # Errors
+/// As `execve(2)` and `fork(2)` say.
+pub fn spawn_program(
+    program: &OsString,
+    arguments: &[OsString],
+    stdin: OwnedFd,
+) -> io::Result<std::process::Child> {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(stdin).stdout(io::stderr());
+    let parent = std::process::id();
+    // SAFETY: the closure makes only system calls, on the new process itself.
+    unsafe {
+        command.pre_exec(move || {
+            crate::sched::set_ordinary()?;
+            crate::child::die_with_parent(parent);
+            Ok(())
+        });
+    }
+    command.spawn()
+}
+
 /// Runs this program again, as a child of this process's parent, who alone may reap it.
 ///
 /// # Errors

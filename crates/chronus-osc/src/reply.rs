@@ -27,8 +27,8 @@ pub fn encode(about: &str, reply: &control::Reply) -> Vec<u8> {
             }
             packet("/meter.reply", args)
         }
-        // Nobody can ask for it over OSC.
-        control::Reply::Tree(_) => Vec::new(),
+        // Nobody asks for these over OSC.
+        control::Reply::Tree(_) | control::Reply::Ordered(_) => Vec::new(),
     }
 }
 

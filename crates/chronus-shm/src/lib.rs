@@ -15,6 +15,7 @@ pub mod control_board;
 pub mod crash_note;
 pub mod ledger;
 pub mod listener_board;
+pub mod listening;
 pub mod periods;
 pub mod playback_board;
 #[cfg(not(loom))]

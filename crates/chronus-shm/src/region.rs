@@ -74,6 +74,17 @@ pub trait Whole: Shared {
         Memfd::create(Self::NAME, size_of::<Self>() + Self::ROOM)
     }
 
+    /// Maps the region for reading only.
+    ///
+    /// # Errors
+    /// As [`map`](Self::map).
+    fn map_read_only(memory: &Memfd) -> io::Result<View<Self>> {
+        if memory.bytes() != size_of::<Self>() + Self::ROOM {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        View::map(memory, Access::Read, 0)
+    }
+
     /// Maps the region for writing.
     ///
     /// # Errors

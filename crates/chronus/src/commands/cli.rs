@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::osc_address;
 use crate::content::MEMORY_MIB;
+use crate::processes::adapters::AdapterSpec;
 use crate::processes::lead::LeadSpec;
 use crate::processes::worker::WorkerArgs;
 
@@ -119,6 +120,10 @@ pub struct RunArgs {
     /// End by itself after so many seconds of sound
     #[arg(long, value_parser = seconds, allow_negative_numbers = true)]
     pub seconds: Option<f64>,
+    /// Start this program, and start it again when it ends: it speaks the control socket on its standard input. Its
+    /// clients may do what is granted: play, edit, chaos or none
+    #[arg(long, hide = true, value_name = "GRANTS:PROGRAM")]
+    pub adapter: Vec<AdapterSpec>,
     /// End when this process does, which must have started it
     #[arg(long, hide = true, value_name = "PID")]
     pub end_with: Option<u32>,

@@ -12,6 +12,7 @@ use rustix::fs::Access;
 
 use crate::commands::cli::RunArgs;
 use crate::commands::osc_address::Places;
+use crate::control::adapters::ADAPTERS_MOST;
 use crate::osc::socket_file::why_no_socket;
 use crate::patch_file::unreadable;
 
@@ -66,6 +67,9 @@ pub fn check(args: &RunArgs) -> Result<(), Refusal> {
         && let Err(why) = check_regular(&found)
     {
         return Err(Refusal(unreadable(path, &why)));
+    }
+    if args.adapter.len() > ADAPTERS_MOST {
+        return Err(Refusal(format!("there may be {ADAPTERS_MOST} adapters; leave some out")));
     }
     let patch = args.patch.as_deref().map(|path| ("the patch that is played", path));
     let output = match &args.output {

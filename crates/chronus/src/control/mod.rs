@@ -1,6 +1,7 @@
 //! The control core in the process: what clients ask comes in by a [`port`](port), whatever adapter they use, and what they
 //! are told leaves by an [`outbox`](outbox).
 
+pub mod adapters;
 pub mod complaints;
 pub mod outbox;
 pub mod port;

@@ -112,6 +112,8 @@ pub struct Start {
     pub assets: Arc<Memfd>,
     /// Where recordings come from.
     pub stock: Stock,
+    /// So many ask it for something.
+    pub ports: usize,
 }
 
 /// The patch that is played first.
@@ -233,7 +235,7 @@ impl Patcher {
     pub fn taking_over(start: Start, left: Left, notifier: Notifier) -> (Self, Line) {
         let (asks_in, asks) = RingBuffer::new(4);
         let (answers, answers_out) = RingBuffer::new(4);
-        let (desk, entrance) = port::desk();
+        let (desk, entrance) = port::desk(start.ports);
         let file = start.file.clone();
         let mut folder = Folder::new(start.folder, start.file);
         folder.set_base(left.base.clone());
@@ -264,11 +266,11 @@ impl Patcher {
         (patcher, Line { asks, answers })
     }
 
-    /// Starts the thread; the sides of who reads the OSC port, and of who watches the patch file.
+    /// Starts the thread; the sides of the adapters, and of who watches the patch file.
     ///
     /// # Errors
     /// As the system says.
-    pub fn serve(mut self, answers: Outbox) -> std::io::Result<(PatchPort, FileWatch)> {
+    pub fn serve(mut self, answers: Outbox) -> std::io::Result<(Vec<PatchPort>, FileWatch)> {
         let taken = || std::io::Error::other("the patcher was started before");
         let entrance = self.entrance.take().ok_or_else(taken)?;
         let (newest, watched) = (self.bulletin.reader(), self.watched.clone());

@@ -38,7 +38,7 @@ pub struct Task {
     pub time_wall_ns: Option<u64>,
 }
 
-/// The side of who reads the OSC port.
+/// The side of one adapter.
 #[derive(Debug)]
 pub struct PatchPort {
     tasks: Producer<Task>,
@@ -97,18 +97,22 @@ impl FileWatch {
 /// The patcher's side.
 #[derive(Debug)]
 pub struct Desk {
-    tasks: Consumer<Task>,
-    spent: Producer<Task>,
+    /// For each port what is asked there, and what was done.
+    queues: Vec<(Consumer<Task>, Producer<Task>)>,
     has_changed: Arc<AtomicBool>,
 }
 
 impl Desk {
     /// The next task.
     pub fn next(&mut self) -> Option<Task> {
-        let task = self.tasks.pop().ok()?;
+        let place = self.queues.iter().position(|(tasks, _)| !tasks.is_empty())?;
+        // The next time another has its turn first.
+        self.queues.rotate_left(place + 1);
+        let (tasks, spent) = self.queues.last_mut()?;
+        let task = tasks.pop().ok()?;
         let own = task.clone();
         // There is room for more than can wait.
-        let _ = self.spent.push(task);
+        let _ = spent.push(task);
         Some(own)
     }
 
@@ -119,25 +123,28 @@ impl Desk {
 
     /// Whether nobody will ask any more.
     pub fn is_abandoned(&self) -> bool {
-        self.tasks.is_abandoned()
+        self.queues.iter().all(|(tasks, _)| tasks.is_abandoned())
     }
 }
 
 /// The other sides, before there is a thread to be woken.
 #[derive(Debug)]
 pub struct Entrance {
-    tasks: Producer<Task>,
-    spent: Consumer<Task>,
+    queues: Vec<(Producer<Task>, Consumer<Task>)>,
     has_changed: Arc<AtomicBool>,
 }
 
-/// The patcher's side, and the others.
-pub fn desk() -> (Desk, Entrance) {
-    let (tasks_in, tasks) = RingBuffer::new(QUEUE);
-    let (spent, spent_out) = RingBuffer::new(2 * QUEUE);
+/// The patcher's side, and the others, of whom so many ask.
+pub fn desk(ports: usize) -> (Desk, Entrance) {
+    let queue = |_| {
+        let (tasks_in, tasks) = RingBuffer::new(QUEUE);
+        let (spent, spent_out) = RingBuffer::new(2 * QUEUE);
+        ((tasks, spent), (tasks_in, spent_out))
+    };
+    let (queues, others) = (0..ports).map(queue).unzip();
     let has_changed = Arc::<AtomicBool>::default();
-    let desk = Desk { tasks, spent, has_changed: has_changed.clone() };
-    (desk, Entrance { tasks: tasks_in, spent: spent_out, has_changed })
+    let desk = Desk { queues, has_changed: has_changed.clone() };
+    (desk, Entrance { queues: others, has_changed })
 }
 
 impl Entrance {
@@ -147,11 +154,18 @@ impl Entrance {
         patcher: &Thread,
         newest: Newest,
         watched: Watched,
-    ) -> (PatchPort, FileWatch) {
-        let Self { tasks, spent, has_changed } = self;
+    ) -> (Vec<PatchPort>, FileWatch) {
+        let Self { queues, has_changed } = self;
         let directory = newest.read().unwrap_or_else(PoisonError::into_inner).clone();
         let watch = FileWatch { has_changed, patcher: patcher.clone(), watched };
-        (PatchPort { tasks, spent, newest, directory, patcher: patcher.clone() }, watch)
+        let port = |(tasks, spent)| PatchPort {
+            tasks,
+            spent,
+            newest: newest.clone(),
+            directory: directory.clone(),
+            patcher: patcher.clone(),
+        };
+        (queues.into_iter().map(port).collect(), watch)
     }
 }
 
@@ -197,9 +211,10 @@ mod tests {
     #[test]
     fn who_reads_the_port_waits_for_no_lock_and_frees_no_directory() {
         let mut bulletin = Bulletin::new(directory());
-        let (_desk, entrance) = desk();
-        let (mut port, _watch) =
+        let (_desk, entrance) = desk(1);
+        let (mut ports, _watch) =
             entrance.open(&std::thread::current(), bulletin.reader(), Watched::default());
+        let mut port = ports.remove(0);
         let first: *const Directory = port.directory();
         bulletin.put(directory());
         assert_eq!(bulletin.before.len(), 1, "it is still held");
@@ -214,10 +229,11 @@ mod tests {
 
     #[test]
     fn what_was_asked_comes_back_to_be_freed_and_too_much_is_refused() {
-        let (mut desk, entrance) = desk();
+        let (mut desk, entrance) = desk(2);
         let bulletin = Bulletin::new(directory());
-        let (mut port, watch) =
+        let (mut ports, watch) =
             entrance.open(&std::thread::current(), bulletin.reader(), Watched::default());
+        let (mut other, mut port) = (ports.remove(1), ports.remove(0));
         let task = Task {
             job: Job::Edit(PatchRequest::Abort),
             about: "/patch/abort".into(),
@@ -231,9 +247,14 @@ mod tests {
         assert!(desk.next().is_some() && !port.spent.is_empty());
         port.free_spent();
         assert!(port.spent.is_empty());
+        // Whoever asks much keeps no other waiting.
+        assert!(other.ask(task.clone()).is_none());
+        assert!(desk.next().is_some() && !other.spent.is_empty());
         watch.changed();
         assert!(desk.has_file_changed() && !desk.has_file_changed() && !desk.is_abandoned());
         drop(port);
+        assert!(!desk.is_abandoned());
+        drop(other);
         assert!(desk.is_abandoned());
     }
 }

@@ -3,18 +3,19 @@
 use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use chronus_os::child::Children;
 use chronus_os::memfd::Memfd;
-use chronus_os::spawn;
 use chronus_os::wake::Notifier;
+use chronus_os::{packets, spawn};
 use chronus_shm::control_board::LogRegion;
 use chronus_shm::ledger::LedgerRegion;
 use chronus_shm::region::{self, Whole};
 use chronus_shm::status_board::SlotsRegion;
 
 use crate::commands::osc_address::Places;
+use crate::control::adapters::ADAPTERS_MOST;
 use crate::osc::socket_file::SocketFile;
 use crate::osc::sockets::{KINDS, Sockets};
 
@@ -35,6 +36,8 @@ pub struct Handover {
     pub socket_file: Option<SocketFile>,
     /// Where messages arrive; while nobody receives them, they wait.
     pub sockets: Sockets,
+    /// Towards adapters that are processes of their own.
+    pub adapters: Vec<OwnedFd>,
     /// The keeper's children, who are the workers and the supervisor.
     pub children: Children,
     /// The file of the journal, locked, if there is one and this performance has begun under this keeper.
@@ -60,6 +63,7 @@ impl Handover {
                 notifier: Notifier::new()?,
                 socket_file,
                 sockets: Sockets::new(udp, unix),
+                adapters: Vec::new(),
                 children: Children::of_this_thread()?,
                 journal: None,
             })
@@ -69,11 +73,13 @@ impl Handover {
 
     /// The descriptors for a supervisor.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        let Self { log, slots, assets, ledger, notifier, sockets, children, journal, .. } = self;
+        let Self { log, slots, assets, ledger, notifier, sockets, .. } = self;
         let memory = [log.as_fd(), slots.as_fd(), assets.as_fd(), ledger.as_fd()];
-        let others = [notifier.as_fd(), children.as_fd()];
-        let journal = journal.as_ref().map(AsFd::as_fd);
-        memory.into_iter().chain(others).chain(sockets.descriptors()).chain(journal).collect()
+        let others = [notifier.as_fd(), self.children.as_fd()];
+        let journal = self.journal.as_ref().map(AsFd::as_fd);
+        let adapters = self.adapters.iter().map(AsFd::as_fd);
+        let sockets = sockets.descriptors().into_iter().chain(adapters);
+        memory.into_iter().chain(others).chain(sockets).chain(journal).collect()
     }
 
     /// In a supervisor: what the keeper has handed over.
@@ -84,8 +90,12 @@ impl Handover {
         let missing = || io::Error::other("supervisors are started by `chronus run`, not by hand");
         let take = |position| spawn::take_handed_over(position).ok_or_else(missing);
         // Which of these there are, they tell themselves.
-        let (mut sockets, mut journal) = (Sockets::default(), None);
-        for other in (6..=6 + KINDS).map_while(spawn::take_handed_over) {
+        let (mut sockets, mut adapters, mut journal) = (Sockets::default(), Vec::new(), None);
+        for other in (6..=6 + KINDS + ADAPTERS_MOST).map_while(spawn::take_handed_over) {
+            if packets::is_one(&other) {
+                adapters.push(other);
+                continue;
+            }
             if let Some(no_socket) = sockets.adopt(other) {
                 journal = Some(File::from(no_socket));
                 break;
@@ -103,6 +113,7 @@ impl Handover {
             children: Children::adopt(take(5)?),
             socket_file: None,
             sockets,
+            adapters,
             journal,
         })
     }

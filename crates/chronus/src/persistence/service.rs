@@ -64,6 +64,7 @@ pub fn kept() -> io::Result<Option<Handover>> {
         notifier: Notifier::new()?,
         socket_file: None,
         sockets: Sockets::new(find(UDP).map(Into::into), find(UNIX).map(Into::into)),
+        adapters: Vec::new(),
         children: Children::of_this_thread()?,
         journal: None,
     }))

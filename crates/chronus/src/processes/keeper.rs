@@ -23,6 +23,7 @@ use chronus_shm::ledger::{ExitRecord, LedgerRegion, digest};
 use chronus_shm::region::{View, Whole};
 use signal_hook::consts::{SIGCHLD, SIGTERM};
 
+use super::adapters;
 use crate::commands::cli::RunArgs;
 use crate::commands::files;
 use crate::commands::osc_address::Places;
@@ -64,6 +65,10 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
         // Whoever waits for the dead holds up the living. What it starts does not inherit this.
         let _ = sched::set_fifo_for_self(sched::priority::KEEPER);
     }
+    let mut handover = handover;
+    let (engine_ends, adapter_ends) = adapters::sockets(&args.adapter)?;
+    handover.adapters = engine_ends;
+    let tended = adapters::tend(&args.adapter, adapter_ends)?;
     let mut keeper = Keeper {
         ledger: LedgerRegion::map(&handover.ledger)?,
         handover,
@@ -75,7 +80,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
         end_asked: false,
         over: None,
     };
-    let exit = keeper.keep()?;
+    let exit = keeper.keep();
+    tended.finish();
+    let exit = exit?;
     // Nobody shall go on with a performance that has ended.
     keeper.ledger.keeper.ended.store(1, Ordering::Release);
     service::forget();

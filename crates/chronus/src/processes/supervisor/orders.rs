@@ -1,6 +1,6 @@
 //! What players ask for: commands get their frame here, questions their answer.
 
-use chronus_control::{Chaos, Crash, Order, Reply, Target};
+use chronus_control::{Chaos, Crash, Order, Reply, Sink, Target};
 use chronus_engine::{Command, TextPiece};
 use chronus_os::child::{Child, is_harmful, signal_name};
 use chronus_os::clock;
@@ -91,6 +91,12 @@ impl Supervisor {
                 }
             })
         });
+        if ordered.is_ok() {
+            let outbox = self.inputs.post.outbox();
+            if outbox.sink_of(&incoming.from).is_some_and(Sink::wants_receipts) {
+                self.inputs.post.reply(&incoming.about, Reply::Ordered(frame), incoming.from);
+            }
+        }
         if let Err(busy) = ordered {
             self.inputs.post.outbox().counts.busy.fetch_add(1, Ordering::Relaxed);
             if self.refusals.is_due(incoming.from, clock::monotonic_ns()) {
@@ -162,8 +168,14 @@ impl Supervisor {
     }
 
     fn take_chaos(&mut self, incoming: &Incoming, chaos: Chaos) {
-        if let Err(reason) = self.cause_chaos(chaos) {
-            self.inputs.post.fail(&incoming.about, &reason, incoming.from);
+        match self.cause_chaos(chaos) {
+            Ok(()) => {
+                let outbox = self.inputs.post.outbox();
+                if outbox.sink_of(&incoming.from).is_some_and(Sink::wants_receipts) {
+                    self.inputs.post.done(&incoming.about, "", incoming.from);
+                }
+            }
+            Err(reason) => self.inputs.post.fail(&incoming.about, &reason, incoming.from),
         }
     }
 

@@ -17,6 +17,7 @@ use signal_hook::consts::SIGTERM;
 use crate::commands::cli::{RunArgs, SupervisorArgs};
 use crate::content::allowed::Allowed;
 use crate::content::kept::{self, Keeping};
+use crate::control::adapters::{Adapters, Window};
 use crate::control::outbox::{Outbox, Post};
 use crate::control::port::Inbox;
 use crate::osc::adapter::Osc;
@@ -26,6 +27,7 @@ use crate::persistence::handover::Handover;
 use crate::persistence::recovery::{self, Found, Recovery, Remains};
 use crate::persistence::service;
 use crate::persistence::shared_assets::{PackedPatch, Stock};
+use crate::processes::adapters::AdapterSpec;
 use crate::processes::lead;
 use crate::processes::playback::Regions;
 use crate::processes::supervisor::{
@@ -50,7 +52,8 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     let handover = Handover::take_over()?;
     let (end, end_writer) = UnixStream::pair()?;
     signal_hook::low_level::pipe::register(SIGTERM, end_writer)?;
-    let Handover { log, slots, ledger, notifier, sockets, children, journal, .. } = handover;
+    let Handover { log, slots, ledger, notifier, sockets, children, journal, adapters, .. } =
+        handover;
     let assets = Arc::new(handover.assets);
     let regions = Regions::map(&log, &slots, &ledger)?;
     let found = recovery::find(&regions, &ledger, &assets);
@@ -71,6 +74,7 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
         rate_hz: device.rate_hz(),
         assets: assets.clone(),
         stock: stock(args, patch.as_ref().ok(), &assets)?,
+        ports: if args.adapter.is_empty() { 1 } else { 2 },
     };
     let keeping = start.stock.kept.clone();
     let (patcher, beginning, line) = match found {
@@ -83,14 +87,27 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
     };
     let osc = Osc::new(sockets)?;
     let places = osc.describe();
-    let outbox = Outbox::new(vec![osc.sink()]);
-    let (patches, file_watch) = patcher.serve(outbox.clone())?;
+    let granted = args.adapter.iter().map(AdapterSpec::may);
+    let adapters = Adapters::new(adapters.into_iter().zip(granted).collect());
+    let outbox = Outbox::new([osc.sink()].into_iter().chain(adapters.sinks()).collect());
+    let (mut ports, file_watch) = patcher.serve(outbox.clone())?;
     if args.watch {
         patcher::watch::watch(file_watch)?;
     }
     let mut inbox = Inbox::default();
-    let intake = inbox.open(patches, notifier.try_clone()?, osc.has_arrived());
-    osc.serve(intake, outbox.clone(), !args.free_run)?;
+    if !adapters.is_empty()
+        && let Some(port) = ports.pop()
+    {
+        // They have no priority, so nobody waits for what they are about to hand on.
+        let intake = inbox.open(port, notifier.try_clone()?, Box::new(|| false));
+        let memory = [log.read_only()?, slots.read_only()?, ledger.read_only()?];
+        let window = Window { memory, rate_hz: device.rate_hz() };
+        adapters.serve(intake, outbox.clone(), window)?;
+    }
+    if let Some(port) = ports.pop() {
+        let intake = inbox.open(port, notifier.try_clone()?, osc.has_arrived());
+        osc.serve(intake, outbox.clone(), !args.free_run)?;
+    }
     tracing::info!("listening for OSC on {places}");
     let told = service::Output::default();
     told.tell(&device.describe());

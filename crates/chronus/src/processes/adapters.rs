@@ -1,0 +1,167 @@
+//! Adapters as the keeper sees them: programs that it starts, and starts again when they end. Each has one end of a socket
+//! as its standard input; the other is handed from supervisor to supervisor. Nothing of the sound depends on them.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use chronus_control::Capabilities;
+use chronus_os::clock;
+use chronus_os::packets;
+use chronus_os::spawn::spawn_program;
+use chronus_replication::blame::Cause;
+use chronus_replication::restart::{BackOff, Death};
+
+/// An adapter that has run for so long has begun well.
+const CHILDHOOD: Duration = Duration::from_secs(2);
+/// Whether one has ended is looked at this often.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A program to start, and what its clients may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdapterSpec {
+    /// What is granted, as it was typed.
+    grants: String,
+    may: Capabilities,
+    program: OsString,
+    arguments: Vec<OsString>,
+}
+
+impl AdapterSpec {
+    /// What its clients may do.
+    pub fn may(&self) -> Capabilities {
+        self.may
+    }
+}
+
+impl FromStr for AdapterSpec {
+    type Err = String;
+
+    /// `GRANTS:PROGRAM [ARGUMENT …]`, as in `play,edit:/usr/lib/chronus/page --port 8000`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parted = text.split_once(':');
+        let (grants, line) = parted.ok_or("give GRANTS:PROGRAM, as in play,edit:/usr/bin/page")?;
+        let may = Capabilities::parse(grants)?;
+        let mut words = line.split_whitespace().map(OsString::from);
+        let program = words.next().ok_or("the program is missing; give GRANTS:PROGRAM")?;
+        Ok(Self { grants: grants.to_owned(), may, program, arguments: words.collect() })
+    }
+}
+
+impl fmt::Display for AdapterSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.grants, self.program.display())?;
+        self.arguments.iter().try_for_each(|word| write!(f, " {}", word.display()))
+    }
+}
+
+/// Programs that run as long as the keeper does.
+#[derive(Debug)]
+pub struct Tended {
+    threads: Vec<JoinHandle<()>>,
+    is_over: Arc<AtomicBool>,
+}
+
+/// The sockets of adapters: the ends for supervisors, and those for the programs.
+///
+/// # Errors
+/// Out of descriptors.
+pub fn sockets(specs: &[AdapterSpec]) -> io::Result<(Vec<OwnedFd>, Vec<OwnedFd>)> {
+    let pairs: Vec<_> = specs.iter().map(|_| packets::pair()).collect::<io::Result<_>>()?;
+    Ok(pairs.into_iter().unzip())
+}
+
+/// Starts each program, by a thread of its own that starts it again when it ends. They are children of these threads, so the
+/// keeper's list of workers has none of them.
+///
+/// # Errors
+/// As the system says.
+pub fn tend(specs: &[AdapterSpec], sockets: Vec<OwnedFd>) -> io::Result<Tended> {
+    let is_over = Arc::<AtomicBool>::default();
+    let mut threads = Vec::new();
+    for (spec, socket) in specs.iter().cloned().zip(sockets) {
+        let is_over = is_over.clone();
+        let thread = std::thread::Builder::new().name("chronus-adapter".into());
+        threads.push(thread.spawn(move || keep_going(&spec, &socket, &is_over))?);
+    }
+    Ok(Tended { threads, is_over })
+}
+
+impl Tended {
+    /// Ends all.
+    pub fn finish(self) {
+        self.is_over.store(true, Ordering::Release);
+        for thread in self.threads {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn keep_going(spec: &AdapterSpec, socket: &OwnedFd, is_over: &AtomicBool) {
+    crate::log::attend();
+    let mut back_off = BackOff::default();
+    while !is_over.load(Ordering::Acquire) {
+        let began = Instant::now();
+        let started = socket
+            .try_clone()
+            .and_then(|socket| spawn_program(&spec.program, &spec.arguments, socket));
+        let why = match started {
+            Ok(mut child) => match wait(&mut child, is_over) {
+                None => return,
+                Some(why) => format!("ended ({why})"),
+            },
+            Err(error) => format!("can't be started ({error})"),
+        };
+        if began.elapsed() >= CHILDHOOD {
+            back_off = BackOff::default();
+        }
+        let death = Death::OfItself(Cause::Status(1));
+        let delay = Duration::from_nanos(back_off.died_young(clock::monotonic_ns(), death));
+        tracing::warn!("the adapter {} {why}; it is started again", spec.program.display());
+        let until = Instant::now() + delay;
+        while Instant::now() < until && !is_over.load(Ordering::Acquire) {
+            std::thread::sleep(LOOK.min(delay));
+        }
+    }
+}
+
+/// Waits until a program ends by itself, and says how; `None` if it was ended because all is over.
+fn wait(child: &mut std::process::Child, is_over: &AtomicBool) -> Option<String> {
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Some(status.to_string()),
+            Ok(None) => {}
+            Err(error) => return Some(error.to_string()),
+        }
+        if is_over.load(Ordering::Acquire) {
+            let _ = child.kill();
+            let _ = child.wait();
+            return None;
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adapters_are_read_as_typed_and_mistakes_are_told() {
+        let spec: AdapterSpec = "play,edit:/bin/page --port 8000".parse().expect("an adapter");
+        assert_eq!((spec.arguments.len(), spec.may.chaos), (2, false));
+        assert_eq!(spec.to_string(), "play,edit:/bin/page --port 8000");
+        for (text, says) in
+            [("page", "GRANTS:PROGRAM"), ("play:", "program is missing"), ("x:page", "granted")]
+        {
+            let error = text.parse::<AdapterSpec>().expect_err(text);
+            assert!(error.contains(says), "{text}: {error}");
+        }
+    }
+}
