@@ -22,6 +22,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Does what the lines say, until it is ended.
+///
+/// # Errors
+/// If there is no engine, or if a file can't be read or written.
 pub fn run(orders: &str, report_name: &str) -> Result<(), Box<dyn Error>> {
     let mut engine = Engine::connect("example", Duration::from_secs(10))?;
     let mut report = OpenOptions::new().create(true).append(true).open(report_name)?;

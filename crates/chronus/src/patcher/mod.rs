@@ -276,7 +276,7 @@ impl Patcher {
         let (newest, watched) = (self.bulletin.reader(), self.watched.clone());
         let thread = std::thread::Builder::new().name("patcher".into());
         let thread = thread.spawn(move || self.work(&answers))?;
-        Ok(entrance.open(thread.thread(), newest, watched))
+        Ok(entrance.open(thread.thread(), &newest, watched))
     }
 
     fn work(&mut self, answers: &Outbox) {

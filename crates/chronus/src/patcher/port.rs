@@ -152,7 +152,7 @@ impl Entrance {
     pub fn open(
         self,
         patcher: &Thread,
-        newest: Newest,
+        newest: &Newest,
         watched: Watched,
     ) -> (Vec<PatchPort>, FileWatch) {
         let Self { queues, has_changed } = self;
@@ -213,7 +213,7 @@ mod tests {
         let mut bulletin = Bulletin::new(directory());
         let (_desk, entrance) = desk(1);
         let (mut ports, _watch) =
-            entrance.open(&std::thread::current(), bulletin.reader(), Watched::default());
+            entrance.open(&std::thread::current(), &bulletin.reader(), Watched::default());
         let mut port = ports.remove(0);
         let first: *const Directory = port.directory();
         bulletin.put(directory());
@@ -232,7 +232,7 @@ mod tests {
         let (mut desk, entrance) = desk(2);
         let bulletin = Bulletin::new(directory());
         let (mut ports, watch) =
-            entrance.open(&std::thread::current(), bulletin.reader(), Watched::default());
+            entrance.open(&std::thread::current(), &bulletin.reader(), Watched::default());
         let (mut other, mut port) = (ports.remove(1), ports.remove(0));
         let task = Task {
             job: Job::Edit(PatchRequest::Abort),

@@ -1,6 +1,7 @@
 //! `chronus supervisor`: from what the keeper hands over to an engine that plays.
 
 use std::error::Error;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ use crate::control::adapters::{Adapters, Window};
 use crate::control::outbox::{Outbox, Post};
 use crate::control::port::Inbox;
 use crate::osc::adapter::Osc;
+use crate::osc::sockets::Sockets;
 use crate::patch_file::read_patch;
 use crate::patcher::{self, Line, Patcher};
 use crate::persistence::handover::Handover;
@@ -85,30 +87,9 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
             begin(patch, start, ruin.remains, &notifier)?
         }
     };
-    let osc = Osc::new(sockets)?;
-    let places = osc.describe();
-    let granted = args.adapter.iter().map(AdapterSpec::may);
-    let adapters = Adapters::new(adapters.into_iter().zip(granted).collect());
-    let outbox = Outbox::new([osc.sink()].into_iter().chain(adapters.sinks()).collect());
-    let (mut ports, file_watch) = patcher.serve(outbox.clone())?;
-    if args.watch {
-        patcher::watch::watch(file_watch)?;
-    }
-    let mut inbox = Inbox::default();
-    if !adapters.is_empty()
-        && let Some(port) = ports.pop()
-    {
-        // They have no priority, so nobody waits for what they are about to hand on.
-        let intake = inbox.open(port, notifier.try_clone()?, Box::new(|| false));
-        let memory = [log.read_only()?, slots.read_only()?, ledger.read_only()?];
-        let window = Window { memory, rate_hz: device.rate_hz() };
-        adapters.serve(intake, outbox.clone(), window)?;
-    }
-    if let Some(port) = ports.pop() {
-        let intake = inbox.open(port, notifier.try_clone()?, osc.has_arrived());
-        osc.serve(intake, outbox.clone(), !args.free_run)?;
-    }
-    tracing::info!("listening for OSC on {places}");
+    let memory = [log.read_only()?, slots.read_only()?, ledger.read_only()?];
+    let window = Window { memory, rate_hz: device.rate_hz() };
+    let (inbox, post) = open_ports(args, patcher, (sockets, adapters), window, &notifier)?;
     let told = service::Output::default();
     told.tell(&device.describe());
     service::accompany(regions.ledger.clone(), told.clone())?;
@@ -148,7 +129,6 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
         record_format: args.record_format,
         told,
     };
-    let post = Post::start(outbox)?;
     let inputs = Inputs { inbox, notifier, end, post, questions: Questions::default() };
     let mut supervisor = Supervisor::new(setup, inputs, device)
         .map_err(|error| format!("can't set the engine up: {error}"))?;
@@ -157,6 +137,39 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
         keeping.finish();
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Has clients reach this supervisor, by OSC and by adapters that are processes of their own.
+fn open_ports(
+    args: &RunArgs,
+    patcher: Patcher,
+    (sockets, adapters): (Sockets, Vec<OwnedFd>),
+    window: Window,
+    notifier: &Notifier,
+) -> Result<(Inbox, Post), Box<dyn Error>> {
+    let osc = Osc::new(sockets)?;
+    let granted = args.adapter.iter().map(AdapterSpec::may);
+    let adapters = Adapters::new(adapters.into_iter().zip(granted).collect());
+    let outbox = Outbox::new([osc.sink()].into_iter().chain(adapters.sinks()).collect());
+    let (mut ports, file_watch) = patcher.serve(outbox.clone())?;
+    if args.watch {
+        patcher::watch::watch(file_watch)?;
+    }
+    let mut inbox = Inbox::default();
+    if !adapters.is_empty()
+        && let Some(port) = ports.pop()
+    {
+        // They have no priority, so nobody waits for what they are about to hand on.
+        let intake = inbox.open(port, notifier.try_clone()?, Box::new(|| false));
+        adapters.serve(intake, outbox.clone(), window)?;
+    }
+    let places = osc.describe();
+    if let Some(port) = ports.pop() {
+        let intake = inbox.open(port, notifier.try_clone()?, osc.has_arrived());
+        osc.serve(intake, outbox.clone(), !args.free_run)?;
+    }
+    tracing::info!("listening for OSC on {places}");
+    Ok((inbox, Post::start(outbox)?))
 }
 
 /// Where recordings come from, and where they are kept if there is a journal. What the patch of the command line names
