@@ -7,8 +7,7 @@ use crate::io::{Io, PortSet};
 use crate::signal_kind::SignalKind;
 use crate::tables::Table;
 
-/// Frames in a block, the unit of rendering.
-pub const BLOCK_FRAMES: usize = 64;
+pub use chronus_units::BLOCK_FRAMES;
 
 /// The numbers of channels that a cable may have. A module on a cable of 16 channels is 16 voices.
 pub const CHANNEL_COUNTS: [usize; 4] = [1, 4, 8, 16];
