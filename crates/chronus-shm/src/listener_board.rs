@@ -2,7 +2,7 @@
 
 use chronus_os::peer::{PEER_WORDS, Peer};
 
-use crate::ledger::digest;
+use crate::checksum::of_bytes;
 use crate::sync::{AtomicU64, Ordering};
 
 /// As many may listen.
@@ -17,7 +17,7 @@ pub struct ListenerBoard {
 
 #[derive(Debug)]
 struct Place {
-    digest: AtomicU64,
+    checksum: AtomicU64,
     words: [AtomicU64; PEER_WORDS],
 }
 
@@ -30,7 +30,7 @@ impl ListenerBoard {
             place.write(&peer);
         }
         for place in left {
-            place.digest.store(0, Ordering::Release);
+            place.checksum.store(0, Ordering::Release);
         }
     }
 
@@ -43,27 +43,27 @@ impl ListenerBoard {
 impl Place {
     fn write(&self, peer: &Peer) {
         let words = peer.to_words();
-        let digest = digest_of(&words);
-        if self.digest.load(Ordering::Relaxed) == digest {
+        let checksum = checksum_of(&words);
+        if self.checksum.load(Ordering::Relaxed) == checksum {
             return;
         }
-        self.digest.store(0, Ordering::Release);
+        self.checksum.store(0, Ordering::Release);
         for (place, word) in self.words.iter().zip(words) {
             place.store(word, Ordering::Relaxed);
         }
-        self.digest.store(digest, Ordering::Release);
+        self.checksum.store(checksum, Ordering::Release);
     }
 
     fn read(&self) -> Option<Peer> {
-        let digest = self.digest.load(Ordering::Acquire);
+        let checksum = self.checksum.load(Ordering::Acquire);
         let words = std::array::from_fn(|index| self.words[index].load(Ordering::Relaxed));
-        let is_whole = digest != 0 && digest_of(&words) == digest;
+        let is_whole = checksum != 0 && checksum_of(&words) == checksum;
         is_whole.then(|| Peer::from_words(&words)).flatten()
     }
 }
 
-fn digest_of(words: &[u64; PEER_WORDS]) -> u64 {
-    digest(words.map(u64::to_le_bytes).as_flattened())
+fn checksum_of(words: &[u64; PEER_WORDS]) -> u64 {
+    of_bytes(words.map(u64::to_le_bytes).as_flattened())
 }
 
 #[cfg(test)]
@@ -76,7 +76,7 @@ mod tests {
 
     fn board() -> ListenerBoard {
         let place = || Place {
-            digest: AtomicU64::new(0),
+            checksum: AtomicU64::new(0),
             words: std::array::from_fn(|_| AtomicU64::new(0)),
         };
         ListenerBoard { places: std::array::from_fn(|_| place()) }

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use chronus_engine::tables::{self, Table};
 use chronus_engine::{ContentDigest, Patch, PatchModule, Recording, RecordingSpec, Recordings};
 use chronus_os::memfd::Memfd;
-use chronus_shm::ledger::{self, Edition, Piece};
+use chronus_shm::checksum;
+use chronus_shm::ledger::{Edition, Piece};
 use chronus_shm::region::SharedSamples;
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +36,7 @@ const PIECE_BYTES_MAX: usize = 4 << 20;
 const PAGE_BYTES: usize = 4096;
 /// The number of what a supervisor before has left, which is no edition's.
 const LEFT: u32 = u32::MAX;
-const NOTHING: Piece = Piece { offset: 0, bytes: 0, digest: 0 };
+const NOTHING: Piece = Piece { offset: 0, bytes: 0, checksum: 0 };
 
 /// What a recording is called that was not prepared for any kind of module.
 const AS_IT_IS: &str = "";
@@ -259,7 +260,11 @@ impl SharedAssets {
         let place = self.free_place(bytes.len());
         self.memory.write_at(place, bytes).map_err(no_memory)?;
         self.next_packed = (place + bytes.len()).next_multiple_of(64);
-        Ok(Piece { offset: place as u64, bytes: bytes.len() as u64, digest: ledger::digest(bytes) })
+        Ok(Piece {
+            offset: place as u64,
+            bytes: bytes.len() as u64,
+            checksum: checksum::of_bytes(bytes),
+        })
     }
 
     /// The next place for so many bytes where nothing lies that may still be needed.
