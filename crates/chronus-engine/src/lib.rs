@@ -31,7 +31,7 @@ pub use chronus_dsp::{
     ALL_NOTES, ModuleSpec, Note, ParamSpec, PortSpec, Recording, RecordingSpec, SignalKind,
     TEXT_MAX, TextSpec, Vectors,
 };
-pub use chronus_dsp::{names, tables};
+pub use chronus_dsp::{catalog, names, tables};
 pub use chronus_units::{BLOCK_FRAMES, Block, CHANNELS};
 pub use command::{Command, DecodeError, Handle, ParamIndex, TextPiece, TransportChange};
 pub use controls::{Controls, ControlsError, Effect};

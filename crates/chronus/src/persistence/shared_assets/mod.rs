@@ -9,7 +9,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chronus_engine::tables::{self, Table};
+use chronus_engine::catalog;
+use chronus_engine::tables::Table;
 use chronus_engine::{ContentDigest, Patch, PatchModule, Recording, RecordingSpec, Recordings};
 use chronus_os::memfd::Memfd;
 use chronus_shm::checksum;
@@ -108,7 +109,7 @@ impl PackedPatch {
     /// The patch, and its recordings as a worker finds them. Its tables are installed.
     pub fn open(self, assets: &Arc<Memfd>) -> (Patch, Box<dyn Recordings>) {
         for (name, place) in &self.tables {
-            if let (Some(table), Some(data)) = (tables::find(name), place.open(assets)) {
+            if let (Some(table), Some(data)) = (catalog::find_table(name), place.open(assets)) {
                 table.install(data);
             }
         }
