@@ -26,8 +26,8 @@ use crate::content::kept::{self, Keeping, Wanted};
 use crate::content::{self, Content, Limit};
 use chronus_journal::Score;
 
-/// Plans lie here, one after the other, and again from the start: no more than a few are ever in use.
-const PLANS_BYTES: usize = 64 << 20;
+/// Packed patches lie here, one after the other, and again from the start: no more than a few are ever in use.
+const PACKED_BYTES: usize = 64 << 20;
 /// So many packed patches and scores may lie there at once, the largest of them; and so many bytes at least. Where they
 /// are small, they take little memory.
 const PIECES: usize = 16;
@@ -65,14 +65,14 @@ pub struct Recorded {
     what: String,
     place: Place,
     /// The digest of what lies there.
-    seal: ContentDigest,
+    digest: ContentDigest,
 }
 
 impl Recorded {
     /// Whether what lies there is what was put there.
     fn is_whole(&self, memory: &Memfd) -> bool {
         let recording = self.place.open(memory);
-        recording.is_some_and(|it| content::digest_of(&it) == self.seal)
+        recording.is_some_and(|it| content::digest_of(&it) == self.digest)
     }
 }
 
@@ -182,7 +182,7 @@ impl SharedAssets {
             memory,
             stock,
             next_packed: 0,
-            room: Room::new(PLANS_BYTES, PAGE_BYTES),
+            room: Room::new(PACKED_BYTES, PAGE_BYTES),
             known: Vec::new(),
             left: Vec::new(),
             tables: Vec::new(),
@@ -435,7 +435,7 @@ impl SharedAssets {
         let recording = place.open(&self.memory).ok_or("memory of recordings can't be mapped")?;
         let before = recording.samples().as_ptr();
         let prepared = (spec.prepare)(recording);
-        let seal = content::digest_of(&prepared);
+        let digest = content::digest_of(&prepared);
         let place = if prepared.samples().as_ptr() == before {
             place
         } else {
@@ -443,7 +443,7 @@ impl SharedAssets {
             self.limit().check(&format!("what a module makes of {content}"), bytes)?;
             self.put(prepared.samples(), prepared.channels(), prepared.rate_hz())?
         };
-        self.known.push(Recorded { content, what: spec.doc.to_owned(), place, seal });
+        self.known.push(Recorded { content, what: spec.doc.to_owned(), place, digest });
         Ok(true)
     }
 
@@ -454,7 +454,7 @@ impl SharedAssets {
             self.limit().check(&path.display().to_string(), bytes)?;
             let place = self.put(&content.samples, content.channels, content.rate_hz)?;
             let what = AS_IT_IS.to_owned();
-            self.known.push(Recorded { content: digest, what, place, seal: digest });
+            self.known.push(Recorded { content: digest, what, place, digest });
         }
         Ok(digest)
     }
