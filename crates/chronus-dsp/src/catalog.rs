@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 pub use chronus_dsp_core::entry::CatalogEntry;
+use chronus_dsp_core::tables::Table;
 pub use chronus_dsp_utility::TRIALS;
 
 /// All kinds for music, in the order of the reference.
@@ -28,4 +29,10 @@ pub static CATALOG: LazyLock<Vec<CatalogEntry>> = LazyLock::new(|| {
 /// The entry of a kind, by its exact name.
 pub fn find(kind: &str) -> Option<&'static CatalogEntry> {
     CATALOG.iter().chain(TRIALS).find(|entry| entry.spec.kind == kind)
+}
+
+/// The table of this name, of those that the kinds for music read.
+pub fn find_table(name: &str) -> Option<&'static Table> {
+    let tables = CATALOG.iter().flat_map(|entry| entry.spec.tables);
+    tables.copied().find(|table| table.name == name)
 }

@@ -12,12 +12,11 @@
 #![forbid(unsafe_code)]
 
 pub mod catalog;
-pub mod tables;
 
 pub use chronus_dsp_control as control;
 pub use chronus_dsp_core::{
     fused, instance, io, lanes, math, mix, module, names, signal, signal_kind, simd, smooth,
-    transport, vectors,
+    tables, transport, vectors,
 };
 pub use chronus_dsp_drum as drum;
 pub use chronus_dsp_effect as effect;

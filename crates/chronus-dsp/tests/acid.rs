@@ -6,7 +6,7 @@ mod common;
 #[path = "common/spectrum.rs"]
 mod spectrum;
 
-use chronus_dsp::drum::ladder::{FEEDBACK_MAX, Ladder};
+use chronus_dsp::drum::diode_ladder::{DiodeLadder, FEEDBACK_MAX};
 use chronus_dsp::{BLOCK_FRAMES, Instance, Transport, catalog, silent_buffer};
 use common::{RATES_HZ, param};
 use core::f64::consts::{PI, SQRT_2, TAU};
@@ -79,7 +79,7 @@ fn the_ladder_has_its_analytic_response() {
     let mut worst = 0.0_f64;
     for rate_hz in RATES_HZ {
         for (peak_hz, k) in [(150.0_f32, 0.0_f32), (800.0, 8.0), (3000.0, 14.0)] {
-            let mut ladder = Ladder::<1>::REST;
+            let mut ladder = DiodeLadder::<1>::REST;
             // So faint that nothing saturates.
             let response: Vec<f64> = (0..rate_hz / 2)
                 .map(|n| if n == 0 { 1e-3 } else { 0.0 })
@@ -110,7 +110,7 @@ fn the_ladder_has_its_analytic_response() {
 #[test]
 fn the_ladder_rings_at_its_frequency_and_stays_bounded() {
     for peak_hz in [100.0_f32, 1000.0, 5000.0] {
-        let mut ladder = Ladder::<1>::REST;
+        let mut ladder = DiodeLadder::<1>::REST;
         // A little more than the least feedback, after a push for half a turn.
         let push = (24_000.0 / peak_hz) as usize;
         let ring: Vec<f32> = (0..96_000)

@@ -6,6 +6,8 @@
 #![allow(clippy::format_push_string)] // A test may allocate.
 
 mod common;
+#[path = "../../chronus-journal/src/fnv.rs"]
+mod fnv;
 
 use chronus_dsp::catalog::CATALOG;
 use chronus_dsp::{BLOCK_FRAMES, Vectors};
@@ -15,9 +17,7 @@ const FRAMES: usize = 300 * BLOCK_FRAMES;
 
 /// FNV-1a over the bits of all outputs.
 fn digest(signals: &[Vec<f32>]) -> u64 {
-    bits(signals).into_iter().flatten().fold(0xcbf2_9ce4_8422_2325, |hash, bits| {
-        (hash ^ u64::from(bits)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    fnv::fnv1a(bits(signals).into_iter().flatten())
 }
 
 #[test]

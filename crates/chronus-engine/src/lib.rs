@@ -28,19 +28,14 @@ mod wiring;
 pub use bypass::{Finding, LEVEL_MAX, Unsound};
 pub use chronus_dsp::utility::fault;
 pub use chronus_dsp::{
-    ALL_NOTES, BLOCK_FRAMES, ModuleSpec, Note, ParamSpec, PortSpec, Recording, RecordingSpec,
-    SignalKind, TEXT_MAX, TextSpec, Vectors,
+    ALL_NOTES, ModuleSpec, Note, ParamSpec, PortSpec, Recording, RecordingSpec, SignalKind,
+    TEXT_MAX, TextSpec, Vectors,
 };
-pub use chronus_dsp::{names, tables};
+pub use chronus_dsp::{catalog, names, tables};
+pub use chronus_units::{BLOCK_FRAMES, Block, CHANNELS};
 pub use command::{Command, DecodeError, Handle, ParamIndex, TextPiece, TransportChange};
 pub use controls::{Controls, ControlsError, Effect};
 pub use directory::{Directory, LookupError, ModuleEntry};
 pub use edit::Preparation;
 pub use engine::{Engine, EngineError};
 pub use patch::{ContentDigest, NoRecordings, Patch, PatchError, PatchModule, Recordings};
-
-/// Channels of the output: left and right.
-pub const CHANNELS: usize = 2;
-
-/// What an engine renders at once: [`BLOCK_FRAMES`] frames of left and right, interleaved.
-pub type Block = [f32; BLOCK_FRAMES * CHANNELS];

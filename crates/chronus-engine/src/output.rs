@@ -11,12 +11,12 @@ use pulp::{Arch, NullaryFnOnce};
 use crate::CHANNELS;
 use crate::bypass::{LEVEL_MAX, is_unsound};
 use crate::patch::Safety;
-use crate::safety::{DcBlocker, Delayed, Limiter, Plain};
+use crate::safety::{DcBlocker, Delayed, Plain, SafetyLimiter};
 
 /// A DC blocker and a limiter, or one of them, or neither.
 pub(crate) struct OutputStage {
     dc_blocker: Option<DcBlocker>,
-    limiter: Option<Limiter>,
+    limiter: Option<SafetyLimiter>,
     arch: Arch,
 }
 
@@ -75,7 +75,7 @@ impl OutputStage {
     pub fn new(safety: Safety, rate_hz: u32) -> Self {
         Self {
             dc_blocker: safety.dc_blocker.then(|| DcBlocker::new(rate_hz)),
-            limiter: safety.limiter.then(|| Limiter::new(rate_hz)),
+            limiter: safety.limiter.then(|| SafetyLimiter::new(rate_hz)),
             arch: Vectors::chosen().arch(),
         }
     }
@@ -114,6 +114,6 @@ impl OutputStage {
 
     /// How many frames the limiter delays the sound; 0 without one.
     pub fn delay_frames(&self) -> usize {
-        self.limiter.as_ref().map_or(0, Limiter::delay_frames)
+        self.limiter.as_ref().map_or(0, SafetyLimiter::delay_frames)
     }
 }

@@ -181,11 +181,11 @@ fn finite(sample: f32) -> f32 {
 }
 
 /// Turns down what would be louder than the ceiling, before it comes, for both channels alike. What
-/// stays below passes bit for bit, [`Limiter::delay_frames`] later.
+/// stays below passes bit for bit, [`SafetyLimiter::delay_frames`] later.
 ///
 /// The gain that a frame needs is held for the look-ahead, released slowly, and averaged over the
 /// look-ahead: the average over a window in which every value is small enough is small enough.
-pub(crate) struct Limiter {
+pub(crate) struct SafetyLimiter {
     /// The frames on their way, the oldest first, and room for those of a block behind them.
     line: Box<[[f32; CHANNELS]]>,
     /// Needed gains with the frames that need them, ascending: the first is the least in the window.
@@ -199,7 +199,7 @@ pub(crate) struct Limiter {
     frame: u64,
 }
 
-impl Limiter {
+impl SafetyLimiter {
     pub fn new(rate_hz: u32) -> Self {
         let window = ((f64::from(rate_hz) * LOOK_AHEAD_MS / 1000.0) as usize).max(1);
         let release_frames = f64::from(rate_hz) * RELEASE_MS / 1000.0;
@@ -326,7 +326,7 @@ mod tests {
 
     const RATE_HZ: u32 = 48_000;
 
-    fn one(limiter: &mut Limiter, frame: [f32; CHANNELS]) -> [f32; CHANNELS] {
+    fn one(limiter: &mut SafetyLimiter, frame: [f32; CHANNELS]) -> [f32; CHANNELS] {
         let mut frames = [frame];
         limiter.process(&mut frames);
         frames[0]
@@ -339,7 +339,7 @@ mod tests {
         };
         let input = frames(|n| if (n / 3000) % 2 == 1 { 2.0 } else { 0.8 });
         let (mut all, mut single) = (input.clone(), input);
-        let (mut a, mut b) = (Limiter::new(RATE_HZ), Limiter::new(RATE_HZ));
+        let (mut a, mut b) = (SafetyLimiter::new(RATE_HZ), SafetyLimiter::new(RATE_HZ));
         all.chunks_mut(37).for_each(|frames| a.process(frames));
         for frame in &mut single {
             *frame = one(&mut b, *frame);
@@ -385,7 +385,7 @@ mod tests {
     #[test]
     fn nothing_is_ever_louder_than_the_ceiling() {
         for rate_hz in [8_000, 44_100, 48_000, 192_000] {
-            let mut limiter = Limiter::new(rate_hz);
+            let mut limiter = SafetyLimiter::new(rate_hz);
             let mut loudest = 0.0_f32;
             for n in 0..200_000_u64 {
                 let level = [0.5, 3.0, 1.0, 1e30, 0.9, 50.0][(n / 7919) as usize % 6];
@@ -399,7 +399,7 @@ mod tests {
 
     #[test]
     fn what_is_quiet_enough_passes_bit_for_bit_also_after_something_loud() {
-        let mut limiter = Limiter::new(RATE_HZ);
+        let mut limiter = SafetyLimiter::new(RATE_HZ);
         for n in 0..3000 {
             one(&mut limiter, [noise(n) * 4.0; CHANNELS]);
         }
@@ -417,7 +417,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_number_is_silence() {
-        let (mut limiter, mut blocker) = (Limiter::new(RATE_HZ), DcBlocker::new(RATE_HZ));
+        let (mut limiter, mut blocker) = (SafetyLimiter::new(RATE_HZ), DcBlocker::new(RATE_HZ));
         for n in 0..1000 {
             let bad = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY][n % 3];
             let mut heard = [[bad, 0.5]];

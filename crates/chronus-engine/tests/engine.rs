@@ -2,6 +2,8 @@
 //! frame; a restart forgets everything but the controls.
 
 mod common;
+#[path = "../../chronus-journal/src/fnv.rs"]
+mod fnv;
 
 use chronus_engine::command::{Handle, ParamIndex};
 use chronus_engine::{BLOCK_FRAMES, Block, CHANNELS, Command, Controls, EngineError, Patch};
@@ -9,7 +11,6 @@ use common::{RATE_HZ, bits, engine, engine_with, gate, phrase, play, set};
 
 const SECOND: usize = 48_000;
 
-/// FNV-1a, 64 bits, over the bits of the samples.
 /// The first patch with nothing between it and the output, so that frames are where they are made.
 fn bare() -> Patch {
     let bare = "[output]\ndc_blocker = false\nlimiter = false\n";
@@ -17,13 +18,9 @@ fn bare() -> Patch {
     Patch::parse(&text, "bare.toml").expect("a patch")
 }
 
+/// FNV-1a over the bytes of the samples.
 fn hash(samples: &[f32]) -> u64 {
-    samples
-        .iter()
-        .flat_map(|sample| sample.to_bits().to_le_bytes())
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        })
+    fnv::fnv1a(samples.iter().flat_map(|sample| sample.to_bits().to_le_bytes()))
 }
 
 fn left(samples: &[f32]) -> Vec<f32> {

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod file;
+mod fnv;
 #[cfg(test)]
 #[path = "../../chronus-output/tests/support/waiting.rs"]
 mod waiting;
@@ -342,11 +343,10 @@ impl Journal {
     }
 }
 
-/// How journals before version 6 told one recording from another: FNV-1a over the bits of its samples.
+/// How journals before version 6 told one recording from another: FNV-1a over the bits of its samples. They still find
+/// their recordings by it; whatever is named anew is named by its [`ContentDigest`].
 pub fn old_digest(samples: &[f32]) -> u64 {
-    samples.iter().fold(0xcbf2_9ce4_8422_2325, |hash, sample| {
-        (hash ^ u64::from(sample.to_bits())).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    fnv::fnv1a(samples.iter().map(|sample| sample.to_bits()))
 }
 
 /// How the records of a journal come to an end.

@@ -10,10 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chronus_units::BLOCK_FRAMES;
 use rtrb::{Consumer, Producer};
 
 use crate::{
-    BLOCK_FRAMES, Device, News, Options, OutputError, OutputSpec, Sentence, connector::Connector,
+    Device, News, Options, OutputError, OutputSpec, Sentence, connector::Connector,
     fallback::Shared, paced::Paced, relay::Relay,
 };
 

@@ -37,6 +37,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
+pub use chronus_units::CHANNELS;
 pub use connect::{check, connect};
 pub use error::OutputError;
 pub use news::{News, Sentence};
@@ -45,12 +46,6 @@ pub use recorder::{Ask, Recorder, RecordingHandle};
 pub use recording::{Moment, Recording, RecordingState, Tell};
 pub use spec::{OutputSpec, ParseOutputError};
 pub use wav::{Medium, UnknownFormat, WavFormat, WavWriter, complete};
-
-/// Channels of every source and every device: left, right.
-pub const CHANNELS: usize = 2;
-
-/// A block of the engine: the least that a source has ready.
-const BLOCK_FRAMES: usize = 64;
 
 /// Where a device gets its frames from.
 pub trait Source: Send {

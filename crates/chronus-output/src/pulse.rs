@@ -25,6 +25,7 @@ use std::{
 };
 
 use chronus_os::clock::monotonic_ns;
+use chronus_units::BLOCK_FRAMES;
 use pulseaudio::protocol::{
     self as pa, ChannelMap, Command, CreatePlaybackStreamReply, GetSinkInfo, PlaybackStreamParams,
     Prop, Props, PulseError, SampleFormat, SampleSpec, SinkInfo,
@@ -33,8 +34,7 @@ use pulseaudio::protocol::{
 
 use self::connection::{Connection, WireError, c_string};
 use crate::{
-    AudioThreadHook, BLOCK_FRAMES, CHANNELS, Device, DeviceStats, Options, OutputError, Source,
-    StopReport,
+    AudioThreadHook, CHANNELS, Device, DeviceStats, Options, OutputError, Source, StopReport,
     feed::{Counters, Feed},
     paced::sleep_until_ns,
 };

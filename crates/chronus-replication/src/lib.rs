@@ -26,12 +26,8 @@ pub mod selector;
 pub mod stalls;
 pub mod supervision;
 
-/// Frames in a block, the unit of rendering, ordering and selection.
-pub const BLOCK_FRAMES: usize = 64;
-/// Samples in a frame: left and right.
-pub const CHANNELS: usize = 2;
-/// Samples in a block: `BLOCK_FRAMES` frames of interleaved stereo.
-pub const BLOCK_SAMPLES: usize = BLOCK_FRAMES * CHANNELS;
+pub use chronus_units::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, CHANNELS};
+
 /// Replica slots that exist; how many are in use is a setting.
 pub const SLOTS: usize = 4;
 /// Places for checkpoints; the older one goes when a newer one is there.
@@ -39,10 +35,6 @@ pub const CHECKPOINTS: usize = 2;
 /// All places that a process may have: the slots, and after them the places of the checkpoints.
 pub const PLACES: usize = SLOTS + CHECKPOINTS;
 
-/// A block of interleaved stereo samples.
-pub type Block = [f32; BLOCK_SAMPLES];
-/// Number of a block since the start of the performance.
-pub type BlockIndex = u64;
 /// Number of a replica slot, below [`SLOTS`], or of another place, below [`PLACES`].
 pub type Slot = usize;
 /// What a command carries through the log; its meaning belongs to the machine.

@@ -8,6 +8,7 @@
 use chronus_replication::command_sequencer::{Log, LogFull};
 use chronus_replication::{Entry, Payload};
 
+use crate::checksum::of_entry;
 use crate::sync::{AtomicU64, Ordering};
 
 /// Entries that the log of the program holds.
@@ -81,7 +82,7 @@ pub fn read(head: &AtomicU64, entries: &[LogEntry], sequence: u64) -> Result<Ent
 pub fn to_words(entry: &Entry) -> [u64; 8] {
     let [a, b, c, d, e] = entry.payload;
     let mut words = [entry.sequence, entry.frame, 0, a, b, c, d, e];
-    words[2] = checksum(&words);
+    words[2] = of_entry(&words);
     words
 }
 
@@ -89,19 +90,7 @@ pub fn to_words(entry: &Entry) -> [u64; 8] {
 pub fn from_words(words: &[u64; 8]) -> Option<Entry> {
     let payload: Payload = [words[3], words[4], words[5], words[6], words[7]];
     let entry = Entry { sequence: words[0], frame: words[1], payload };
-    (checksum(words) == words[2]).then_some(entry)
-}
-
-/// Over all words but its own. Each step is a bijection, so one changed bit always changes it; it is
-/// never zero for an entry of zeros, so empty memory is no entry.
-fn checksum(words: &[u64; 8]) -> u64 {
-    let mut sum = 0x243f_6a88_85a3_08d3_u64;
-    for (index, word) in words.iter().enumerate() {
-        if index != 2 {
-            sum = (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31);
-        }
-    }
-    sum ^ sum >> 29
+    (of_entry(words) == words[2]).then_some(entry)
 }
 
 #[cfg(all(test, not(loom)))]

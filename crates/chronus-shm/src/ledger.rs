@@ -6,6 +6,7 @@
 
 use chronus_replication::{Entry, PLACES, Slot};
 
+use crate::checksum::of_bytes;
 use crate::command_log::{LogEntry, from_words, to_words};
 use crate::listener_board::ListenerBoard;
 use crate::playback_board::PlaybackBoard;
@@ -177,7 +178,7 @@ pub struct WaitingBoard {
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub struct NoteBoard {
-    digest: AtomicU64,
+    checksum: AtomicU64,
     bytes: AtomicU64,
     words: [AtomicU64; NOTE_WORDS],
 }
@@ -192,8 +193,8 @@ pub struct Piece {
     pub offset: u64,
     /// How long it is.
     pub bytes: u64,
-    /// The [`digest`] of its bytes.
-    pub digest: u64,
+    /// The checksum of its bytes: [`of_bytes`].
+    pub checksum: u64,
 }
 
 /// An edition of the patch: what an edit puts in the place of the one before.
@@ -207,18 +208,6 @@ pub struct Edition {
     pub score: Piece,
     /// When it shall take effect, by the wall clock; 0 for as soon as it can.
     pub time_wall_ns: u64,
-}
-
-/// Tells bytes from others: each step is a bijection, so one changed bit always changes it.
-pub fn digest(bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    let words = words.iter().chain([&last]).map(|word| u64::from_le_bytes(*word));
-    words.chain([bytes.len() as u64]).fold(0x243f_6a88_85a3_08d3, |sum: u64, word| {
-        let sum = (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        sum ^ sum >> 29
-    })
 }
 
 impl KeeperBoard {
@@ -346,22 +335,22 @@ impl NoteBoard {
             word.store(u64::from_le_bytes(padded), Ordering::Relaxed);
         }
         self.bytes.store(line.len() as u64, Ordering::Relaxed);
-        self.digest.store(digest(line.as_bytes()), Ordering::Release);
+        self.checksum.store(of_bytes(line.as_bytes()), Ordering::Release);
     }
 
     /// The line, if there is one and it is whole.
     pub fn read(&self) -> Option<String> {
-        let digest_of_it = self.digest.load(Ordering::Acquire);
+        let checksum = self.checksum.load(Ordering::Acquire);
         let bytes = self.bytes.load(Ordering::Relaxed) as usize;
         let words = self.words.iter().flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes());
         let line: Vec<u8> = words.take(bytes).collect();
-        let is_whole = digest_of_it != 0 && digest(&line) == digest_of_it;
+        let is_whole = checksum != 0 && of_bytes(&line) == checksum;
         String::from_utf8(line).ok().filter(|_| is_whole)
     }
 
     /// Forgets it.
     pub fn clear(&self) {
-        self.digest.store(0, Ordering::Release);
+        self.checksum.store(0, Ordering::Release);
     }
 }
 
@@ -388,23 +377,23 @@ impl Edition {
     pub fn to_words(&self) -> [u64; 8] {
         let Self { number, patch, score, time_wall_ns } = *self;
         let packed = |piece: Piece| piece.bytes << OFFSET_BITS | piece.offset;
-        let payload = [packed(patch), patch.digest, packed(score), score.digest, 0];
+        let payload = [packed(patch), patch.checksum, packed(score), score.checksum, 0];
         to_words(&Entry { sequence: u64::from(number), frame: time_wall_ns, payload })
     }
 
     /// Reads [`to_words`](Self::to_words) back; `None` if they are damaged.
     pub fn from_words(words: &[u64; 8]) -> Option<Self> {
         let entry = from_words(words)?;
-        let [patch, patch_digest, score, score_digest, _] = entry.payload;
-        let piece = |packed: u64, digest| Piece {
+        let [patch, patch_checksum, score, score_checksum, _] = entry.payload;
+        let piece = |packed: u64, checksum| Piece {
             offset: packed & ((1 << OFFSET_BITS) - 1),
             bytes: packed >> OFFSET_BITS,
-            digest,
+            checksum,
         };
         Some(Self {
             number: u32::try_from(entry.sequence).ok()?,
-            patch: piece(patch, patch_digest),
-            score: piece(score, score_digest),
+            patch: piece(patch, patch_checksum),
+            score: piece(score, score_checksum),
             time_wall_ns: entry.frame,
         })
     }
@@ -502,7 +491,7 @@ mod tests {
 
     #[test]
     fn an_edition_is_read_as_written() {
-        let piece = |offset, bytes| Piece { offset, bytes, digest: offset ^ bytes };
+        let piece = |offset, bytes| Piece { offset, bytes, checksum: offset ^ bytes };
         let patch = piece((1 << 36) - 64, 4 << 20);
         let edition = Edition { number: 9, patch, score: piece(0, 1), time_wall_ns: 5 };
         let mut words = edition.to_words();
@@ -514,7 +503,7 @@ mod tests {
     #[test]
     fn a_note_is_read_whole_or_not_at_all() {
         let board = NoteBoard {
-            digest: AtomicU64::new(0),
+            checksum: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             words: std::array::from_fn(|_| AtomicU64::new(0)),
         };
@@ -527,17 +516,5 @@ mod tests {
         assert_eq!(board.read(), None, "damaged");
         board.write(&"x".repeat(1025));
         assert_eq!(board.read(), None, "too long");
-    }
-
-    #[test]
-    fn digests_tell_bytes_apart() {
-        let mut bytes = vec![0; 21];
-        let zero = digest(&bytes);
-        assert_ne!(zero, digest(&bytes[..20]));
-        for at in 0..21 {
-            bytes[at] = 1;
-            assert_ne!(digest(&bytes), zero);
-            bytes[at] = 0;
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! Who listens to events, in the ledger: whoever was told that they do shall be told by the next supervisor, too.
 
-use crate::ledger::digest;
+use crate::checksum::of_bytes;
 use crate::sync::{AtomicU64, Ordering};
 
 /// Who listens, as words that mean something to the control core alone.
@@ -20,7 +20,7 @@ pub struct ListenerBoard {
 
 #[derive(Debug)]
 struct Place {
-    digest: AtomicU64,
+    checksum: AtomicU64,
     words: [AtomicU64; WORDS],
 }
 
@@ -33,7 +33,7 @@ impl ListenerBoard {
             place.write(&listener);
         }
         for place in left {
-            place.digest.store(0, Ordering::Release);
+            place.checksum.store(0, Ordering::Release);
         }
     }
 
@@ -45,27 +45,27 @@ impl ListenerBoard {
 
 impl Place {
     fn write(&self, words: &Words) {
-        let digest = digest_of(words);
-        if self.digest.load(Ordering::Relaxed) == digest {
+        let checksum = checksum_of(words);
+        if self.checksum.load(Ordering::Relaxed) == checksum {
             return;
         }
-        self.digest.store(0, Ordering::Release);
+        self.checksum.store(0, Ordering::Release);
         for (place, word) in self.words.iter().zip(*words) {
             place.store(word, Ordering::Relaxed);
         }
-        self.digest.store(digest, Ordering::Release);
+        self.checksum.store(checksum, Ordering::Release);
     }
 
     fn read(&self) -> Option<Words> {
-        let digest = self.digest.load(Ordering::Acquire);
+        let checksum = self.checksum.load(Ordering::Acquire);
         let words = std::array::from_fn(|index| self.words[index].load(Ordering::Relaxed));
-        let is_whole = digest != 0 && digest_of(&words) == digest;
+        let is_whole = checksum != 0 && checksum_of(&words) == checksum;
         is_whole.then_some(words)
     }
 }
 
-fn digest_of(words: &Words) -> u64 {
-    digest(words.map(u64::to_le_bytes).as_flattened())
+fn checksum_of(words: &Words) -> u64 {
+    of_bytes(words.map(u64::to_le_bytes).as_flattened())
 }
 
 #[cfg(test)]
@@ -78,7 +78,7 @@ mod tests {
 
     fn board() -> ListenerBoard {
         let place = || Place {
-            digest: AtomicU64::new(0),
+            checksum: AtomicU64::new(0),
             words: std::array::from_fn(|_| AtomicU64::new(0)),
         };
         ListenerBoard { places: std::array::from_fn(|_| place()) }

@@ -5,15 +5,10 @@ use std::sync::atomic::AtomicU32;
 use chronus_engine::{Command, Engine, Patch, Preparation, Recordings};
 use chronus_os::alloc_guard::AllocationPermit;
 use chronus_replication::machine::Machine;
-use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, CHANNELS, Payload};
-
-// Both towers speak of the same block, though neither knows the other.
-const _: () = assert!(BLOCK_FRAMES == chronus_engine::BLOCK_FRAMES);
-const _: () = assert!(CHANNELS == chronus_engine::CHANNELS);
-const _: () = assert!(BLOCK_SAMPLES == BLOCK_FRAMES * CHANNELS);
+use chronus_replication::{Block, Payload};
 
 /// Where the patches are that edits call for.
-pub trait Plans {
+pub trait Editions {
     /// The patch of the edit with this number and the recordings that it names, if it can still be had.
     fn patch_of(&self, number: u32) -> Option<(Patch, Box<dyn Recordings>)>;
 }
@@ -43,7 +38,7 @@ impl Upcoming {
     }
 }
 
-impl<P: Plans> Instrument<P> {
+impl<P: Editions> Instrument<P> {
     /// An engine that has taken the edit of this number, or none yet (0).
     pub fn new(engine: Engine, packed: P, taken: u32) -> Self {
         Self { engine, packed, taken, upcoming: None, leftover: None }
@@ -118,7 +113,7 @@ impl<P: Plans> Instrument<P> {
     }
 }
 
-impl<P: Plans> Machine for Instrument<P> {
+impl<P: Editions> Machine for Instrument<P> {
     fn apply(&mut self, offset: usize, payload: &Payload) {
         // What the log holds was checked before it was ordered; anything else changes nothing, and in
         // every replica alike.

@@ -15,7 +15,7 @@ use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, CHANNELS, Entry};
 
 use crate::content::allowed::Allowed;
 use crate::content::{self, Limit, kept};
-use crate::instrument::{Instrument, Plans};
+use crate::instrument::{Editions, Instrument};
 use crate::persistence::shared_assets::Sources;
 use chronus_journal::{Journal, Played};
 
@@ -254,7 +254,7 @@ fn find_unsound(engine: &Engine, seconds: f64) -> Option<FoundUnsound> {
 /// The patches that a journal has kept, and where their recordings are.
 struct Kept(BTreeMap<u32, (Patch, PathBuf)>, Sources);
 
-impl Plans for Kept {
+impl Editions for Kept {
     fn patch_of(&self, number: u32) -> Option<(Patch, Box<dyn Recordings>)> {
         let (patch, folder) = self.0.get(&number)?;
         let sources = self.1.counted_from(folder);

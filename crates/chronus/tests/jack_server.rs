@@ -12,7 +12,7 @@ use std::process::Stdio;
 use chronus_engine::Command;
 use serde_json::Value;
 use servers::{JackServer, Process};
-use support::{Engine, gaps, samples, waiting};
+use support::{BLOCK_FRAMES, Engine, gaps, samples, waiting};
 
 const RATE_HZ: u32 = 48_000;
 
@@ -84,7 +84,7 @@ fn a_server_that_freewheels_is_given_every_block_however_fast_it_asks() {
 fn a_longer_period_counts_for_some_seconds_and_then_no_more() {
     let Some(server) = JackServer::start("periods", RATE_HZ, 128) else { return };
     let engine = start(&server);
-    let lead = 64 * number(&engine.status(), "lead_blocks");
+    let lead = BLOCK_FRAMES * number(&engine.status(), "lead_blocks");
     let pitch = Cell::new(200);
     // Somebody plays all the time.
     let play_until = |what: &str, wanted: &dyn Fn(u64) -> bool| {

@@ -110,12 +110,12 @@ fn recordings_through_kills_are_what_the_journal_gives() {
         }
         assert_eq!(well(&engine, "/record/status", &[]).text("state"), "recording");
         let take = well(&engine, "/record/stop", &[]);
-        assert!(take.count("frames") > 6 * 300 * 64);
+        assert!(take.count("frames") > 6 * 300 * BLOCK_FRAMES);
         takes.push(take.whole());
         // In between nothing is recorded.
         engine.play_on(100);
     }
-    assert!(takes[1].1 >= takes[0].1 + takes[0].0.len() as u64 / 2 + 100 * 64);
+    assert!(takes[1].1 >= takes[0].1 + takes[0].0.len() as u64 / 2 + 100 * BLOCK_FRAMES);
     // The third one is ended by the end of the engine, and named by the clock.
     let last = begin(&engine, &[]).file();
     engine.play_on(200);

@@ -1,14 +1,15 @@
 //! The keys of a mono voice: which of those that are held is heard.
 
-use super::voices::PRIORITIES;
 use crate::module::{CHANNELS_MAX, Note};
 use arrayvec::ArrayVec;
 
 /// As many notes are remembered.
 const NOTES_MAX: usize = CHANNELS_MAX;
+
+/// The choices of which note goes before others.
+pub(super) const PRIORITIES: &[&str] = &["last", "lowest", "highest"];
 const LOWEST: usize = 1;
 const HIGHEST: usize = 2;
-const _: () = assert!(PRIORITIES.len() == 3);
 
 /// Notes that are held, and those that began since they were asked for. Of more than [`NOTES_MAX`] the first are
 /// forgotten.

@@ -1,15 +1,12 @@
 //! Notes become voices: each note gets a channel, and with it everything that its cables lead to. One channel alone
 //! is a mono voice, which goes back to a key that is still held.
 
-use super::keys::{Heard, Keys};
+use super::keys::{Heard, Keys, PRIORITIES};
 use crate::gate::Onsets;
 use crate::io::Io;
 use crate::math::{frames_of_ms, same};
 use crate::module::{Curve, Module, ModuleSpec, Note, ParamSpec, PortSpec};
 use crate::smooth::Ramp;
-
-/// The choices of which note goes before others.
-pub(super) const PRIORITIES: &[&str] = &["last", "lowest", "highest"];
 
 /// The kind `voices`.
 pub static SPEC: ModuleSpec = ModuleSpec {

@@ -7,10 +7,11 @@ use pulp::{Arch, NullaryFnOnce};
 use smallvec::SmallVec;
 
 use crate::entry::CatalogEntry;
-use crate::io::{Drive, Io, ParamSignal, Params, PortSet, Ports, Span};
-use crate::math::{exp2, frames_of_ms};
-use crate::module::{CHANNELS_MAX, Curve, Module, ModuleSpec, Note, ParamSpec, Recording};
-use crate::signal::{Buffer, FrameSet, Signal, Signals, silent_buffer};
+use crate::io::{Drive, Io, Params, PortSet, Ports, Span};
+use crate::math::frames_of_ms;
+use crate::module::{CHANNELS_MAX, Module, ModuleSpec, Note, ParamSpec, Recording};
+use crate::moving::{Mode, Modulation, Moving};
+use crate::signal::{FrameSet, Signal, Signals, silent_buffer};
 use crate::simd::up_to_avx2;
 use crate::smooth::Ramp;
 use crate::vectors::Vectors;
@@ -40,25 +41,6 @@ struct HeldDrive {
     channels: usize,
     /// What it brought, in so many channels.
     values: [f32; CHANNELS_MAX],
-}
-
-/// A parameter on its way.
-pub(crate) struct Moving {
-    spec: &'static ParamSpec,
-    ramp: Ramp,
-    /// The values of this block, as far as it moves; of one that is held those of a single frame, at the beginning.
-    values: Buffer,
-    mode: Mode,
-}
-
-/// How a parameter moves in these frames.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    Steady,
-    Smoothed,
-    Driven,
-    /// Driven by cables that bring the same in all frames.
-    Held,
 }
 
 impl Instance {
@@ -375,13 +357,6 @@ impl NullaryFnOnce for MoveParams<'_> {
     }
 }
 
-/// What a cable brings to a parameter in the frames to be rendered.
-struct Modulation<'a> {
-    depth: f32,
-    frames: &'a [f32],
-    channels: usize,
-}
-
 impl Drive {
     #[inline(always)]
     fn is_heard(&self, signals: &Signals<'_>, set: FrameSet) -> bool {
@@ -402,135 +377,4 @@ fn is_held_in(signal: &Signal, span: &Span<'_>) -> bool {
         let differing = |(a, b): (&f32, &f32)| a.to_bits() ^ b.to_bits();
         earlier.iter().zip(later).map(differing).fold(0, |all, bits| all | bits) == 0
     })
-}
-
-/// Does something to each value of a parameter, given what a cable of as many channels, or of one, brings there.
-#[inline(always)]
-fn each_with(
-    values: &mut [f32],
-    channels: usize,
-    signal: &Modulation<'_>,
-    mut change: impl FnMut(&mut f32, f32),
-) {
-    match (signal.channels, channels) {
-        (1, 16) => spread_to::<16>(values, signal.frames, change),
-        (1, 8) => spread_to::<8>(values, signal.frames, change),
-        (1, 4) => spread_to::<4>(values, signal.frames, change),
-        _ => {
-            for (value, signal) in values.iter_mut().zip(signal.frames) {
-                change(value, *signal);
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn spread_to<const C: usize>(
-    values: &mut [f32],
-    signal: &[f32],
-    mut change: impl FnMut(&mut f32, f32),
-) {
-    for (frame, signal) in values.as_chunks_mut::<C>().0.iter_mut().zip(signal) {
-        for value in frame {
-            change(value, *signal);
-        }
-    }
-}
-
-/// A value within the range of the spec. NaN, which a cable may bring, becomes the least.
-#[inline(always)]
-fn hold(spec: &ParamSpec, value: f32) -> f32 {
-    value.max(spec.min).min(spec.max)
-}
-
-/// Of an enumeration, the choice that is nearest.
-#[inline(always)]
-fn choose(spec: &ParamSpec, values: &mut [f32]) {
-    if spec.is_enumeration() {
-        for value in values {
-            *value = value.round_ties_even();
-        }
-    }
-}
-
-impl Moving {
-    fn is_in_octaves(&self) -> bool {
-        self.spec.curve == Curve::Exponential
-    }
-
-    /// The values as far as they were set; where cables add octaves to them, 0 instead.
-    #[inline(always)]
-    fn begin(&mut self, channels: usize, frames: Range<usize>) {
-        let in_octaves = self.is_in_octaves();
-        let values = &mut self.values[frames.start * channels..frames.end * channels];
-        if self.mode != Mode::Smoothed && in_octaves {
-            values.fill(0.0);
-        } else if self.ramp.is_moving() {
-            for frame in values.chunks_exact_mut(channels) {
-                frame.fill(self.ramp.step());
-            }
-        } else {
-            values.fill(self.ramp.value());
-        }
-    }
-
-    #[inline(always)]
-    fn drive(&mut self, signal: &Modulation<'_>, channels: usize, frames: Range<usize>) {
-        let values = &mut self.values[frames.start * channels..frames.end * channels];
-        let depth = signal.depth;
-        each_with(values, channels, signal, |value, signal| *value += depth * signal);
-    }
-
-    /// As all of these together, while nothing else moves it than one cable.
-    #[inline(always)]
-    fn follow(&mut self, signal: &Modulation<'_>, channels: usize, frames: Range<usize>) {
-        let (spec, in_octaves) = (self.spec, self.is_in_octaves());
-        let (base, depth) = (self.ramp.value(), signal.depth);
-        let values = &mut self.values[frames.start * channels..frames.end * channels];
-        if in_octaves {
-            each_with(values, channels, signal, |value, signal| {
-                *value = hold(spec, base * exp2(depth * signal));
-            });
-        } else {
-            each_with(values, channels, signal, |value, signal| {
-                *value = hold(spec, base + depth * signal);
-            });
-        }
-        choose(spec, values);
-    }
-
-    /// Makes values of octaves, and holds all within the range of the spec, whatever the cables say.
-    #[inline(always)]
-    fn finish(&mut self, channels: usize, frames: Range<usize>) {
-        let (spec, in_octaves) = (self.spec, self.is_in_octaves());
-        let values = &mut self.values[frames.start * channels..frames.end * channels];
-        if in_octaves && self.ramp.is_moving() {
-            for frame in values.chunks_exact_mut(channels) {
-                let base = self.ramp.step();
-                for value in frame {
-                    *value = hold(spec, base * exp2(*value));
-                }
-            }
-        } else if in_octaves {
-            let base = self.ramp.value();
-            for value in &mut *values {
-                *value = hold(spec, base * exp2(*value));
-            }
-        } else {
-            for value in &mut *values {
-                *value = hold(spec, *value);
-            }
-        }
-        choose(spec, values);
-    }
-
-    /// What the module gets.
-    #[inline(always)]
-    pub(crate) fn signal(&self) -> ParamSignal<'_> {
-        match self.mode {
-            Mode::Steady => ParamSignal::Steady(self.ramp.value()),
-            Mode::Held => ParamSignal::Held(&self.values),
-            Mode::Smoothed | Mode::Driven => ParamSignal::Moving(&self.values),
-        }
-    }
 }

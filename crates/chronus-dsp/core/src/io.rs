@@ -4,8 +4,8 @@ use core::ops::Range;
 
 use smallvec::SmallVec;
 
-use crate::instance::Moving;
 use crate::lanes::Lanes;
+use crate::moving::{Moving, ParamSignal};
 use crate::signal::{FrameSet, Signal, Signals, frame_set};
 use crate::transport::Transport;
 
@@ -78,17 +78,6 @@ pub struct Io<'a> {
     kept: bool,
     /// Whether the module may ignore inputs in the next frames.
     dozes: bool,
-}
-
-/// What a parameter is in this block.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum ParamSignal<'a> {
-    /// One value in all channels and all frames to be rendered.
-    Steady(f32),
-    /// One value per channel, in all frames to be rendered.
-    Held(&'a [f32]),
-    /// A value per frame of the block and channel.
-    Moving(&'a [f32]),
 }
 
 /// All parameters of a module in the frames to be rendered.

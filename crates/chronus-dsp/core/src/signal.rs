@@ -2,7 +2,7 @@
 
 use core::ops::{Deref, DerefMut, Range};
 
-use crate::module::{BLOCK_FRAMES, CHANNELS_MAX, PortSpec};
+use crate::spec::{BLOCK_FRAMES, CHANNELS_MAX, PortSpec};
 
 /// The signal at one port for one block, frame after frame, each with all channels of its cable:
 /// `BLOCK_FRAMES * channels` values, nominally within -1..1.

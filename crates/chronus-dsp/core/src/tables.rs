@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::module::Recording;
+use crate::recording::Recording;
 
 /// A table of numbers, computed when it is first asked for, unless it was installed before.
 pub struct Table {

@@ -1,7 +1,7 @@
 //! A bass voice that squelches: one oscillator through a diode ladder, with slides and accents,
 //! after the TB-303.
 
-use super::ladder::{FEEDBACK_MAX, Ladder};
+use super::diode_ladder::{DiodeLadder, FEEDBACK_MAX};
 use super::parts::{Gates, driven, loss_of_ms, silent_below};
 use crate::io::Io;
 use crate::math::{PhaseSteps, exp2};
@@ -72,7 +72,7 @@ pub struct Acid<const C: usize> {
     /// 2^32 is one turn.
     phase: [u32; C],
     trail: Trail<C>,
-    ladder: Ladder<C>,
+    ladder: DiodeLadder<C>,
     /// Octaves above middle C, on the way to the input.
     pitch: [f32; C],
     /// Whether there was a note, from which the first slide could start.
@@ -94,7 +94,7 @@ impl<const C: usize> Acid<C> {
             gates: Gates::CLOSED,
             phase: [0; C],
             trail: Trail::new(),
-            ladder: Ladder::REST,
+            ladder: DiodeLadder::REST,
             pitch: [0.0; C],
             has_sounded: [false; C],
             is_accented: [false; C],

@@ -5,7 +5,7 @@
 //! a low-pass in its loop. The delay is read between frames by cubic interpolation (Lagrange) and
 //! is shorter by what the low-pass delays, so that it is in tune.
 
-use super::glide::Glide;
+use super::design_glide::DesignGlide;
 use super::silent_below;
 use crate::io::Io;
 use crate::lanes::{Floats, Ints, Lanes, Mask};
@@ -82,7 +82,7 @@ pub struct Comb<const C: usize> {
     at: usize,
     damped: [f32; C],
     /// The delay in frames, and the share of the way that the low-pass goes in half a frame.
-    glide: Glide<Design<C>, C, 2>,
+    glide: DesignGlide<Design<C>, C, 2>,
 }
 
 impl<const C: usize> Comb<C> {
@@ -94,7 +94,7 @@ impl<const C: usize> Comb<C> {
             line: vec![[0.0; C]; longest.next_power_of_two()].into_boxed_slice(),
             at: 0,
             damped: [0.0; C],
-            glide: Glide::new(),
+            glide: DesignGlide::new(),
         }
     }
 
@@ -168,7 +168,7 @@ impl<const C: usize> Kernel<C> for Comb<C> {
 
     fn reset(&mut self) {
         self.line.fill([0.0; C]);
-        (self.at, self.damped, self.glide) = (0, [0.0; C], Glide::new());
+        (self.at, self.damped, self.glide) = (0, [0.0; C], DesignGlide::new());
     }
 
     #[inline(always)]

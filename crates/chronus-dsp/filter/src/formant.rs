@@ -5,7 +5,7 @@
 //! as in Dennis H. Klatt, "Software for a cascade/parallel formant synthesizer" (JASA 67, 1980),
 //! since otherwise neighbours cancel between their peaks.
 
-use super::glide::Glide;
+use super::design_glide::DesignGlide;
 use super::silent_below;
 use super::vowels::{FORMANTS, VOICES, between};
 use crate::io::Io;
@@ -71,7 +71,7 @@ type Design<const C: usize> = [[f32; C]; 4];
 /// See [`SPEC`].
 pub struct Formants<const C: usize> {
     per_hz: f32,
-    glide: Glide<Design<C>, C, VALUES>,
+    glide: DesignGlide<Design<C>, C, VALUES>,
     /// Per resonance what its equations come to: how state and input become the band, and the gain.
     solved: [[[f32; C]; 3]; FORMANTS],
     state: [[[f32; C]; 2]; FORMANTS],
@@ -82,7 +82,7 @@ impl<const C: usize> Formants<C> {
     pub fn new(rate_hz: u32) -> Self {
         Self {
             per_hz: 1.0 / rate_hz as f32,
-            glide: Glide::new(),
+            glide: DesignGlide::new(),
             solved: [[[0.0; C]; 3]; FORMANTS],
             state: [[[0.0; C]; 2]; FORMANTS],
         }
@@ -125,7 +125,7 @@ impl<const C: usize> Kernel<C> for Formants<C> {
     }
 
     fn reset(&mut self) {
-        self.glide = Glide::new();
+        self.glide = DesignGlide::new();
         self.state = [[[0.0; C]; 2]; FORMANTS];
     }
 

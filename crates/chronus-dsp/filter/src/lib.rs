@@ -13,8 +13,8 @@ use chronus_dsp_core::{io, lanes, math, module, simd, smooth};
 
 pub mod biquad;
 pub mod comb;
+pub mod design_glide;
 pub mod formant;
-pub mod glide;
 pub mod ladder;
 pub mod onepole;
 pub mod svf;

@@ -6,6 +6,7 @@ mod error;
 mod former;
 mod joining;
 pub(crate) mod order;
+mod rack;
 mod read;
 mod recordings;
 mod section;

@@ -4,6 +4,7 @@
 use toml::de::DeTable;
 
 use super::error::{Mistakes, Source};
+use super::rack::Rack;
 use super::section::{Result, Section};
 use super::{
     BUSES_MAX, Bus, CABLES_MAX, Cable, DRIVES_MAX, MODULES_MAX, Patch, PatchModule, PatchTransport,
@@ -111,18 +112,6 @@ fn read_transport(root: &Section) -> Option<PatchTransport> {
         tempo_bpm: tempo_bpm?.unwrap_or(rest.tempo_bpm),
         beats_per_bar: beats_per_bar?.map_or(rest.beats_per_bar, |beats| beats.round() as u32),
     })
-}
-
-/// The modules that could be read, and what is known of those that could not.
-#[derive(Default)]
-pub(super) struct Rack {
-    pub modules: Vec<PatchModule>,
-    /// The channels that the text asks for.
-    asked: Vec<Option<usize>>,
-    /// The ids of modules that are wrong as a whole: what is said about their ports would be noise.
-    pub broken: Vec<String>,
-    /// Whether a module has no id, so that any name may be meant for it.
-    pub has_nameless: bool,
 }
 
 fn read_modules(root: &Section) -> Rack {

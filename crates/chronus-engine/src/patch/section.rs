@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{PatchError, Source};
 use super::joining::{self, End};
-use super::read::Rack;
+use super::rack::Rack;
 use super::{Cable, FORMAT, OutputPort, PatchModule, Target, TargetPort};
 use crate::command::Handle;
 use crate::names;

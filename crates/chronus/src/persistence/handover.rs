@@ -26,7 +26,7 @@ pub struct Handover {
     pub log: Memfd,
     /// What the workers have rendered.
     pub slots: Memfd,
-    /// Plans of patches, and recordings.
+    /// The shared assets: packed patches, recordings and tables.
     pub assets: Memfd,
     /// What supervisors note for their successors.
     pub ledger: Memfd,

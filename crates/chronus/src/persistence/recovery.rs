@@ -1,5 +1,5 @@
 //! Recovery: what a supervisor finds when it takes over. Everything that the one before knew is made again of
-//! what lies in shared memory. Nothing is believed that does not fit: a digest, a checksum, a number out of its
+//! what lies in shared memory. Nothing is believed that does not fit: a checksum, a number out of its
 //! range.
 
 use std::io;
@@ -16,10 +16,11 @@ use chronus_replication::amendment::{Amendment, Change};
 use chronus_replication::command_sequencer::Begun;
 use chronus_replication::{BLOCK_FRAMES, BlockIndex, Entry};
 use chronus_shm::block_ring::RING_BLOCKS;
+use chronus_shm::checksum;
 use chronus_shm::command_log::{self, LOG_ENTRIES};
 use chronus_shm::commit_point::AMENDMENTS;
 use chronus_shm::control_board::seal_of;
-use chronus_shm::ledger::{Edition, Piece, digest};
+use chronus_shm::ledger::{Edition, Piece};
 
 use crate::performance::{NotApplied, Performance};
 use crate::persistence::shared_assets::{PackedPatch, SharedAssets, Stock};
@@ -489,6 +490,6 @@ impl Reading<'_> {
 
     fn piece(&self, piece: Piece) -> Option<Vec<u8>> {
         let bytes = self.assets.read_at(piece.offset as usize, piece.bytes as usize).ok()?;
-        (digest(&bytes) == piece.digest).then_some(bytes)
+        (checksum::of_bytes(&bytes) == piece.checksum).then_some(bytes)
     }
 }

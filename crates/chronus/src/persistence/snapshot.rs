@@ -5,7 +5,8 @@
 use std::io;
 
 use chronus_os::memfd::Memfd;
-use chronus_shm::ledger::{Edition, digest};
+use chronus_shm::checksum;
+use chronus_shm::ledger::Edition;
 use chronus_shm::region::{SNAPSHOT_BYTES, offset_of_snapshot};
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,7 @@ use crate::processes::supervisor::CommittedControls;
 
 /// After so many entries of the log it is time for another.
 const EVERY_ENTRIES: u64 = 512;
-/// Length and digest come first.
+/// Length and checksum come first.
 const HEAD_BYTES: usize = 16;
 
 /// Where the controls stood.
@@ -50,7 +51,7 @@ impl Snapshot {
         }
         let mut bytes = Vec::with_capacity(HEAD_BYTES + body.len());
         bytes.extend((body.len() as u64).to_le_bytes());
-        bytes.extend(digest(&body).to_le_bytes());
+        bytes.extend(checksum::of_bytes(&body).to_le_bytes());
         bytes.extend(body);
         ledger.write_at(offset_of_snapshot(which), &bytes)
     }
@@ -68,7 +69,7 @@ impl Snapshot {
             return Err(Damaged);
         }
         let body = ledger.read_at(offset + HEAD_BYTES, bytes).map_err(|_| Damaged)?;
-        if digest(&body) != expected {
+        if checksum::of_bytes(&body) != expected {
             return Err(Damaged);
         }
         postcard::from_bytes(&body).map(Some).map_err(|_| Damaged)
@@ -154,7 +155,7 @@ mod tests {
     use crate::performance::Performance;
 
     fn committed(position: u64, number: u32) -> CommittedControls {
-        let piece = Piece { offset: 0, bytes: 1, digest: 2 };
+        let piece = Piece { offset: 0, bytes: 1, checksum: 2 };
         let edition = Edition { number, patch: piece, score: piece, time_wall_ns: 0 };
         let controls = Controls::of(&Patch::first());
         CommittedControls { performance: Performance { edition, controls }, position }

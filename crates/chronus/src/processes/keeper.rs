@@ -19,7 +19,8 @@ use chronus_os::wake::poll_readable;
 use chronus_os::{clock, outside, process_title, sched, spawn};
 use chronus_replication::blame::Cause;
 use chronus_replication::restart::{BackOff, Death};
-use chronus_shm::ledger::{ExitRecord, LedgerRegion, digest};
+use chronus_shm::checksum;
+use chronus_shm::ledger::{ExitRecord, LedgerRegion};
 use chronus_shm::region::{View, Whole};
 use signal_hook::consts::{SIGCHLD, SIGTERM};
 
@@ -172,7 +173,7 @@ fn identity() -> u64 {
             bytes.extend(word.to_le_bytes());
         }
     }
-    digest(&bytes)
+    checksum::of_bytes(&bytes)
 }
 
 /// Signals that can be polled for.

@@ -25,7 +25,7 @@ use chronus_shm::status_board::ForkAnswer;
 use chronus_shm::sync::Ordering;
 use chronus_shm::{block_ring, command_log, control_board};
 
-use crate::instrument::{Instrument, Plans};
+use crate::instrument::{Editions, Instrument};
 use crate::performance::Performance;
 use crate::persistence::shared_assets::PackedPatch;
 use crate::processes::deeds;
@@ -122,7 +122,7 @@ struct Offered {
     assets: Arc<Memfd>,
 }
 
-impl Plans for Offered {
+impl Editions for Offered {
     fn patch_of(&self, number: u32) -> Option<(Patch, Box<dyn Recordings>)> {
         let offer = self.log.board.offer().filter(|offer| offer.number == number)?;
         let bytes = self.assets.read_at(offer.offset as usize, offer.bytes as usize).ok()?;

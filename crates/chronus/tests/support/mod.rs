@@ -26,7 +26,8 @@ use chronus_osc::{OscType, Reply, encode_arguments, message, parse_reply};
 use serde_json::Value;
 pub use waiting::{PATIENCE, wait_until};
 
-pub const BLOCK_FRAMES: u64 = 64;
+/// Frames in a block, in the width in which the status counts frames.
+pub const BLOCK_FRAMES: u64 = chronus_replication::BLOCK_FRAMES as u64;
 /// Where an engine listens that tells us later which port it took: any other might be taken before it can.
 pub const ANY_PORT: &str = "127.0.0.1:0";
 /// So far ahead of the device are engines in real time. Where the lead is not what is tested, a machine that stands

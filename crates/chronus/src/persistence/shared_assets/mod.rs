@@ -9,10 +9,12 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chronus_engine::tables::{self, Table};
+use chronus_engine::catalog;
+use chronus_engine::tables::Table;
 use chronus_engine::{ContentDigest, Patch, PatchModule, Recording, RecordingSpec, Recordings};
 use chronus_os::memfd::Memfd;
-use chronus_shm::ledger::{self, Edition, Piece};
+use chronus_shm::checksum;
+use chronus_shm::ledger::{Edition, Piece};
 use chronus_shm::region::SharedSamples;
 use serde::{Deserialize, Serialize};
 
@@ -24,8 +26,8 @@ use crate::content::kept::{self, Keeping, Wanted};
 use crate::content::{self, Content, Limit};
 use chronus_journal::Score;
 
-/// Plans lie here, one after the other, and again from the start: no more than a few are ever in use.
-const PLANS_BYTES: usize = 64 << 20;
+/// Packed patches lie here, one after the other, and again from the start: no more than a few are ever in use.
+const PACKED_BYTES: usize = 64 << 20;
 /// So many packed patches and scores may lie there at once, the largest of them; and so many bytes at least. Where they
 /// are small, they take little memory.
 const PIECES: usize = 16;
@@ -35,7 +37,7 @@ const PIECE_BYTES_MAX: usize = 4 << 20;
 const PAGE_BYTES: usize = 4096;
 /// The number of what a supervisor before has left, which is no edition's.
 const LEFT: u32 = u32::MAX;
-const NOTHING: Piece = Piece { offset: 0, bytes: 0, digest: 0 };
+const NOTHING: Piece = Piece { offset: 0, bytes: 0, checksum: 0 };
 
 /// What a recording is called that was not prepared for any kind of module.
 const AS_IT_IS: &str = "";
@@ -63,14 +65,14 @@ pub struct Recorded {
     what: String,
     place: Place,
     /// The digest of what lies there.
-    seal: ContentDigest,
+    digest: ContentDigest,
 }
 
 impl Recorded {
     /// Whether what lies there is what was put there.
     fn is_whole(&self, memory: &Memfd) -> bool {
         let recording = self.place.open(memory);
-        recording.is_some_and(|it| content::digest_of(&it) == self.seal)
+        recording.is_some_and(|it| content::digest_of(&it) == self.digest)
     }
 }
 
@@ -107,7 +109,7 @@ impl PackedPatch {
     /// The patch, and its recordings as a worker finds them. Its tables are installed.
     pub fn open(self, assets: &Arc<Memfd>) -> (Patch, Box<dyn Recordings>) {
         for (name, place) in &self.tables {
-            if let (Some(table), Some(data)) = (tables::find(name), place.open(assets)) {
+            if let (Some(table), Some(data)) = (catalog::find_table(name), place.open(assets)) {
                 table.install(data);
             }
         }
@@ -180,7 +182,7 @@ impl SharedAssets {
             memory,
             stock,
             next_packed: 0,
-            room: Room::new(PLANS_BYTES, PAGE_BYTES),
+            room: Room::new(PACKED_BYTES, PAGE_BYTES),
             known: Vec::new(),
             left: Vec::new(),
             tables: Vec::new(),
@@ -259,7 +261,11 @@ impl SharedAssets {
         let place = self.free_place(bytes.len());
         self.memory.write_at(place, bytes).map_err(no_memory)?;
         self.next_packed = (place + bytes.len()).next_multiple_of(64);
-        Ok(Piece { offset: place as u64, bytes: bytes.len() as u64, digest: ledger::digest(bytes) })
+        Ok(Piece {
+            offset: place as u64,
+            bytes: bytes.len() as u64,
+            checksum: checksum::of_bytes(bytes),
+        })
     }
 
     /// The next place for so many bytes where nothing lies that may still be needed.
@@ -429,7 +435,7 @@ impl SharedAssets {
         let recording = place.open(&self.memory).ok_or("memory of recordings can't be mapped")?;
         let before = recording.samples().as_ptr();
         let prepared = (spec.prepare)(recording);
-        let seal = content::digest_of(&prepared);
+        let digest = content::digest_of(&prepared);
         let place = if prepared.samples().as_ptr() == before {
             place
         } else {
@@ -437,7 +443,7 @@ impl SharedAssets {
             self.limit().check(&format!("what a module makes of {content}"), bytes)?;
             self.put(prepared.samples(), prepared.channels(), prepared.rate_hz())?
         };
-        self.known.push(Recorded { content, what: spec.doc.to_owned(), place, seal });
+        self.known.push(Recorded { content, what: spec.doc.to_owned(), place, digest });
         Ok(true)
     }
 
@@ -448,7 +454,7 @@ impl SharedAssets {
             self.limit().check(&path.display().to_string(), bytes)?;
             let place = self.put(&content.samples, content.channels, content.rate_hz)?;
             let what = AS_IT_IS.to_owned();
-            self.known.push(Recorded { content: digest, what, place, seal: digest });
+            self.known.push(Recorded { content: digest, what, place, digest });
         }
         Ok(digest)
     }

@@ -15,12 +15,12 @@ const SQRT_2: f32 = core::f32::consts::SQRT_2;
 
 /// A ladder per channel.
 #[derive(Clone, Copy, Debug)]
-pub struct Ladder<const C: usize> {
+pub struct DiodeLadder<const C: usize> {
     /// Of the four integrators.
     state: [[f32; C]; 4],
 }
 
-impl<const C: usize> Ladder<C> {
+impl<const C: usize> DiodeLadder<C> {
     /// At rest.
     pub const REST: Self = Self { state: [[0.0; C]; 4] };
 

@@ -10,7 +10,7 @@ pub const CELL_FRAMES: usize = 16;
 const _: () = assert!(BLOCK_FRAMES.is_multiple_of(CELL_FRAMES));
 
 /// `N` values per channel, made from a design `D`.
-pub struct Glide<D, const C: usize, const N: usize> {
+pub struct DesignGlide<D, const C: usize, const N: usize> {
     /// What `end` was made from; `None` before the first frame.
     design: Option<D>,
     now: [[f32; C]; N],
@@ -20,7 +20,7 @@ pub struct Glide<D, const C: usize, const N: usize> {
     is_moving: bool,
 }
 
-impl<D: PartialEq, const C: usize, const N: usize> Glide<D, C, N> {
+impl<D: PartialEq, const C: usize, const N: usize> DesignGlide<D, C, N> {
     /// Values that start wherever the first design says.
     pub fn new() -> Self {
         let zero = [[0.0; C]; N];
@@ -75,7 +75,7 @@ impl<D: PartialEq, const C: usize, const N: usize> Glide<D, C, N> {
     }
 }
 
-impl<D: PartialEq, const C: usize, const N: usize> Default for Glide<D, C, N> {
+impl<D: PartialEq, const C: usize, const N: usize> Default for DesignGlide<D, C, N> {
     fn default() -> Self {
         Self::new()
     }
