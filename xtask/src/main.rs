@@ -6,6 +6,7 @@
 
 mod chaos;
 mod check;
+mod commands;
 mod comparison;
 mod edits;
 mod engine;

@@ -1,4 +1,4 @@
-//! Files of others: opened so that nothing can hang ([`regular`]), told apart whatever they are called
+//! Files of others: opened so that nothing can hang ([`regular()`]), told apart whatever they are called
 //! ([`Identity`]), and kept under the next free name instead of being written over ([`set_aside`], [`numbering`]).
 
 #![forbid(unsafe_code)]
