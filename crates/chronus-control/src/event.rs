@@ -76,6 +76,15 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// Another edition of the patch is in order.
+    Edit {
+        /// Its number.
+        number: u32,
+        /// Who made it.
+        author: String,
+        /// Why.
+        reason: String,
+    },
     /// A module that was bypassed tries again.
     Enable {
         /// Which.
@@ -102,6 +111,7 @@ impl Event {
             Self::Bypass { .. } => "bypass",
             Self::Withheld { .. } => "withheld",
             Self::Withdrawn { .. } => "withdrawn",
+            Self::Edit { .. } => "edit",
             Self::Enable { .. } => "enable",
             Self::Device { .. } => "device",
         }
@@ -127,6 +137,9 @@ impl Event {
             Self::Withheld { sequence, reason } => vec![Value::Count(*sequence), text(reason)],
             Self::Withdrawn { edit, reason } => {
                 vec![Value::Count(u64::from(*edit)), text(reason)]
+            }
+            Self::Edit { number, author, reason } => {
+                vec![Value::Count(u64::from(*number)), text(author), text(reason)]
             }
             Self::Enable { module } => vec![text(module)],
             Self::Journal { state: first, reason: second }

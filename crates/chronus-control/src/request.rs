@@ -135,7 +135,16 @@ pub enum PatchRequest {
         right: String,
     },
     /// All that was gathered takes effect.
-    Commit,
+    Commit {
+        /// Why, for those who play along and for the journal.
+        reason: Option<String>,
+    },
+    /// What this client gathers is apart from what others gather, together with all others who name the same session;
+    /// without a name it is what all share who name none.
+    Session {
+        /// Its name.
+        name: Option<String>,
+    },
     /// All that was gathered is forgotten.
     Abort,
     /// A patch file takes the place of the patch.

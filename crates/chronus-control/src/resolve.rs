@@ -166,7 +166,7 @@ mod tests {
             resolved(request.clone(), Capabilities::parse(may).expect("words")).map(|_| ())
         };
         let gate = Request::Gate { module: "adsr".into(), on: true };
-        let commit = Request::Patch(PatchRequest::Commit);
+        let commit = Request::Patch(PatchRequest::Commit { reason: None });
         let kill = Request::Chaos(Chaos::Kill { target: Target::Primary, signal: 9 });
         for (request, needed, other) in [
             (gate, "play", "edit,chaos"),

@@ -11,6 +11,10 @@
 
 #![forbid(unsafe_code)]
 
+/// The version of the sound: it rises whenever any module renders other bits than before (`tests/golden.rs` minds that), so
+/// that a journal tells whether it is rendered bit for bit as it was played.
+pub const SOUND_VERSION: u32 = 2;
+
 pub mod catalog;
 
 pub use chronus_dsp_control as control;

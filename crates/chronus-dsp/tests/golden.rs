@@ -10,7 +10,7 @@ mod common;
 mod fnv;
 
 use chronus_dsp::catalog::CATALOG;
-use chronus_dsp::{BLOCK_FRAMES, Vectors};
+use chronus_dsp::{BLOCK_FRAMES, SOUND_VERSION, Vectors};
 use common::{Bench, Chance, Event, bits};
 
 const FRAMES: usize = 300 * BLOCK_FRAMES;
@@ -42,6 +42,14 @@ fn every_kind_has_these_bits() {
         std::fs::write(path, &found).expect("write the bits");
     }
     let kept = std::fs::read_to_string(path).unwrap_or_default();
+    // Of each sound version, what its bits are together. A new one gets a line here and leaves the others as they are.
+    const VERSIONS: [(u32, u64); 1] = [(2, 0)];
+    let all = fnv::fnv1a(found.bytes());
+    assert_eq!(
+        VERSIONS.last(),
+        Some(&(SOUND_VERSION, all)),
+        "if other bits are meant, raise SOUND_VERSION and note {all:#018x} for it"
+    );
     for (found, kept) in found.lines().zip(kept.lines()) {
         assert_eq!(found, kept, "kind and digest; see the head of this file if it is meant");
     }

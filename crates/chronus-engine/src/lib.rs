@@ -28,8 +28,8 @@ mod wiring;
 pub use bypass::{Finding, LEVEL_MAX, Unsound};
 pub use chronus_dsp::utility::fault;
 pub use chronus_dsp::{
-    ALL_NOTES, ModuleSpec, Note, ParamSpec, PortSpec, Recording, RecordingSpec, SignalKind,
-    TEXT_MAX, TextSpec, Vectors,
+    ALL_NOTES, ModuleSpec, Note, ParamSpec, PortSpec, Recording, RecordingSpec, SOUND_VERSION,
+    SignalKind, TEXT_MAX, TextSpec, Vectors,
 };
 pub use chronus_dsp::{catalog, names, tables};
 pub use chronus_units::{BLOCK_FRAMES, Block, CHANNELS};

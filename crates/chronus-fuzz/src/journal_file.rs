@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use chronus::rendering::render_journal;
 use chronus_engine::{BLOCK_FRAMES, Command, Patch};
 use chronus_journal::JournalWriter;
-use chronus_journal::{Journal, Score};
+use chronus_journal::{Journal, Origin, Score};
 use chronus_replication::Entry;
 use chronus_replication::amendment::{Amendment, Change};
 
@@ -46,6 +46,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         text: text.to_owned(),
         folder: PathBuf::from("songs"),
         recordings: Vec::new(),
+        origin: Origin::default(),
     };
     let journal = |(first, second): (&str, &str)| {
         let mut writer = JournalWriter::create(

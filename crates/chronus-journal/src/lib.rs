@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chronus_engine::patch::with_former_defaults;
-use chronus_engine::{Command, ContentDigest, Patch, PatchModule};
+use chronus_engine::{Command, ContentDigest, Patch, PatchModule, SOUND_VERSION};
 use chronus_files::{fill, regular};
 use chronus_replication::Entry;
 use chronus_replication::amendment::{Amendment, Change};
@@ -32,10 +32,15 @@ use serde::{Deserialize, Serialize};
 pub use writer::{JournalStatus, JournalWriter, Left};
 
 const MAGIC: &[u8; 8] = b"CHRONUSJ";
-/// What is played is, bit for bit, what a journal of this version gives.
-const VERSION: u32 = 6;
+/// Journals of this version are written.
+const VERSION: u32 = 7;
 /// From this version on, recordings are named by what they hold; before, by their names and a weaker digest.
 const VERSION_OF_CONTENTS: u32 = 6;
+/// From this version on, journals name their sound version and the program that wrote them, and each score who made it.
+const VERSION_OF_ORIGINS: u32 = 7;
+/// The sound version of those before, which did not name it.
+const SOUND_OF_CONTENTS: u32 = 2;
+const SOUND_ALIKE: u32 = 1;
 /// Those from this version on sound alike. In those before, some parameters were in other units.
 const VERSION_ALIKE: u32 = 4;
 /// From this version on, what a patch leaves out is what it is now.
@@ -106,6 +111,17 @@ pub struct Score {
     pub folder: PathBuf,
     /// The recordings that its modules play.
     pub recordings: Vec<Played>,
+    /// Whose it is.
+    pub origin: Origin,
+}
+
+/// Who made an edition of the patch, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The name of a session, or of who sent it; empty if it is not known.
+    pub author: String,
+    /// Why; empty if that was not said.
+    pub reason: String,
 }
 
 /// What a module plays.
@@ -130,6 +146,7 @@ impl Score {
             text: text.to_owned(),
             folder: std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()),
             recordings: patch.modules().iter().filter_map(played).collect(),
+            origin: Origin::default(),
         }
     }
 
@@ -138,6 +155,24 @@ impl Score {
         let played = self.recordings.iter().find(|played| played.module == module.id())?;
         Some(played.content)
     }
+}
+
+/// A score as journals before [`VERSION_OF_ORIGINS`] have it.
+#[derive(Deserialize)]
+struct ScoreWithoutOrigin {
+    text: String,
+    folder: PathBuf,
+    recordings: Vec<Played>,
+}
+
+/// What a journal begins with, behind the numbers.
+#[derive(Serialize, Deserialize)]
+struct Beginning {
+    /// The sound version.
+    sound: u32,
+    /// The version of the program.
+    program: String,
+    score: Score,
 }
 
 /// A score as journals before [`VERSION_OF_CONTENTS`] have it.
@@ -157,13 +192,17 @@ fn as_written(version: u32, text: String) -> String {
 type ReadScore = (Score, Vec<(PathBuf, u64)>);
 
 fn decode_score(version: u32, bytes: &[u8]) -> Option<ReadScore> {
-    if version >= VERSION_OF_CONTENTS {
+    if version >= VERSION_OF_ORIGINS {
         return Some((postcard::from_bytes(bytes).ok()?, Vec::new()));
+    }
+    if version >= VERSION_OF_CONTENTS {
+        let ScoreWithoutOrigin { text, folder, recordings } = postcard::from_bytes(bytes).ok()?;
+        return Some((Score { text, folder, recordings, origin: Origin::default() }, Vec::new()));
     }
     let OldScore { text, folder, recordings } = postcard::from_bytes(bytes).ok()?;
     let named = recordings.into_iter().map(|(name, digest)| (folder.join(name), digest));
     let named = named.collect();
-    Some((Score { text, folder, recordings: Vec::new() }, named))
+    Some((Score { text, folder, recordings: Vec::new(), origin: Origin::default() }, named))
 }
 
 /// A journal that has been read.
@@ -173,8 +212,11 @@ pub struct Journal {
     pub path: PathBuf,
     /// The patch that was played first.
     pub patch: Patch,
-    /// Whether this program renders bit for bit what was played. Modules of the one that wrote it may round otherwise.
-    pub is_exact: bool,
+    /// The version of its sound: this program renders bit for bit what was played if it is its own
+    /// ([`SOUND_VERSION`](chronus_engine::SOUND_VERSION)).
+    pub sound: u32,
+    /// The version of the program that wrote it, which renders it exactly; `None` if the journal is of before they said so.
+    pub program: Option<String>,
     /// Its score, and those of the edits, in order.
     pub scores: Vec<Score>,
     /// The recordings that an old journal names, with the digests that journals had then ([`old_digest`]).
@@ -203,6 +245,11 @@ pub struct Journal {
 }
 
 impl Journal {
+    /// Whether this program renders bit for bit what was played.
+    pub fn is_exact(&self) -> bool {
+        self.sound == SOUND_VERSION
+    }
+
     /// Whether a file begins as a journal does. What is no regular file is none, and is not opened.
     pub fn is_one(path: &Path) -> bool {
         let mut magic = [0; 8];
@@ -225,13 +272,15 @@ impl Journal {
     /// # Errors
     /// [`JournalError`].
     pub fn read_from(mut file: impl Read, path: &Path) -> Result<Self, JournalError> {
-        let (version, rate_hz, (mut score, named)) = read_head(&mut file, path)?;
+        let Head { version, rate_hz, sound, program, score } = read_head(&mut file, path)?;
+        let (mut score, named) = score;
         score.text = as_written(version, score.text);
         let name = path.display().to_string();
         let mut journal = Self {
             path: path.to_owned(),
             patch: Patch::parse(&score.text, &name)?.with_contents(|it| score.content_of(it)),
-            is_exact: version == VERSION,
+            sound,
+            program,
             scores: vec![score],
             named,
             edits: BTreeMap::new(),
@@ -359,8 +408,17 @@ enum Ended {
     Damaged(&'static str, u64),
 }
 
-/// Reads what a journal begins with: the rate and the first score.
-fn read_head(file: &mut impl Read, path: &Path) -> Result<(u32, u32, ReadScore), JournalError> {
+/// What a journal begins with.
+struct Head {
+    version: u32,
+    rate_hz: u32,
+    sound: u32,
+    program: Option<String>,
+    score: ReadScore,
+}
+
+/// Reads what a journal begins with.
+fn read_head(file: &mut impl Read, path: &Path) -> Result<Head, JournalError> {
     let io_error = |source| JournalError::Io { path: path.to_owned(), source };
     let damaged = |what| JournalError::Damaged { path: path.to_owned(), what };
     let mut head = [0_u8; HEAD_BYTES];
@@ -381,10 +439,22 @@ fn read_head(file: &mut impl Read, path: &Path) -> Result<(u32, u32, ReadScore),
     if (text.len() as u64) < score_bytes && score_bytes <= SCORE_BYTES_MAX {
         return Err(damaged("it ends within its patch"));
     }
-    match decode_score(version, &text) {
-        Some(score) if rate_hz > 0 => Ok((version, rate_hz, score)),
-        _ => Err(damaged("its header or its patch can't be read")),
+    let unreadable = || damaged("its header or its patch can't be read");
+    let (sound, program, score) = match version {
+        VERSION_OF_ORIGINS.. => {
+            let Beginning { sound, program, score } =
+                postcard::from_bytes(&text).map_err(|_| unreadable())?;
+            (sound, Some(program), (score, Vec::new()))
+        }
+        older => {
+            let sound = if older >= VERSION_OF_CONTENTS { SOUND_OF_CONTENTS } else { SOUND_ALIKE };
+            (sound, None, decode_score(older, &text).ok_or_else(unreadable)?)
+        }
+    };
+    if rate_hz == 0 {
+        return Err(unreadable());
     }
+    Ok(Head { version, rate_hz, sound, program, score })
 }
 
 /// Reads so much, or what there is; of a text that is longer than any score, nothing.
@@ -401,7 +471,12 @@ fn read_text(file: &mut impl Read, bytes: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// If the score can't be encoded.
 pub fn header(score: &Score, rate_hz: u32) -> io::Result<Vec<u8>> {
-    let score = postcard::to_allocvec(score).map_err(io::Error::other)?;
+    let beginning = Beginning {
+        sound: SOUND_VERSION,
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        score: score.clone(),
+    };
+    let score = postcard::to_allocvec(&beginning).map_err(io::Error::other)?;
     let mut header = MAGIC.to_vec();
     for number in [VERSION, rate_hz, score.len() as u32] {
         header.extend(number.to_le_bytes());
@@ -483,7 +558,8 @@ pub fn whole_part(mut file: &File, rate_hz: u32) -> io::Result<Whole> {
     if head[..8] != *MAGIC || (number(8), number(12)) != (VERSION, rate_hz) {
         return Err(not_ours());
     }
-    read_score(&mut file, u64::from(number(16))).ok_or_else(not_ours)?;
+    let text = read_text(&mut file, u64::from(number(16)))?;
+    postcard::from_bytes::<Beginning>(&text).map_err(|_| not_ours())?;
     let mut position = 20 + u64::from(number(16));
     let mut whole = Whole { bytes: position, commands: 0, amendments: 0 };
     let mut record = [0_u8; RECORD_BYTES];

@@ -6,8 +6,8 @@ use chronus_engine::{Command, Patch};
 use chronus_replication::amendment::Change;
 
 use super::*;
-use crate::Journal;
 use crate::waiting::wait_until as wait_for;
+use crate::{Journal, Origin};
 
 /// A disk with so much room, which takes what still fits, as real ones do.
 #[derive(Clone, Default)]
@@ -61,7 +61,8 @@ impl Disk for SmallDisk {
 
 fn begin(more_room: usize) -> (JournalWriter, SmallDisk, usize) {
     let text = Patch::first().text().to_owned();
-    let score = Score { text, folder: "songs".into(), recordings: Vec::new() };
+    let score =
+        Score { text, folder: "songs".into(), recordings: Vec::new(), origin: Origin::default() };
     let head = header(&score, 48_000).expect("header").len();
     let disk = SmallDisk::default();
     disk.content(|content| content.room = head + more_room);
@@ -144,7 +145,12 @@ fn a_disk_that_is_full_at_the_end_is_not_waited_for() {
 fn texts_of_patches_do_not_pile_up_without_a_bound() {
     let (mut journal, _, _) = begin(0);
     let text = "x".repeat(1 << 20);
-    let score = Arc::new(Score { text, folder: "songs".into(), recordings: Vec::new() });
+    let score = Arc::new(Score {
+        text,
+        folder: "songs".into(),
+        recordings: Vec::new(),
+        origin: Origin::default(),
+    });
     let mut edits = 0;
     while journal.status().state != "over" {
         journal.score(&score);
@@ -170,7 +176,8 @@ fn a_journal_that_is_deleted_is_missed() {
 fn a_disk_without_room_for_the_header_is_found_at_once() {
     let path = Path::new("/dev/full");
     let text = Patch::first().text().to_owned();
-    let score = Score { text, folder: "songs".into(), recordings: Vec::new() };
+    let score =
+        Score { text, folder: "songs".into(), recordings: Vec::new(), origin: Origin::default() };
     let full = File::options().write(true).open(path).expect("it is there");
     assert!(JournalWriter::create(full, path, &score, 48_000).is_err());
 }
@@ -180,7 +187,12 @@ fn a_journal_that_was_left_torn_is_mended_from_the_log() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let path = folder.path().join("d.journal");
     let text = Patch::first().text().to_owned();
-    let score = Score { text: text.clone(), folder: "songs".into(), recordings: Vec::new() };
+    let score = Score {
+        text: text.clone(),
+        folder: "songs".into(),
+        recordings: Vec::new(),
+        origin: Origin::default(),
+    };
     let text = text.replace("gain = 0.5", "gain = 0.25");
     let edited = Arc::new(Score { text, ..score.clone() });
     let entry = |sequence: u64| Entry {

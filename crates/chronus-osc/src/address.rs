@@ -39,6 +39,7 @@ pub(crate) enum Kind {
     Set,
     Output,
     Commit,
+    Session,
     Abort,
     Load,
     Save,
@@ -192,14 +193,23 @@ pub const ADDRESSES: &[Address] = &[
     ),
     address(
         "/patch/commit",
-        "",
+        "optionally REASON",
         "/done",
         Kind::Commit,
         "Puts the patch that is being made in the place of the one that plays, at one frame: modules that are in \
          both play on, what changes is crossfaded. If anything is wrong with it, all is refused with a reason, \
-         and can be mended and committed again; so it is if another patch has come to play since the first change, \
-         by `/patch/load` or because its file was saved. In a bundle with a timetag it takes effect at that frame; what is \
+         and can be mended and committed again. If another patch has come to play since the first change, what was \
+         changed is changed there, unless one of its modules is another by then: that is refused, with who did it and why. \
+         The journal keeps who has sent it and REASON. In a bundle with a timetag it takes effect at that frame; what is \
          committed meanwhile waits for its turn and, after a second, says so: `/wait /patch/commit REASON`.",
+    ),
+    address(
+        "/session",
+        "optionally NAME",
+        "/done",
+        Kind::Session,
+        "What this sender changes from now on is apart from what others change, until it is committed; all who send \
+         the same NAME share it. Without NAME, it is what all share who have none. NAME is the author of what is committed.",
     ),
     address("/patch/abort", "", "/done", Kind::Abort, "Forgets the patch that is being made."),
     address(

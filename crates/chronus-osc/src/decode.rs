@@ -153,9 +153,8 @@ impl Decoded {
             Kind::Output => requests.push(Order::Patch(edits::output(args)?)),
             Kind::Load => requests.push(Order::Patch(edits::load(args)?)),
             Kind::Save => requests.push(Order::Patch(edits::save(args)?)),
-            Kind::Commit => {
-                requests.push(Order::Patch(edits::none(args, PatchRequest::Commit)?));
-            }
+            Kind::Commit => requests.push(Order::Patch(edits::commit(args)?)),
+            Kind::Session => requests.push(Order::Patch(edits::session(args)?)),
             Kind::Abort => requests.push(Order::Patch(edits::none(args, PatchRequest::Abort)?)),
             Kind::Start => requests.push(Order::Command(Command::Mute(!is_pressed(args)?))),
             Kind::Stop if is_pressed(args)? => requests.push(Order::Command(Command::Mute(true))),

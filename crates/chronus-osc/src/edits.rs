@@ -1,7 +1,7 @@
 //! What can be asked of the patch itself, and of musical time.
 
-use chronus_control::PatchRequest;
 use chronus_control::values::{self, Told};
+use chronus_control::{PatchRequest, shortened};
 use chronus_engine::TransportChange;
 use chronus_engine::command::{BEAT_MAX, BEATS_PER_BAR_MAX, TEMPOS_BPM};
 use chronus_engine::patch::Setting;
@@ -41,6 +41,28 @@ pub(crate) fn create(args: Args<'_>) -> Result<PatchRequest, String> {
         settings.push((key, setting));
     }
     Ok(PatchRequest::Create { id: names[0].clone(), kind: names[1].clone(), settings })
+}
+
+/// Puts what was changed in place, with a reason if there is one.
+pub(crate) fn commit(args: Args<'_>) -> Result<PatchRequest, String> {
+    match args {
+        [OscType::String(reason)] if !reason.is_empty() => {
+            Ok(PatchRequest::Commit { reason: Some(shortened(reason)) })
+        }
+        [OscType::String(_)] => Ok(PatchRequest::Commit { reason: None }),
+        other => none(other, PatchRequest::Commit { reason: None })
+            .map_err(|_| "give nothing, or a REASON as a text".into()),
+    }
+}
+
+/// The session of a sender.
+pub(crate) fn session(args: Args<'_>) -> Result<PatchRequest, String> {
+    match &words(args, "NAME, or nothing")?[..] {
+        [] => Ok(PatchRequest::Session { name: None }),
+        [name] if name.trim().is_empty() => Ok(PatchRequest::Session { name: None }),
+        [name] => Ok(PatchRequest::Session { name: Some(name.trim().to_owned()) }),
+        _ => Err("give NAME, or nothing".into()),
+    }
 }
 
 pub(crate) fn delete(args: Args<'_>) -> Result<PatchRequest, String> {

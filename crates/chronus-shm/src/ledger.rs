@@ -93,6 +93,8 @@ pub struct Roster {
     pub playing: AtomicU32,
     /// The edit that is offered or ordered and not in the log yet; 0 for none.
     pub edit_under_way: AtomicU32,
+    /// As many patches are being made.
+    pub drafts: AtomicU64,
     /// Which file the journal is: its file system and its number there; 0 if there is none.
     pub journal: [AtomicU64; 2],
 }

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use chronus_osc::Reply;
 use support::takes::kill_supervisor;
-use support::{Engine, string, wait_until};
+use support::{Client, Engine, string, wait_until};
 use tempfile::TempDir;
 
-fn refused(engine: &Engine, address: &str, arguments: &[&str]) -> String {
+fn refused(engine: &Client, address: &str, arguments: &[&str]) -> String {
     engine.ask(address, arguments).expect_err(address)
 }
 
@@ -179,20 +179,65 @@ fn a_watched_file_is_played_each_time_that_it_is_saved() {
     let (engine, path, _folder) = watching();
     std::fs::write(&path, FIRST.replace("kind = \"sine\"", "kind = \"saww\"")).expect("written");
     engine.wait_for_log("did you mean `saw`?");
-    engine.done("/patch/set", &["adsr", "attack", "20"]);
+    engine.done("/patch/set", &["sine", "gain", "0.25"]);
     let saved = FIRST.replace("kind = \"sine\"", "kind = \"saw\"");
     std::fs::write(&path, &saved).expect("written");
     engine.wait_for("the edit", |status| status["edits"].as_u64() == Some(1));
     engine.play_on(50);
     // What was saved since is not undone by what was begun before.
     let reason = refused(&engine, "/patch/commit", &[]);
-    assert!(reason.contains("/patch/abort"), "{reason}");
+    assert!(reason.starts_with("the patch file has changed `sine` meanwhile ("), "{reason}");
+    assert!(
+        reason.contains("watched.toml was saved") && reason.contains("/patch/abort"),
+        "{reason}"
+    );
     engine.done("/patch/abort", &[]);
     refused(&engine, "/patch/delete", &["nobody"]);
     assert!(refused(&engine, "/patch/commit", &[]).contains("nothing to commit"));
     engine.done("/patch/save", &["watched"]);
     assert!(std::fs::read_to_string(&path).expect("read").contains("kind = \"saw\""));
     engine.end_and_compare().assert_identical();
+}
+
+/// Two players, each with a draft of their own: what one commits is kept by the other, unless both change the same module.
+#[test]
+fn sessions_have_drafts_of_their_own_and_the_journal_knows_who_made_what() {
+    let engine = Engine::free_running(&[]);
+    let [ada, bob] = ["ada", "bob"].map(|name| {
+        let client = engine.another();
+        client.done("/session", &[name]);
+        client
+    });
+    engine.send("/events", &[]);
+    ada.done("/patch/set", &["sine", "gain", "0.25"]);
+    bob.done("/patch/set", &["adsr", "attack", "20"]);
+    assert!(refused(&engine, "/patch/commit", &[]).contains("nothing to commit"));
+    ada.done("/patch/commit", &["softer"]);
+    let event = engine.answer_from(&["/event/edit"]);
+    assert_eq!(event.args[1..], [string("ada"), string("softer")]);
+    // It was begun on the patch before, and is about another module.
+    bob.done("/patch/commit", &[]);
+    // This one is about the same module as what comes before it.
+    ada.done("/patch/set", &["sine", "gain", "0.125"]);
+    bob.done("/patch/set", &["sine", "gain", "0.5"]);
+    bob.done("/patch/commit", &["louder"]);
+    let reason = refused(&ada, "/patch/commit", &[]);
+    assert!(reason.starts_with("bob has changed `sine` meanwhile (louder)"), "{reason}");
+    ada.done("/patch/abort", &[]);
+    // Whoever takes over tells that what was being made is lost.
+    ada.done("/patch/set", &["sine", "gain", "0.125"]);
+    kill_supervisor(&engine);
+    engine.wait_for_log("1 patch that was being made is lost");
+    assert!(refused(&ada, "/patch/commit", &[]).contains("is lost"));
+    let (engine, _) = engine.end_and_render();
+    let journal = chronus_journal::Journal::read(&engine.folder.path().join("a.journal"));
+    let journal = journal.expect("a journal");
+    let origins: Vec<_> = journal.scores.iter().map(|score| score.origin.clone()).collect();
+    let made: Vec<_> =
+        origins[1..].iter().map(|it| (it.author.as_str(), it.reason.as_str())).collect();
+    assert_eq!(made, [("ada", "softer"), ("bob", ""), ("bob", "louder")]);
+    let text = &journal.scores[2].text;
+    assert!(text.contains("gain = 0.25") && text.contains("attack = 20"), "{text}");
 }
 
 /// A message in a bundle whose timetag is so far ahead.

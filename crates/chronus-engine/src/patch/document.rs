@@ -1,6 +1,8 @@
 //! A patch as a text that is edited: modules and cables come and go, and the comments and the layout of
 //! its writer stay.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, Value};
 
 use super::joining::{self, End};
@@ -19,6 +21,11 @@ pub enum Setting {
     Number(f64),
     /// A text, or the name of a choice.
     Text(String),
+}
+
+/// The module of a port that is written as `MODULE.PORT`.
+pub fn module_of(port: &str) -> &str {
+    port.split_once('.').map_or(port, |(module, _)| module)
 }
 
 /// See the file's head. What is wrong with the whole is found when it is read as a [`Patch`].
@@ -76,6 +83,47 @@ impl Document {
             self.tables("cable")?.retain(|cable| !is_of(cable, "from") && !is_of(cable, "to"));
         }
         Ok(())
+    }
+
+    /// The modules in which another document differs: those that only one has, that are set otherwise, or at which other
+    /// cables begin or end. What is heard counts as a module called `output`, and a bus as one of its name.
+    pub fn differences(&self, other: &Self) -> BTreeSet<String> {
+        let (here, there) = (self.by_module(), other.by_module());
+        let all = here.keys().chain(there.keys());
+        all.filter(|id| here.get(*id) != there.get(*id)).cloned().collect()
+    }
+
+    /// What is said of each module, whatever the order and the comments.
+    fn by_module(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut said = BTreeMap::<String, BTreeSet<String>>::new();
+        let tables = |key: &str| {
+            let found = self.0.get(key).and_then(|item| item.as_array_of_tables());
+            found.into_iter().flat_map(|tables| tables.iter()).collect::<Vec<_>>()
+        };
+        let lines = |table: &Table| -> Vec<String> {
+            let line = |(key, item): (&str, &toml_edit::Item)| {
+                let value = item.as_value().map(|value| value.clone().decorated("", ""));
+                format!("{key}={}", value.map_or_else(|| item.to_string(), |it| it.to_string()))
+            };
+            table.iter().map(line).collect()
+        };
+        for key in ["module", "bus"] {
+            for table in tables(key) {
+                let id = text_of(table, if key == "module" { "id" } else { "name" });
+                said.entry(id.unwrap_or_default().to_owned()).or_default().extend(lines(table));
+            }
+        }
+        for cable in tables("cable") {
+            let line = lines(cable).join(" ");
+            for port in [text_of(cable, "from"), text_of(cable, "to")].into_iter().flatten() {
+                let module = module_of(port).to_owned();
+                said.entry(module).or_default().insert(line.clone());
+            }
+        }
+        if let Some(output) = self.0.get("output").and_then(|item| item.as_table()) {
+            said.entry("output".into()).or_default().extend(lines(output));
+        }
+        said
     }
 
     /// Adds a module with these settings; what is to be told all the same, as [`Document::set`] does.

@@ -20,7 +20,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::command::Handle;
 
-pub use document::{Document, Setting};
+pub use document::{Document, Setting, module_of};
 pub use error::{Mistakes, NamedFile, PatchError, TOLD_MAX};
 pub use former::with_former_defaults;
 pub use recordings::{ContentDigest, NoDigest, NoRecordings, Recordings};

@@ -9,6 +9,7 @@ use crate::commands::files::{self, Refusal, Use};
 use crate::content::allowed::Allowed;
 use crate::patch_file::read_patch_file;
 use crate::rendering::{self, Transcript};
+use chronus_engine::SOUND_VERSION;
 use chronus_journal::Journal;
 
 /// Renders a journal or a patch to a file.
@@ -77,11 +78,15 @@ fn read_performance(
 
 fn tell_what_is_missing(journal: &Journal) {
     let (unread, frame) = (journal.unread_bytes, journal.last_frame());
-    if !journal.is_exact {
+    if !journal.is_exact() {
+        let (sound, own) = (journal.sound, SOUND_VERSION);
+        let which = journal.program.as_ref().map_or_else(
+            || "a chronus of the time when it was played".to_owned(),
+            |program| format!("chronus {program}"),
+        );
         eprintln!(
-            "chronus: this was played by an earlier version, in which some modules rounded otherwise, a mono `voices` did \
-             not go back to keys that were held, and what closed and opened in one frame was not struck again; but for \
-             that it sounds alike, though not bit for bit"
+            "chronus: this was played with sound version {sound}, and this program has {own}: it sounds alike, though not \
+             bit for bit (see the changelog); {which} renders it exactly"
         );
     }
     if let Some(what) = journal.damage {

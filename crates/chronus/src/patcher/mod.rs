@@ -2,14 +2,15 @@
 //! time from the sound. What it has found right it hands to the supervisor, which puts it in order.
 
 mod budget;
+mod drafts;
 mod folder;
 mod port;
 mod waiting;
 pub mod watch;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use chronus_control::{ClientId, PatchRequest, Reply, Tree};
@@ -17,20 +18,23 @@ use chronus_engine::patch::{Document, Mistakes};
 use chronus_engine::{Controls, Directory, Patch, PatchModule};
 use chronus_os::memfd::Memfd;
 use chronus_os::wake::Notifier;
-use chronus_shm::ledger::Edition;
+use chronus_shm::ledger::{Edition, LedgerRegion};
+use chronus_shm::region::View;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::content;
 use crate::control::outbox::{Outbox, Respond};
+use crate::log::counted;
 use crate::patch_file::{contents, read_text};
 use crate::performance::Performance;
 use crate::persistence::shared_assets::{PackedPatch, SharedAssets, Stock};
 use budget::Budget;
-use chronus_journal::Score;
+use chronus_journal::{Origin, Score};
+use drafts::{Draft, Drafts, History};
 use folder::Folder;
 use port::{Bulletin, Desk, Entrance};
 pub use port::{FileWatch, Job, PatchPort, Task};
-use waiting::{Fresh, Queue, Waiting};
+use waiting::{Asker, Fresh, Queue, Waiting};
 use watch::Watched;
 
 /// The supervisor's answer is looked for this often.
@@ -114,6 +118,8 @@ pub struct Start {
     pub stock: Stock,
     /// So many ask it for something.
     pub ports: usize,
+    /// Where it leaves word for the next.
+    pub ledger: Arc<View<LedgerRegion>>,
 }
 
 /// The patch that is played first.
@@ -142,24 +148,6 @@ pub struct Left {
     pub base_before: PathBuf,
 }
 
-/// A patch that is being made.
-#[derive(Clone, Debug)]
-pub struct Draft {
-    /// What it is so far.
-    pub document: Document,
-    /// The text that it was made of.
-    pub of: String,
-    /// The modules that were made or set, by their ids.
-    pub touched: BTreeSet<String>,
-}
-
-impl Draft {
-    fn of(text: &str) -> Result<Self, String> {
-        let (document, touched) = (Document::parse(text)?, BTreeSet::new());
-        Ok(Self { document, of: text.to_owned(), touched })
-    }
-}
-
 /// What a patcher needs to be started: made before the first patch is known to be right.
 pub struct Patcher {
     base: Patch,
@@ -168,8 +156,13 @@ pub struct Patcher {
     /// The file that played then, and where names of recordings counted from.
     file_before: Option<PathBuf>,
     base_before: PathBuf,
-    /// The patch that is being made.
-    draft: Option<Draft>,
+    /// Those that are being made.
+    drafts: Drafts,
+    /// Who has changed what.
+    history: History,
+    /// As many were being made when a supervisor died.
+    lost_drafts: u64,
+    ledger: Arc<View<LedgerRegion>>,
     /// Those that are made and wait for their turn.
     waiting: Queue,
     folder: Folder,
@@ -251,7 +244,10 @@ impl Patcher {
             file_before: file,
             base_before: left.base_before,
             watched,
-            draft: None,
+            drafts: Drafts::default(),
+            history: History::default(),
+            lost_drafts: start.ledger.roster.drafts.swap(0, Ordering::AcqRel),
+            ledger: start.ledger,
             waiting: Queue::default(),
             folder,
             assets: left.assets,
@@ -280,6 +276,11 @@ impl Patcher {
     }
 
     fn work(&mut self, answers: &Outbox) {
+        if self.lost_drafts > 0 {
+            let lost = counted(self.lost_drafts, "patch");
+            let (was, is) = if self.lost_drafts == 1 { ("was", "is") } else { ("were", "are") };
+            tracing::warn!("{lost} that {was} being made {is} lost; send the changes again");
+        }
         while !self.desk.is_abandoned() {
             if let Some(Task { job, about, from, time_wall_ns }) = self.desk.next() {
                 match job {
@@ -304,8 +305,12 @@ impl Patcher {
                 && let Some(mut next) = self.waiting.pop()
             {
                 let told = self.play(&next);
-                if told.is_err() && self.draft.is_none() {
-                    self.draft = next.draft.take();
+                if let (Err(_), Some(asker), Some(draft)) = (&told, &next.asker, next.draft.take())
+                    && self.drafts.get(&asker.client).is_none()
+                {
+                    // To be mended and committed again.
+                    let _ = self.drafts.put(&asker.client, draft);
+                    self.note_drafts();
                 }
                 next.answer(&told, answers);
             }
@@ -321,7 +326,15 @@ impl Patcher {
         answers: &Outbox,
     ) {
         let sets = matches!(request, PatchRequest::Set { .. } | PatchRequest::Create { .. });
-        match self.take(request, (about.clone(), from), time_wall_ns) {
+        match self.take(
+            request,
+            Asker {
+                about: about.clone(),
+                client: from,
+                name: name_of(&self.drafts, &from, answers),
+            },
+            time_wall_ns,
+        ) {
             // What is told of a setting is that it was clamped.
             Ok(Some(told)) if sets && !told.is_empty() => answers.clamped(&about, &told, from),
             Ok(Some(told)) => answers.done(&about, &told, from),
@@ -352,32 +365,20 @@ impl Patcher {
     fn take(
         &mut self,
         request: PatchRequest,
-        asker: (String, ClientId),
+        asker: Asker,
         time: Option<u64>,
     ) -> Result<Option<String>, String> {
         match request {
-            PatchRequest::Commit => return self.commit(asker, time).map(|()| None),
-            PatchRequest::Abort => self.draft = None,
+            PatchRequest::Commit { reason } => {
+                return self.commit(asker, reason, time).map(|()| None);
+            }
+            PatchRequest::Session { name } => self.drafts.join(asker.client, name),
+            PatchRequest::Abort => drop(self.drafts.take(&asker.client)),
             PatchRequest::Load { file } => return self.load(&file, asker, time).map(|()| None),
             PatchRequest::Save { file, overwrite } => return self.save(&file, overwrite).map(Some),
-            PatchRequest::Create { id, kind, settings } => {
-                let create = |draft: &mut Document| draft.create_with(&id, &kind, &settings);
-                return self.change(Some(&id), create).map(Some);
-            }
-            PatchRequest::Delete { id } => self.change(None, |draft| draft.delete(&id))?,
-            PatchRequest::Connect { from, to, depth } => {
-                self.change(None, |draft| draft.connect(&from, &to, depth))?;
-            }
-            PatchRequest::Disconnect { from, to } => {
-                self.change(None, |draft| draft.disconnect(&from, &to))?;
-            }
-            PatchRequest::Set { id, key, setting } => {
-                return self.change(Some(&id), |draft| draft.set(&id, &key, &setting)).map(Some);
-            }
-            PatchRequest::Output { left, right } => {
-                self.change(None, |draft| draft.set_output(&left, &right))?;
-            }
+            change => return self.change(&asker.client, &change).map(Some),
         }
+        self.note_drafts();
         Ok(Some(String::new()))
     }
 
@@ -387,33 +388,40 @@ impl Patcher {
         self.waiting.last().unwrap_or((&self.base, self.folder.base()))
     }
 
-    /// Changes the patch that is being made, and there this module; or leaves it as it was if something is wrong.
-    fn change<T>(
-        &mut self,
-        module: Option<&str>,
-        change: impl FnOnce(&mut Document) -> Result<T, String>,
-    ) -> Result<T, String> {
-        let mut draft = match &self.draft {
+    /// Changes the patch that a client is making, or leaves it as it was if something is wrong.
+    fn change(&mut self, client: &ClientId, request: &PatchRequest) -> Result<String, String> {
+        let mut draft = match self.drafts.get(client) {
             Some(draft) => draft.clone(),
-            None => Draft::of(self.latest().0.text())?,
+            None => Draft::of(self.latest().0.text(), &self.history)?,
         };
-        let told = change(&mut draft.document)?;
-        draft.touched.extend(module.map(str::to_owned));
-        self.draft = Some(draft);
+        let told = draft.change(request)?;
+        self.drafts.put(client, draft)?;
+        self.note_drafts();
         Ok(told)
     }
 
-    fn commit(&mut self, asker: (String, ClientId), time: Option<u64>) -> Result<(), String> {
-        let Some(draft) = &self.draft else {
-            return Err(
-                "nothing to commit; begin with /patch/create, /patch/connect or the like".into()
-            );
+    /// Leaves word of how many patches are being made: whoever takes over tells that they are lost.
+    fn note_drafts(&self) {
+        self.ledger.roster.drafts.store(self.drafts.count() as u64, Ordering::Release);
+    }
+
+    fn commit(
+        &mut self,
+        asker: Asker,
+        reason: Option<String>,
+        time: Option<u64>,
+    ) -> Result<(), String> {
+        let Some(draft) = self.drafts.get(&asker.client) else {
+            let lost = if self.lost_drafts > 0 {
+                "; what was being made when the supervisor before died is lost"
+            } else {
+                ""
+            };
+            return Err(format!(
+                "nothing to commit; begin with /patch/create, /patch/connect or the like{lost}"
+            ));
         };
-        if draft.of != self.latest().0.text() {
-            return Err("another patch plays than the one that this was made of: its file was saved, or one \
-                 was loaded; send /patch/abort, and then the changes again"
-                .into());
-        }
+        let draft = draft.rebased(self.latest().0.text(), &self.history)?;
         let text = draft.document.to_string();
         let base = self.latest().1.to_owned();
         let fresh = Fresh::Modules(draft.touched.clone());
@@ -425,8 +433,12 @@ impl Patcher {
             });
             sentences.join(" | ")
         })?;
+        let origin = asker.origin(reason.unwrap_or_default());
+        let draft = self.drafts.take(&asker.client);
         let waiting = Waiting::new(patch, base);
-        self.wait(Waiting { fresh, time_wall_ns: time, asker: Some(asker), ..waiting });
+        let asker = Some(asker);
+        self.wait(Waiting { fresh, time_wall_ns: time, asker, draft, origin, ..waiting });
+        self.note_drafts();
         Ok(())
     }
 
@@ -435,19 +447,25 @@ impl Patcher {
         content::parse_patch(text, name, (base, self.assets.allowed()), |id| fresh.has(id))
     }
 
-    fn load(
-        &mut self,
-        file: &str,
-        asker: (String, ClientId),
-        time: Option<u64>,
-    ) -> Result<(), String> {
+    fn load(&mut self, file: &str, asker: Asker, time: Option<u64>) -> Result<(), String> {
         let (path, text) = self.folder.load(file)?;
         let base = folder::parent(&path);
         let patch = self.parse(&text, file, &base, &Fresh::All);
         let patch = patch.map_err(|mistakes| mistakes.on_one_line())?;
         let waiting = Waiting::new(patch, base);
+        let origin = asker.origin(format!("{file} was loaded"));
+        // What was begun before belongs to the patch of then.
+        let draft = self.drafts.take(&asker.client);
         let asker = Some(asker);
-        self.wait(Waiting { file: Some(path), time_wall_ns: time, asker, ..waiting });
+        self.wait(Waiting {
+            file: Some(path),
+            time_wall_ns: time,
+            asker,
+            draft,
+            origin,
+            ..waiting
+        });
+        self.note_drafts();
         Ok(())
     }
 
@@ -462,13 +480,17 @@ impl Patcher {
         let patch = self.parse(&text, &name, &base, &Fresh::All);
         let patch = patch.map_err(|mistakes| mistakes.on_one_line())?;
         let waiting = Waiting::new(patch, base);
-        self.waiting.push(Waiting { only_if_other, file: Some(path), ..waiting });
+        let origin =
+            Origin { author: "the patch file".into(), reason: format!("{name} was saved") };
+        self.wait(Waiting { only_if_other, file: Some(path), origin, ..waiting });
         Ok(())
     }
 
     /// A patch waits for its turn. What is made from now on is made of it.
     fn wait(&mut self, waiting: Waiting) {
-        self.waiting.push(Waiting { draft: self.draft.take(), ..waiting });
+        let (before, after) = (self.latest().0.text().to_owned(), waiting.patch.text());
+        self.history.note(&before, after, &waiting.origin);
+        self.waiting.push(waiting);
     }
 
     fn save(&mut self, file: &str, overwrite: bool) -> Result<String, String> {
@@ -541,7 +563,8 @@ impl Patcher {
         // Not even an edit that is refused later shares its number with another.
         self.number += 1;
         let number = self.number;
-        let score = Arc::new(Score::of(&patch, &text, &base));
+        let origin = waiting.origin.clone();
+        let score = Arc::new(Score { origin, ..Score::of(&patch, &text, &base) });
         let edition = self.assets.put_edition(number, &packed, &score, time)?;
         let needed = packed.clone();
         let edit = Edit::new(edition, packed, score);
@@ -618,6 +641,12 @@ impl Patcher {
             }
         }
     }
+}
+
+/// What a client is called: by its session, or as its adapter knows it.
+fn name_of(drafts: &Drafts, client: &ClientId, answers: &Outbox) -> String {
+    let by_adapter = || answers.sink_of(client).map(|sink| sink.name_of(client));
+    drafts.session_of(client).map(str::to_owned).or_else(by_adapter).unwrap_or_default()
 }
 
 /// Refuses a patch that could do harm on purpose, unless that is wanted.

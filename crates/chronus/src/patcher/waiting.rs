@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use chronus_control::ClientId;
 use chronus_engine::Patch;
+use chronus_journal::Origin;
 
-use super::Draft;
+use super::drafts::Draft;
 use crate::control::outbox::{Outbox, Respond};
 
 /// Who waits for longer is told so.
@@ -34,6 +35,24 @@ impl Fresh {
     }
 }
 
+/// A client that has asked for a patch.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    /// What it is about, as the client calls it.
+    pub about: String,
+    /// Which client.
+    pub client: ClientId,
+    /// What it is called, for people.
+    pub name: String,
+}
+
+impl Asker {
+    /// What the journal keeps of it.
+    pub fn origin(&self, reason: String) -> Origin {
+        Origin { author: self.name.clone(), reason }
+    }
+}
+
 /// A patch that was read, to be played when those before it have taken effect.
 #[derive(Debug)]
 pub struct Waiting {
@@ -51,8 +70,10 @@ pub struct Waiting {
     pub time_wall_ns: Option<u64>,
     /// What was being made, to be made further if this one is refused.
     pub draft: Option<Draft>,
-    /// Who wants it, and by which address.
-    pub asker: Option<(String, ClientId)>,
+    /// Who wants it.
+    pub asker: Option<Asker>,
+    /// Whose it is, for the journal.
+    pub origin: Origin,
     /// Since when it waits.
     pub since: Instant,
     /// Whether it was told that it waits.
@@ -71,6 +92,7 @@ impl Waiting {
             time_wall_ns: None,
             draft: None,
             asker: None,
+            origin: Origin::default(),
             since: Instant::now(),
             is_told: false,
         }
@@ -79,8 +101,8 @@ impl Waiting {
     /// Tells whoever wants it what has become of it.
     pub fn answer(&self, told: &Result<String, String>, answers: &Outbox) {
         match (&self.asker, told) {
-            (Some((address, from)), Ok(told)) => answers.done(address, told, *from),
-            (Some((address, from)), Err(reason)) => answers.fail(address, reason, *from),
+            (Some(Asker { about, client, .. }), Ok(told)) => answers.done(about, told, *client),
+            (Some(Asker { about, client, .. }), Err(why)) => answers.fail(about, why, *client),
             (None, told) => {
                 let name = self.file.as_ref().map(|file| file.display().to_string());
                 let name = name.unwrap_or_else(|| "what was saved".into());
@@ -126,8 +148,8 @@ impl Queue {
             }
             waiting.is_told = true;
             let why = "waits for the edit before it, whose time is still to come";
-            if let Some((address, from)) = &waiting.asker {
-                answers.wait(address, why, *from);
+            if let Some(Asker { about, client, .. }) = &waiting.asker {
+                answers.wait(about, why, *client);
             } else {
                 tracing::info!("the patch file {why}");
             }

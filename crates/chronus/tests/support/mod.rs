@@ -94,6 +94,12 @@ impl Client {
         Self { socket: connect(address), questions: RefCell::new(connect(address)), log }
     }
 
+    /// Another client of the same engine.
+    pub fn another(&self) -> Self {
+        let (socket, questions) = (connect(self.port()), RefCell::new(connect(self.port())));
+        Self { socket, questions, log: self.log.clone() }
+    }
+
     /// Where the engine listens.
     pub fn port(&self) -> SocketAddr {
         self.socket.peer_addr().expect("it is connected")

@@ -1,5 +1,7 @@
 //! What lies among the shared assets stays there as long as anybody may read it, whoever writes it.
 
+use chronus_journal::Origin;
+
 use super::*;
 
 /// A patch whose only module plays `file`.
@@ -35,7 +37,8 @@ fn found(packed: &PackedPatch, memory: &Arc<Memfd>) -> Vec<f32> {
 /// Has an edition play.
 fn play(assets: &mut SharedAssets, number: u32, packed: &PackedPatch) {
     let text = packed.patch.text().to_owned();
-    let score = Score { text, folder: PathBuf::new(), recordings: Vec::new() };
+    let score =
+        Score { text, folder: PathBuf::new(), recordings: Vec::new(), origin: Origin::default() };
     let edition = assets.put_edition(number, packed, &score, None).expect("room");
     assets.needs(&edition, packed);
 }

@@ -4,6 +4,7 @@
 
 use std::sync::atomic::Ordering;
 
+use chronus_control::Event;
 use chronus_engine::Command;
 use chronus_os::clock;
 use chronus_replication::{BlockIndex, Entry, SLOTS, Slot};
@@ -15,6 +16,7 @@ use crate::patcher::{Answer, Ask, Edit, Line};
 use crate::performance::Performance;
 use crate::persistence::shared_assets::PackedPatch;
 use chronus_journal::JournalWriter;
+use chronus_journal::Origin;
 
 /// Workers may take this long to prepare an edit.
 const PREPARE_WITHIN_NS: u64 = 1_000_000_000;
@@ -247,11 +249,13 @@ impl Supervisor {
             }
             _ => self.sequencer.submit_urgent(command),
         }
-        if let Some(edit) = &mut self.edits.under_way {
-            edit.stage = Stage::Ordered;
-            if edit.is_asked {
-                let _ = self.edits.line.answers.push(Answer::Ordered);
-            }
+        let Some(under_way) = &mut self.edits.under_way else { return };
+        under_way.stage = Stage::Ordered;
+        let (is_asked, score) = (under_way.is_asked, under_way.edit.score.clone());
+        if is_asked {
+            let _ = self.edits.line.answers.push(Answer::Ordered);
         }
+        let Origin { author, reason } = score.origin.clone();
+        self.tell(&Event::Edit { number, author, reason });
     }
 }

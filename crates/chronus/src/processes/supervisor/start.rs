@@ -76,6 +76,7 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
         rate_hz: device.rate_hz(),
         assets: assets.clone(),
         stock: stock(args, patch.as_ref().ok(), &assets)?,
+        ledger: regions.ledger.clone(),
         ports: if args.adapter.is_empty() { 1 } else { 2 },
     };
     let keeping = start.stock.kept.clone();
