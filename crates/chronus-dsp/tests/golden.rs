@@ -43,7 +43,7 @@ fn every_kind_has_these_bits() {
     }
     let kept = std::fs::read_to_string(path).unwrap_or_default();
     // Of each sound version, what its bits are together. A new one gets a line here and leaves the others as they are.
-    const VERSIONS: [(u32, u64); 1] = [(2, 0)];
+    const VERSIONS: [(u32, u64); 1] = [(2, 0xc213d30a84663d07)];
     let all = fnv::fnv1a(found.bytes());
     assert_eq!(
         VERSIONS.last(),

@@ -245,18 +245,18 @@ mod tests {
         let mut draft = Draft::of(&first, &history).expect("a draft");
         draft.change(&set("adsr", "attack", 20.0)).expect("a key");
         let mut other = Draft::of(&first, &history).expect("a draft");
-        other.change(&set("sine", "gain", 0.25)).expect("a key");
+        other.change(&set("sine", "gain", 0.125)).expect("a key");
         let second = other.document.to_string();
         history.note(&first, &second, &origin("ada"));
         let rebased = draft.rebased(&second, &history).expect("other modules");
         let text = rebased.document.to_string();
-        assert!(text.contains("0.25") && text.contains("attack = 20"), "{text}");
+        assert!(text.contains("0.125") && text.contains("attack = 20"), "{text}");
         let late = other.rebased(&second, &history);
         let why = late.expect_err("the same module");
         assert!(why.starts_with("ada has changed `sine` meanwhile (louder)"), "{why}");
         // One that was begun on the present patch has no such trouble.
         let mut later = Draft::of(&second, &history).expect("a draft");
-        later.change(&set("sine", "gain", 0.125)).expect("a key");
+        later.change(&set("sine", "gain", 0.5)).expect("a key");
         later.rebased(&second, &history).expect("nothing has changed since");
     }
 
