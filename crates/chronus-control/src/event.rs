@@ -76,6 +76,19 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// Somebody has set something. Told to those who asked for changes, not with the other events.
+    Changed {
+        /// The module; `transport` and `output` for what belongs to none.
+        module: String,
+        /// Its parameter, its text, or `gate`, `note` or the like.
+        what: String,
+        /// What it was set to.
+        value: Value,
+        /// The frame at which that takes effect.
+        frame: u64,
+        /// Who has done it.
+        by: String,
+    },
     /// Another edition of the patch is in order.
     Edit {
         /// Its number.
@@ -111,6 +124,7 @@ impl Event {
             Self::Bypass { .. } => "bypass",
             Self::Withheld { .. } => "withheld",
             Self::Withdrawn { .. } => "withdrawn",
+            Self::Changed { .. } => "changed",
             Self::Edit { .. } => "edit",
             Self::Enable { .. } => "enable",
             Self::Device { .. } => "device",
@@ -137,6 +151,9 @@ impl Event {
             Self::Withheld { sequence, reason } => vec![Value::Count(*sequence), text(reason)],
             Self::Withdrawn { edit, reason } => {
                 vec![Value::Count(u64::from(*edit)), text(reason)]
+            }
+            Self::Changed { module, what, value, frame, by } => {
+                vec![text(module), text(what), value.clone(), Value::Count(*frame), text(by)]
             }
             Self::Edit { number, author, reason } => {
                 vec![Value::Count(u64::from(*number)), text(author), text(reason)]

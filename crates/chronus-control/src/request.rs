@@ -79,6 +79,8 @@ pub enum Request {
     Tree,
     /// To be told of events from now on, or not any more.
     Events(bool),
+    /// To be told of everything that anybody sets from now on, or not any more.
+    Changes(bool),
     /// A fault, on purpose.
     Chaos(Chaos),
     /// Something for the recorder.

@@ -84,6 +84,7 @@ pub fn resolve(
         Request::Status => Order::Status,
         Request::Tree => Order::Tree,
         Request::Events(on) => Order::Events(on),
+        Request::Changes(on) => Order::Changes(on),
         Request::Chaos(chaos) => Order::Chaos(chaos),
         Request::Record(record) => Order::Record(record),
     };
@@ -93,7 +94,11 @@ pub fn resolve(
 /// Refuses what a client may not ask for.
 fn permit(request: &Request, may: Capabilities) -> Result<(), String> {
     let (is_permitted, what) = match request {
-        Request::Status | Request::Tree | Request::Meter { .. } | Request::Events(_) => (true, ""),
+        Request::Status
+        | Request::Tree
+        | Request::Meter { .. }
+        | Request::Events(_)
+        | Request::Changes(_) => (true, ""),
         Request::Patch(_) => (may.edit, "edit"),
         Request::Chaos(_) => (may.chaos, "cause faults in"),
         _ => (may.play, "play"),

@@ -20,6 +20,9 @@ fn digest(signals: &[Vec<f32>]) -> u64 {
     fnv::fnv1a(bits(signals).into_iter().flatten())
 }
 
+/// Of each sound version, what its bits are together. A new one gets a line here and leaves the others as they are.
+const VERSIONS: [(u32, u64); 1] = [(2, 0xc213d30a84663d07)];
+
 #[test]
 fn every_kind_has_these_bits() {
     let mut found = String::new();
@@ -42,8 +45,6 @@ fn every_kind_has_these_bits() {
         std::fs::write(path, &found).expect("write the bits");
     }
     let kept = std::fs::read_to_string(path).unwrap_or_default();
-    // Of each sound version, what its bits are together. A new one gets a line here and leaves the others as they are.
-    const VERSIONS: [(u32, u64); 1] = [(2, 0xc213d30a84663d07)];
     let all = fnv::fnv1a(found.bytes());
     assert_eq!(
         VERSIONS.last(),

@@ -1,7 +1,7 @@
 //! A small adapter, for tests and to begin from: it does what lines in a file say, and writes what came of it into another.
 //!
 //! `adapter ORDERS REPORT` reads lines of ORDERS as they come: `set MODULE PARAM VALUE`, `gate MODULE on`, `tree MODULE PARAM`,
-//! `kill` (a fault), `listen`, `meter MODULE`, `hear FIRST COUNT` (sums up blocks as they were played), `crash`. It reports a line for each.
+//! `kill` (a fault), `listen` (to events), `watch` (changes), `meter MODULE`, `hear FIRST COUNT` (sums up blocks as they were played), `crash`. It reports a line for each.
 
 use std::error::Error;
 use std::fs::{File, OpenOptions};
@@ -9,7 +9,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::time::{Duration, Instant};
 
 use chronus_adapter::{Engine, News};
-use chronus_control::{Chaos, Reply, Request, Target};
+use chronus_control::{Chaos, Reply, Request, Target, Value};
 use chronus_engine::patch::Setting;
 
 const WITHIN: Duration = Duration::from_secs(5);
@@ -40,7 +40,8 @@ pub fn run(orders: &str, report_name: &str) -> Result<(), Box<dyn Error>> {
         line.clear();
         if orders.read_line(&mut line)? == 0 || !line.ends_with('\n') {
             if let Some(News::Event { event, .. }) = engine.next(LOOK)? {
-                writeln!(report, "event {}", event.name())?;
+                let said: Vec<_> = event.values().iter().map(said).collect();
+                writeln!(report, "event {} {}", event.name(), said.join(" | "))?;
             }
             continue;
         }
@@ -54,6 +55,14 @@ pub fn run(orders: &str, report_name: &str) -> Result<(), Box<dyn Error>> {
     }
 }
 
+fn said(value: &Value) -> String {
+    match value {
+        Value::Count(count) => count.to_string(),
+        Value::Figure(figure) => figure.to_string(),
+        Value::Text(text) => text.clone(),
+    }
+}
+
 fn obey(engine: &mut Engine, words: &[&str]) -> Result<String, Box<dyn Error>> {
     let request = match words {
         ["set", module, param, value] => Request::Set {
@@ -64,6 +73,7 @@ fn obey(engine: &mut Engine, words: &[&str]) -> Result<String, Box<dyn Error>> {
         ["gate", module, on] => Request::Gate { module: (*module).into(), on: *on == "on" },
         ["kill"] => Request::Chaos(Chaos::Kill { target: Target::Primary, signal: 9 }),
         ["listen"] => Request::Events(true),
+        ["watch"] => Request::Changes(true),
         ["tree", module, param] => {
             let Reply::Tree(tree) = engine.ask(1, Request::Tree, WITHIN)? else {
                 return Err("no tree".into());

@@ -137,6 +137,16 @@ fn an_adapter_plays_hears_what_is_played_and_may_only_what_was_granted() {
     assert!(pair.order("set sien freq 1").starts_with("failed there is no module `sien`; did you"));
     assert!(pair.order("kill").contains("may not cause faults"));
     assert!(pair.order("set sine gain 9").starts_with("ordered "), "clamped, and then ordered");
+    // What anybody sets is told, with its author; events are not, for nobody asked for them.
+    assert_eq!(pair.order("watch"), "done ");
+    pair.engine.send("/mod/sine/freq", &["660"]);
+    let change = pair.wait_for("event ", 1);
+    assert!(change.starts_with("event changed sine | freq | 660 | "), "{change}");
+    assert!(change.contains("| OSC from 127.0.0.1:"), "{change}");
+    assert!(pair.order("gate adsr on").starts_with("ordered "));
+    let change = pair.wait_for("event ", 2);
+    assert!(change.starts_with("event changed adsr | gate | 1 | "), "{change}");
+    assert!(change.ends_with("| client 1 of `example`"), "{change}");
     // A process that is not run for a moment misses blocks; then it listens again.
     let (first, sum) = loop {
         let frames = pair.engine.status()["frames"].as_u64().expect("frames");
@@ -176,7 +186,8 @@ fn adapters_that_are_killed_begin_anew_and_those_of_a_dead_supervisor_go_on() {
     assert_eq!(pair.said().iter().filter(|line| line.starts_with("begun")).count(), 3);
     // Whoever listened to the supervisor before is told by this one, too.
     assert!(pair.order("set circle level_b 2").starts_with("ordered "));
-    pair.wait_for("event bypass", 1);
+    let bypass = pair.wait_for("event ", 1);
+    assert_eq!(bypass, "event bypass circle | ran away in level");
     assert_eq!(pair.order("kill"), "done ");
     pair.engine.wait_level();
     let (_engine, _) = end_and_compare(pair.engine, 1);

@@ -149,6 +149,7 @@ pub trait Report: Send {
 }
 
 /// What the thread is handed.
+#[expect(clippy::large_enum_variant, reason = "letters are many, and a box for each is not free")]
 enum Parcel {
     Letter(Letter),
     Report(Box<(Box<dyn Report>, ArrayVec<ClientId, READERS>)>),

@@ -11,6 +11,7 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use super::Supervisor;
+use super::events::{CHANGES, EVENTS};
 use crate::control::outbox::Respond;
 use crate::control::port::Incoming;
 use crate::processes::playback::Regions;
@@ -52,13 +53,18 @@ impl Supervisor {
                 Order::Command(Command::Enable { module }) => {
                     self.enable(&incoming, *module, now_ns);
                 }
-                Order::Events(on) => self.take_listener(&incoming, *on),
-                Order::Command(command) => self.order(&incoming, &[*command]),
+                Order::Events(on) => self.take_listener(&incoming, EVENTS, *on),
+                Order::Changes(on) => self.take_listener(&incoming, CHANGES, *on),
+                Order::Command(command) => {
+                    self.order(&incoming, &[*command]);
+                }
                 Order::Text { module, text, value } => {
                     let pieces = TextPiece::all_of(*text, value);
                     let commands: Vec<_> =
                         pieces.map(|piece| Command::Text { module: *module, piece }).collect();
-                    self.order(&incoming, &commands);
+                    if self.order(&incoming, &commands) && self.listeners.any(CHANGES) {
+                        self.tell_text(&incoming, *module, *text, value);
+                    }
                 }
                 Order::Meter { module, id, names } => {
                     let slot = self.supervision.primary();
@@ -78,8 +84,8 @@ impl Supervisor {
         }
     }
 
-    /// Orders commands that belong together, for one frame: all of them, or none if too many wait.
-    pub(super) fn order(&mut self, incoming: &Incoming, commands: &[Command]) {
+    /// Orders commands that belong together, for one frame: all of them, or none if too many wait. Returns whether they are.
+    pub(super) fn order(&mut self, incoming: &Incoming, commands: &[Command]) -> bool {
         let frame = self.frame_of(incoming);
         let is_timed = incoming.time_wall_ns.is_some();
         let ordered = self.sequencer.permit(commands.len()).and_then(|()| {
@@ -96,6 +102,12 @@ impl Supervisor {
             if outbox.sink_of(&incoming.from).is_some_and(Sink::wants_receipts) {
                 self.inputs.post.reply(&incoming.about, Reply::Ordered(frame), incoming.from);
             }
+            if self.listeners.any(CHANGES) {
+                for command in commands {
+                    self.tell_change(incoming, command, frame);
+                }
+            }
+            return true;
         }
         if let Err(busy) = ordered {
             self.inputs.post.outbox().counts.busy.fetch_add(1, Ordering::Relaxed);
@@ -103,6 +115,7 @@ impl Supervisor {
                 self.inputs.post.fail(&incoming.about, &busy.to_string(), incoming.from);
             }
         }
+        false
     }
 
     /// The frame for a message: that of its timetag, or a constant delay after its arrival. All messages of a packet
