@@ -435,6 +435,7 @@ Who has sent `/events` is told, at the port or unix socket that it sent from:
 
 * `/event/bypass MODULE REASON`: the module crashed, came to no end, or yielded NaN, infinity or a level beyond
   all measure; it is bypassed from that block on, and the rest plays on. `/mod/<module>/enable` has it try again.
+* `/event/edit NUMBER AUTHOR REASON`: another edition of the patch is in order.
 * `/event/enable MODULE`: it tries again.
 * `/event/withheld NUMBER REASON`: a command did harm and was withheld.
 * `/event/withdrawn NUMBER REASON`: an edit did harm while it was prepared; the patch before it plays on.
