@@ -405,7 +405,8 @@ no more than one frame in a hundred, so that no message overtakes another. A mes
 effect at that frame. A timetag that comes too late takes effect at once and is counted (`late_commands`); one that is more
 than an hour ahead is refused. The timetag 1 (or 0) means immediately, as for a message without one, and is never
 late; seconds without the first of their 32 bits count from 2036-02-07 on, when they begin anew. If the machine is suspended, what waits comes later by as much.
-Bundles may hold bundles; the messages of a packet keep their order.
+Bundles may hold bundles; the messages of a packet keep their order. A packet that asks for more than 4,096 things, which
+patterns in a bundle easily do, is taken up to the message that goes beyond, and the sender told.
 
 ## Recording
 

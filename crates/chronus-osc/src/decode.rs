@@ -18,6 +18,8 @@ pub struct Decoded {
     pub requests: Vec<Timed>,
     /// What can't be done, and what was clamped; the sender is told.
     pub failures: Vec<Failure>,
+    /// It asks for more than is taken of one packet.
+    is_full: bool,
 }
 
 /// A request and when it shall take effect.
@@ -42,15 +44,27 @@ pub struct Failure {
     pub clamped: bool,
 }
 
+/// A packet that asks for more is taken up to there: patterns and bundles multiply, and whoever reads packets must come to the
+/// next one. As many may wait for the supervisor.
+pub const ORDERS_MOST: usize = 4096;
+
 /// Decodes a packet against the modules that there are. Never panics, whatever the bytes.
 pub fn decode(packet: &[u8], directory: &Directory) -> Decoded {
     let mut decoded = Decoded::default();
     let contents = reading::read(packet);
     for (message, time) in contents.messages {
+        if decoded.is_full {
+            break;
+        }
         decoded.message(message, time, directory);
     }
     for (address, reason) in contents.complaints {
         decoded.fail(&address, reason);
+    }
+    if decoded.is_full {
+        // Of thousands of answers a sender may read the first only.
+        let told = decoded.failures.iter().position(|failure| failure.reason == too_much());
+        decoded.failures[..=told.unwrap_or(0)].rotate_right(1);
     }
     decoded
 }
@@ -81,6 +95,10 @@ impl Decoded {
             }
         };
         match requests {
+            Ok(requests) if self.requests.len() + requests.len() > ORDERS_MOST => {
+                self.is_full = true;
+                self.fail(&address, too_much());
+            }
             Ok(requests) => self.requests.extend(requests.into_iter().map(|request| Timed {
                 address: address.clone(),
                 request,
@@ -191,6 +209,10 @@ impl Decoded {
             };
             for name in names {
                 any = true;
+                if requests.len() == ORDERS_MOST {
+                    self.is_full = true;
+                    return Err(too_much());
+                }
                 let (param, spec) = entry.param(name).map_err(|error| error.to_string())?;
                 let wanted = value_of(single(&message.args, &values::range_of(spec))?, spec)?;
                 let told = &mut Vec::new();
@@ -299,6 +321,13 @@ fn text(entry: &ModuleEntry, name: &str, args: &[OscType]) -> Result<Order, Stri
     };
     let value = spec.take(&value)?;
     Ok(Order::Text { module: entry.handle, text, value })
+}
+
+fn too_much() -> String {
+    format!(
+        "with this the packet asks for more than {ORDERS_MOST} things; it and what follows it in the packet is not done: name \
+         fewer modules or parameters, or send several packets"
+    )
 }
 
 fn unknown_address(address: &str) -> String {

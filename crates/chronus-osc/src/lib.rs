@@ -15,7 +15,7 @@ mod record;
 mod reply;
 
 pub use arguments::{encode_arguments, message};
-pub use decode::{Decoded, Failure, Timed, decode};
+pub use decode::{Decoded, Failure, ORDERS_MOST, Timed, decode};
 pub use reply::{
     MOST_DATAGRAM_BYTES, Reply, encode, event, fail, parse_reply, pong, version_reply,
 };

@@ -6,7 +6,7 @@ use chronus_engine::{
     ALL_NOTES, Command, Directory, Handle, Note, ParamIndex, Patch, TransportChange,
 };
 use chronus_osc::Request::Order as Asked;
-use chronus_osc::{Decoded, OscType, Request, decode, encode_arguments, message};
+use chronus_osc::{Decoded, ORDERS_MOST, OscType, Request, decode, encode_arguments, message};
 use proptest::prelude::*;
 use rosc::{OscBundle, OscMessage, OscPacket, OscTime};
 
@@ -371,7 +371,7 @@ fn notes_and_texts_reach_all_that_match() {
     let directory = Directory::of(&Patch::parse(&text_of_patch, "all.toml").expect("a patch"));
     let send = |address: &str, argument: OscType| {
         let packet = message(address, vec![argument]).expect("encodes");
-        let Decoded { requests, failures } = decode(&packet, &directory);
+        let Decoded { requests, failures, .. } = decode(&packet, &directory);
         let reached: Vec<u32> = requests
             .iter()
             .map(|timed| match &timed.request {
@@ -492,4 +492,22 @@ fn a_recording_is_asked_for_with_or_without_name_and_format() {
         let (requests, failures) = send(address, args);
         assert!(requests.is_empty() && failures.len() == 1, "{address}");
     }
+}
+
+#[test]
+fn a_packet_that_asks_for_too_much_is_taken_up_to_there_and_that_is_told_once() {
+    let message = |n: i32| {
+        let (addr, args) = ("/mod/*/*".to_owned(), vec![OscType::Int(n)]);
+        rosc::OscPacket::Message(rosc::OscMessage { addr, args })
+    };
+    let timetag = rosc::OscTime { seconds: 0, fractional: 1 };
+    let content = (0..1000).map(message).collect();
+    let bundle = rosc::OscPacket::Bundle(rosc::OscBundle { timetag, content });
+    let decoded = decode(&rosc::encoder::encode(&bundle).expect("encodes"), &directory());
+    assert!(decoded.requests.len() <= ORDERS_MOST && decoded.requests.len() > ORDERS_MOST - 100);
+    assert!(!decoded.failures[0].clamped, "it is told before anything else");
+    let told = decoded.failures.iter().filter(|failure| !failure.clamped);
+    let told: Vec<_> = told.map(|failure| failure.reason.as_str()).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("more than 4096 things") && told[0].contains("several packets"));
 }

@@ -140,3 +140,35 @@ fn more_than_can_wait_is_refused_and_the_sender_told_now_and_then() {
     let sent = (count * packets) as u64;
     assert_eq!(number("osc_busy") + number("osc_lost") * count as u64, sent - 8192, "{status}");
 }
+
+/// Packets in which patterns and bundles multiply: 1,000 times everything that can be set, 50 such packets at once.
+#[test]
+fn the_worst_packets_are_taken_up_to_a_bound_and_make_nobody_deaf() {
+    let engine = Engine::free_running(&[]);
+    engine.send("/gate/adsr", &["on"]);
+    engine.play_on(50);
+    let all = support::packet("/mod/*/*", &["0.5"]);
+    let questions = support::packet("/status", &[]);
+    let worst = support::bundle(Duration::ZERO, &vec![all; 1000]);
+    let asking = support::bundle(Duration::ZERO, &vec![questions; 400]);
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("socket");
+    socket.connect(engine.port()).expect("connect");
+    for packet in [&worst, &asking].into_iter().cycle().take(50) {
+        socket.send(packet).expect("it is sent");
+    }
+    // Whoever comes after them is heard.
+    engine.send("/ping", &["7"]);
+    engine.answer_from(&["/pong"]);
+    let mut answer = vec![0; 65_536];
+    socket.set_read_timeout(Some(support::PATIENCE)).expect("it waits");
+    let told = std::iter::repeat_with(|| {
+        let length = socket.recv(&mut answer).expect("an answer");
+        chronus_osc::parse_reply(&answer[..length]).expect("a reply")
+    });
+    let is_it = |reply: &chronus_osc::Reply| matches!(&reply.args[..], [.., chronus_osc::OscType::String(why)] if why.contains("4096 things"));
+    assert!(told.take(20_000).any(|reply| is_it(&reply)), "the sender is told");
+    engine.play_on(100);
+    let status = engine.status();
+    assert_eq!((&status["gaps"], &status["supervisor_deaths"]), (&0.into(), &0.into()), "{status}");
+    engine.end_and_compare().assert_identical();
+}

@@ -27,7 +27,7 @@ const AT_ONCE: usize = 64;
 #[derive(Debug)]
 pub struct Window {
     /// The command log, the slots and the ledger.
-    pub memory: [OwnedFd; 3],
+    pub memory: Vec<OwnedFd>,
     /// Frames per second.
     pub rate_hz: u32,
 }
@@ -198,7 +198,7 @@ impl Reader {
                     version: env!("CARGO_PKG_VERSION").to_owned(),
                     rate_hz: self.window.rate_hz,
                 };
-                let memory = self.window.memory.each_ref().map(AsFd::as_fd);
+                let memory: Vec<_> = self.window.memory.iter().map(AsFd::as_fd).collect();
                 adapter.send(&welcome, &memory);
             }
             ToEngine::Hello { protocol, .. } => {

@@ -69,7 +69,8 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
     let mut handover = handover;
     let (engine_ends, adapter_ends) = adapters::sockets(&args.adapter)?;
     handover.adapters = engine_ends;
-    let tended = adapters::tend(&args.adapter, adapter_ends)?;
+    let tended = adapters::tend(&args.adapter, adapter_ends)
+        .inspect_err(|error| tracing::error!("no adapter can be started: {error}"));
     let mut keeper = Keeper {
         ledger: LedgerRegion::map(&handover.ledger)?,
         handover,
@@ -82,7 +83,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
         over: None,
     };
     let exit = keeper.keep();
-    tended.finish();
+    if let Ok(tended) = tended {
+        tended.finish();
+    }
     let exit = exit?;
     // Nobody shall go on with a performance that has ended.
     keeper.ledger.keeper.ended.store(1, Ordering::Release);

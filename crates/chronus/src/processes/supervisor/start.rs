@@ -1,6 +1,7 @@
 //! `chronus supervisor`: from what the keeper hands over to an engine that plays.
 
 use std::error::Error;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -88,9 +89,8 @@ pub fn run(args: &SupervisorArgs) -> Result<ExitCode, Box<dyn Error>> {
             begin(patch, start, ruin.remains, &notifier)?
         }
     };
-    let memory = [log.read_only()?, slots.read_only()?, ledger.read_only()?];
-    let window = Window { memory, rate_hz: device.rate_hz() };
-    let (inbox, post) = open_ports(args, patcher, (sockets, adapters), window, &notifier)?;
+    let shown = ([&log, &slots, &ledger], device.rate_hz());
+    let (inbox, post) = open_ports(args, patcher, (sockets, adapters), shown, &notifier)?;
     let told = service::Output::default();
     told.tell(&device.describe());
     service::accompany(regions.ledger.clone(), told.clone())?;
@@ -145,7 +145,7 @@ fn open_ports(
     args: &RunArgs,
     patcher: Patcher,
     (sockets, adapters): (Sockets, Vec<OwnedFd>),
-    window: Window,
+    (memory, rate_hz): ([&Memfd; 3], u32),
     notifier: &Notifier,
 ) -> Result<(Inbox, Post), Box<dyn Error>> {
     let osc = Osc::new(sockets)?;
@@ -162,7 +162,13 @@ fn open_ports(
     {
         // They have no priority, so nobody waits for what they are about to hand on.
         let intake = inbox.open(port, notifier.try_clone()?, Box::new(|| false));
-        adapters.serve(intake, outbox.clone(), window)?;
+        let memory = memory.map(Memfd::read_only).into_iter().collect::<io::Result<Vec<_>>>();
+        let served = memory
+            .and_then(|memory| adapters.serve(intake, outbox.clone(), Window { memory, rate_hz }));
+        // The sound does not depend on them.
+        if let Err(error) = served {
+            tracing::error!("adapters are not heard until another supervisor begins: {error}");
+        }
     }
     let places = osc.describe();
     if let Some(port) = ports.pop() {
