@@ -186,8 +186,10 @@ fn adapters_that_are_killed_begin_anew_and_those_of_a_dead_supervisor_go_on() {
     assert_eq!(pair.said().iter().filter(|line| line.starts_with("begun")).count(), 3);
     // Whoever listened to the supervisor before is told by this one, too.
     assert!(pair.order("set circle level_b 2").starts_with("ordered "));
+    // The meter may be found first, since it guesses what lies between two frames.
     let bypass = pair.wait_for("event ", 1);
-    assert_eq!(bypass, "event bypass circle | ran away in level");
+    assert!(bypass.starts_with("event bypass "), "{bypass}");
+    assert!(bypass.ends_with(" | ran away in level"), "{bypass}");
     assert_eq!(pair.order("kill"), "done ");
     pair.engine.wait_level();
     let (_engine, _) = end_and_compare(pair.engine, 1);
