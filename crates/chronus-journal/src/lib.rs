@@ -332,7 +332,10 @@ impl Journal {
                 if (text.len() as u64) < entry.payload[1] && entry.payload[1] <= SCORE_BYTES_MAX {
                     return Ok(Ended::Short);
                 }
-                let Some((mut score, named)) = decode_score(version, &text) else {
+                let is_whole =
+                    version < VERSION_OF_ORIGINS || entry.payload[2] == checksum_of(&text);
+                let decoded = decode_score(version, &text).filter(|_| is_whole);
+                let Some((mut score, named)) = decoded else {
                     return damaged("the patch of an edit is damaged", RECORD_BYTES + text.len());
                 };
                 score.text = as_written(version, score.text);
@@ -442,8 +445,12 @@ fn read_head(file: &mut impl Read, path: &Path) -> Result<Head, JournalError> {
     let unreadable = || damaged("its header or its patch can't be read");
     let (sound, program, score) = match version {
         VERSION_OF_ORIGINS.. => {
+            let (text, checksum) = text.split_last_chunk::<8>().ok_or_else(unreadable)?;
+            if u64::from_le_bytes(*checksum) != checksum_of(text) {
+                return Err(damaged("its patch is damaged"));
+            }
             let Beginning { sound, program, score } =
-                postcard::from_bytes(&text).map_err(|_| unreadable())?;
+                postcard::from_bytes(text).map_err(|_| unreadable())?;
             (sound, Some(program), (score, Vec::new()))
         }
         older => {
@@ -455,6 +462,11 @@ fn read_head(file: &mut impl Read, path: &Path) -> Result<Head, JournalError> {
         return Err(unreadable());
     }
     Ok(Head { version, rate_hz, sound, program, score })
+}
+
+/// Of the text of a patch: 64-bit FNV-1a. A record has a checksum of its own.
+fn checksum_of(text: &[u8]) -> u64 {
+    fnv::fnv1a(text.iter().copied())
 }
 
 /// Reads so much, or what there is; of a text that is longer than any score, nothing.
@@ -477,6 +489,8 @@ pub fn header(score: &Score, rate_hz: u32) -> io::Result<Vec<u8>> {
         score: score.clone(),
     };
     let score = postcard::to_allocvec(&beginning).map_err(io::Error::other)?;
+    let checksum = checksum_of(&score);
+    let score = [score, checksum.to_le_bytes().into()].concat();
     let mut header = MAGIC.to_vec();
     for number in [VERSION, rate_hz, score.len() as u32] {
         header.extend(number.to_le_bytes());
@@ -520,7 +534,9 @@ impl Record {
             Self::Score(score) => {
                 // Only a writer that fails can fail to encode, and memory does not.
                 let text = postcard::to_allocvec(&**score).unwrap_or_default();
-                (mark(MARK_SCORE, 0, text.len() as u64), text)
+                let mut mark = mark(MARK_SCORE, 0, text.len() as u64);
+                mark.payload[2] = checksum_of(&text);
+                (mark, text)
             }
             Self::Reached(frames) => (mark(MARK_REACHED, *frames, 0), Vec::new()),
             Self::Gap(block) => (mark(MARK_GAP, 0, *block), Vec::new()),
@@ -559,7 +575,10 @@ pub fn whole_part(mut file: &File, rate_hz: u32) -> io::Result<Whole> {
         return Err(not_ours());
     }
     let text = read_text(&mut file, u64::from(number(16)))?;
-    postcard::from_bytes::<Beginning>(&text).map_err(|_| not_ours())?;
+    let (text, checksum) = text.split_last_chunk::<8>().ok_or_else(not_ours)?;
+    if u64::from_le_bytes(*checksum) != checksum_of(text) {
+        return Err(not_ours());
+    }
     let mut position = 20 + u64::from(number(16));
     let mut whole = Whole { bytes: position, commands: 0, amendments: 0 };
     let mut record = [0_u8; RECORD_BYTES];

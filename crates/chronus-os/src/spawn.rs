@@ -44,7 +44,8 @@ pub fn spawn_child(arguments: &[OsString], hand_over: &[BorrowedFd<'_>]) -> io::
 }
 
 /// Runs another program, with `stdin` as its standard input; what it prints goes to standard error. It ends when the calling
-/// thread does, and has no priority.
+/// thread does, has no priority, and leads a group of processes of its own, as which it and what it has started can be
+/// [ended](kill_group).
 ///
 /// # Errors
 /// As `execve(2)` and `fork(2)` say.
@@ -54,7 +55,7 @@ pub fn spawn_program(
     stdin: OwnedFd,
 ) -> io::Result<std::process::Child> {
     let mut command = Command::new(program);
-    command.args(arguments).stdin(stdin).stdout(io::stderr());
+    command.args(arguments).stdin(stdin).stdout(io::stderr()).process_group(0);
     let parent = std::process::id();
     // SAFETY: the closure makes only system calls, on the new process itself.
     unsafe {
@@ -65,6 +66,13 @@ pub fn spawn_program(
         });
     }
     command.spawn()
+}
+
+/// Kills the group of processes that a program of [`spawn_program`] leads, whoever is left of it.
+pub fn kill_group(program: &std::process::Child) {
+    if let Some(group) = rustix::process::Pid::from_raw(program.id() as i32) {
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
 }
 
 /// Runs this program again, as a child of this process's parent, who alone may reap it.

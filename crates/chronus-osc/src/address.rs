@@ -209,7 +209,8 @@ pub const ADDRESSES: &[Address] = &[
         "/done",
         Kind::Session,
         "What this sender changes from now on is apart from what others change, until it is committed; all who send \
-         the same NAME share it. Without NAME, it is what all share who have none. NAME is the author of what is committed.",
+         the same NAME share it. Without NAME, it is what all share who have none. NAME is the author of what is committed, and outlives a takeover. The 256 senders who asked last are known by it, and \
+         64 sessions may be making something at a time.",
     ),
     address("/patch/abort", "", "/done", Kind::Abort, "Forgets the patch that is being made."),
     address(
@@ -405,7 +406,8 @@ no more than one frame in a hundred, so that no message overtakes another. A mes
 effect at that frame. A timetag that comes too late takes effect at once and is counted (`late_commands`); one that is more
 than an hour ahead is refused. The timetag 1 (or 0) means immediately, as for a message without one, and is never
 late; seconds without the first of their 32 bits count from 2036-02-07 on, when they begin anew. If the machine is suspended, what waits comes later by as much.
-Bundles may hold bundles; the messages of a packet keep their order. A packet that asks for more than 4,096 things, which
+Bundles may hold bundles; the messages of a packet keep their order, and so do answers of one kind. Answers of different kinds may
+come in another order than the questions: `/pong` and most of `/fail` come first, since nobody else is asked for them. A packet that asks for more than 4,096 things, which
 patterns in a bundle easily do, is taken up to the message that goes beyond, and the sender told.
 
 ## Recording

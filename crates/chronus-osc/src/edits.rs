@@ -47,7 +47,8 @@ pub(crate) fn create(args: Args<'_>) -> Result<PatchRequest, String> {
 pub(crate) fn commit(args: Args<'_>) -> Result<PatchRequest, String> {
     match args {
         [OscType::String(reason)] if !reason.is_empty() => {
-            Ok(PatchRequest::Commit { reason: Some(shortened(reason)) })
+            let reason = shortened(reason).replace(char::is_control, " ");
+            Ok(PatchRequest::Commit { reason: Some(reason) })
         }
         [OscType::String(_)] => Ok(PatchRequest::Commit { reason: None }),
         other => none(other, PatchRequest::Commit { reason: None })

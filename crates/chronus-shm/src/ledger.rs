@@ -10,6 +10,7 @@ use crate::checksum::of_bytes;
 use crate::command_log::{LogEntry, from_words, to_words};
 use crate::listener_board::ListenerBoard;
 use crate::playback_board::PlaybackBoard;
+use crate::session_board::SessionBoard;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Commands that can be noted while they wait for their frame.
@@ -37,6 +38,8 @@ pub struct LedgerRegion {
     pub recording: NoteBoard,
     /// Who is told of events.
     pub listeners: ListenerBoard,
+    /// Which session clients have named.
+    pub sessions: SessionBoard,
     editions: [LogEntry; EDITIONS],
 }
 

@@ -21,5 +21,6 @@ pub mod periods;
 pub mod playback_board;
 #[cfg(not(loom))]
 pub mod region;
+pub mod session_board;
 pub mod status_board;
 pub mod sync;

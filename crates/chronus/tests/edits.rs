@@ -227,15 +227,19 @@ fn sessions_have_drafts_of_their_own_and_the_journal_knows_who_made_what() {
     // Whoever takes over tells that what was being made is lost.
     ada.done("/patch/set", &["sine", "gain", "0.125"]);
     kill_supervisor(&engine);
-    engine.wait_for_log("1 patch that was being made is lost");
+    engine.wait_for_log("1 draft of a patch that was being made is lost");
     assert!(refused(&ada, "/patch/commit", &[]).contains("is lost"));
+    // She is still who she was.
+    ada.done("/patch/set", &["sine", "gain", "0.125"]);
+    assert!(refused(&engine, "/patch/commit", &[]).contains("nothing to commit"));
+    ada.done("/patch/commit", &["after all"]);
     let (engine, _) = engine.end_and_render();
     let journal = chronus_journal::Journal::read(&engine.folder.path().join("a.journal"));
     let journal = journal.expect("a journal");
     let origins: Vec<_> = journal.scores.iter().map(|score| score.origin.clone()).collect();
     let made: Vec<_> =
         origins[1..].iter().map(|it| (it.author.as_str(), it.reason.as_str())).collect();
-    assert_eq!(made, [("ada", "softer"), ("bob", ""), ("bob", "louder")]);
+    assert_eq!(made, [("ada", "softer"), ("bob", ""), ("bob", "louder"), ("ada", "after all")]);
     let text = &journal.scores[2].text;
     assert!(text.contains("gain = 0.375") && text.contains("attack = 20"), "{text}");
 }

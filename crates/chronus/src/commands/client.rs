@@ -186,7 +186,8 @@ pub fn word(arg: &OscType) -> String {
         OscType::Float(value) => value.to_string(),
         OscType::Double(value) => value.to_string(),
         OscType::Bool(value) => value.to_string(),
-        OscType::String(value) => value.clone(),
+        // What others have made up moves no terminal.
+        OscType::String(value) => value.replace(char::is_control, "\u{fffd}"),
         other => format!("{other:?}"),
     }
 }

@@ -78,6 +78,7 @@ fn read_performance(
 
 fn tell_what_is_missing(journal: &Journal) {
     let (unread, frame) = (journal.unread_bytes, journal.last_frame());
+    let known = journal.frames;
     if !journal.is_exact() {
         let (sound, own) = (journal.sound, SOUND_VERSION);
         let which = journal.program.as_ref().map_or_else(
@@ -91,8 +92,8 @@ fn tell_what_is_missing(journal: &Journal) {
     }
     if let Some(what) = journal.damage {
         eprintln!(
-            "chronus: {what} in the journal, after frame {frame}; rendering what is whole before it, and {unread} \
-             bytes from there on are not read"
+            "chronus: {what} in the journal, after frame {frame}; rendering the {known} frames that it says were played \
+             before, and {unread} bytes from there on are not read"
         );
     } else if !journal.complete {
         eprintln!("chronus: the journal was not closed in order; rendering what it holds");

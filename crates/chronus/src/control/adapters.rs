@@ -174,7 +174,9 @@ impl Reader {
                 Ok((bytes, _)) => match self.assemblies[place].take(&packet[..bytes]) {
                     Ok(Some(message)) => self.take(&adapter, message),
                     Ok(None) => {}
-                    Err(_) => self.refuse(&adapter, 0, 0, "what was said makes no sense"),
+                    Err(_) => {
+                        self.refuse(&adapter, 0, 0, "what it says is no message of the protocol")
+                    }
                 },
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return false,
@@ -245,6 +247,7 @@ impl Reader {
         let client = adapter.client(client);
         self.outbox.reply(&number.to_string(), Reply::Failed(reason.to_owned()), client);
         self.outbox.counts.failed.fetch_add(1, Ordering::Relaxed);
-        self.outbox.complain(&number.to_string(), reason, &client);
+        let about = if number == 0 { String::new() } else { format!("request {number}") };
+        self.outbox.complain(&about, reason, &client);
     }
 }

@@ -2,13 +2,17 @@
 //! that was begun on an earlier patch is changed in the present one, unless somebody else has changed the same modules.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::Ordering;
 
 use chronus_control::{ClientId, PatchRequest};
+use chronus_engine::names;
 use chronus_engine::patch::{Document, module_of};
 use chronus_journal::Origin;
+use chronus_shm::ledger::LedgerRegion;
+use chronus_shm::session_board::{CLIENTS_MOST, NAME_BYTES, SessionBoard};
 
-/// So many clients are known by their sessions; who was known longest makes way.
-const CLIENTS_MOST: usize = 256;
+/// The author of what was saved as a file that is watched.
+pub const THE_FILE: &str = "the patch file";
 /// So many sessions may be making something.
 const SESSIONS_MOST: usize = 64;
 /// So many editions are remembered by what they changed.
@@ -163,6 +167,29 @@ pub struct Drafts {
 }
 
 impl Drafts {
+    /// Those of the supervisor before, of which nothing is left but who has named which session.
+    pub fn handed_down(board: &SessionBoard) -> Self {
+        let known =
+            board.read().filter_map(|(words, name)| Some((ClientId::from_words(&words)?, name)));
+        Self { clients: known.collect(), ..Self::default() }
+    }
+
+    /// Leaves word of who has named which session, and of how many are making something.
+    pub fn note(&self, ledger: &LedgerRegion) {
+        let clients = self.clients.iter().map(|(client, name)| (client.to_words(), name.as_str()));
+        ledger.sessions.note(clients);
+        ledger.roster.drafts.store(self.count() as u64, Ordering::Release);
+    }
+
+    /// A client asks for something: of those whose sessions are known, it is the last to be forgotten.
+    pub fn hear(&mut self, client: &ClientId) {
+        if let Some(place) = self.clients.iter().position(|(known, _)| known == client)
+            && let Some(known) = self.clients.remove(place)
+        {
+            self.clients.push_back(known);
+        }
+    }
+
     /// The session that a client has named, if any.
     pub fn session_of(&self, client: &ClientId) -> Option<&str> {
         let known = self.clients.iter().find(|(known, _)| known == client);
@@ -170,7 +197,13 @@ impl Drafts {
     }
 
     /// A client names another session, or none.
-    pub fn join(&mut self, client: ClientId, session: Option<String>) {
+    ///
+    /// # Errors
+    /// A sentence, if it can't be called so.
+    pub fn join(&mut self, client: ClientId, session: Option<String>) -> Result<(), String> {
+        if let Some(name) = &session {
+            check_name(name)?;
+        }
         self.clients.retain(|(known, _)| *known != client);
         if let Some(session) = session {
             if self.clients.len() == CLIENTS_MOST {
@@ -178,6 +211,7 @@ impl Drafts {
             }
             self.clients.push_back((client, session));
         }
+        Ok(())
     }
 
     /// What a client is making.
@@ -206,8 +240,10 @@ impl Drafts {
             Some(session) => {
                 let is_new = !self.sessions.contains_key(&session);
                 if is_new && self.sessions.len() == SESSIONS_MOST {
+                    let names = names::list(self.sessions.keys().map(String::as_str));
                     return Err(format!(
-                        "{SESSIONS_MOST} sessions are making patches already; have one send /patch/commit or /patch/abort"
+                        "{SESSIONS_MOST} sessions are making patches already; have one send /patch/commit or /patch/abort, \
+                         or join it by /session NAME and do so: {names}"
                     ));
                 }
                 self.sessions.insert(session, draft);
@@ -222,11 +258,30 @@ impl Drafts {
     }
 }
 
+/// Refuses names that nobody could tell from something else.
+fn check_name(name: &str) -> Result<(), String> {
+    if name.len() > NAME_BYTES {
+        return Err(format!(
+            "the name of a session has {NAME_BYTES} bytes at most; give a shorter one"
+        ));
+    }
+    if name.chars().any(char::is_control) {
+        return Err("the name of a session is one line of plain letters; give another".into());
+    }
+    if name.starts_with("OSC from ") || name.starts_with("client ") || name == THE_FILE {
+        return Err(format!(
+            "`{name}` is how others are called who have no session; give another name"
+        ));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use chronus_control::CLIENT_WORDS;
     use chronus_engine::Patch;
     use chronus_engine::patch::Setting;
+    use chronus_shm::region::Whole;
 
     use super::*;
 
@@ -261,6 +316,27 @@ mod tests {
     }
 
     #[test]
+    fn sessions_outlive_a_supervisor_and_who_asks_now_and_then_is_not_forgotten() {
+        let client = |number| ClientId { adapter: 0, address: [number; CLIENT_WORDS - 1] };
+        let ledger = LedgerRegion::create().expect("memory");
+        let ledger = LedgerRegion::map(&ledger).expect("it can be mapped");
+        let mut drafts = Drafts::default();
+        drafts.join(client(1), Some("ada".into())).expect("a name");
+        for number in 2..2 + 2 * CLIENTS_MOST as u64 {
+            drafts.hear(&client(1));
+            drafts.join(client(number), Some("bob".into())).expect("a name");
+        }
+        drafts.note(&ledger);
+        let next = Drafts::handed_down(&ledger.sessions);
+        assert_eq!(next.session_of(&client(1)), Some("ada"));
+        assert_eq!((next.session_of(&client(2)), next.clients.len()), (None, CLIENTS_MOST));
+        for name in ["a\nb", "OSC from 127.0.0.1:9", "the patch file", &"x".repeat(65)] {
+            let refused = drafts.join(client(1), Some(name.to_owned())).expect_err(name);
+            assert!(refused.contains("give "), "{refused}");
+        }
+    }
+
+    #[test]
     fn cables_count_for_both_of_their_ends() {
         let first = Patch::first().text().to_owned();
         let mut history = History::default();
@@ -282,19 +358,19 @@ mod tests {
         let draft = || Draft::of(Patch::first().text(), &history).expect("a draft");
         drafts.put(&client(1), draft()).expect("room");
         assert!(drafts.get(&client(2)).is_some(), "all share it who name none");
-        drafts.join(client(2), Some("ada".into()));
+        drafts.join(client(2), Some("ada".into())).expect("a name");
         assert!(drafts.get(&client(2)).is_none());
         drafts.put(&client(2), draft()).expect("room");
-        drafts.join(client(3), Some("ada".into()));
+        drafts.join(client(3), Some("ada".into())).expect("a name");
         assert!(drafts.get(&client(3)).is_some() && drafts.count() == 2);
         assert!(drafts.take(&client(3)).is_some() && drafts.get(&client(2)).is_none());
-        drafts.join(client(2), None);
+        drafts.join(client(2), None).expect("none");
         assert!(drafts.get(&client(2)).is_some());
         for number in 0..SESSIONS_MOST as u64 {
-            drafts.join(client(9), Some(number.to_string()));
+            drafts.join(client(9), Some(number.to_string())).expect("a name");
             drafts.put(&client(9), draft()).expect("room");
         }
-        drafts.join(client(9), Some("one more".into()));
+        drafts.join(client(9), Some("one more".into())).expect("a name");
         assert!(drafts.put(&client(9), draft()).expect_err("too many").contains("/patch/abort"));
     }
 }

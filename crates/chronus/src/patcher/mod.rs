@@ -160,6 +160,8 @@ pub struct Patcher {
     drafts: Drafts,
     /// Who has changed what.
     history: History,
+    /// Whose the last edit is.
+    last_origin: Origin,
     /// As many were being made when a supervisor died.
     lost_drafts: u64,
     ledger: Arc<View<LedgerRegion>>,
@@ -244,8 +246,9 @@ impl Patcher {
             file_before: file,
             base_before: left.base_before,
             watched,
-            drafts: Drafts::default(),
+            drafts: Drafts::handed_down(&start.ledger.sessions),
             history: History::default(),
+            last_origin: Origin::default(),
             lost_drafts: start.ledger.roster.drafts.swap(0, Ordering::AcqRel),
             ledger: start.ledger,
             waiting: Queue::default(),
@@ -277,9 +280,11 @@ impl Patcher {
 
     fn work(&mut self, answers: &Outbox) {
         if self.lost_drafts > 0 {
-            let lost = counted(self.lost_drafts, "patch");
+            let lost = counted(self.lost_drafts, "draft");
             let (was, is) = if self.lost_drafts == 1 { ("was", "is") } else { ("were", "are") };
-            tracing::warn!("{lost} that {was} being made {is} lost; send the changes again");
+            tracing::warn!(
+                "{lost} of a patch that {was} being made {is} lost; send the changes again"
+            );
         }
         while !self.desk.is_abandoned() {
             if let Some(Task { job, about, from, time_wall_ns }) = self.desk.next() {
@@ -314,7 +319,7 @@ impl Patcher {
                 }
                 next.answer(&told, answers);
             }
-            self.waiting.tell(answers);
+            self.waiting.tell(&self.last_origin, answers);
         }
     }
 
@@ -325,6 +330,7 @@ impl Patcher {
         time_wall_ns: Option<u64>,
         answers: &Outbox,
     ) {
+        self.drafts.hear(&from);
         let sets = matches!(request, PatchRequest::Set { .. } | PatchRequest::Create { .. });
         match self.take(
             request,
@@ -372,7 +378,7 @@ impl Patcher {
             PatchRequest::Commit { reason } => {
                 return self.commit(asker, reason, time).map(|()| None);
             }
-            PatchRequest::Session { name } => self.drafts.join(asker.client, name),
+            PatchRequest::Session { name } => self.drafts.join(asker.client, name)?,
             PatchRequest::Abort => drop(self.drafts.take(&asker.client)),
             PatchRequest::Load { file } => return self.load(&file, asker, time).map(|()| None),
             PatchRequest::Save { file, overwrite } => return self.save(&file, overwrite).map(Some),
@@ -400,9 +406,9 @@ impl Patcher {
         Ok(told)
     }
 
-    /// Leaves word of how many patches are being made: whoever takes over tells that they are lost.
+    /// Leaves word of sessions, and of how many patches are being made: whoever takes over tells that they are lost.
     fn note_drafts(&self) {
-        self.ledger.roster.drafts.store(self.drafts.count() as u64, Ordering::Release);
+        self.drafts.note(&self.ledger);
     }
 
     fn commit(
@@ -481,7 +487,7 @@ impl Patcher {
         let patch = patch.map_err(|mistakes| mistakes.on_one_line())?;
         let waiting = Waiting::new(patch, base);
         let origin =
-            Origin { author: "the patch file".into(), reason: format!("{name} was saved") };
+            Origin { author: drafts::THE_FILE.into(), reason: format!("{name} was saved") };
         self.wait(Waiting { only_if_other, file: Some(path), origin, ..waiting });
         Ok(())
     }
@@ -579,6 +585,7 @@ impl Patcher {
         let contents = contents(&patch);
         let before = self.now_playing(patch);
         self.before = Some((number, before));
+        self.last_origin = waiting.origin.clone();
         self.file_before = self.folder.file().cloned();
         self.base_before = self.folder.base().to_owned();
         self.folder.set_base(base);

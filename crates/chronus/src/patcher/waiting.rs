@@ -141,15 +141,19 @@ impl Queue {
     }
 
     /// Tells those who have waited for long why.
-    pub fn tell(&mut self, answers: &Outbox) {
+    pub fn tell(&mut self, before: &Origin, answers: &Outbox) {
         for waiting in &mut self.0 {
             if waiting.is_told || waiting.since.elapsed() < TELL_AFTER {
                 continue;
             }
             waiting.is_told = true;
-            let why = "waits for the edit before it, whose time is still to come";
+            let Origin { author, reason } = before;
+            let whose = if author.is_empty() { String::new() } else { format!(" of {author}") };
+            let named = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+            let why =
+                format!("waits for the edit before it{whose}{named}, whose time is still to come");
             if let Some(Asker { about, client, .. }) = &waiting.asker {
-                answers.wait(about, why, *client);
+                answers.wait(about, &why, *client);
             } else {
                 tracing::info!("the patch file {why}");
             }

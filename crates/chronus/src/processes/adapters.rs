@@ -12,16 +12,23 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use chronus_control::Capabilities;
-use chronus_os::clock;
 use chronus_os::packets;
-use chronus_os::spawn::spawn_program;
-use chronus_replication::blame::Cause;
-use chronus_replication::restart::{BackOff, Death};
+use chronus_os::spawn::{kill_group, spawn_program};
+
+use crate::log::counted;
 
 /// An adapter that has run for so long has begun well.
 const CHILDHOOD: Duration = Duration::from_secs(2);
 /// Whether one has ended is looked at this often.
 const LOOK: Duration = Duration::from_millis(20);
+/// One that ends early is started again at once so often; then ever more slowly.
+const FORGIVEN: u32 = 3;
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+const LONGEST_DELAY: Duration = Duration::from_secs(10);
+/// So many lines in a row are told of one program.
+const AT_ONCE: u32 = 3;
+/// Then one after so long.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// A program to start, and what its clients may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,29 +112,67 @@ impl Tended {
 
 fn keep_going(spec: &AdapterSpec, socket: &OwnedFd, is_over: &AtomicBool) {
     crate::log::attend();
-    let mut back_off = BackOff::default();
+    let (mut failures, mut lines) = (0, Lines::default());
     while !is_over.load(Ordering::Acquire) {
         let began = Instant::now();
         let started = socket
             .try_clone()
             .and_then(|socket| spawn_program(&spec.program, &spec.arguments, socket));
         let why = match started {
-            Ok(mut child) => match wait(&mut child, is_over) {
-                None => return,
-                Some(why) => format!("ended ({why})"),
-            },
-            Err(error) => format!("can't be started ({error})"),
+            Ok(mut child) => {
+                let ended = wait(&mut child, is_over);
+                // What it has started itself goes with it.
+                kill_group(&child);
+                let Some(status) = ended else { return };
+                format!("ended ({status})")
+            }
+            Err(error) => format!(
+                "can't be started ({error}); give the path of a program that may be executed"
+            ),
         };
-        if began.elapsed() >= CHILDHOOD {
-            back_off = BackOff::default();
-        }
-        let death = Death::OfItself(Cause::Status(1));
-        let delay = Duration::from_nanos(back_off.died_young(clock::monotonic_ns(), death));
-        tracing::warn!("the adapter {} {why}; it is started again", spec.program.display());
+        failures = if began.elapsed() >= CHILDHOOD { 0 } else { failures + 1 };
+        lines.tell(&spec.program.display().to_string(), &why);
+        let delay = delay_after(failures);
         let until = Instant::now() + delay;
         while Instant::now() < until && !is_over.load(Ordering::Acquire) {
             std::thread::sleep(LOOK.min(delay));
         }
+    }
+}
+
+/// How long to wait before a program is started again that has failed so often in a row.
+fn delay_after(failures: u32) -> Duration {
+    match failures.checked_sub(FORGIVEN) {
+        None => Duration::ZERO,
+        Some(more) => (FIRST_DELAY * 2_u32.pow(more.min(16))).min(LONGEST_DELAY),
+    }
+}
+
+/// What was told of a program: a few lines at once, then one a minute with the number of those left out.
+#[derive(Default)]
+struct Lines {
+    told: u32,
+    untold: u32,
+    last: Option<Instant>,
+}
+
+impl Lines {
+    fn tell(&mut self, program: &str, why: &str) {
+        let is_due = self.last.is_none_or(|last| last.elapsed() >= TELL_EVERY);
+        if is_due {
+            self.told = 0;
+        }
+        if self.told == AT_ONCE {
+            self.untold += 1;
+            return;
+        }
+        self.told += 1;
+        self.last = Some(Instant::now());
+        let more = match std::mem::take(&mut self.untold) {
+            0 => String::new(),
+            more => format!(" (and {} before that)", counted(u64::from(more), "more time")),
+        };
+        tracing::warn!("the adapter {program} {why}; it is started again{more}");
     }
 }
 
@@ -140,6 +185,7 @@ fn wait(child: &mut std::process::Child, is_over: &AtomicBool) -> Option<String>
             Err(error) => return Some(error.to_string()),
         }
         if is_over.load(Ordering::Acquire) {
+            kill_group(child);
             let _ = child.kill();
             let _ = child.wait();
             return None;
@@ -151,6 +197,18 @@ fn wait(child: &mut std::process::Child, is_over: &AtomicBool) -> Option<String>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_that_fails_again_and_again_is_started_ever_more_slowly() {
+        let delays: Vec<_> = (0..12).map(|failures| delay_after(failures).as_millis()).collect();
+        assert_eq!(delays[..6], [0, 0, 0, 100, 200, 400]);
+        assert_eq!(delays[11], 10_000);
+        let mut lines = Lines::default();
+        for _ in 0..10 {
+            lines.tell("x", "ended");
+        }
+        assert_eq!((lines.told, lines.untold), (AT_ONCE, 7));
+    }
 
     #[test]
     fn adapters_are_read_as_typed_and_mistakes_are_told() {
