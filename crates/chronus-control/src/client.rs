@@ -3,6 +3,9 @@
 /// A client as words: its adapter, then its address there.
 pub const CLIENT_WORDS: usize = 16;
 
+/// As many adapters there may be that are processes of their own.
+pub const ADAPTERS_MOST: usize = 4;
+
 /// Who asks, and is answered. The address means something to the adapter alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientId {

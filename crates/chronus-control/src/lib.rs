@@ -19,7 +19,7 @@ mod tree;
 pub mod values;
 pub mod wire;
 
-pub use client::{CLIENT_WORDS, Capabilities, ClientId};
+pub use client::{ADAPTERS_MOST, CLIENT_WORDS, Capabilities, ClientId};
 pub use event::{ClockChange, Event};
 pub use order::Order;
 pub use reply::{Reply, Value};

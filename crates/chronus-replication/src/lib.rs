@@ -63,7 +63,7 @@ impl Entry {
     }
 }
 
-/// A sealed block: which commands belong to it is settled for good.
+/// What seals a block: the position of the log up to which commands belong to it, for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seal {
     /// The block.

@@ -1,5 +1,5 @@
-//! The ledger: what a supervisor leaves behind so that the next one can go on. Only supervisors and the keeper
-//! see it; no worker maps it.
+//! The ledger: what a supervisor leaves behind so that the next one can go on. Supervisors and the keeper
+//! write it, adapters may read it; no worker maps it.
 //!
 //! A supervisor may be killed between any two instructions. So each part is one word, or carries a checksum, and
 //! who reads it believes nothing that can't be checked.

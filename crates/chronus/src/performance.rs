@@ -4,6 +4,7 @@
 
 use chronus_engine::{Command, Controls, DecodeError};
 use chronus_replication::Entry;
+use chronus_shm::ledger::Edition;
 
 /// See the file's head. `E` stands for the edition: what must be known of it differs from place to place.
 #[derive(Clone, Debug)]
@@ -52,6 +53,15 @@ impl<E> Performance<E> {
         }
         Ok(())
     }
+}
+
+/// What is committed: where everything stood before the first block that may still be amended.
+#[derive(Clone, Debug)]
+pub struct CommittedControls {
+    /// The edition of the patch, and its controls.
+    pub performance: Performance<Edition>,
+    /// How many entries of the log have been applied, or withheld.
+    pub position: u64,
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chronus::processes::playback::{Accepted, Regions};
+use chronus::persistence::regions::Regions;
+use chronus::processes::playback::Accepted;
 use chronus_engine::{Command, Handle};
 use chronus_os::memfd::Memfd;
 use chronus_replication::amendment::{Amendment, Change};

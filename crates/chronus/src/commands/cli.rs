@@ -7,8 +7,8 @@ use chronus_os::peer::Peer;
 use chronus_output::{OutputSpec, WavFormat};
 use clap::{Parser, Subcommand};
 
-use crate::commands::osc_address;
 use crate::content::MEMORY_MIB;
+use crate::osc::address as osc_address;
 use crate::processes::adapters::AdapterSpec;
 use crate::processes::lead::LeadSpec;
 use crate::processes::worker::WorkerArgs;

@@ -8,7 +8,7 @@ use chronus_osc::OscType;
 
 use super::cli::StatusArgs;
 use super::client::{Client, word};
-use super::osc_address::osc_address;
+use crate::osc::address::osc_address;
 
 /// Who listens says so again this often: the engine may have started anew.
 const LISTEN_AGAIN: Duration = Duration::from_secs(5);

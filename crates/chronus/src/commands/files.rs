@@ -11,10 +11,10 @@ use chronus_output::{Options, OutputSpec};
 use rustix::fs::Access;
 
 use crate::commands::cli::RunArgs;
-use crate::commands::osc_address::Places;
-use crate::control::adapters::ADAPTERS_MOST;
+use crate::osc::address::Places;
 use crate::osc::socket_file::why_no_socket;
 use crate::patch_file::unreadable;
+use chronus_control::ADAPTERS_MOST;
 
 /// A command line that can't be meant, as a sentence that says what to do.
 #[derive(Debug, thiserror::Error)]

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use chronus_osc::OscType;
 
 use super::cli::KillArgs;
-use super::osc_address::osc_address;
 use super::send::deliver;
+use crate::osc::address::osc_address;
 
 /// Asks for the fault.
 ///

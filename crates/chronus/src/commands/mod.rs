@@ -11,7 +11,6 @@ mod graph;
 mod journal;
 mod kill;
 mod modules;
-pub mod osc_address;
 mod render;
 mod run;
 mod send;
@@ -26,6 +25,7 @@ use clap::{CommandFactory, Parser};
 use cli::{Action, Cli, JournalAction};
 
 use crate::log;
+use crate::osc::address;
 use crate::processes::{supervisor, worker};
 
 /// Does what the command line says.
@@ -55,7 +55,7 @@ pub fn main() -> ExitCode {
         Action::Send(args) => send::run(&args),
         Action::Kill(args) => kill::run(&args),
         Action::Doctor(args) => {
-            osc_address::osc_address(args.osc).map(|osc| doctor::run(&args, osc)).map_err(Box::from)
+            address::osc_address(args.osc).map(|osc| doctor::run(&args, osc)).map_err(Box::from)
         }
         Action::Worker(args) => worker::run(&args).map(|()| ExitCode::SUCCESS).map_err(Box::from),
     };

@@ -9,7 +9,7 @@ use chronus_osc::{OscType, encode_arguments};
 
 use super::cli::SendArgs;
 use super::client::{Client, word};
-use super::osc_address::osc_address;
+use crate::osc::address::osc_address;
 
 /// How long a complaint about a command may take; there is no answer to one that is well.
 const COMPLAINT_WITHIN: Duration = Duration::from_millis(100);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::cli::StatusArgs;
 use super::client::Client;
-use super::osc_address::osc_address;
+use crate::osc::address::osc_address;
 
 /// Prints the status.
 ///

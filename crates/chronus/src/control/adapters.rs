@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chronus_control::wire::{Assembly, FromEngine, PACKET_BYTES, PROTOCOL, ToEngine, packets};
 use chronus_control::{
-    CLIENT_WORDS, Capabilities, ClientId, Letter, Reply, Request, Resolved, Said, Sink, resolve,
+    ADAPTERS_MOST, CLIENT_WORDS, Capabilities, ClientId, Letter, Reply, Request, Resolved, Said,
+    Sink, resolve,
 };
 use chronus_os::wake::poll_readable;
 use chronus_os::{clock, packets as socket};
@@ -16,8 +17,6 @@ use chronus_os::{clock, packets as socket};
 use super::outbox::{Outbox, Respond};
 use super::port::{Incoming, Intake};
 
-/// As many adapters there may be.
-pub const ADAPTERS_MOST: usize = 4;
 /// The number of the first; those before it are threads of the supervisor.
 const FIRST: u8 = 1;
 /// Packets that are taken from one adapter before the next has its turn.
@@ -175,7 +174,7 @@ impl Reader {
                     Ok(Some(message)) => self.take(&adapter, message),
                     Ok(None) => {}
                     Err(_) => {
-                        self.refuse(&adapter, 0, 0, "what it says is no message of the protocol")
+                        self.refuse(&adapter, 0, 0, "what it says is no message of the protocol");
                     }
                 },
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,

@@ -4,5 +4,6 @@
 pub mod adapters;
 pub mod complaints;
 pub mod outbox;
+pub mod patch_port;
 pub mod port;
 pub mod refusals;

@@ -12,7 +12,7 @@ use chronus_engine::Directory;
 use chronus_os::wake::Notifier;
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
 
-use crate::patcher::{Job, PatchPort, Task};
+use super::patch_port::{Job, PatchPort, Task};
 
 /// Messages that may wait for the supervisor.
 const QUEUE: usize = 4096;

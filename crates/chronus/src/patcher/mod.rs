@@ -24,6 +24,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::content;
 use crate::control::outbox::{Outbox, Respond};
+use crate::control::patch_port::{Job, PatchPort, Task};
 use crate::log::counted;
 use crate::patch_file::{contents, read_text};
 use crate::performance::Performance;
@@ -32,8 +33,8 @@ use budget::Budget;
 use chronus_journal::{Origin, Score};
 use drafts::{Draft, Drafts, History};
 use folder::Folder;
+pub use port::FileWatch;
 use port::{Bulletin, Desk, Entrance};
-pub use port::{FileWatch, Job, PatchPort, Task};
 use waiting::{Asker, Fresh, Queue, Waiting};
 use watch::Watched;
 

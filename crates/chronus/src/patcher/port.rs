@@ -4,74 +4,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::Thread;
 
-use chronus_control::{ClientId, PatchRequest};
 use chronus_engine::Directory;
-use rtrb::{Consumer, Producer, PushError, RingBuffer};
+use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::watch::Watched;
+use crate::control::patch_port::{Newest, PatchPort, Task};
 
 /// Requests that may wait.
 const QUEUE: usize = 256;
-
-/// The modules of the patch that plays. Whoever has a priority only tries this lock.
-pub type Newest = Arc<RwLock<Arc<Directory>>>;
-
-/// What there is to do for the patcher.
-#[derive(Clone, Debug)]
-pub enum Job {
-    /// Something about the patch.
-    Edit(PatchRequest),
-    /// To tell everything that can be set, and where it stands.
-    Tree,
-}
-
-/// What the patcher is asked by a client.
-#[derive(Clone, Debug)]
-pub struct Task {
-    /// What.
-    pub job: Job,
-    /// What it is about, as the client calls it.
-    pub about: String,
-    /// By whom.
-    pub from: ClientId,
-    /// Its timetag.
-    pub time_wall_ns: Option<u64>,
-}
-
-/// The side of one adapter.
-#[derive(Debug)]
-pub struct PatchPort {
-    tasks: Producer<Task>,
-    spent: Consumer<Task>,
-    newest: Newest,
-    directory: Arc<Directory>,
-    patcher: Thread,
-}
-
-impl PatchPort {
-    /// Asks the patcher; the task comes back if too many wait already.
-    #[must_use]
-    pub fn ask(&mut self, task: Task) -> Option<Task> {
-        let refused = self.tasks.push(task).err().map(|PushError::Full(task)| task);
-        self.patcher.unpark();
-        refused
-    }
-
-    /// The modules of the patch that plays. While the patcher is putting another in its place, the one before it.
-    pub fn directory(&mut self) -> &Directory {
-        if let Ok(newest) = self.newest.try_read()
-            && !Arc::ptr_eq(&newest, &self.directory)
-        {
-            self.directory = newest.clone();
-        }
-        &self.directory
-    }
-
-    /// Frees what was done: freeing what another thread has allocated may wait for that thread.
-    pub fn free_spent(&mut self) {
-        while self.spent.pop().is_ok() {}
-    }
-}
 
 /// The side of who watches the patch file.
 #[derive(Debug)]
@@ -156,15 +96,8 @@ impl Entrance {
         watched: Watched,
     ) -> (Vec<PatchPort>, FileWatch) {
         let Self { queues, has_changed } = self;
-        let directory = newest.read().unwrap_or_else(PoisonError::into_inner).clone();
         let watch = FileWatch { has_changed, patcher: patcher.clone(), watched };
-        let port = |(tasks, spent)| PatchPort {
-            tasks,
-            spent,
-            newest: newest.clone(),
-            directory: directory.clone(),
-            patcher: patcher.clone(),
-        };
+        let port = |(tasks, spent)| PatchPort::new(tasks, spent, newest.clone(), patcher.clone());
         (queues.into_iter().map(port).collect(), watch)
     }
 }
@@ -200,9 +133,11 @@ impl Bulletin {
 
 #[cfg(test)]
 mod tests {
+    use chronus_control::{ClientId, PatchRequest};
     use chronus_engine::Patch;
 
     use super::*;
+    use crate::control::patch_port::Job;
 
     fn directory() -> Directory {
         Directory::of(&Patch::first())

@@ -14,10 +14,10 @@ use chronus_shm::ledger::LedgerRegion;
 use chronus_shm::region::{self, Whole};
 use chronus_shm::status_board::SlotsRegion;
 
-use crate::commands::osc_address::Places;
-use crate::control::adapters::ADAPTERS_MOST;
+use crate::osc::address::Places;
 use crate::osc::socket_file::SocketFile;
 use crate::osc::sockets::{KINDS, Sockets};
+use chronus_control::ADAPTERS_MOST;
 
 /// What a supervisor hands down to the next.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod handover;
 pub(crate) mod recovery;
+pub mod regions;
 pub(crate) mod service;
 pub mod shared_assets;
 pub(crate) mod snapshot;

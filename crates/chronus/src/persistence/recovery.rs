@@ -22,11 +22,11 @@ use chronus_shm::commit_point::AMENDMENTS;
 use chronus_shm::control_board::seal_of;
 use chronus_shm::ledger::{Edition, Piece};
 
+use crate::performance::CommittedControls;
 use crate::performance::{NotApplied, Performance};
+use crate::persistence::regions::Regions;
 use crate::persistence::shared_assets::{PackedPatch, SharedAssets, Stock};
 use crate::persistence::snapshot::{self, Snapshot};
-use crate::processes::playback::Regions;
-use crate::processes::supervisor::CommittedControls;
 use chronus_journal::Left;
 use chronus_journal::{Score, edit_number};
 

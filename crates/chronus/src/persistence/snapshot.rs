@@ -10,7 +10,7 @@ use chronus_shm::ledger::Edition;
 use chronus_shm::region::{SNAPSHOT_BYTES, offset_of_snapshot};
 use serde::{Deserialize, Serialize};
 
-use crate::processes::supervisor::CommittedControls;
+use crate::performance::CommittedControls;
 
 /// After so many entries of the log it is time for another.
 const EVERY_ENTRIES: u64 = 512;

@@ -27,11 +27,11 @@ use signal_hook::consts::{SIGCHLD, SIGTERM};
 use super::adapters;
 use crate::commands::cli::RunArgs;
 use crate::commands::files;
-use crate::commands::osc_address::Places;
+use crate::osc::address::Places;
 use crate::osc::socket_file::SocketFile;
 use crate::persistence::handover::Handover;
+use crate::persistence::regions::Regions;
 use crate::persistence::service;
-use crate::processes::playback::Regions;
 use chronus_journal::file as journal_file;
 
 /// A supervisor that has lived for so long did not die young.

@@ -1,26 +1,21 @@
 //! The audio callback's side: the hitless selector over the slots in shared memory, and what it tells
 //! the supervisor, through atomics only.
 
-use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arrayvec::ArrayVec;
 use chronus_os::alloc_guard::AllocationBan;
 use chronus_os::clock;
-use chronus_os::memfd::Memfd;
 use chronus_os::wake::{Notifier, wait_on};
 use chronus_output::Source;
 use chronus_replication::selector::{Counts, Read, Selected, Selector, Slots, VOTERS};
 use chronus_replication::{BLOCK_FRAMES, BLOCK_SAMPLES, Block, BlockIndex, CHANNELS, SLOTS, Slot};
 use chronus_shm::block_ring;
-use chronus_shm::control_board::LogRegion;
-use chronus_shm::ledger::LedgerRegion;
 use chronus_shm::playback_board::Callback;
-use chronus_shm::region::{View, Whole};
-use chronus_shm::status_board::SlotsRegion;
 use chronus_shm::sync::AtomicU64;
+
+use crate::persistence::regions::Regions;
 
 /// A block that no replica had when it was to be played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,17 +37,6 @@ pub struct Playback {
     has_waited: bool,
     /// How often the device has said that its clock has slipped.
     slips: u64,
-}
-
-/// The slots and the seals, as the selector sees them.
-#[derive(Clone)]
-pub struct Regions {
-    /// The control board and the seals.
-    pub log: Arc<View<LogRegion>>,
-    /// All slots.
-    pub slots: Arc<View<SlotsRegion>>,
-    /// What supervisors note for their successors.
-    pub ledger: Arc<View<LedgerRegion>>,
 }
 
 /// What the selector sees: the slots, and whose blocks in them may be played.
@@ -88,20 +72,6 @@ impl Slots for Accepted<'_> {
         let standing = commit_point.standing();
         let is_as_found = standing.next_block == block && standing.amendments == amendments;
         is_as_found && commit_point.commit(standing, is_gap)
-    }
-}
-
-impl Regions {
-    /// Maps what a supervisor writes.
-    ///
-    /// # Errors
-    /// If the memory is not that of this program, or as the kernel says.
-    pub fn map(log: &Memfd, slots: &Memfd, ledger: &Memfd) -> io::Result<Self> {
-        Ok(Self {
-            log: Arc::new(Whole::map(log)?),
-            slots: Arc::new(Whole::map(slots)?),
-            ledger: Arc::new(Whole::map(ledger)?),
-        })
     }
 }
 

@@ -13,14 +13,15 @@ use chronus_replication::command_sequencer::{Begun, CommandSequencer, WaitingRoo
 use chronus_shm::ledger::LedgerRegion;
 use chronus_shm::region::View;
 
-use super::control_history::{CommittedControls, ControlHistory};
+use super::control_history::ControlHistory;
 use super::edits::Edits;
 use crate::patcher::{Edit, First, Line};
+use crate::performance::CommittedControls;
 use crate::performance::Performance;
 use crate::persistence::recovery::{Recovery, Revision};
+use crate::persistence::regions::Regions;
 use crate::persistence::shared_assets::PackedPatch;
 use crate::persistence::snapshot::{Snapshot, Snapshots};
-use crate::processes::playback::Regions;
 use chronus_files::Identity;
 use chronus_journal::JournalWriter;
 use chronus_journal::file as journal_file;

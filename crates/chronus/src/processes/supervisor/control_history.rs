@@ -5,10 +5,9 @@ use std::collections::VecDeque;
 
 use chronus_engine::{Command, Controls, Handle};
 use chronus_replication::{BlockIndex, Entry};
-use chronus_shm::ledger::Edition;
 
 use crate::patcher::Edit;
-use crate::performance::Performance;
+use crate::performance::{CommittedControls, Performance};
 use crate::persistence::shared_assets::PackedPatch;
 
 /// See the file's head.
@@ -18,15 +17,6 @@ pub struct ControlHistory {
     pending: VecDeque<Entry>,
     /// The edit among it, with what was played before. Edits come one at a time.
     edit: Option<Box<Edit>>,
-}
-
-/// What is committed: where everything stood before the first block that may still be amended.
-#[derive(Clone, Debug)]
-pub struct CommittedControls {
-    /// The edition of the patch, and its controls.
-    pub performance: Performance<Edition>,
-    /// How many entries of the log have been applied, or withheld.
-    pub position: u64,
 }
 
 impl ControlHistory {

@@ -53,17 +53,17 @@ use crate::control::refusals::Refusals;
 use crate::log::counted;
 use crate::patcher::Line;
 use crate::performance::Performance;
+use crate::persistence::regions::Regions;
 use crate::persistence::service::Output;
 use crate::persistence::shared_assets::PackedPatch;
 use crate::persistence::snapshot::Snapshots;
-use crate::processes::playback::{Gap, Playback, Regions};
+use crate::processes::playback::{Gap, Playback};
 use crate::processes::stall_monitor::StallMonitor;
 pub use begin::Beginning;
 use begin::Noted;
 use blame::Blame;
 use chronus_journal::JournalWriter;
 use clocks::ClockWatch;
-pub use control_history::CommittedControls;
 use control_history::ControlHistory;
 use device::DeviceWatch;
 use edits::{Edits, Sealed};
@@ -88,7 +88,7 @@ const CALLBACK_SLACK_NS: u64 = 50_000;
 pub struct Setup {
     /// What is played.
     pub beginning: Beginning,
-    /// Plans and recordings, for workers.
+    /// Packed patches and recordings, for workers.
     pub assets: Arc<Memfd>,
     /// What is shared with workers.
     pub memory: Memory,

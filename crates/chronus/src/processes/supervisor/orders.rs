@@ -14,7 +14,7 @@ use super::Supervisor;
 use super::events::{CHANGES, EVENTS};
 use crate::control::outbox::Respond;
 use crate::control::port::Incoming;
-use crate::processes::playback::Regions;
+use crate::persistence::regions::Regions;
 use crate::processes::worker::crashes;
 
 /// At most this many messages are taken in one turn, so that a flood can't hold up sealing.

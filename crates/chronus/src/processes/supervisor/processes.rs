@@ -24,8 +24,8 @@ use chronus_shm::status_board::ForkAnswer;
 use super::Memory;
 use super::sight::Blind;
 use crate::performance::Performance;
+use crate::persistence::regions::Regions;
 use crate::persistence::shared_assets::PackedPatch;
-use crate::processes::playback::Regions;
 use crate::processes::worker::{WorkerArgs, WorkerInit, status};
 
 /// The processes of all slots.

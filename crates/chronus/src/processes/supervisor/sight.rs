@@ -9,7 +9,7 @@ use chronus_replication::PLACES;
 use chronus_shm::ledger::ExitRecord;
 
 use super::processes::{Processes, exited};
-use crate::processes::playback::Regions;
+use crate::persistence::regions::Regions;
 
 /// A child that can't be held for so long is ended.
 const HELD_WITHIN_NS: u64 = 1_000_000_000;

@@ -28,11 +28,11 @@ use crate::patch_file::read_patch;
 use crate::patcher::{self, Line, Patcher};
 use crate::persistence::handover::Handover;
 use crate::persistence::recovery::{self, Found, Recovery, Remains};
+use crate::persistence::regions::Regions;
 use crate::persistence::service;
 use crate::persistence::shared_assets::{PackedPatch, Stock};
 use crate::processes::adapters::AdapterSpec;
 use crate::processes::lead;
-use crate::processes::playback::Regions;
 use crate::processes::supervisor::{
     Beginning, Inputs, Memory, Questions, Setup, Supervisor, Unfinished,
 };

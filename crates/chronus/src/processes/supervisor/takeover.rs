@@ -19,7 +19,7 @@ use chronus_shm::playback_board::Callback;
 use super::Supervisor;
 use super::blame::culprit_of;
 use super::processes::Processes;
-use crate::processes::playback::Regions;
+use crate::persistence::regions::Regions;
 
 impl Supervisor {
     /// Takes in the workers that another supervisor has left, and gives again the orders whose outcome it did
