@@ -7,6 +7,7 @@
 
 pub mod accepted_incarnations;
 pub mod block_ring;
+mod checked;
 pub mod checksum;
 #[cfg(not(loom))]
 pub mod claim_check;

@@ -1,7 +1,7 @@
 //! A small adapter, for tests and to begin from: it does what lines in a file say, and writes what came of it into another.
 //!
 //! `adapter ORDERS REPORT` reads lines of ORDERS as they come: `set MODULE PARAM VALUE`, `gate MODULE on`, `tree MODULE PARAM`,
-//! `kill` (a fault), `listen` (to events), `watch` (changes), `meter MODULE`, `hear FIRST COUNT` (sums up blocks as they were played), `crash`. It reports a line for each.
+//! `kill` (a fault), `listen` (to events), `watch` (changes), `start` (a program of its own), `meter MODULE`, `hear FIRST COUNT` (sums up blocks as they were played), `crash`. It reports a line for each.
 
 use std::error::Error;
 use std::fs::{File, OpenOptions};
@@ -88,6 +88,10 @@ fn obey(engine: &mut Engine, words: &[&str]) -> Result<String, Box<dyn Error>> {
             };
             let handle = tree.module(module).ok_or("no such module")?.handle;
             return Ok(format!("{:?}", engine.listening().meters(handle)));
+        }
+        ["start"] => {
+            let child = std::process::Command::new("sleep").arg("1000").spawn()?;
+            return Ok(format!("started {}", child.id()));
         }
         ["hear", first, count] => return hear(engine, first.parse()?, count.parse()?),
         _ => return Err("an order that nobody knows".into()),

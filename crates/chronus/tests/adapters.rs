@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use support::takes::{end_and_compare, kill_supervisor};
-use support::{Engine, PATIENCE, wait_until};
+use support::{Engine, PATIENCE, is_alive, wait_until};
 
 /// A sine that is heard through an envelope, and a meter of a circle that runs away once `level_b` of `circle` is 2.
 const PATCH: &str = r#"
@@ -170,9 +170,13 @@ fn adapters_that_are_killed_begin_anew_and_those_of_a_dead_supervisor_go_on() {
     let pair = Pair::start("play,edit,chaos", &[]);
     let first = pair.process(1);
     assert!(pair.order("gate adsr on").starts_with("ordered "));
+    let child = pair.order("start");
+    let child = child.strip_prefix("started ").and_then(|pid| pid.parse().ok()).expect("a process");
+    assert!(is_alive(child));
     Engine::signal(first, "KILL");
     let second = pair.process(2);
     assert_ne!(first, second);
+    wait_until("what it had started ends with it", || !is_alive(child));
     assert!(pair.order("set sine freq 300").starts_with("ordered "));
     assert_eq!(pair.order("crash"), "");
     let third = pair.process(3);
