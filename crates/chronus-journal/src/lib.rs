@@ -213,7 +213,7 @@ pub struct Journal {
     /// The patch that was played first.
     pub patch: Patch,
     /// The version of its sound: this program renders bit for bit what was played if it is its own
-    /// ([`SOUND_VERSION`](chronus_engine::SOUND_VERSION)).
+    /// ([`SOUND_VERSION`]).
     pub sound: u32,
     /// The version of the program that wrote it, which renders it exactly; `None` if the journal is of before they said so.
     pub program: Option<String>,

@@ -17,6 +17,7 @@ pub mod control_board;
 pub mod crash_note;
 pub mod ledger;
 pub mod listener_board;
+#[cfg(not(loom))]
 pub mod listening;
 pub mod periods;
 pub mod playback_board;

@@ -1,5 +1,5 @@
-//! The control core in the process: what clients ask comes in by a [`port`](port), whatever adapter they use, and what they
-//! are told leaves by an [`outbox`](outbox).
+//! The control core in the process: what clients ask comes in by a [`port`], whatever adapter they use, and what they
+//! are told leaves by an [`outbox`].
 
 pub mod adapters;
 pub mod complaints;
