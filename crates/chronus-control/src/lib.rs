@@ -2,7 +2,7 @@
 //! those are adapters, which turn their messages into a [`Request`] or an [`Order`], and a [`Reply`] or an [`Event`]
 //! into messages.
 //!
-//! A [`Request`] has names, as people use them. [`resolve`] finds what it means in the patch that plays: an [`Order`], with
+//! A [`Request`] has names, as people use them. [`resolve()`] finds what it means in the patch that plays: an [`Order`], with
 //! numbers within their ranges.
 
 #![forbid(unsafe_code)]

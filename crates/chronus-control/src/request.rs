@@ -3,7 +3,7 @@
 use chronus_engine::patch::Setting;
 use serde::{Deserialize, Serialize};
 
-/// What a client asks. [`resolve`](crate::resolve) finds what it means in the patch that plays.
+/// What a client asks. [`resolve`](crate::resolve()) finds what it means in the patch that plays.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Request {
     /// A parameter takes another value: a number in its unit, or the name of a choice.
