@@ -106,6 +106,16 @@ impl Outbox {
         self.sinks.get(usize::from(client.adapter)).map(|sink| &**sink)
     }
 
+    /// What a client is called; empty if its adapter is not there.
+    pub fn name_of(&self, client: &ClientId) -> String {
+        self.sink_of(client).map_or_else(String::new, |sink| sink.name_of(client))
+    }
+
+    /// Whether a client is told of each of its orders that was taken.
+    pub fn wants_receipts(&self, client: &ClientId) -> bool {
+        self.sink_of(client).is_some_and(Sink::wants_receipts)
+    }
+
     fn hand_on(&self, letter: &Letter) {
         if let Some(sink) = self.sink_of(&letter.to) {
             sink.deliver(letter);
@@ -124,8 +134,7 @@ impl Outbox {
 
     /// Tells the log what is not done as a client said.
     pub fn complain(&self, about: &str, reason: &str, client: &ClientId) {
-        let name = || self.sink_of(client).map_or_else(String::new, |sink| sink.name_of(client));
-        self.counts.complaints.tell(name, about, reason, clock::monotonic_ns());
+        self.counts.complaints.tell(|| self.name_of(client), about, reason, clock::monotonic_ns());
     }
 }
 

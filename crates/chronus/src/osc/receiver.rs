@@ -155,7 +155,6 @@ impl Receiver {
     fn take_request(&mut self, timed: Timed, packet: Packet) {
         let Timed { address, request, time_wall_ns } = timed;
         let Packet { number, from, arrived_ns } = packet;
-        let packet_from = from;
         if let Err(reason) = self.manners.timetags.judge(time_wall_ns, clock::wall_ns()) {
             self.outbox.counts.failed.fetch_add(1, Ordering::Relaxed);
             return self.fail(&address, &reason, from);
@@ -167,11 +166,16 @@ impl Receiver {
                 self.answer(&chronus_osc::version_reply("chronus", version), from);
             }
             Request::Order(order) => {
-                let (about, from) = (address, client_of(from));
-                let packet = number;
-                let incoming = Incoming { order, about, from, packet, arrived_ns, time_wall_ns };
+                let incoming = Incoming {
+                    order,
+                    about: address,
+                    from: client_of(from),
+                    packet: number,
+                    arrived_ns,
+                    time_wall_ns,
+                };
                 if let Err(about) = self.intake.take(incoming) {
-                    self.refuse(&about, packet_from);
+                    self.refuse(&about, from);
                 }
             }
         }

@@ -653,8 +653,7 @@ impl Patcher {
 
 /// What a client is called: by its session, or as its adapter knows it.
 fn name_of(drafts: &Drafts, client: &ClientId, answers: &Outbox) -> String {
-    let by_adapter = || answers.sink_of(client).map(|sink| sink.name_of(client));
-    drafts.session_of(client).map(str::to_owned).or_else(by_adapter).unwrap_or_default()
+    drafts.session_of(client).map_or_else(|| answers.name_of(client), str::to_owned)
 }
 
 /// Refuses a patch that could do harm on purpose, unless that is wanted.

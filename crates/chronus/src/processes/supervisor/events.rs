@@ -114,8 +114,7 @@ impl Supervisor {
 
     /// Tells everybody who listens to changes of what was just ordered.
     pub(super) fn tell_change(&self, incoming: &Incoming, command: &Command, frame: u64) {
-        let by = self.inputs.post.outbox().sink_of(&incoming.from);
-        let by = by.map_or_else(String::new, |sink| sink.name_of(&incoming.from));
+        let by = self.inputs.post.outbox().name_of(&incoming.from);
         let told = |module: String, what: &str, value: Value| {
             self.tell_those(
                 CHANGES,
@@ -154,8 +153,7 @@ impl Supervisor {
 
     /// The same of a text.
     pub(super) fn tell_text(&self, incoming: &Incoming, module: Handle, text: u8, value: &str) {
-        let by = self.inputs.post.outbox().sink_of(&incoming.from);
-        let by = by.map_or_else(String::new, |sink| sink.name_of(&incoming.from));
+        let by = self.inputs.post.outbox().name_of(&incoming.from);
         let modules = self.performance.edition.patch.modules().iter();
         let spec = modules.clone().find(|it| it.handle() == module).map(PatchModule::spec);
         let what = spec.and_then(|spec| spec.texts.get(usize::from(text))).map_or("", |it| it.name);

@@ -1,6 +1,6 @@
 //! What players ask for: commands get their frame here, questions their answer.
 
-use chronus_control::{Chaos, Crash, Order, Reply, Sink, Target};
+use chronus_control::{Chaos, Crash, Order, Reply, Target};
 use chronus_engine::{Command, TextPiece};
 use chronus_os::child::{Child, is_harmful, signal_name};
 use chronus_os::clock;
@@ -78,7 +78,8 @@ impl Supervisor {
                 Order::Status => self.take_question(incoming.from),
                 Order::Chaos(chaos) => self.take_chaos(&incoming, *chaos),
                 Order::Record(record) => self.take_record(&incoming, record),
-                _ => {}
+                // The intake hands these to the patcher.
+                Order::Patch(_) | Order::Tree => {}
             }
             self.inputs.inbox.give_back((queue, incoming));
         }
@@ -98,8 +99,7 @@ impl Supervisor {
             })
         });
         if ordered.is_ok() {
-            let outbox = self.inputs.post.outbox();
-            if outbox.sink_of(&incoming.from).is_some_and(Sink::wants_receipts) {
+            if self.inputs.post.outbox().wants_receipts(&incoming.from) {
                 self.inputs.post.reply(&incoming.about, Reply::Ordered(frame), incoming.from);
             }
             if self.listeners.any(CHANGES) {
@@ -183,8 +183,7 @@ impl Supervisor {
     fn take_chaos(&mut self, incoming: &Incoming, chaos: Chaos) {
         match self.cause_chaos(chaos) {
             Ok(()) => {
-                let outbox = self.inputs.post.outbox();
-                if outbox.sink_of(&incoming.from).is_some_and(Sink::wants_receipts) {
+                if self.inputs.post.outbox().wants_receipts(&incoming.from) {
                     self.inputs.post.done(&incoming.about, "", incoming.from);
                 }
             }
