@@ -420,6 +420,12 @@ struct Head {
     score: ReadScore,
 }
 
+/// The version, the rate and the length of the first score.
+fn numbers_of(head: &[u8; HEAD_BYTES]) -> [u32; 3] {
+    let (numbers, _) = head[MAGIC.len()..].as_chunks::<4>();
+    std::array::from_fn(|i| u32::from_le_bytes(numbers[i]))
+}
+
 /// Reads what a journal begins with.
 fn read_head(file: &mut impl Read, path: &Path) -> Result<Head, JournalError> {
     let io_error = |source| JournalError::Io { path: path.to_owned(), source };
@@ -432,9 +438,8 @@ fn read_head(file: &mut impl Read, path: &Path) -> Result<Head, JournalError> {
     if length < HEAD_BYTES {
         return Err(damaged("it ends within its header"));
     }
-    let number =
-        |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    let (version, rate_hz, score_bytes) = (number(8), number(12), u64::from(number(16)));
+    let [version, rate_hz, score_bytes] = numbers_of(&head);
+    let score_bytes = u64::from(score_bytes);
     if !(VERSION_ALIKE..=VERSION).contains(&version) {
         return Err(JournalError::OtherVersion { path: path.to_owned(), version });
     }
@@ -567,19 +572,18 @@ pub fn whole_part(mut file: &File, rate_hz: u32) -> io::Result<Whole> {
     let not_ours = || io::Error::other("it is not the journal of this performance");
     file.seek(SeekFrom::Start(0))?;
     let mut file = BufReader::new(file);
-    let mut head = [0_u8; 20];
+    let mut head = [0_u8; HEAD_BYTES];
     file.read_exact(&mut head)?;
-    let number =
-        |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    if head[..8] != *MAGIC || (number(8), number(12)) != (VERSION, rate_hz) {
+    let [version, rate, score_bytes] = numbers_of(&head);
+    if !head.starts_with(MAGIC) || (version, rate) != (VERSION, rate_hz) {
         return Err(not_ours());
     }
-    let text = read_text(&mut file, u64::from(number(16)))?;
+    let text = read_text(&mut file, u64::from(score_bytes))?;
     let (text, checksum) = text.split_last_chunk::<8>().ok_or_else(not_ours)?;
     if u64::from_le_bytes(*checksum) != checksum_of(text) {
         return Err(not_ours());
     }
-    let mut position = 20 + u64::from(number(16));
+    let mut position = HEAD_BYTES as u64 + u64::from(score_bytes);
     let mut whole = Whole { bytes: position, commands: 0, amendments: 0 };
     let mut record = [0_u8; RECORD_BYTES];
     while file.read_exact(&mut record).is_ok()
@@ -588,10 +592,13 @@ pub fn whole_part(mut file: &File, rate_hz: u32) -> io::Result<Whole> {
         position += RECORD_BYTES as u64;
         if (entry.sequence, entry.payload[0]) == (MARK, MARK_SCORE) {
             // Whole only together with the edit that comes next.
-            if read_score(&mut file, entry.payload[1]).is_none() {
+            let [_, bytes, checksum, ..] = entry.payload;
+            let is_whole =
+                |text: &Vec<u8>| text.len() as u64 == bytes && checksum_of(text) == checksum;
+            if !read_text(&mut file, bytes).is_ok_and(|text| is_whole(&text)) {
                 break;
             }
-            position += entry.payload[1];
+            position += bytes;
             continue;
         }
         match entry.sequence {
@@ -602,11 +609,6 @@ pub fn whole_part(mut file: &File, rate_hz: u32) -> io::Result<Whole> {
         whole.bytes = position;
     }
     Ok(whole)
-}
-
-fn read_score(file: &mut impl Read, bytes: u64) -> Option<Score> {
-    let text = read_text(file, bytes).ok().filter(|text| text.len() as u64 == bytes)?;
-    postcard::from_bytes(&text).ok()
 }
 
 /// The number of the edit that an entry calls for.

@@ -76,6 +76,30 @@ fn an_edit_without_its_score_ends_a_journal() {
 }
 
 #[test]
+fn what_is_whole_ends_before_an_edit_whose_score_is_damaged() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let path = folder.path().join("d.journal");
+    let score = score_of(&Patch::first());
+    let mut bytes = header(&score, 48_000).expect("a header");
+    let command = |sequence, payload| Record::Command(Entry { sequence, frame: 0, payload });
+    command(0, [4, 0, 0, 0, 0]).encode(&mut bytes);
+    let before = bytes.len();
+    Record::Score(Arc::new(score)).encode(&mut bytes);
+    let within = before + RECORD_BYTES + 5;
+    command(1, Command::Edit { number: 1 }.encode()).encode(&mut bytes);
+    let whole = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).expect("written");
+        let whole = whole_part(&File::open(&path).expect("a file"), 48_000).expect("ours");
+        (whole.bytes, whole.commands)
+    };
+    assert_eq!(whole(&bytes), (bytes.len() as u64, 2));
+    assert_eq!(whole(&bytes[..within]), (before as u64, 1));
+    // Such a text still decodes; only its checksum tells.
+    bytes[within] ^= 1;
+    assert_eq!(whole(&bytes), (before as u64, 1));
+}
+
+#[test]
 fn what_is_damaged_is_told_apart_from_what_is_cut_short() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let path = folder.path().join("d.journal");
